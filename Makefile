@@ -1,0 +1,108 @@
+# Everything runs from here, with relative paths only: the project may lie in a folder with a space in its name.
+#
+# Settings (environment or command line): PORT, STATE, AUTH, and every template parameter under its name in capitals
+# (LEASE_SECONDS=5 make serve). `make token` takes WORKSPACE and USER.
+
+PYTHON ?= python3
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# Whatever is activated or configured around here must not leak into the environments below.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_SYSTEM_PYTHON
+export SAM_CLI_TELEMETRY := 0
+# Reading a template needs a region, whichever.
+SAM := AWS_DEFAULT_REGION=us-east-1 .envs/sam/bin/sam
+DEV := .envs/dev/bin/python
+LOCAL := .envs/local/bin/python
+UV := .envs/uv/bin/uv
+stack := .envs/local/.done .envs/bare/.done
+groups := uv light step local sam dev
+sources := functions shared local tests $(wildcard docs/*.py)
+
+.PHONY: help
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+# ------------------------------------------------------------------ run
+
+.PHONY: run serve token
+run: $(stack) ## start the local stack, show a run, and stay until Ctrl-C
+	@$(LOCAL) -m local.run
+
+serve: $(stack) ## start the local stack and stay until Ctrl-C
+	@$(LOCAL) -m local.serve
+
+token: .envs/local/.done ## print a token: make token WORKSPACE=acme USER=ada (your login name if USER is not given)
+	@$(LOCAL) -m local.token
+
+# ------------------------------------------------------------------ test and check
+
+.PHONY: test check fmt docs
+test: $(stack) .envs/dev/.done ## run every test
+	@$(DEV) -m pytest $(ARGS)
+
+check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
+	@$(DEV) -m ruff format --check --quiet $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }
+	@$(DEV) -m ruff check --quiet $(sources)
+	@$(DEV) -m mypy
+	@.envs/sam/bin/cfn-lint template.yaml
+	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
+	@$(DEV) -m pytest -q tests/unit -k "imports or import_time" -p no:cacheprovider
+	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py --check; fi
+
+fmt: .envs/dev/.done ## format, and put right what can be put right without thinking
+	@$(DEV) -m ruff check --quiet --fix $(sources) || true
+	@$(DEV) -m ruff format --quiet $(sources)
+
+docs: .envs/dev/.done ## write the files that are generated from the code
+	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py; fi
+
+# ------------------------------------------------------------------ build and deploy
+
+.PHONY: build lock clean
+build: .envs/sam/.done ## make the zips for AWS (then: sam deploy --guided)
+	@$(SAM) build
+
+# `sam build` comes back here for each function and for the layer; ARTIFACTS_DIR is its.
+.PHONY: build-Start build-Step build-Stop build-Read build-Sweep build-Shared
+build-Start build-Step build-Stop build-Read build-Sweep: .envs/uv/.done
+	@$(PYTHON) -m local.build $(shell echo $(@:build-%=%) | tr A-Z a-z) "$(ARTIFACTS_DIR)"
+
+build-Shared: .envs/uv/.done
+	@$(PYTHON) -m local.build layer "$(ARTIFACTS_DIR)"
+
+lock: .envs/uv/.done ## compile the requirements again, to the newest versions they allow (UPGRADE= keeps the rest)
+	@for group in $(groups); do \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" $(UPGRADE) requirements/$$group.in -o requirements/$$group.txt || exit 1; \
+	done
+
+clean: ## remove what was set up and built; the local state in .state stays
+	@rm -rf .envs .build .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------ set-up
+
+.envs/uv/.done: requirements/uv.txt
+	@command -v "$(PYTHON)" > /dev/null || { echo "outlive: $(PYTHON) is not here; install Python 3.11 or newer, or say PYTHON=…" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "outlive: $(PYTHON) is too old; install Python 3.11 or newer, or say PYTHON=…" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2> /dev/null || { echo "outlive: this Python can make no virtual environment; install its venv module (python3-venv on Debian and Ubuntu)" >&2; exit 1; }
+	@echo "outlive: setting up uv" >&2
+	@rm -rf .envs/uv && "$(PYTHON)" -m venv .envs/uv >&2
+	@.envs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt >&2 || { echo "outlive: uv could not be installed; is the package index within reach?" >&2; exit 1; }
+	@touch $@
+
+# The functions' own Python on this machine: it holds nothing, so they find only what their zips bring.
+.envs/bare/.done: .envs/uv/.done
+	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/bare >&2
+	@touch $@
+
+.envs/%/.done: requirements/%.txt .envs/uv/.done
+	@echo "outlive: setting up $*" >&2
+	@mkdir -p .build
+	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/$* >&2
+	@$(UV) pip install --quiet --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,33 @@
+"""POST /chats/{chat_id}/runs: accepts a run."""
+
+import random
+from typing import Any
+
+from outlive.clock import Clock
+from outlive.http import Api, Response, answer
+from outlive.request import check_start
+from outlive.start import Start
+from outlive.views import view_run
+from outlive.wiring import new_id, queue_of, settings_of, table_of
+
+settings = settings_of("QUEUE_URL")
+api = Api(settings.workspace_claim)
+start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, lambda: random.uniform(0.5, 1.5))
+
+
+@api.post("/chats/<chat_id>/runs")
+def start_run(chat_id: str) -> Response[str]:
+    """Start a run in the chat."""
+    caller = api.caller
+    body = api.current_event.decoded_body
+    request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), body, settings.max_steps)
+    started = start.run(caller.workspace_id, caller.user, request)
+    headers = {"Location": f"/runs/{started.run.id}"}
+    if started.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return answer({"run": view_run(started.run, started.last)}, 202, headers)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """What the platform calls."""
+    return api.handle(event, context)

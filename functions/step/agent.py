@@ -1,0 +1,37 @@
+"""The agent that answers the chats. This file is yours: change the instructions, add tools.
+
+It is an ordinary Pydantic AI agent, with three things to know:
+
+- The model is named by the environment variable AGENT_MODEL (`bedrock:...`, `openai:...`, `anthropic:...`,
+  `ollama:...`, or `offline`, which needs no network). To build one yourself, pass it here as `model=`; it then wins.
+- Say what the agent is in `instructions`; they are sent with every request. `system_prompt` is not: a step goes on
+  from stored messages, and it only stands at the very start of a conversation.
+- A tool is a function with types and a docstring. `def` runs in a thread, `async def` in the event loop, and there it
+  must never block. One that changes something outside takes the call's idempotency key along, because a step is
+  executed again when its worker died:
+
+      async def book_table(ctx: RunContext[StepDeps], name: str, seats: int) -> str:
+          "Book a table for tonight."
+          key = ctx.deps.idempotency_key(ctx.tool_call_id)
+          return await restaurant.book(name, seats, idempotency_key=key)
+
+  Then add `Tool(book_table, timeout=10)` below. After `timeout` seconds the model is told that the call took too long;
+  `max_retries` is how often one call may be refused with `ModelRetry` within a step. See `tools.py` for three examples.
+"""
+
+from pydantic_ai import Agent, Tool
+
+from step_deps import StepDeps
+from tools import LONGEST_WAIT, calculate, clock, wait
+
+agent = Agent(
+    deps_type=StepDeps,
+    instructions=(
+        "You are a helpful assistant. Use the tools for the time, for arithmetic and for waiting instead of guessing."
+    ),
+    tools=[
+        Tool(clock, timeout=5),
+        Tool(calculate, timeout=5, max_retries=2),
+        Tool(wait, timeout=LONGEST_WAIT + 5),
+    ],
+)

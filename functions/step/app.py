@@ -1,0 +1,67 @@
+"""SQS: does the step a message says is due."""
+
+from typing import Any, Protocol
+
+import msgspec
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from agent import agent
+from outlive.clock import Clock
+from outlive.log import logger
+from outlive.step import Delivery, Step
+from outlive.watching import in_a_thread
+from outlive.wiring import new_id, queue_of, settings_of, table_of
+from turn import PydanticAgent
+
+settings = settings_of("QUEUE_URL", "AGENT_MODEL")
+queue = queue_of(settings)
+clock = Clock()
+step = Step(
+    table_of(settings), queue, PydanticAgent(agent, settings.agent_model), clock, new_id, settings, in_a_thread
+)
+# A batch is one message: that it is given back is no error of the function.
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class Context(Protocol):
+    """What we use of the platform's context."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class Due(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a message."""
+
+    workspace_id: str
+    run_id: str
+    step: int
+
+
+class GivenBack(Exception):
+    """The message is not done with: it comes again."""
+
+
+def do(record: SQSRecord, lambda_context: Context) -> None:
+    """Do what one message asks for. Raises GivenBack unless it is to be acknowledged."""
+    try:
+        due = msgspec.json.decode(record.body, type=Due)
+    except (msgspec.DecodeError, UnicodeError):
+        logger.warning("message_unreadable", message_id=record.message_id)
+        return
+    deadline = clock.now() + lambda_context.get_remaining_time_in_millis()
+    reply = step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline))
+    if reply.acknowledge:
+        return
+    if reply.seconds is not None:
+        try:
+            queue.hide(record.receipt_handle, reply.seconds)
+        except Exception as error:
+            # It then comes back when the queue's own visibility timeout is over, or a sweep sends another.
+            logger.warning("hide_failed", run=due.run_id, step=due.step, cause=f"{type(error).__name__}: {error}")
+    raise GivenBack
+
+
+def handler(event: dict[str, Any], context: Context) -> Any:
+    """What the platform calls; the answer names the message if it is given back."""
+    return process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]

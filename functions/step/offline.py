@@ -1,0 +1,247 @@
+"""The model named `offline`: answers any prompt without a network, and obeys a script.
+
+A prompt that starts with `#script` and goes on with a JSON list is a script: one entry a step.
+
+    #script [
+      {"text": "Let me see.", "seconds": 2, "tools": [["wait", {"seconds": 1}]]},
+      {"error": "transient", "times": 2},
+      {"text": "x", "repeat": 1000, "tools": [["clock", {}]]},
+      {"text": "Done."}
+    ]
+
+    text      what the step says
+    repeat    says the text that often (1 to 1000000; the whole at most 8000000 characters)
+    seconds   streams it evenly over that long, the first piece at once (0 to 3600). Without text: waits that long
+    reasoning what the step thinks first; shown, streamed at once
+    tools     the calls the step ends with: a list of [name, input]. The next entry is the next step. An entry without
+              tools is the answer and ends the run
+    error     "transient" or "permanent": the step fails with that kind of model error before it says anything, on its
+              first `times` attempts (without `times`: on all of them). After that the rest of the entry counts; if it
+              has none, it is passed over for the next entry, within the same step. Attempts are the run's claims of
+              that step, whatever ended them, so of several such entries in a row the largest `times` decides
+
+An entry needs one of text, reasoning, tools and error. Steps beyond the script answer with a plain sentence. A script
+with a mistake is answered with a message that says what is wrong. On the last step of the budget the text is said
+without the tools.
+"""
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelUnavailableError
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
+from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
+
+from outlive.agent import Ask
+
+NAME = "offline"
+MARK = "#script"
+LONGEST_TEXT = 8_000_000
+LONGEST_SECONDS = 3600
+MOST_REPEATS = 1_000_000
+MOST_TIMES = 1000
+
+type_names = {str: "a text", list: "a list", int: "a whole number"}
+
+
+class ScriptMistake(Exception):
+    """The script can't be obeyed; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a script, checked."""
+
+    text: str = ""
+    seconds: float = 0
+    repeat: int = 1
+    reasoning: str = ""
+    tools: tuple[tuple[str, dict[str, Any]], ...] = ()
+    error: Literal["transient", "permanent"] | None = None
+    times: float = math.inf
+
+    @property
+    def says(self) -> bool:
+        return bool(self.text or self.reasoning or self.tools)
+
+
+def offline_model(ask: Ask) -> FunctionModel:
+    """The stand-in for one step: what it says depends on the ask, not on the messages it is sent."""
+
+    def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
+        return _stream(ask, messages, {tool.name for tool in info.function_tools})
+
+    return FunctionModel(stream_function=stream, model_name=NAME)
+
+
+async def _stream(ask: Ask, messages: list[ModelMessage], tools: Collection[str]) -> AsyncIterator[Any]:
+    prompt = next((turn.text for turn in reversed(ask.history) if turn.role == "user"), "")
+    script = script_in(prompt)
+    if script is None:
+        entry = _unscripted(ask, prompt, messages, tools)
+    else:
+        try:
+            entry = entry_of(parse(script, tools), ask.step, ask.attempt)
+        except ScriptMistake as mistake:
+            entry = Entry(text=f"This script can't be played: {mistake}.")
+    if entry.error is not None:
+        raise _model_error(entry.error)
+    if entry.reasoning:
+        yield {0: DeltaThinkingPart(content=entry.reasoning)}
+    calls = () if ask.text_only else entry.tools
+    text = entry.text * entry.repeat
+    if not text and not calls:
+        text = "The script calls tools here, but this is the last step, which may only say something."
+    async for piece in _paced(text, entry.seconds):
+        yield piece
+    for index, (name, arguments) in enumerate(calls, start=1):
+        yield {index: DeltaToolCall(name, json.dumps(arguments), tool_call_id=_call_id(ask, index))}
+
+
+async def _paced(text: str, seconds: float) -> AsyncIterator[str]:
+    """`text` in pieces, the first at once, spread over `seconds`."""
+    # Few enough pieces for 300 KB to cost nothing, many enough for a slow stream to look like one.
+    count = max(1, min(len(text), math.ceil(seconds * 10), 400), math.ceil(len(text) / 40_000))
+    size = max(1, math.ceil(len(text) / count))
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    for number, at in enumerate(range(0, len(text), size)):
+        await asyncio.sleep(max(0.0, start + seconds * number / count - clock()))
+        yield text[at : at + size]
+    await asyncio.sleep(max(0.0, start + seconds - clock()))
+
+
+def _call_id(ask: Ask, index: int) -> str:
+    # The same for a step that is executed again, and made of what every provider allows in an id.
+    return "call_" + hashlib.sha256(json.dumps([ask.run_id, ask.step, index]).encode()).hexdigest()[:24]
+
+
+def _model_error(kind: Literal["transient", "permanent"]) -> ModelHTTPError:
+    body = {"message": f"the script asks for a {kind} error here"}
+    if kind == "transient":
+        return ModelHTTPError.for_category(ModelUnavailableError, status_code=503, model_name=NAME, body=body)
+    return ModelHTTPError.for_category(ModelRequestRejectedError, status_code=400, model_name=NAME, body=body)
+
+
+def _unscripted(ask: Ask, prompt: str, messages: Sequence[ModelMessage], tools: Collection[str]) -> Entry:
+    if ask.step == 0 and "clock" in tools and not ask.text_only:
+        return Entry(text="Let me look at the clock first. ", seconds=0.2, tools=(("clock", {}),))
+    told = [part.content for part in _last_request(messages).parts if isinstance(part, ToolReturnPart)]
+    short = prompt if len(prompt) <= 200 else prompt[:200] + "…"
+    return Entry(
+        text=(
+            "I am the offline stand-in, not a language model: nothing was asked over a network, and I can't answer you."
+            f" You wrote: “{short}”."
+            + (f" The clock tool says {told[0]}." if told else "")
+            + f" To see long, slow or failing runs, start the prompt with {MARK};"
+            " for real answers, set AGENT_MODEL to a model."
+        ),
+        seconds=0.5,
+    )
+
+
+def _last_request(messages: Sequence[ModelMessage]) -> ModelRequest:
+    return next((one for one in reversed(messages) if isinstance(one, ModelRequest)), ModelRequest(parts=[]))
+
+
+def script_in(prompt: str) -> str | None:
+    """What follows `#script` in a prompt that starts with it, else None."""
+    head, mark, script = prompt.lstrip().partition(MARK)
+    return script if mark and not head and (not script or script[0].isspace() or script[0] in '[{"') else None
+
+
+def entry_of(script: Sequence[Entry], step: int, attempt: int) -> Entry:
+    """What the script asks of this attempt of this step: an entry without `error`, or one whose error is due."""
+    passed = 0
+    for entry in script:
+        due = entry.error is not None and attempt <= entry.times
+        if passed == step and due:
+            return Entry(error=entry.error)
+        if entry.says:
+            if passed == step:
+                return entry if entry.error is None else _without_error(entry)
+            passed += 1
+    return Entry(text="The script is over.")
+
+
+def _without_error(entry: Entry) -> Entry:
+    return Entry(entry.text, entry.seconds, entry.repeat, entry.reasoning, entry.tools)
+
+
+def parse(script: str, tools: Collection[str]) -> list[Entry]:
+    """The script's entries. Raises ScriptMistake with what is wrong and where; `tools` are the names there are."""
+    try:
+        entries = json.loads(script)
+    except (ValueError, RecursionError) as error:
+        raise ScriptMistake(f"after {MARK} there must be a JSON list, and this is no JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise ScriptMistake(f"after {MARK} there must be a JSON list of entries")
+    return [_entry(f"entry {number}", value, tools) for number, value in enumerate(entries, start=1)]
+
+
+def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
+    if not isinstance(value, dict):
+        raise ScriptMistake(f"{where} must be an object")
+    known = {"text", "seconds", "repeat", "reasoning", "tools", "error", "times"}
+    if unknown := sorted(value.keys() - known):
+        raise ScriptMistake(f"{where} has a field {unknown[0][:80]!r}; there are only {', '.join(sorted(known))}")
+    error = value.get("error")
+    if "error" in value and error not in ("transient", "permanent"):
+        raise ScriptMistake(f'{where}: "error" must be "transient" or "permanent"')
+    entry = Entry(
+        text=_text(where, value, "text"),
+        seconds=_number(where, value, "seconds", 0, LONGEST_SECONDS),
+        repeat=int(_number(where, value, "repeat", 1, MOST_REPEATS, default=1, whole=True)),
+        reasoning=_text(where, value, "reasoning"),
+        tools=_tools(where, value.get("tools", []), tools),
+        error=error,
+        times=_number(where, value, "times", 0, MOST_TIMES, default=math.inf, whole=True),
+    )
+    if "times" in value and error is None:
+        raise ScriptMistake(f'{where}: "times" needs "error"')
+    if "repeat" in value and not entry.text:
+        raise ScriptMistake(f'{where}: "repeat" needs "text"')
+    if len(entry.text) * entry.repeat > LONGEST_TEXT:
+        raise ScriptMistake(f"{where} says more than {LONGEST_TEXT} characters")
+    if not entry.says and error is None:
+        raise ScriptMistake(f'{where} asks for nothing; give it "text", "reasoning", "tools" or "error"')
+    return entry
+
+
+def _text(where: str, value: dict[str, Any], field: str) -> str:
+    text = value.get(field, "")
+    if not isinstance(text, str):
+        raise ScriptMistake(f'{where}: "{field}" must be a text')
+    return text
+
+
+def _number(
+    where: str, value: dict[str, Any], field: str, low: int, high: int, *, default: float = 0, whole: bool = False
+) -> float:
+    if field not in value:
+        return default
+    number = value[field]
+    kind = int if whole else int | float
+    if isinstance(number, bool) or not isinstance(number, kind) or not low <= number <= high:
+        raise ScriptMistake(f'{where}: "{field}" must be a {"whole " if whole else ""}number from {low} to {high}')
+    return number
+
+
+def _tools(where: str, value: object, known: Collection[str]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    if not isinstance(value, list):
+        raise ScriptMistake(f'{where}: "tools" must be a list of [name, input]')
+    calls: list[tuple[str, dict[str, Any]]] = []
+    for call in value:
+        match call:
+            case [str(name), dict(arguments)] if name in known:
+                calls.append((name, arguments))
+            case [str(name), dict()]:
+                raise ScriptMistake(f"{where}: there is no tool {name[:80]!r}, only {', '.join(sorted(known))}")
+            case _:
+                raise ScriptMistake(f'{where}: each of "tools" must be [name, input], the input an object')
+    return tuple(calls)

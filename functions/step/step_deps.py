@@ -1,0 +1,44 @@
+"""What a tool is told about the step it runs in, and the idempotency key of each of its calls."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic_ai.messages import ToolCallPart
+
+
+@dataclass(frozen=True, slots=True)
+class StepDeps:
+    """The `deps` of every tool: `ctx.deps` of a `RunContext[StepDeps]`. `step` counts from 0, `attempt` from 1."""
+
+    workspace_id: str
+    chat_id: str
+    run_id: str
+    step: int
+    attempt: int
+    _keys: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def idempotency_key(self, tool_call_id: str | None) -> str:
+        """The key of the call with this id (`ctx.tool_call_id`): pass it on to whatever the tool changes.
+
+        A step is executed again when its worker died, and the model then usually asks for the same calls, under other
+        ids: the key is the same for the same call of the same step. Raises LookupError for an id the model didn't use.
+        """
+        if tool_call_id is None or tool_call_id not in self._keys:
+            raise LookupError(f"no call {tool_call_id!r} in this step")
+        return self._keys[tool_call_id]
+
+    def number_calls(self, calls: Iterable[ToolCallPart]) -> None:
+        """Give each call its key. `calls` is everything the model asked for in this step, in its order."""
+        seen: Counter[str] = Counter()
+        for call in calls:
+            digest = hashlib.sha256(f"{call.tool_name}\n{canonical_input(call)}".encode()).hexdigest()[:32]
+            self._keys[call.tool_call_id] = f"{self.run_id}:{self.step}:{digest}:{seen[digest]}"
+            seen[digest] += 1
+
+
+def canonical_input(call: ToolCallPart) -> str:
+    """The call's arguments as one text, whatever order or spacing the model chose. ASCII, so any hash can take it."""
+    return json.dumps(call.args_as_dict(), sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,124 @@
+"""Three tools to start from: `clock`, `calculate`, `wait`.
+
+A tool is a function with types and a docstring: both reach the model. What it raises decides what happens: `ModelRetry`
+tells the model to call again in another way, `ToolFailed` tells it that this is hopeless, any other exception is a bug
+and ends the run as `tool_failed`.
+"""
+
+import ast
+import asyncio
+import math
+import operator
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field
+from pydantic_ai import ModelRetry, ToolFailed
+
+LONGEST_WAIT = 120
+LONGEST_EXPRESSION = 500
+LARGEST_RESULT_BITS = 1024
+
+
+def clock(time_zone: str | None = None) -> str:
+    """Tell the current date and time.
+
+    Args:
+        time_zone: An IANA name such as "Europe/Lisbon". Without one the answer is in UTC.
+    """
+    if time_zone is None:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        zone = ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ModelRetry(f"{time_zone[:80]!r} is not an IANA time zone; try one like 'Europe/Lisbon'.") from error
+    return datetime.now(zone).isoformat(timespec="seconds")
+
+
+def calculate(expression: Annotated[str, Field(max_length=LONGEST_EXPRESSION)]) -> int | float:
+    """Work out an arithmetic expression exactly.
+
+    Args:
+        expression: Numbers, parentheses, + - * / // % **, and abs, ceil, floor, round, sqrt, min, max, pi, e. For
+            example "(12.5 + 3) * 4 ** 2".
+    """
+    try:
+        return _value(ast.parse(expression.strip(), mode="eval").body)
+    except (ArithmeticError, OverflowError, _TooLarge) as error:
+        raise ToolFailed(f"That has no result: {error}.") from error
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise ModelRetry(f"That is not an expression this tool knows: {error}.") from error
+
+
+async def wait(seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT)]) -> str:
+    """Wait before going on.
+
+    Args:
+        seconds: How long, in seconds.
+    """
+    await asyncio.sleep(seconds)
+    return f"Waited {seconds:g} seconds."
+
+
+class _TooLarge(Exception):
+    """the numbers get too large"""
+
+    def __str__(self) -> str:
+        return str(self.__doc__)
+
+
+def _power(base: float, exponent: float) -> float:
+    # Checked before it is worked out: 9 ** 9 ** 9 would keep the step busy for hours.
+    if isinstance(base, int) and abs(exponent) * max(base.bit_length(), 1) > LARGEST_RESULT_BITS:
+        raise _TooLarge
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ArithmeticError("the root of a negative number")
+    return float(result) if isinstance(result, float) else int(result)
+
+
+OPERATORS: dict[type[ast.operator | ast.unaryop], Callable[..., int | float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
+FUNCTIONS: dict[str, Callable[..., int | float]] = {
+    "abs": abs,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": round,
+    "sqrt": math.sqrt,
+    "min": min,
+    "max": max,
+}
+CONSTANTS: dict[str, float] = {"pi": math.pi, "e": math.e}
+
+
+def _value(node: ast.expr) -> int | float:
+    result: int | float
+    match node:
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            result = number
+        case ast.Name(id=name) if name in CONSTANTS:
+            result = CONSTANTS[name]
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+            result = OPERATORS[type(op)](_value(operand))
+        case ast.BinOp(op=binary, left=left, right=right) if type(binary) in OPERATORS:
+            result = OPERATORS[type(binary)](_value(left), _value(right))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+            result = FUNCTIONS[name](*[_value(argument) for argument in arguments])
+        case _:
+            raise ValueError(f"{ast.unparse(node)[:80]!r} is not allowed")
+    if isinstance(result, int) and result.bit_length() > LARGEST_RESULT_BITS:
+        raise _TooLarge
+    if isinstance(result, float) and not math.isfinite(result):
+        raise _TooLarge
+    return result

@@ -1,0 +1,34 @@
+"""Every minute: settles what crashed, sends again what was lost."""
+
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from outlive.clock import SECOND, Clock
+from outlive.log import logger
+from outlive.sweep import Sweep
+from outlive.wiring import new_id, queue_of, settings_of, table_of
+
+settings = settings_of("QUEUE_URL")
+sweep = Sweep(table_of(settings), queue_of(settings), Clock(), new_id, settings)
+
+MARGIN = 5 * SECOND
+"""How long before its own end a sweep takes up no further run."""
+
+
+class Context(Protocol):
+    """What we use of the platform's context."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Sweep once; returns and logs the counts.
+
+    By hand, an operator may give `{"window_seconds": 0}` for a drained system: it stands in for the stale and the
+    pending time. A run with a live lease is left alone even so.
+    """
+    window = event.get("window_seconds")
+    deadline = Clock().now() + context.get_remaining_time_in_millis() - MARGIN
+    counts = asdict(sweep.run(deadline, None if window is None else int(float(window) * SECOND)))
+    logger.info("swept", **counts)
+    return counts

@@ -1,0 +1,160 @@
+"""An AWS in one process on this machine: MiniStack, started as a child and bound to 127.0.0.1.
+
+It lives no longer than the process that started it, keeps its state in a folder over a clean stop, and knows nothing of
+an AWS account of yours: whatever `AWS_…` says in the environment stays out of it and of the functions it runs.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.request
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+from botocore.config import Config
+
+from local.build import ROOT
+from local.said import Trouble
+
+REGION = "us-east-1"
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+# The functions run under the Python that runs MiniStack. Theirs holds no packages at all, so that a package missing from
+# a function's zip is missing here, too; MiniStack's own are added to its path alone.
+FUNCTIONS_PYTHON = ROOT / ".envs" / "bare" / "bin" / "python"
+MINISTACK = """
+import os, signal, site, sys, threading
+site.addsitedir(sys.argv.pop(1))
+
+def live_no_longer_than_the_parent():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=live_no_longer_than_the_parent, daemon=True).start()
+from ministack.app import main
+main()
+"""
+
+
+class Aws:
+    """A running MiniStack. `url` is where AWS clients find it."""
+
+    def __init__(self, port: int, state: Path, *, auth: bool) -> None:
+        """Start it. Raises `Trouble` if the port is taken or it does not answer in time."""
+        _require_free(port)
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = state / "aws.log"
+        self._log: IO[bytes] = self.log.open("wb")
+        self._child = subprocess.Popen(
+            [FUNCTIONS_PYTHON, "-c", MINISTACK, sysconfig.get_path("purelib")],
+            env=_environment(port, state, auth=auth),
+            cwd=state,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C at the terminal is for the runner, which stops its child in its own order.
+            start_new_session=True,
+        )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this AWS, whatever the environment says."""
+        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION).client(
+            service,
+            endpoint_url=self.url,
+            config=Config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, ignore_configured_endpoint_urls=True
+            ),
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children are the functions' workers."""
+        return self._child.pid
+
+    def stop(self) -> None:
+        """End it and let it save its state; end it the hard way if it doesn't within `STOP_SECONDS`."""
+        if self.alive:
+            self._child.send_signal(signal.SIGTERM)
+            try:
+                self._child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        if self._child.stdin:
+            self._child.stdin.close()
+        self._log.close()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise Trouble(f"the local AWS ended as it started; its last words are in {self.log}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise Trouble(f"the local AWS did not answer within {START_SECONDS} seconds; see {self.log}")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server will ask for it: a port that only waits for old connections to time out is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Trouble(f"port {port} is not free ({error.strerror}); choose another with PORT=…") from error
+
+
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _environment(port: int, state: Path, *, auth: bool) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCALSTACK", "PYTHON"))}
+    return env | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "AUTH": str(auth).lower(),
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "aws"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "LAMBDA_EXECUTOR": "local",
+        # Both would listen on every address of this machine, and on the same port in every copy.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
+        # A developer's own profile must not reach the workers either.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Workers unpack their code here; what a killed one left behind goes with the next start.
+        "TMPDIR": str(_emptied(state / "tmp")),
+    }

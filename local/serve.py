@@ -1,0 +1,131 @@
+"""`make serve`: the local stack in the foreground, until Ctrl-C."""
+
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local import identity, state
+from local.aws import Aws
+from local.said import Trouble, or_say
+from local.stack import deploy
+
+WARM_SECONDS = 90
+
+# A message no step function can read: it is logged and acknowledged, and the worker stays.
+JUNK = b'{"Records": [{"messageId": "warm-up", "receiptHandle": "none", "body": "", "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:none", "awsRegion": "us-east-1", "md5OfBody": ""}]}'
+
+
+class Stack:
+    """A deployed, answering stack. `url` is the base address of its API."""
+
+    def __init__(self, port: int, folder: Path, *, auth: bool) -> None:
+        """Start and deploy. Raises `Trouble`; then nothing is left running."""
+        self.port = port
+        self.folder = folder
+        self._claim = state.claim(folder, port)
+        self.aws = Aws(port, folder, auth=auth)
+        try:
+            self.outputs = deploy(self.aws, folder)
+            self.url = f"{self.aws.url}/_aws/execute-api/outlive"
+            self._warm()
+        except BaseException:
+            self.stop()
+            raise
+
+    def token(self, workspace: str, user: str) -> str:
+        """A token of this stack's issuer."""
+        return identity.token(self.folder, self.port, workspace, user)
+
+    def stop(self) -> None:
+        """Stop it and let it save its state."""
+        self.aws.stop()
+
+    def _warm(self) -> None:
+        """One worker of each function a caller waits for is up, and the API has answered."""
+        invoke = self.aws.client("lambda").invoke
+        with ThreadPoolExecutor(3) as pool:
+            step = pool.submit(invoke, FunctionName=self.outputs["StepFunction"], Payload=JUNK)
+            # An empty start is refused, a stop and a read of an unknown chat find nothing: nothing is left behind.
+            calls = [
+                pool.submit(self._call, "POST", "/chats/warm-up/runs"),
+                pool.submit(self._call, "POST", "/chats/warm-up/stop"),
+                pool.submit(self._call, "GET", "/chats/warm-up/run"),
+            ]
+            statuses = [call.result() for call in calls]
+            step.result()
+        if max(statuses) >= 500:
+            raise Trouble(f"the API is up but its functions fail ({max(statuses)}); see {self.aws.log}")
+
+    def _call(self, method: str, path: str) -> int:
+        request = urllib.request.Request(self.url + path, method=method, data=b"{}" if method == "POST" else None)
+        request.add_header("Authorization", f"Bearer {self.token('warm-up', 'warm-up')}")
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=WARM_SECONDS) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError as error:
+            raise Trouble(f"the API did not answer ({error}); see {self.aws.log}") from error
+
+
+@contextmanager
+def running() -> Iterator[Stack]:
+    """A stack as the environment asks for (PORT, STATE, AUTH); SIGINT and SIGTERM end the block, and then it stops."""
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    stack = Stack(state.port(), state.folder(), auth=os.environ.get("AUTH", "false").lower() == "true")
+    try:
+        yield stack
+    except Leave:
+        pass
+    finally:
+        # A second Ctrl-C must not cut the saving short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stack.stop()
+
+
+class Leave(BaseException):
+    """Asked to stop."""
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise Leave
+
+
+def stay(stack: Stack) -> None:
+    """Return never; raises `Trouble` when the local AWS is gone, `Leave` when `make` is."""
+    parent = os.getppid()
+    while True:
+        if not stack.aws.alive:
+            raise Trouble(f"the local AWS ended; its last words are in {stack.aws.log}")
+        # `make` killed the hard way can't pass the signal on.
+        if "MAKELEVEL" in os.environ and os.getppid() != parent:
+            raise Leave
+        time.sleep(0.5)
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    try:
+        with running() as stack:
+            sys.stdout.write(f"ready {stack.url}\n")
+            sys.stdout.flush()
+            stay(stack)
+    except Leave:
+        # Told to stop while it was still starting.
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(or_say(main))

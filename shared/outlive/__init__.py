@@ -1,0 +1,1 @@
+"""AI agent runs that outlive the connection that started them."""

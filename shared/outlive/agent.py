@@ -1,0 +1,133 @@
+"""The seam between a run and whatever answers it.
+
+The step operation hands an agent what was said before and gets back one step: one model request and the tool calls it
+asked for. Nothing here knows a model library, so a scripted double can stand in for the agent in a proof.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One entry of a chat's history: a user's prompt, or one recorded step of an answer.
+
+    `messages` is the agent's own form as it returned it in an `Outcome` (JSON text), None for a prompt and for a step
+    of which only the text is known. `text` is what the transcript shows; it serves when `messages` can't be read.
+    """
+
+    role: Literal["user", "assistant"]
+    text: str
+    messages: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one step is asked with. `history` is oldest first and ends with this run's prompt or its last step."""
+
+    workspace_id: str
+    chat_id: str
+    run_id: str
+    step: int
+    attempt: int
+    history: tuple[Turn, ...]
+    text_only: bool
+    """True on the last step the run's budget allows: the model may not call tools."""
+    seconds: float
+    """How long the agent may take at most; then `interrupt` is set with reason `deadline`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A bit of output as the model streams it. Pieces of one kind in a row belong together."""
+
+    kind: Literal["text", "reasoning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and model requests: of one step in an `Outcome`, a running total of the run everywhere else."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.requests + other.requests,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentError:
+    """Why a step broke off. A transient one is worth another attempt, a permanent one never is.
+
+    `retry_after` is the model's own wish, in seconds.
+    """
+
+    kind: Literal["transient", "permanent"]
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One step as it came out.
+
+    `step`: the model asked for tools and they ran. `final`: the model answered. `partial`: it broke off, by `error` or,
+    where that is None, because `interrupt` was set; then `parts` and `messages` hold what there was until then, with
+    every open tool call closed as interrupted.
+
+    `parts` are AI SDK UI message parts, `messages` the agent's own form of the same (JSON text, None if there is
+    nothing to keep), `usage` is this step's alone.
+    """
+
+    kind: Literal["step", "final", "partial"]
+    parts: list[dict[str, Any]]
+    messages: str | None
+    usage: Usage = Usage()
+    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+    error: AgentError | None = None
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Set at most once, from any thread: the step must end now, and `reason` says why."""
+
+    reason: Literal["stop", "deadline", "overtaken"] | None = None
+    _calls: list[Callable[[], None]] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def set(self, reason: Literal["stop", "deadline", "overtaken"]) -> None:
+        """Make `reason` stand, if none does yet, and run every waiting call in this thread."""
+        with self._lock:
+            if self.reason is not None:
+                return
+            self.reason = reason
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def on_set(self, call: Callable[[], None]) -> None:
+        """Have `call` run once when a reason is set: in the setter's thread, or right now if one stands already."""
+        with self._lock:
+            if self.reason is None:
+                self._calls.append(call)
+                return
+        call()
+
+
+class Agent(Protocol):
+    """Answers one step.
+
+    `say` is called for each streamed piece, in order. What a model does wrong comes back as an `Outcome` with an
+    `error`; whatever is raised instead counts as a permanent failure of the run.
+    """
+
+    def __call__(self, ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome: ...

@@ -1,0 +1,152 @@
+"""What can go wrong, named by who must act.
+
+    OutliveError
+    ├── Refused             nobody: a condition was false, and the items it looked at came back
+    ├── StoreError          whoever called: try again
+    │   ├── StoreBusy           nothing was written
+    │   └── StoreUnanswered     it may have been written, or not
+    ├── Overtaken           nobody: another worker has the step, or the run has ended
+    ├── SettingError        the operator: a setting is missing or wrong
+    └── Problem             the client: an answer over HTTP
+        ├── Unauthorized · RunsDisabled · ChatNotFound · RunNotFound
+        ├── InvalidRequest · PromptTooLong
+        ├── RunAlreadyActive · IdempotencyKeyReused
+        └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
+"""
+
+from typing import Any, ClassVar
+
+Item = dict[str, Any]
+"""An item as DynamoDB sends it."""
+
+
+class OutliveError(Exception):
+    """The root of all of ours."""
+
+
+class Refused(OutliveError):
+    """A condition was false. `items` holds, for each refused action by its name, the item it met (None: there is none)."""
+
+    def __init__(self, items: dict[str, Item | None]) -> None:
+        super().__init__("refused: " + ", ".join(items))
+        self.items = items
+
+
+class StoreError(OutliveError):
+    """The table or the queue could not do it now; it may later."""
+
+
+class StoreBusy(StoreError):
+    """Throttled, or in conflict with another transaction: nothing was written."""
+
+
+class StoreUnanswered(StoreError):
+    """No answer came: the call may have taken effect or not."""
+
+
+class Overtaken(OutliveError):
+    """This worker no longer holds the run: what it would write is somebody else's to write."""
+
+
+class SettingError(OutliveError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class Problem(OutliveError):
+    """An answer in the form of RFC 9457. `fields` stand beside the standard members."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, **fields: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields
+
+
+class Unauthorized(Problem):
+    """The token is valid but says nothing usable about who calls."""
+
+    status, code, title = 401, "unauthorized", "The token does not say who you are"
+
+
+class RunsDisabled(Problem):
+    """New runs are switched off."""
+
+    status, code, title = 403, "runs_disabled", "New runs are switched off"
+
+
+class ChatNotFound(Problem):
+    """The chat is somebody else's, which looks like no chat at all."""
+
+    status, code, title = 404, "chat_not_found", "There is no such chat"
+
+
+class RunNotFound(Problem):
+    """No such run, or not yours."""
+
+    status, code, title = 404, "run_not_found", "There is no such run"
+
+
+class RouteNotFound(Problem):
+    """The function has no such route."""
+
+    status, code, title = 404, "not_found", "There is nothing here"
+
+
+class RunAlreadyActive(Problem):
+    """The chat is busy; `active_run_id` says with what."""
+
+    status, code, title = 409, "run_already_active", "The chat already has an active run"
+
+
+class IdempotencyKeyReused(Problem):
+    """The key was used for another request."""
+
+    status, code, title = 409, "idempotency_key_reused", "The idempotency key belongs to another request"
+
+
+class PromptTooLong(Problem):
+    """The prompt is over the limit."""
+
+    status, code, title = 413, "prompt_too_long", "The prompt is too long"
+
+
+class InvalidRequest(Problem):
+    """Something about the request is wrong; `field` names it."""
+
+    status, code, title = 422, "invalid_request", "The request is not valid"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}", field=field)
+
+
+class InternalError(Problem):
+    """Ours. The log says what."""
+
+    status, code, title = 500, "internal_error", "Something went wrong on our side"
+
+
+class ModelNotConfigured(Problem):
+    """No usable model setting."""
+
+    status, code, title = 503, "model_not_configured", "No model is configured"
+
+
+class StartFailed(Problem):
+    """The run could not be stored; nothing was."""
+
+    status, code, title = 503, "start_failed", "The run could not be started"
+
+
+class StopFailed(Problem):
+    """The stop could not be recorded."""
+
+    status, code, title = 503, "stop_failed", "The stop could not be recorded"
+
+
+class ReadFailed(Problem):
+    """The table did not answer a read."""
+
+    status, code, title = 503, "read_failed", "The store did not answer"

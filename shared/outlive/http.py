@@ -1,0 +1,104 @@
+"""What the HTTP functions share: who calls, what was asked, and how an answer or a problem looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, StoreError, Unauthorized
+from outlive.log import logger
+
+MAX_IDENTITY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, from the verified token and nothing else."""
+
+    workspace_id: str
+    user: str
+
+
+class Api(APIGatewayHttpResolver):
+    """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
+
+    def __init__(self, workspace_claim: str) -> None:
+        super().__init__()
+        self._workspace_claim = workspace_claim
+        self.exception_handler(Problem)(problem)
+        self.exception_handler(StoreError)(_store_failed)
+        self.exception_handler(Exception)(_unexpected)
+        self.not_found(lambda error: problem(RouteNotFound("this function has no such route")))
+
+    def handle(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+        """Answer `event`.
+
+        The gateway has matched the route already and decoded the path; an id with a `/` or `#` in it would not match
+        again, so the path is put together anew from the route and its parameters.
+        """
+        path = event["routeKey"].partition(" ")[2]
+        for name, value in (event.get("pathParameters") or {}).items():
+            path = path.replace("{" + name + "}", quote(value, safe=""))
+        return self.resolve({**event, "rawPath": path}, context)
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
+        claims = self._context().get("authorizer", {}).get("jwt", {}).get("claims", {})
+        return Caller(_identity(claims, self._workspace_claim), _identity(claims, "sub"))
+
+    def parameter(self, name: str) -> str:
+        """A path parameter, decoded."""
+        return str((self.current_event.raw_event.get("pathParameters") or {})[name])
+
+    def query(self, name: str) -> str | None:
+        """A query parameter, or None."""
+        found = (self.current_event.raw_event.get("queryStringParameters") or {}).get(name)
+        return None if found is None else str(found)
+
+    def header(self, name: str) -> str | None:
+        """A header, or None."""
+        headers: Mapping[str, str] = self.current_event.raw_event.get("headers") or {}
+        return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
+
+    def _context(self) -> dict[str, Any]:
+        return dict(self.current_event.raw_event.get("requestContext") or {})
+
+
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """`body` as JSON."""
+    text = msgspec.json.encode(body).decode()
+    return Response(status, "application/json", text, headers={"Cache-Control": "no-store", **(headers or {})})
+
+
+def problem(error: Problem) -> Response[str]:
+    """`error` in the form of RFC 9457."""
+    body = {
+        "type": f"urn:outlive:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **error.fields,
+    }
+    return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
+
+
+def _identity(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY:
+        raise Unauthorized(f"the token's claim {name} must be a string of 1 to {MAX_IDENTITY} characters")
+    return value
+
+
+def _store_failed(error: StoreError) -> Response[str]:
+    logger.error("store_failed", cause=f"{type(error).__name__}: {error}")
+    return problem(ReadFailed("try again"))
+
+
+def _unexpected(error: Exception) -> Response[str]:
+    logger.exception("unexpected")
+    return problem(InternalError("the log of this request says more"))

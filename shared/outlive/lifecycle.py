@@ -1,0 +1,269 @@
+"""The life of a run, stated once: its statuses, the moves between them, and what each move requires.
+
+Every row of `MOVES` is one conditional write or one transaction in `table.py`, which turns each guard into a clause of
+the write's own condition. Nobody reads, decides and then writes: a refused write brings the item back, `refusals` names
+the guards that were false, and that is a normal answer.
+
+Safety rests on three things: chat slot, run and seal move together (settle); the first record of a step wins; any end
+but `aborted` is refused once a stop was requested. Leases only save money and keep what was streamed: a worker that
+wakes up late can do no harm.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Protocol
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    """Accepted and stored; nobody has claimed a step. The queued message moves it on. Is that lost, a sweep sends it
+    again, and after `PENDING_SECONDS` a sweep ends the run."""
+
+    RUNNING = "running"
+    """A step was claimed. Its worker moves it on: a record, then the next message. Does the worker die, its lease runs
+    out, the message comes back and another worker reclaims the step; is the message lost too, a sweep sends it again."""
+
+    SUCCEEDED = "succeeded"
+    """The agent answered. Final."""
+
+    FAILED = "failed"
+    """It could not go on: `error` says why. Final."""
+
+    ABORTED = "aborted"
+    """Somebody stopped it, or a sweep gave it up (then `error` says so). Final."""
+
+
+ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
+TERMINAL = frozenset(Status) - ACTIVE
+
+
+class MessageStatus(StrEnum):
+    """Where the run's assistant message stands. It follows the run's status and nothing else."""
+
+    STREAMING = "streaming"
+    COMPLETED = "completed"
+    ERROR = "error"
+    ABORTED = "aborted"
+
+
+MESSAGE_STATUS = {
+    Status.PENDING: MessageStatus.STREAMING,
+    Status.RUNNING: MessageStatus.STREAMING,
+    Status.SUCCEEDED: MessageStatus.COMPLETED,
+    Status.FAILED: MessageStatus.ERROR,
+    Status.ABORTED: MessageStatus.ABORTED,
+}
+
+
+class Trigger(StrEnum):
+    """What made a run start. An HTTP start is always `user`; the server sets it."""
+
+    USER = "user"
+    SCHEDULE = "schedule"
+    API = "api"
+    EVENT = "event"
+    CONTINUE = "continue"
+
+
+class FinishReason(StrEnum):
+    """Why a run has no further step."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    MAX_STEPS = "max_steps"
+    ERROR = "error"
+    ABORTED = "aborted"
+
+
+TURN_STATUS = {"completed": Status.SUCCEEDED, "error": Status.FAILED, "aborted": Status.ABORTED}
+
+
+def status_of(turn: str) -> Status:
+    """The run status a turn's outcome (`completed`, `error`, `aborted`) stands for; anything else raises ValueError."""
+    try:
+        return TURN_STATUS[turn]
+    except KeyError:
+        raise ValueError(f"a turn ends completed, error or aborted, not {turn!r}") from None
+
+
+class RunState(Protocol):
+    """What a guard looks at in a run. Times are milliseconds since the epoch."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def claimed_step(self) -> int: ...
+    @property
+    def lease_id(self) -> str | None: ...
+    @property
+    def lease_until(self) -> int | None: ...
+    @property
+    def stop_requested_at(self) -> int | None: ...
+    @property
+    def progress_at(self) -> int | None: ...
+    @property
+    def created_at(self) -> int: ...
+    @property
+    def resends(self) -> int: ...
+    @property
+    def resend_after(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a guard looks at besides the run: the caller's clock (ms) and what it brings along."""
+
+    now: int
+    step: int = -1
+    lease_id: str = ""
+    user: str = ""
+    window: int = 0
+    """For the sweep: how long (ms) a run may stay without progress, or unclaimed."""
+    resends: int = -1
+    """For the sweep: the count of resends as it was read."""
+
+
+class Guard(Enum):
+    """One clause of a move's condition, with the reason it is there."""
+
+    NO_STOP = "once a stop was answered `true`, nothing begins and no other end is true"
+    STOP_REQUESTED = "only a stop that was asked for may abort work that is still possible"
+    NEXT_STEP = "the step follows the claimed one: a message for it is only sent once every record before it is stored"
+    SAME_STEP = "the step is the claimed one; an older message has nothing left to do"
+    LIVE_LEASE = "a worker is at it: it must hear of the stop and settle with what it has"
+    NO_LIVE_LEASE = "whoever held the step is gone, so nobody's work is thrown away"
+    MY_LEASE = "the worker was not overtaken"
+    OWNER = "to anybody else the run does not exist"
+    NO_PROGRESS = "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins"
+    NEVER_CLAIMED = "accepted longer ago than the window, and no worker ever took it"
+    RESEND_DUE = "at most one resend at a time, and none while the message is known to be on its way"
+    RESENDS_AS_READ = "of two sweeps one counts and sends"
+
+
+def lease_is_live(run: RunState, now: int) -> bool:
+    """True while some worker holds the run: until `lease_until`, exclusively."""
+    return run.lease_until is not None and run.lease_until > now
+
+
+# The same clauses as in `table.py`, over a run in hand: they explain a refusal and never stand in for a condition.
+HOLDS: dict[Guard, Callable[[RunState, Facts], bool]] = {
+    Guard.NO_STOP: lambda run, facts: run.stop_requested_at is None,
+    Guard.STOP_REQUESTED: lambda run, facts: run.stop_requested_at is not None,
+    Guard.NEXT_STEP: lambda run, facts: run.claimed_step == facts.step - 1,
+    Guard.SAME_STEP: lambda run, facts: run.claimed_step == facts.step,
+    Guard.LIVE_LEASE: lambda run, facts: lease_is_live(run, facts.now),
+    Guard.NO_LIVE_LEASE: lambda run, facts: not lease_is_live(run, facts.now),
+    Guard.MY_LEASE: lambda run, facts: run.lease_id is not None and run.lease_id == facts.lease_id,
+    Guard.OWNER: lambda run, facts: run.owner == facts.user,
+    Guard.NO_PROGRESS: lambda run, facts: run.progress_at is not None and run.progress_at <= facts.now - facts.window,
+    Guard.NEVER_CLAIMED: lambda run, facts: run.claimed_step < 0 and run.created_at <= facts.now - facts.window,
+    Guard.RESEND_DUE: lambda run, facts: run.resend_after is None or run.resend_after <= facts.now,
+    Guard.RESENDS_AS_READ: lambda run, facts: run.resends == facts.resends,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One way a run changes. `to` is None where the status stays as it is."""
+
+    name: str
+    by: str
+    sources: frozenset[Status]
+    to: Status | None
+    guards: tuple[Guard, ...]
+    does: str
+
+
+PENDING = frozenset({Status.PENDING})
+RUNNING = frozenset({Status.RUNNING})
+NOTHING: frozenset[Status] = frozenset()
+
+START = Move(
+    "start", "start", NOTHING, Status.PENDING, (),
+    "takes the chat's free slot and puts run, user message and empty assistant message; then sends step 0",
+)  # fmt: skip
+CLAIM = Move(
+    "claim", "step", ACTIVE, Status.RUNNING, (Guard.NO_STOP, Guard.NEXT_STEP),
+    "claimed step = n, attempt 1, resends 0, a new lease, progress; the first claim sets `started_at`",
+)  # fmt: skip
+RECLAIM = Move(
+    "reclaim", "step", RUNNING, Status.RUNNING, (Guard.NO_STOP, Guard.SAME_STEP, Guard.NO_LIVE_LEASE),
+    "attempt + 1, a new lease, progress",
+)  # fmt: skip
+HEARTBEAT = Move(
+    "heartbeat", "step", RUNNING, None, (Guard.MY_LEASE,),
+    "extends the lease, progress",
+)  # fmt: skip
+RELEASE = Move(
+    "release", "step", RUNNING, None, (Guard.NO_STOP, Guard.MY_LEASE),
+    "ends the lease and keeps the last error apart from `error`; then the message is given back",
+)  # fmt: skip
+RESEND = Move(
+    "resend", "sweep", ACTIVE, None,
+    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.RESEND_DUE, Guard.RESENDS_AS_READ),
+    "counts, then sends the claimed step again",
+)  # fmt: skip
+REQUEST_STOP = Move(
+    "request_stop", "stop", ACTIVE, None, (Guard.OWNER, Guard.LIVE_LEASE),
+    "sets `stop_requested_at`, the first time is kept; the holder settles with what it has",
+)  # fmt: skip
+STOP = Move(
+    "stop", "stop", ACTIVE, Status.ABORTED, (Guard.OWNER, Guard.NO_LIVE_LEASE),
+    "sets `stop_requested_at` and settles, also over a final record",
+)  # fmt: skip
+SUCCEED = Move(
+    "succeed", "step, sweep, start", ACTIVE, Status.SUCCEEDED, (Guard.NO_STOP,),
+    "settles with the outcome of the final record, which stands for good once it is there",
+)  # fmt: skip
+FAIL = Move(
+    "fail", "step", ACTIVE, Status.FAILED, (Guard.NO_STOP, Guard.MY_LEASE),
+    "settles with the error and what was streamed",
+)  # fmt: skip
+ABORT_HELD = Move(
+    "abort_held", "step", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED, Guard.MY_LEASE),
+    "settles a stopped run with what was streamed",
+)  # fmt: skip
+ABORT_UNCLAIMED = Move(
+    "abort_unclaimed", "step", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED, Guard.NEXT_STEP),
+    "settles a stopped run whose next step was only kept from being claimed by the stop",
+)  # fmt: skip
+ABORT_ANSWERED = Move(
+    "abort_answered", "step, sweep, start", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED,),
+    "settles a stopped run over its final record: the content stays, the end is the stop's",
+)  # fmt: skip
+ABORT_LEFT = Move(
+    "abort_left", "step, sweep, start", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED, Guard.NO_LIVE_LEASE),
+    "settles a stopped run whose worker let go or died",
+)  # fmt: skip
+ABORT_STALE = Move(
+    "abort_stale", "sweep, start", RUNNING, Status.ABORTED,
+    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.NO_PROGRESS),
+    "gives up a run nobody works on any more: error `stale`",
+)  # fmt: skip
+ABORT_NEVER_STARTED = Move(
+    "abort_never_started", "sweep, start", PENDING, Status.ABORTED, (Guard.NO_STOP, Guard.NEVER_CLAIMED),
+    "gives up a run nobody ever claimed: error `never_started`",
+)  # fmt: skip
+
+MOVES = (
+    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, RESEND, REQUEST_STOP, STOP, SUCCEED, FAIL,
+    ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE, ABORT_NEVER_STARTED,
+)  # fmt: skip
+
+
+def refusals(move: Move, run: RunState, facts: Facts) -> frozenset[Guard] | None:
+    """The guards of `move` that are false for `run`, None if its status alone rules the move out."""
+    if Status(run.status) not in move.sources:
+        return None
+    return frozenset(guard for guard in move.guards if not HOLDS[guard](run, facts))
+
+
+def only_stop_refuses(move: Move, run: RunState, facts: Facts) -> bool:
+    """True if `move` would have been made but for a requested stop."""
+    return refusals(move, run, facts) == {Guard.NO_STOP}

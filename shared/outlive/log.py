@@ -1,0 +1,33 @@
+"""What the functions say: one line per move, and one metric where somebody has to look."""
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+if TYPE_CHECKING:
+    from outlive.rows import Run
+
+logger = Logger(service="outlive")
+
+
+def moved(move: str, run: "Run", from_status: str | None) -> None:
+    """Say that `move` was made."""
+    logger.info(
+        move,
+        run=run.id,
+        chat=run.chat_id,
+        move=move,
+        **{"from": from_status, "to": str(run.status)},
+        attempt=run.attempt,
+        step=run.claimed_step,
+    )
+
+
+def unsettled(run: "Run", cause: str) -> None:
+    """Say that a run could not be settled though its work is over: the sweep will, but somebody should look."""
+    # Imported here because it is needed next to never, and every cold start would pay for it.
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
+
+    logger.error("settle_failed", run=run.id, chat=run.chat_id, cause=cause)
+    with single_metric("SettleFailed", MetricUnit.Count, 1, namespace="Outlive"):
+        pass

@@ -1,0 +1,100 @@
+"""Reading: whatever is there, consistently, for whoever is entitled; it changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from outlive.cursor import cursor_at, read_cursor
+from outlive.errors import RunNotFound
+from outlive.rows import Chat, Message, Record, Run
+from outlive.table import Table
+from outlive.views import MessageView, RunView, view_message, view_run
+
+PAGE_BYTES = 5_000_000
+"""A page ends before it grows past this; a function answers with at most 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Answers every GET. To anybody but its owner, a chat or run looks as if it did not exist."""
+
+    table: Table
+
+    def latest(self, workspace_id: str, user: str, chat_id: str) -> tuple[RunView | None, MessageView | None]:
+        """The chat's latest run and its assistant message, in flight or finished."""
+        chat = self._chat(workspace_id, user, chat_id)
+        if chat is None or chat.latest_run_id is None:
+            return None, None
+        run = self.table.run(workspace_id, chat.latest_run_id)
+        return (None, None) if run is None else self._with_message(run)
+
+    def one(self, workspace_id: str, user: str, run_id: str) -> tuple[RunView, MessageView | None]:
+        """The run and its assistant message. Raises RunNotFound."""
+        run = self.table.run(workspace_id, run_id)
+        if run is None or run.owner != user:
+            raise RunNotFound("no run of yours has this id")
+        return self._with_message(run)
+
+    def messages(
+        self, workspace_id: str, user: str, chat_id: str, limit: int, cursor: str | None
+    ) -> tuple[list[MessageView], str | None]:
+        """Up to `limit` messages, oldest first, and where to go on. Raises InvalidRequest for a foreign cursor."""
+        scope = (workspace_id, chat_id, "messages")
+        after = read_cursor(cursor, *scope)
+        chat = self._chat(workspace_id, user, chat_id)
+        if chat is None:
+            return [], None
+        # Read before the messages: see `view_message`. Every earlier run ended before this one could start.
+        latest = self.table.run(workspace_id, chat.latest_run_id) if chat.latest_run_id else None
+        page: list[MessageView] = []
+        size = 0
+        for message, records in self._messages(chat.pk, 0 if after is None else after + 1):
+            run = latest if latest is not None and message.run_id == latest.id else None
+            seen = view_message(message, records, chat_id, run)
+            size += len(msgspec.json.encode(seen)) + 1
+            if len(page) == limit or (page and size > PAGE_BYTES):
+                return page, cursor_at(last, *scope)
+            page.append(seen)
+            last = message.seq
+        return page, None
+
+    def runs(
+        self, workspace_id: str, user: str, chat_id: str, limit: int, cursor: str | None
+    ) -> tuple[list[RunView], str | None]:
+        """Up to `limit` runs, newest first, and where to go on. Raises InvalidRequest for a foreign cursor."""
+        scope = (workspace_id, chat_id, "runs")
+        before = read_cursor(cursor, *scope)
+        if self._chat(workspace_id, user, chat_id) is None:
+            return [], None
+        found = self.table.runs_of(workspace_id, chat_id, before, limit + 1)
+        page = found[:limit]
+        return [view_run(run) for run in page], cursor_at(page[-1].assistant_seq, *scope) if len(found) > limit else None
+
+    def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
+        chat = self.table.chat(workspace_id, chat_id)
+        return chat if chat is not None and chat.owner == user else None
+
+    def _with_message(self, run: Run) -> tuple[RunView, MessageView | None]:
+        message, records = None, list[Record]()
+        for row in self.table.transcript(run.chat_pk, run.assistant_seq, run.assistant_seq):
+            if isinstance(row, Message):
+                message = row
+            else:
+                records.append(row)
+        seen = view_message(message, records, run.chat_id, run) if message is not None else None
+        return view_run(run, records[-1] if records else None), seen
+
+    def _messages(self, chat_pk: str, from_seq: int) -> Iterator[tuple[Message, list[Record]]]:
+        """Each message from `from_seq` on with its records; a record without its header is not shown."""
+        message: Message | None = None
+        records: list[Record] = []
+        for row in self.table.transcript(chat_pk, from_seq):
+            if isinstance(row, Message):
+                if message is not None:
+                    yield message, records
+                message, records = row, []
+            else:
+                records.append(row)
+        if message is not None:
+            yield message, records

@@ -1,0 +1,119 @@
+"""What a client may ask, checked field by field before anything is read or written."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from outlive.errors import InvalidRequest, PromptTooLong
+from outlive.text import clean
+
+MAX_PROMPT = 32_768
+MAX_METADATA = 2048
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 50
+ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How much a run may use up."""
+
+    max_steps: Annotated[int, msgspec.Meta(ge=1, description="Steps at most, up to the server's MAX_STEPS.")]
+
+
+class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a start carries."""
+
+    prompt: Annotated[str, msgspec.Meta(min_length=1, description="What the agent is asked: 1 to 32,768 characters.")]
+    budget: Budget | None = None
+    metadata: Annotated[dict[str, Any], msgspec.Meta(description="Yours: at most 2 KB as JSON.")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A start that is in order."""
+
+    chat_id: str
+    prompt: str
+    max_steps: int
+    metadata: dict[str, Any]
+    idempotency_key: str | None
+    said: dict[str, Any]
+    """The body as it was validated, which is what makes two requests the same."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request, and for no other."""
+        canonical = json.dumps(self.said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_start(chat_id: str, key: str | None, body: str | bytes | None, max_steps: int) -> StartRequest:
+    """The start that was asked for. Raises InvalidRequest or PromptTooLong."""
+    check_chat_id(chat_id)
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+    said = _structured(_json(body))
+    prompt = said.prompt
+    if len(prompt) > MAX_PROMPT:
+        raise PromptTooLong(f"prompt: at most {MAX_PROMPT:,} characters, this has {len(prompt):,}")
+    if not prompt.strip():
+        raise InvalidRequest("prompt", "must not be blank")
+    steps = said.budget.max_steps if said.budget else max_steps
+    if steps > max_steps:
+        raise InvalidRequest("budget.max_steps", f"must be 1 to {max_steps}")
+    metadata = said.metadata or {}
+    if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA:
+        raise InvalidRequest("metadata", f"must be at most {MAX_METADATA} bytes as JSON")
+    return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(said))
+
+
+def check_chat_id(chat_id: str) -> str:
+    """`chat_id` itself, if it is one. Raises InvalidRequest."""
+    if not ID.fullmatch(chat_id):
+        raise InvalidRequest("chat_id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
+    return chat_id
+
+
+def is_run_id(run_id: str) -> bool:
+    """True if `run_id` could be one: it then can't forge a key."""
+    return ID.fullmatch(run_id) is not None
+
+
+def check_limit(text: str | None) -> int:
+    """How many a page may hold. Raises InvalidRequest."""
+    if text is None:
+        return DEFAULT_LIMIT
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise InvalidRequest("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _json(body: str | bytes | None) -> Any:
+    try:
+        value = json.loads(body or "", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("body", "must be JSON") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("body", "must be a JSON object")
+    return clean(value)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _structured(value: Any) -> StartBody:
+    try:
+        return msgspec.convert(value, StartBody)
+    except msgspec.ValidationError as error:
+        # msgspec ends its sentence with ` - at `$.budget.max_steps``, or names the field in backticks.
+        text, _, path = str(error).partition(" - at ")
+        parts = [part for part in (path.strip("`").removeprefix("$").removeprefix("."),) if part]
+        if not parts or "field `" in text:
+            parts += re.findall(r"field `([^`]*)`", text)
+        raise InvalidRequest(".".join(parts) or "body", text[:1].lower() + text[1:]) from None

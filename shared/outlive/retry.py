@@ -1,0 +1,31 @@
+"""How often a write is tried again when the table could not take it."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from outlive.errors import StoreError
+
+TRIES = 3
+PAUSE = 0.05
+
+T = TypeVar("T")
+
+
+class Sleeper(Protocol):
+    """Somebody who can wait."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+def persistently(call: Callable[[], T], sleeper: Sleeper, jitter: Callable[[], float] = lambda: 1.0) -> T:
+    """What `call` returns, tried at most 3 times, 50 ms × attempt × `jitter` apart.
+
+    `call` must know its own work again: the try before may have taken effect. Raises the last `StoreError`.
+    """
+    for attempt in range(1, TRIES):
+        try:
+            return call()
+        except StoreError:
+            sleeper.sleep(PAUSE * attempt * jitter())
+    return call()

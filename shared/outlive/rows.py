@@ -1,0 +1,360 @@
+"""The items of the table: each owns its keys and its form.
+
+    | pk                   | sk                   | item    |
+    |----------------------|----------------------|---------|
+    | workspace # chat id  | CHAT                 | Chat    |
+    | workspace # chat id  | MSG#<seq>            | Message |
+    | workspace # chat id  | MSG#<seq>#STEP#<n>   | Record  |
+    | workspace # run id   | RUN                  | Run     |
+
+A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
+pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
+"""
+
+import hashlib
+import json
+import lzma
+from functools import cached_property
+from typing import Any, Self
+
+import msgspec
+from pynamodb.attributes import Attribute, BinaryAttribute, UnicodeAttribute
+from pynamodb.constants import NUMBER, STRING
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from outlive.agent import Usage
+from outlive.clock import from_iso, iso
+
+SHARDS = 8
+"""How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
+
+
+class Text(Attribute[str]):
+    """Text that is always there."""
+
+    attr_type = STRING
+
+
+class OptionalText(Attribute[str | None]):
+    """Text, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+
+class Whole(Attribute[int]):
+    """A whole number."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: int) -> str:
+        """Write it as DynamoDB does."""
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        """Read it back."""
+        return int(value)
+
+
+class OptionalWhole(Attribute[int | None]):
+    """A whole number, or no attribute at all."""
+
+    attr_type = NUMBER
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    serialize = Whole.serialize
+    deserialize = Whole.deserialize
+
+
+class Time(Attribute[int]):
+    """Milliseconds since the epoch, stored as ISO 8601: readable in a console, and it sorts."""
+
+    attr_type = STRING
+
+    def serialize(self, value: int) -> str:
+        """Write it as ISO 8601."""
+        return iso(value)
+
+    def deserialize(self, value: str) -> int:
+        """Read it back."""
+        return from_iso(value)
+
+
+class OptionalTime(Attribute[int | None]):
+    """A time, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    serialize = Time.serialize
+    deserialize = Time.deserialize
+
+
+class Json(Attribute[Any]):
+    """Any JSON value as text, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    def serialize(self, value: Any) -> str:
+        """Write it compactly."""
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def deserialize(self, value: str) -> Any:
+        """Read it back."""
+        return json.loads(value)
+
+
+class OptionalUsage(Attribute[Usage | None]):
+    """A running total, as JSON, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    def serialize(self, value: Usage) -> str:
+        """Write it as JSON."""
+        return msgspec.json.encode(value).decode()
+
+    def deserialize(self, value: str) -> Usage:
+        """Read it back."""
+        return msgspec.json.decode(value, type=Usage)
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What a step left: UI parts for the reader, and the same in the agent's own form for the next step."""
+
+    parts: list[dict[str, Any]]
+    messages: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts in order."""
+        return "".join(part["text"] for part in self.parts if part.get("type") == "text")
+
+
+def pack(body: Body) -> bytes:
+    """`body` compressed. The window spans all of it: both forms hold the same text, which so takes its room once."""
+    data = msgspec.json.encode(body)
+    window = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": max(4096, len(data))}]
+    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=window)
+
+
+def unpack(data: bytes) -> Body:
+    """The body that `pack` made `data` of."""
+    return msgspec.json.decode(lzma.decompress(data), type=Body)
+
+
+class ActiveIndex(GlobalSecondaryIndex["Row"]):
+    """Every run that is not terminal, by age. For the sweep alone, and never a gate: it may lag."""
+
+    class Meta:
+        """As in the template."""
+
+        index_name = "active"
+        projection = KeysOnlyProjection()
+
+    active_shard = UnicodeAttribute(hash_key=True)
+    created_at = Time(range_key=True)
+
+
+class ChatIndex(GlobalSecondaryIndex["Row"]):
+    """The runs of a chat, in the order they were started. For lists alone: it may lag."""
+
+    class Meta:
+        """As in the template."""
+
+        index_name = "by_chat"
+        projection = KeysOnlyProjection()
+
+    chat_key = UnicodeAttribute(hash_key=True)
+    assistant_seq = Whole(range_key=True)
+
+
+class Row(Model):
+    """Any item. It declares the keys and indexes, so that all kinds share one connection and one client."""
+
+    class Meta:
+        """Bound to the table at cold start."""
+
+        table_name = "unbound"
+        region = "us-east-1"
+        connect_timeout_seconds = 2
+        read_timeout_seconds = 5
+        max_retry_attempts = 2
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    created_at = Time(null=True)
+    updated_at = Time(null=True)
+    expires_at = OptionalWhole()
+    """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
+    active_shard = OptionalText()
+    chat_key = OptionalText()
+    assistant_seq = Whole(null=True)
+
+    active = ActiveIndex()
+    by_chat = ChatIndex()
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """The row an item of DynamoDB stands for."""
+        return cls.from_raw_data(item)
+
+
+class Chat(Row):
+    """A conversation: its owner, its sequence, and the slot that at most one active run holds.
+
+    It is the one item that retention never deletes: without it, the next owner of the id would inherit old messages.
+    """
+
+    owner = Text()
+    sequence = Whole()
+    active_run_id = OptionalText()
+    latest_run_id = OptionalText()
+
+    SK = "CHAT"
+
+    @staticmethod
+    def key(workspace_id: str, chat_id: str) -> str:
+        """The partition of the chat and its messages."""
+        return f"{workspace_id}#{chat_id}"
+
+
+class Run(Row):
+    """One agent turn. Its fields mean what the contract says of a run; the rest serves the moves."""
+
+    id = Text()
+    workspace_id = Text()
+    chat_id = Text()
+    owner = Text()
+    created_by = OptionalText()
+    trigger = Text()
+    status = Text()
+    user_seq = Whole()
+    budget = Json()
+    metadata = Json()
+    fingerprint = OptionalText()
+
+    claimed_step = Whole()
+    """The step that was claimed last, -1 before the first claim."""
+    attempt = Whole()
+    lease_id = OptionalText()
+    lease_until = OptionalTime()
+    progress_at = OptionalTime()
+    resends = Whole()
+    resend_after = OptionalTime()
+    resent_by = OptionalText()
+    last_error = Json()
+    """Why the last attempt broke off, `{"code", "message", "kind"}`; apart from `error`, which only settle writes."""
+
+    step_count = Whole()
+    usage = OptionalUsage()
+    error = Json()
+    finish_reason = OptionalText()
+    started_at = OptionalTime()
+    stop_requested_at = OptionalTime()
+    finished_at = OptionalTime()
+    settled_by = OptionalText()
+
+    SK = "RUN"
+
+    @staticmethod
+    def key(workspace_id: str, run_id: str) -> str:
+        """The partition of the run."""
+        return f"{workspace_id}#{run_id}"
+
+    @staticmethod
+    def shard(run_id: str) -> str:
+        """The key of the active index this run stands under."""
+        return str(int(hashlib.sha256(run_id.encode()).hexdigest(), 16) % SHARDS)
+
+    @property
+    def chat_pk(self) -> str:
+        """The partition of the run's chat."""
+        return Chat.key(self.workspace_id, self.chat_id)
+
+    @property
+    def max_steps(self) -> int:
+        """How many steps the run may take."""
+        return int(self.budget["max_steps"])
+
+    @property
+    def user_message_id(self) -> str:
+        """The id of the prompt's message."""
+        return f"{self.id}-prompt"
+
+    @property
+    def assistant_message_id(self) -> str:
+        """The id of the answer's message."""
+        return f"{self.id}-answer"
+
+
+class Message(Row):
+    """The header of a message. A user's message holds its text, an assistant's message has the run's step records."""
+
+    id = Text()
+    run_id = Text()
+    role = Text()
+    status = Text()
+    text = OptionalText()
+    metadata = Json()
+
+    @staticmethod
+    def sort_key(seq: int) -> str:
+        """Where message `seq` stands in its chat."""
+        return f"MSG#{seq:012d}"
+
+    @property
+    def seq(self) -> int:
+        """Where the message stands in its chat."""
+        return int(self.sk.split("#")[1])
+
+
+class Record(Row):
+    """Entry `step` of a run's log: what a step left, or the mark that nothing follows.
+
+    `kind`: `step` (tools ran, another step follows), `final` (the answer), `partial` (what was streamed when the run
+    was ended) or `end` (nothing was). The last two seal the log, and so does a settled run's final record.
+    """
+
+    run_id = Text()
+    step = Whole()
+    kind = Text()
+    packed = BinaryAttribute(legacy_encoding=False)
+    size = Whole()
+    """How many bytes the parts take as JSON."""
+    usage = OptionalUsage()
+    """The run's total with this record."""
+    finish_reason = OptionalText()
+    recorded_by = OptionalText()
+
+    @staticmethod
+    def sort_key(seq: int, step: int) -> str:
+        """Where record `step` of message `seq` stands."""
+        return f"{Message.sort_key(seq)}#STEP#{step:06d}"
+
+    @cached_property
+    def body(self) -> Body:
+        """What the step left."""
+        return unpack(self.packed)
+
+    @property
+    def counts(self) -> bool:
+        """True for a step, whole or partial; False for the end mark."""
+        return self.kind != "end"
+
+
+def row_of(item: dict[str, Any]) -> Message | Record:
+    """The message or record an item of a chat's transcript stands for."""
+    return Record.of(item) if "#STEP#" in item["sk"]["S"] else Message.of(item)

@@ -1,0 +1,88 @@
+"""The settings, read from the environment once and checked by name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from outlive.errors import SettingError
+
+MODEL_NAME = re.compile(r"offline|[a-z][a-z0-9-]*:\S+")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its meaning; the defaults are the contract's."""
+
+    table_name: str
+    queue_url: str = ""
+    agent_model: str = ""
+    """`offline`, or a Pydantic AI model name such as `bedrock:…`; empty or malformed: starts answer 503."""
+    lease_seconds: int = 30
+    """How long a worker's silence is believed to be work."""
+    stale_seconds: int = 600
+    """How long a run may make no progress before a sweep aborts it."""
+    pending_seconds: int = 3600
+    """How long a run may wait for its first claim."""
+    sweep_resend_limit: int = 3
+    """How often a sweep sends a step's message again."""
+    max_steps: int = 20
+    step_attempts: int = 3
+    stop_poll_seconds: float = 1.0
+    retention_days: int = 0
+    """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
+    runs_enabled: bool = True
+    workspace_claim: str = "workspace_id"
+
+    @property
+    def model_usable(self) -> bool:
+        """True if `agent_model` names a model at all; whether its provider answers only a step can tell."""
+        return MODEL_NAME.fullmatch(self.agent_model) is not None
+
+
+def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings:
+    """The settings in `environment`. Raises SettingError, naming it, if one of `needs` is missing or any is malformed."""
+    for name in ("TABLE_NAME", *needs):
+        if not environment.get(name):
+            raise SettingError(f"{name} is not set")
+    return Settings(
+        table_name=environment["TABLE_NAME"],
+        queue_url=environment.get("QUEUE_URL", ""),
+        agent_model=environment.get("AGENT_MODEL", "").strip(),
+        lease_seconds=_whole(environment, "LEASE_SECONDS", Settings.lease_seconds, 2, 900),
+        stale_seconds=_whole(environment, "STALE_SECONDS", Settings.stale_seconds, 1, 86400),
+        pending_seconds=_whole(environment, "PENDING_SECONDS", Settings.pending_seconds, 1, 1209600),
+        sweep_resend_limit=_whole(environment, "SWEEP_RESEND_LIMIT", Settings.sweep_resend_limit, 0, 100),
+        max_steps=_whole(environment, "MAX_STEPS", Settings.max_steps, 1, 1000),
+        step_attempts=_whole(environment, "STEP_ATTEMPTS", Settings.step_attempts, 1, 100),
+        stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
+        retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
+        runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
+        workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,
+    )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise SettingError(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
+    return value
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = _seconds(environment, name, default, least, most)
+    if value != int(value):
+        raise SettingError(f"{name} must be a whole number, not {value:g}")
+    return int(value)
+
+
+def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text in ("", "true", "false"):
+        return text == "true" if text else default
+    raise SettingError(f"{name} must be true or false, not {text!r}")

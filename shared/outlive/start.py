@@ -1,0 +1,198 @@
+"""Starting a run: one read, one transaction, one send."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outlive.clock import Clock
+from outlive.errors import (
+    ChatNotFound,
+    IdempotencyKeyReused,
+    ModelNotConfigured,
+    Overtaken,
+    Refused,
+    RunAlreadyActive,
+    RunsDisabled,
+    StartFailed,
+    StoreBusy,
+    StoreError,
+)
+from outlive.lifecycle import ACTIVE, Status, Trigger
+from outlive.log import logger
+from outlive.overdue import overdue, settle_overdue
+from outlive.queue import Queue
+from outlive.request import StartRequest
+from outlive.retry import PAUSE
+from outlive.rows import Chat, Record, Run
+from outlive.settings import Settings
+from outlive.table import Table
+
+ROUNDS = 6
+"""How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run, its newest record if it was there before (None for a fresh one), and whether it was."""
+
+    run: Run
+    last: Record | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Accepts runs."""
+
+    table: Table
+    queue: Queue
+    clock: Clock
+    new_id: Callable[[], str]
+    settings: Settings
+    jitter: Callable[[], float]
+    """Spreads the pauses between tries: numbers around 1."""
+
+    def run(self, workspace_id: str, user: str, request: StartRequest) -> Started:
+        """Make a new run the chat's active one, or find the one this very request made before.
+
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed;
+        then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
+        """
+        run_id = self._run_id(workspace_id, user, request)
+        try:
+            return self._start(workspace_id, user, run_id, request)
+        except StoreError as error:
+            logger.error("start_failed", run=run_id, chat=request.chat_id, cause=f"{type(error).__name__}: {error}")
+            raise StartFailed("the store did not take it; send the same request again") from error
+
+    def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
+        now = self.clock.now()
+        chat = self._chat(workspace_id, user, request.chat_id)
+        failure: StoreError | None = None
+        for attempt in range(ROUNDS):
+            busy = chat is not None and chat.active_run_id is not None
+            if attempt or (request.idempotency_key and (busy or not self._may_start)):
+                found = self.table.run(workspace_id, run_id)
+                if found is not None:
+                    return self._found(found, request, now)
+            self._check_may_start()
+            ghost = self._make_room(workspace_id, chat) if chat is not None and busy else None
+            run = self._new_run(workspace_id, user, run_id, request, chat, now)
+            try:
+                self.table.start(chat, run, request.prompt, now, ghost)
+            except Refused as refused:
+                if "run" not in refused.items:
+                    chat = self._refused_by(refused, user)
+            except StoreError as error:
+                failure = error
+                self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
+                chat = self._chat(workspace_id, user, request.chat_id)
+            else:
+                self._send(run)
+                return Started(run)
+        raise failure or StoreBusy("other starts kept winning")
+
+    def _run_id(self, workspace_id: str, user: str, request: StartRequest) -> str:
+        """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
+        if request.idempotency_key is None:
+            return self.new_id()
+        parts = [workspace_id, user, request.chat_id, request.idempotency_key]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def _may_start(self) -> bool:
+        return self.settings.runs_enabled and self.settings.model_usable
+
+    def _check_may_start(self) -> None:
+        if not self.settings.runs_enabled:
+            raise RunsDisabled("an operator has switched new runs off; running ones go on")
+        if not self.settings.model_usable:
+            raise ModelNotConfigured("AGENT_MODEL names no model")
+
+    def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
+        return self._if_mine(self.table.chat(workspace_id, chat_id), user)
+
+    def _if_mine(self, chat: Chat | None, user: str) -> Chat | None:
+        if chat is not None and chat.owner != user:
+            raise ChatNotFound("no chat of yours has this id")
+        return chat
+
+    def _refused_by(self, refused: Refused, user: str) -> Chat | None:
+        """The chat as the refused transaction met it."""
+        if "chat" not in refused.items:
+            # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
+            raise StartFailed("the chat has messages but no owner")
+        met = refused.items["chat"]
+        return self._if_mine(Chat.of(met) if met else None, user)
+
+    def _make_room(self, workspace_id: str, chat: Chat) -> str | None:
+        """Free the chat's slot if a sweep would now: None once it is free, the holder's id if that run is gone.
+
+        Raises RunAlreadyActive if a run is rightly at work.
+        """
+        assert chat.active_run_id is not None
+        active = self.table.run(workspace_id, chat.active_run_id)
+        if active is None:
+            return chat.active_run_id
+        if active.status in ACTIVE:
+            last = self.table.last_record(active)
+            due = overdue(active, last, self.clock.now(), self.settings)
+            if due is None:
+                raise _busy_with(active.id)
+            try:
+                settle_overdue(active, last, due, self.table, self.clock, self.new_id())
+            except Overtaken:
+                raise _busy_with(active.id) from None
+        chat.active_run_id = None
+        return None
+
+    def _new_run(
+        self, workspace_id: str, user: str, run_id: str, request: StartRequest, chat: Chat | None, now: int
+    ) -> Run:
+        sequence = chat.sequence if chat is not None else 0
+        return Run(
+            Run.key(workspace_id, run_id),
+            Run.SK,
+            id=run_id,
+            workspace_id=workspace_id,
+            chat_id=request.chat_id,
+            chat_key=Chat.key(workspace_id, request.chat_id),
+            owner=user,
+            created_by=user,
+            trigger=Trigger.USER,
+            status=Status.PENDING,
+            user_seq=sequence + 1,
+            assistant_seq=sequence + 2,
+            budget={"max_steps": request.max_steps},
+            metadata=request.metadata,
+            fingerprint=request.fingerprint,
+            claimed_step=-1,
+            attempt=0,
+            resends=0,
+            step_count=0,
+            active_shard=Run.shard(run_id),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _found(self, run: Run, request: StartRequest, now: int) -> Started:
+        """The run that stands under this request's id: an earlier request's, or our own by a write with no answer."""
+        if run.fingerprint != request.fingerprint:
+            raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
+        if run.status == Status.PENDING:
+            # Whoever stored it may have died before the send, and a message too many changes nothing.
+            self._send(run)
+        last = self.table.last_record(run) if run.status in ACTIVE else None
+        return Started(run, last, replayed=run.created_at != now)
+
+    def _send(self, run: Run) -> None:
+        """Send the run's first step. It is accepted already: should this fail, a sweep sends."""
+        try:
+            self.queue.send(run, 0)
+        except Exception as error:
+            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=f"{type(error).__name__}: {error}")
+
+
+def _busy_with(run_id: str) -> RunAlreadyActive:
+    return RunAlreadyActive("wait for it, watch it or stop it", active_run_id=run_id)

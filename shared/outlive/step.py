@@ -1,0 +1,465 @@
+"""One step of a run: claim, read the history, ask once, record, send the next.
+
+A message says which step is due. Whatever dies, comes twice or comes late, these hold: only the claim of the step that
+follows the claimed one, or of the claimed one while nobody holds it, lets a worker ask; the first record of a step
+counts and everybody else adopts it; nothing is added to a run that has ended.
+
+    die before the claim         the message comes back: nothing happened
+    die while asking             the lease runs out, the message comes back with it: reclaim, ask again
+    die after the record         the message comes back: reclaim, find the record, send on, ask nobody
+    die after the send           the message comes back, finds a later claim: acknowledged
+    overtaken                    heartbeat, release and settle are refused; a record counts only if it is the first
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import msgspec
+
+from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Turn
+from outlive.clock import SECOND, Clock
+from outlive.errors import Overtaken, Refused, StoreError
+from outlive.lifecycle import (
+    ABORT_HELD,
+    ABORT_LEFT,
+    ABORT_UNCLAIMED,
+    CLAIM,
+    FAIL,
+    RECLAIM,
+    SUCCEED,
+    TERMINAL,
+    Facts,
+    FinishReason,
+    Move,
+    lease_is_live,
+    only_stop_refuses,
+)
+from outlive.log import logger
+from outlive.loops import goes_in_circles
+from outlive.queue import Queue
+from outlive.retry import persistently
+from outlive.rows import Body, Message, Record, Run, pack
+from outlive.settings import Settings
+from outlive.settle import Log, Partial, error_of, settle
+from outlive.table import Table
+from outlive.text import clean
+
+MAX_PACKED = 390_000
+"""Bytes a record's body may take: an item holds 400 KB, the rest of it well under 10."""
+MAX_PARTS = 4_000_000
+"""Bytes the parts of one message may take as JSON; a function answers with at most 6 MB."""
+MARGIN = 5 * SECOND
+"""How long before the platform would kill it a step lets go by itself: time for a settle and its retries."""
+CLOSE_BY = 1.0
+"""Seconds a message comes back after the lease it waits for, so that it does not come in vain."""
+GRACE = 5.0
+"""Seconds a message given back may be late before a sweep may send another."""
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A queue message as it was delivered, and when the platform ends this invocation (ms)."""
+
+    workspace_id: str
+    run_id: str
+    step: int
+    receipt: str
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What becomes of the message: acknowledged, or given back for `seconds` (None: it is hidden already)."""
+
+    acknowledge: bool
+    seconds: float | None = None
+
+
+DONE = Reply(True)
+LEAVE = Reply(False)
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a worker does beside its agent: keep the lease, hear the stop, mind the time.
+
+    `tick` does whatever is due and says when to come back; a thread runs it in production, a proof drives it by hand.
+    """
+
+    table: Table
+    queue: Queue
+    clock: Clock
+    settings: Settings
+    run: Run
+    delivery: Delivery
+    interrupt: Interrupt
+    beat_at: int = 0
+    look_at: int = 0
+
+    def __post_init__(self) -> None:
+        now = self.clock.now()
+        self.beat_at = now + self.settings.lease_seconds * SECOND // 3
+        self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+
+    def tick(self) -> float:
+        """Do what is due; returns the seconds until the next is."""
+        now = self.clock.now()
+        try:
+            if now >= self.delivery.deadline - MARGIN:
+                self.interrupt.set("deadline")
+            elif now >= self.beat_at:
+                self.beat_at = now + self.settings.lease_seconds * SECOND // 3
+                self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+                self.heartbeat(now)
+            elif now >= self.look_at:
+                self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+                self.look()
+        except Exception as error:
+            # The lease stands a while longer, and the next tick is near.
+            logger.warning("watch_failed", run=self.run.id, cause=f"{type(error).__name__}: {error}")
+        due = min(self.beat_at, self.look_at, self.delivery.deadline - MARGIN)
+        return max(0.01, (due - self.clock.now()) / SECOND)
+
+    def heartbeat(self, now: int) -> None:
+        """Extend the lease and keep the message away as long, or learn that the step is no longer ours."""
+        assert self.run.lease_id is not None
+        until = lease_end(now, self.settings, self.delivery)
+        try:
+            run = self.table.heartbeat(self.run, self.run.lease_id, until, now)
+        except Refused:
+            self.interrupt.set("overtaken")
+            return
+        self._hear(run)
+        keep_away(self.queue, self.delivery, until - now)
+
+    def look(self) -> None:
+        """Read whether a stop was requested."""
+        run = self.table.again(self.run)
+        if run is None or run.lease_id != self.run.lease_id:
+            self.interrupt.set("overtaken")
+        else:
+            self._hear(run)
+
+    def _hear(self, run: Run) -> None:
+        if run.stop_requested_at is not None:
+            self.interrupt.set("stop")
+
+
+Watching = Callable[[Watch], AbstractContextManager[None]]
+"""Runs a watch while its block runs, and has ended with it."""
+
+
+def lease_end(now: int, settings: Settings, delivery: Delivery) -> int:
+    """When a lease taken now ends: never after its worker does."""
+    return min(now + settings.lease_seconds * SECOND, delivery.deadline)
+
+
+def keep_away(queue: Queue, delivery: Delivery, milliseconds: int) -> None:
+    """Have the worker's own message come back right after the lease, should the worker die."""
+    try:
+        queue.hide(delivery.receipt, max(0, milliseconds) / SECOND + CLOSE_BY)
+    except Exception as error:
+        logger.warning("hide_failed", run=delivery.run_id, step=delivery.step, cause=f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Does steps, one delivery at a time."""
+
+    table: Table
+    queue: Queue
+    agent: Agent
+    clock: Clock
+    new_id: Callable[[], str]
+    settings: Settings
+    watching: Watching
+
+    def run(self, delivery: Delivery) -> Reply:
+        """Do the step that `delivery` says is due, as far as it still is; returns what becomes of the message."""
+        lease_id = self.new_id()
+        try:
+            run = self._claim(delivery, lease_id)
+        except (Overtaken, StoreError) as error:
+            self._put_off(delivery, error)
+            return Reply(False, CLOSE_BY)
+        if isinstance(run, Reply):
+            return run
+        try:
+            return _Held(self, delivery, run).go()
+        except (Overtaken, StoreError) as error:
+            self._put_off(delivery, error)
+            return LEAVE
+
+    def _put_off(self, delivery: Delivery, error: Exception) -> None:
+        cause = f"{type(error).__name__}: {error}"
+        logger.warning("step_put_off", run=delivery.run_id, step=delivery.step, cause=cause)
+
+    def _claim(self, delivery: Delivery, lease_id: str) -> Run | Reply:
+        """The run, held by this worker; or what becomes of the message, if there is nothing to hold."""
+        key, take = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK), self.table.claim
+        for _ in range(ROUNDS):
+            now = self.clock.now()
+            until = lease_end(now, self.settings, delivery)
+            try:
+                run = take(key, delivery.step, lease_id, until, now)
+            except Refused as refused:
+                met = refused.items["run"]
+                run = Run.of(met) if met else None
+                if run is None or run.lease_id != lease_id:
+                    reply = self._not_claimed(run, delivery, now)
+                    if reply is not None:
+                        return reply
+                    take = self.table.reclaim
+                    continue
+            keep_away(self.queue, delivery, until - now)
+            return run
+        return Reply(False, CLOSE_BY)
+
+    def _not_claimed(self, run: Run | None, delivery: Delivery, now: int) -> Reply | None:
+        """What becomes of the message of a step that can't be claimed; None if it may be reclaimed."""
+        facts = Facts(now, step=delivery.step)
+        if run is None or run.claimed_step < delivery.step - 1:
+            logger.warning("message_unknown", run=delivery.run_id, step=delivery.step)
+            return DONE
+        if run.status in TERMINAL or run.claimed_step > delivery.step:
+            return DONE
+        if only_stop_refuses(CLAIM, run, facts):
+            return self._abort(run, ABORT_UNCLAIMED, facts)
+        if lease_is_live(run, now):
+            assert run.lease_until is not None
+            return Reply(False, (run.lease_until - now) / SECOND + CLOSE_BY)
+        if only_stop_refuses(RECLAIM, run, facts):
+            return self._abort(run, ABORT_LEFT, facts)
+        return None
+
+    def _abort(self, run: Run, move: Move, facts: Facts) -> Reply:
+        """End a stopped run that nobody holds."""
+        log = Log.upto(self.table.last_record(run))
+        settle(run, move, facts, log, table=self.table, clock=self.clock, settled_by=self.new_id())
+        return DONE
+
+
+@dataclass(slots=True)
+class _Held:
+    """A step while its worker holds the run."""
+
+    by: Step
+    delivery: Delivery
+    run: Run
+    log: Log = field(default_factory=Log)
+    size: int = 0
+    """Bytes the parts recorded so far take as JSON."""
+    streamed: list[Piece] = field(default_factory=list)
+
+    def go(self) -> Reply:
+        try:
+            return self._step()
+        except Overtaken:
+            raise
+        except StoreError as error:
+            return self._let_go(AgentError("transient", "store_unavailable", str(error)), CLOSE_BY)
+        except Exception as error:
+            logger.exception("step_failed", run=self.run.id, step=self.delivery.step)
+            return self._fail("step_failed", f"{type(error).__name__}: {error}", self._said_so_far())
+
+    def _step(self) -> Reply:
+        n, limit = self.delivery.step, self.by.settings.step_attempts
+        history, records = self._history()
+        if len(records) > n:
+            return self._carry_on(records[n])
+        if len(records) < n or not history:
+            return self._fail("history_incomplete", "what was said before can't be found any more")
+        self.log = Log.upto(records[-1] if records else None)
+        self.size = sum(record.size for record in records)
+        last_error = self.run.last_error
+        if last_error and last_error["kind"] == "permanent":
+            return self._fail(last_error["code"], last_error["message"])
+        if self.run.attempt > limit:
+            return self._fail_attempts(last_error)
+        if goes_in_circles([record.body for record in records]):
+            return self._fail("loop_detected", "the same calls gave the same results again and again")
+        if self._stop_requested():
+            return self._abort(None)
+        interrupt = Interrupt()
+        outcome = self._ask(history, interrupt)
+        if outcome.kind == "partial":
+            return self._broken_off(outcome, interrupt)
+        return self._record(outcome)
+
+    def _history(self) -> tuple[tuple[Turn, ...], list[Record]]:
+        """All that was said in the chat, oldest first, and this run's own records; no turns if the prompt is gone."""
+        turns: list[Turn] = []
+        records: list[Record] = []
+        prompted = False
+        own = Message.sort_key(self.run.assistant_seq)
+        for row in self.by.table.transcript(self.run.chat_pk):
+            if isinstance(row, Message):
+                if row.role == "user":
+                    turns.append(Turn("user", row.text or ""))
+                    prompted = prompted or row.run_id == self.run.id
+                continue
+            if row.sk.startswith(own):
+                records.append(row)
+            if row.counts:
+                turns.append(_turn(row))
+        return (tuple(turns) if prompted else ()), records
+
+    def _stop_requested(self) -> bool:
+        """Look once more right before money is spent."""
+        current = self.by.table.again(self.run)
+        if current is None or current.lease_id != self.run.lease_id:
+            raise Overtaken(self.run.id)
+        return current.stop_requested_at is not None
+
+    def _ask(self, history: tuple[Turn, ...], interrupt: Interrupt) -> Outcome:
+        by, run = self.by, self.run
+        left = self.delivery.deadline - MARGIN - by.clock.now()
+        ask = Ask(
+            workspace_id=run.workspace_id,
+            chat_id=run.chat_id,
+            run_id=run.id,
+            step=self.delivery.step,
+            attempt=run.attempt,
+            history=history,
+            text_only=self._is_last,
+            seconds=max(0.0, left / SECOND),
+        )
+        watch = Watch(by.table, by.queue, by.clock, by.settings, run, self.delivery, interrupt)
+        with by.watching(watch):
+            return by.agent(ask, self.streamed.append, interrupt)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.delivery.step >= self.run.max_steps - 1
+
+    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> Reply:
+        error, partial = outcome.error, self._partial(outcome)
+        if error is not None and error.kind == "permanent":
+            return self._fail(error.code, error.message, partial)
+        if error is None:
+            if interrupt.reason == "stop":
+                return self._abort(partial)
+            if interrupt.reason == "overtaken":
+                raise Overtaken(self.run.id)
+            if interrupt.reason is None:
+                return self._fail("agent_failed", "the agent broke off without saying why", partial)
+            error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
+        if self.run.attempt >= self.by.settings.step_attempts:
+            return self._fail_attempts({"code": error.code, "message": error.message}, partial)
+        lease = self.by.settings.lease_seconds
+        pause = min(max(2.0 ** (self.run.attempt - 1), error.retry_after or 0.0), lease - 1.0)
+        return self._let_go(error, pause, partial)
+
+    def _record(self, outcome: Outcome) -> Reply:
+        packed, size = _packed(outcome)
+        if self.size + size > MAX_PARTS:
+            return self._fail("run_too_large", f"the answer would pass {MAX_PARTS:,} bytes")
+        if len(packed) > MAX_PACKED:
+            return self._fail("step_too_large", f"the step takes {len(packed):,} bytes, stored are {MAX_PACKED:,}")
+        finish_reason = None
+        if outcome.kind == "final":
+            finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
+        record = Record(
+            self.run.chat_pk,
+            Record.sort_key(self.run.assistant_seq, self.delivery.step),
+            run_id=self.run.id,
+            step=self.delivery.step,
+            kind=outcome.kind,
+            packed=packed,
+            size=size,
+            usage=self.log.usage + outcome.usage,
+            finish_reason=finish_reason,
+            recorded_by=self.run.lease_id,
+            created_at=self.by.clock.now(),
+        )
+        try:
+            persistently(lambda: self.by.table.record(record), self.by.clock)
+        except Refused as refused:
+            record = Record.of(refused.items["record"] or {})
+        return self._carry_on(record)
+
+    def _carry_on(self, record: Record) -> Reply:
+        """Do what follows from the step's record, whoever put it."""
+        if record.kind == "final":
+            self._settle(SUCCEED, Log.upto(record))
+        elif record.kind == "step":
+            self.by.queue.send(self.run, record.step + 1)
+        return DONE
+
+    def _abort(self, partial: Partial | None) -> Reply:
+        self._settle(ABORT_HELD, self.log, partial=partial)
+        return DONE
+
+    def _fail_attempts(self, last_error: dict[str, str] | None, partial: Partial | None = None) -> Reply:
+        last = f"{last_error['code']}: {last_error['message']}" if last_error else "the worker died"
+        return self._fail("step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}", partial)
+
+    def _fail(self, code: str, message: str, partial: Partial | None = None) -> Reply:
+        try:
+            self._settle(FAIL, self.log, error=error_of(code, message), partial=partial)
+        except StoreError:
+            # Whoever comes next fails the run by what is kept here, and asks no model again.
+            return self._let_go(AgentError("permanent", code, message), CLOSE_BY, partial)
+        return DONE
+
+    def _settle(
+        self, move: Move, log: Log, *, error: dict[str, str] | None = None, partial: Partial | None = None
+    ) -> None:
+        assert self.run.lease_id is not None
+        facts = Facts(self.by.clock.now(), lease_id=self.run.lease_id)
+        settle(
+            self.run, move, facts, log, table=self.by.table, clock=self.by.clock, settled_by=self.run.lease_id,
+            error=error, partial=partial,
+        )  # fmt: skip
+
+    def _let_go(self, error: AgentError, pause: float, partial: Partial | None = None) -> Reply:
+        """Give run and message back for `pause` seconds; a stop that came meanwhile is settled right here."""
+        assert self.run.lease_id is not None
+        kept = {**error_of(error.code, error.message), "kind": error.kind}
+        now = self.by.clock.now()
+        back_at = now + int((pause + GRACE) * SECOND)
+        try:
+            self.by.table.release(self.run, self.run.lease_id, kept, back_at, now)
+        except Refused as refused:
+            met = refused.items["run"]
+            run = Run.of(met) if met else None
+            if run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None:
+                return self._abort(partial)
+            if run is None or run.lease_id is not None or run.last_error != kept:
+                raise Overtaken(self.run.id) from None
+        return Reply(False, pause)
+
+    def _partial(self, outcome: Outcome) -> Partial | None:
+        """What there is of a broken-off step, as far as it can be stored whole; nothing is cut."""
+        if not any(part["type"] != "step-start" for part in outcome.parts):
+            return None
+        packed, size = _packed(outcome)
+        if len(packed) > MAX_PACKED or self.size + size > MAX_PARTS:
+            logger.warning("partial_too_large", run=self.run.id, step=self.delivery.step, bytes=len(packed))
+            return None
+        return Partial(self.delivery.step, packed, size, outcome.usage)
+
+    def _said_so_far(self) -> Partial | None:
+        """What an agent that raised had streamed until then, as text."""
+        parts: list[dict[str, str]] = [{"type": "step-start"}]
+        for kind, pieces in groupby(self.streamed, key=lambda piece: piece.kind):
+            parts.append({"type": kind, "text": "".join(piece.text for piece in pieces)})
+        return self._partial(Outcome("partial", parts, None))
+
+
+def _packed(outcome: Outcome) -> tuple[bytes, int]:
+    """The outcome as it is stored, and how many bytes its parts take as JSON."""
+    parts = clean(outcome.parts)
+    return pack(Body(parts, outcome.messages)), len(msgspec.json.encode(parts))
+
+
+def _turn(record: Record) -> Turn:
+    try:
+        body = record.body
+    except Exception as error:
+        logger.warning("record_unreadable", run=record.run_id, step=record.step, cause=type(error).__name__)
+        return Turn("assistant", "")
+    return Turn("assistant", body.text, body.messages)

@@ -1,0 +1,98 @@
+"""Stopping a run: the only thing a client can do that ends one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from outlive.clock import Clock
+from outlive.errors import Overtaken, Refused, StopFailed, StoreBusy, StoreError
+from outlive.lifecycle import STOP, TERMINAL, Facts, Status, lease_is_live
+from outlive.log import logger
+from outlive.retry import persistently
+from outlive.rows import Record, Run
+from outlive.settle import Log, settle
+from outlive.table import Table
+
+ROUNDS = 6
+"""How often a stop follows a lease that comes and goes while it looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Whether this stop took effect, and the run (with its newest record) it acted on or was asked for."""
+
+    stopped: bool
+    run: Run | None = None
+    last: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stops runs, on whatever worker they are."""
+
+    table: Table
+    clock: Clock
+    new_id: Callable[[], str]
+
+    def of_chat(self, workspace_id: str, user: str, chat_id: str) -> Stopped:
+        """Stop the run that is active in the chat now, and no later one. Raises StopFailed."""
+        with _failing_plainly():
+            chat = persistently(lambda: self.table.chat(workspace_id, chat_id), self.clock)
+            if chat is None or chat.owner != user or chat.active_run_id is None:
+                return Stopped(False)
+            ended = self._stop(workspace_id, user, chat.active_run_id)
+            return ended if ended.stopped else Stopped(False)
+
+    def of_run(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+        """Stop this run. Raises StopFailed."""
+        with _failing_plainly():
+            return self._stop(workspace_id, user, run_id)
+
+    def _stop(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+        asked_at, stop_id = self.clock.now(), self.new_id()
+        run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+        for _ in range(ROUNDS):
+            if run is None or run.owner != user:
+                return Stopped(False)
+            if run.status in TERMINAL:
+                # Ended by this very call, if an answer to it was lost on the way.
+                mine = run.settled_by == stop_id or run.stop_requested_at == asked_at
+                return Stopped(mine and run.status == Status.ABORTED, run)
+            if lease_is_live(run, self.clock.now()):
+                run, requested = self._request(run, user, asked_at)
+                if requested and run is not None:
+                    return Stopped(True, run, self._last(run))
+            else:
+                last = self._last(run)
+                facts = Facts(self.clock.now(), user=user)
+                try:
+                    settled = settle(
+                        run, STOP, facts, Log.upto(last), table=self.table, clock=self.clock, settled_by=stop_id
+                    )
+                except Overtaken:
+                    run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+                else:
+                    run = settled.run
+                    if settled.mine:
+                        return Stopped(True, run)
+        raise StoreBusy("the run changed hands again and again")
+
+    def _request(self, run: Run, user: str, asked_at: int) -> tuple[Run | None, bool]:
+        """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
+        try:
+            return persistently(lambda: self.table.request_stop(run, user, asked_at, self.clock.now()), self.clock), True
+        except Refused as refused:
+            met = refused.items["run"]
+            return (Run.of(met) if met else None), False
+
+    def _last(self, run: Run) -> Record | None:
+        return persistently(lambda: self.table.last_record(run), self.clock) if run.claimed_step >= 0 else None
+
+
+@contextmanager
+def _failing_plainly() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        logger.error("stop_failed", cause=f"{type(error).__name__}: {error}")
+        raise StopFailed("it may not have been recorded; try again") from error

@@ -1,0 +1,103 @@
+"""The sweep: settles what crashed, and sends again what was lost."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from outlive.clock import MINUTE, SECOND, Clock
+from outlive.errors import Overtaken, Refused
+from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refusals
+from outlive.log import logger
+from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
+from outlive.queue import Queue
+from outlive.rows import Run
+from outlive.settings import Settings
+from outlive.table import Table
+
+SLACK = 5 * SECOND
+"""A schedule of a minute ticks a little early at times; a resend due then must not wait for the tick after."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one sweep did. `seen` counts runs that were read, `failed` those it could not deal with."""
+
+    seen: int = 0
+    resent: int = 0
+    failed: int = 0
+    settled: Counter[str] = field(default_factory=Counter)
+    unfinished: bool = False
+    """True if time ran out before every active run was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One look at every active run that is older than a lease."""
+
+    table: Table
+    queue: Queue
+    clock: Clock
+    new_id: Callable[[], str]
+    settings: Settings
+
+    def run(self, deadline: int, window: int | None = None) -> Counts:
+        """Settle or send again whatever needs it, until `deadline`; a bad row or a store error stops nothing.
+
+        `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
+        """
+        counts = Counts()
+        sweep_id = self.new_id()
+        lease = self.settings.lease_seconds * SECOND if window is None else window
+        try:
+            for key in self.table.active_runs(self.clock.now() - lease + 1):
+                if self.clock.now() >= deadline:
+                    counts.unfinished = True
+                    break
+                self._see(key, sweep_id, window, counts)
+        except Exception as error:
+            logger.error("sweep_failed", cause=f"{type(error).__name__}: {error}")
+            counts.failed += 1
+        return counts
+
+    def _see(self, key: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
+        try:
+            counts.seen += 1
+            run = self.table.again(key)
+            if run is not None:
+                self._deal_with(run, sweep_id, window, counts)
+        except Overtaken:
+            return  # Somebody took it up after all.
+        except Exception as error:
+            logger.error("sweep_failed_on_run", run_key=key.sk, cause=f"{type(error).__name__}: {error}")
+            counts.failed += 1
+
+    def _deal_with(self, run: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
+        now = self.clock.now()
+        if run.status not in ACTIVE or lease_is_live(run, now):
+            return
+        last = self.table.last_record(run) if run.claimed_step >= 0 else None
+        due = overdue(run, last, now, self.settings, window)
+        if due is not None:
+            settled = settle_overdue(run, last, due, self.table, self.clock, sweep_id)
+            if settled.mine:
+                counts.settled[due.cause] += 1
+        elif self._resend(run, sweep_id, now):
+            counts.resent += 1
+
+    def _resend(self, run: Run, sweep_id: str, now: int) -> bool:
+        """Send the claimed step again, if it is time. A final record never gets here, so there is a step to do."""
+        if run.resends >= self.settings.sweep_resend_limit:
+            return False
+        if refusals(RESEND, run, Facts(now, resends=run.resends)):
+            return False
+        pause = MINUTE - SLACK
+        if run.status == Status.PENDING:
+            pause = PENDING_RESENDS[min(run.resends, len(PENDING_RESENDS) - 1)]
+        try:
+            self.table.resend(run, now + pause, sweep_id, now)
+        except Refused as refused:
+            current = refused.items["run"]
+            if current is None or Run.of(current).resent_by != sweep_id:
+                return False
+        self.queue.send(run, max(run.claimed_step, 0))
+        return True

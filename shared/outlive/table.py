@@ -1,0 +1,433 @@
+"""The only user of DynamoDB: one move is one conditional write, or one transaction.
+
+`CLAUSES` turns each guard of `lifecycle.py` into a clause of the write's own condition. A write that is refused raises
+`Refused` with the items it met, which the caller reads instead of reading the table again.
+
+    timeline of a run          item written             condition
+    start                      CHAT, RUN, MSG, MSG      slot free, owner and sequence as read, run new
+    claim 0 … claim n          RUN                      guards of the move
+    record 0 … record n        MSG#…#STEP#n             slot n empty
+    settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import QueryError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex
+
+from outlive.agent import Usage
+from outlive.clock import DAY, SECOND
+from outlive.errors import Item, Refused, StoreBusy, StoreUnanswered
+from outlive.lifecycle import (
+    CLAIM,
+    HEARTBEAT,
+    MESSAGE_STATUS,
+    RECLAIM,
+    RELEASE,
+    REQUEST_STOP,
+    RESEND,
+    START,
+    STOP,
+    Facts,
+    Guard,
+    Move,
+    Status,
+)
+from outlive.log import moved
+from outlive.rows import SHARDS, Chat, Message, Record, Row, Run, row_of
+
+BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+UNANSWERED = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"})
+HTTP_SERVER_ERROR = 500
+INNOCENT = frozenset({"None", "ConditionalCheckFailed"})
+
+CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
+    Guard.NO_STOP: lambda facts: Run.stop_requested_at.does_not_exist(),
+    Guard.STOP_REQUESTED: lambda facts: Run.stop_requested_at.exists(),
+    Guard.NEXT_STEP: lambda facts: Run.claimed_step == facts.step - 1,
+    Guard.SAME_STEP: lambda facts: Run.claimed_step == facts.step,
+    Guard.LIVE_LEASE: lambda facts: Run.lease_until > facts.now,
+    Guard.NO_LIVE_LEASE: lambda facts: Run.lease_until.does_not_exist() | (Run.lease_until <= facts.now),
+    Guard.MY_LEASE: lambda facts: Run.lease_id == facts.lease_id,
+    Guard.OWNER: lambda facts: Run.owner == facts.user,
+    Guard.NO_PROGRESS: lambda facts: Run.progress_at <= facts.now - facts.window,
+    Guard.NEVER_CLAIMED: lambda facts: (Run.claimed_step < 0) & (Run.created_at <= facts.now - facts.window),
+    Guard.RESEND_DUE: lambda facts: Run.resend_after.does_not_exist() | (Run.resend_after <= facts.now),
+    Guard.RESENDS_AS_READ: lambda facts: Run.resends == facts.resends,
+}
+
+
+def meaning(error: Exception, names: tuple[str, ...]) -> Exception:
+    """What an error of the table's client means to us: `Refused`, `StoreBusy`, `StoreUnanswered`, or itself.
+
+    PynamoDB drops the items of a refusal; they stand in the original error it was raised from.
+    """
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
+        return StoreUnanswered(type(error).__name__)
+    if not isinstance(error, ClientError):
+        return error
+    answer: dict[str, Any] = dict(getattr(error.__cause__, "response", None) or error.response)
+    code = answer["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return Refused({names[0]: answer.get("Item") or None})
+    if code == "TransactionCanceledException":
+        reasons = answer.get("CancellationReasons") or []
+        codes = {reason["Code"] for reason in reasons}
+        if codes <= INNOCENT:
+            refused = zip(names, reasons, strict=True)
+            return Refused({name: why.get("Item") or None for name, why in refused if why["Code"] != "None"})
+        return StoreBusy(", ".join(sorted(codes - INNOCENT))) if codes - INNOCENT <= BUSY else error
+    if code in BUSY:
+        return StoreBusy(code)
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return StoreUnanswered(code) if code in UNANSWERED or status >= HTTP_SERVER_ERROR else error
+
+
+def condition_of(move: Move, facts: Facts) -> Condition:
+    """The condition under which `move` is written: its sources and all its guards."""
+    condition = Run.status.is_in(*sorted(move.sources))
+    for guard in move.guards:
+        condition &= CLAUSES[guard](facts)
+    return condition
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What settle writes, computed by `settle.py`."""
+
+    move: Move
+    facts: Facts
+    settled_by: str
+    error: dict[str, str] | None
+    finish_reason: str
+    step_count: int
+    usage: Usage
+    seal: Record | None
+    """The record that closes the log; None where a final record already does."""
+
+
+class Table:
+    """One table, one client. Times are milliseconds; every read is consistent unless it says otherwise."""
+
+    def __init__(self, connection: TableConnection, retention_days: int = 0) -> None:
+        self._connection = connection.connection
+        self._name = connection.table_name
+        self._retention = retention_days * DAY
+
+    # --- moves ---
+
+    def start(self, chat: Chat | None, run: Run, prompt: str, now: int, ghost: str | None = None) -> None:
+        """Make `run` the chat's active run: four items or none.
+
+        `chat` is the chat as it was read; `ghost` is the id of a run that holds its slot and no longer exists.
+        Refused by `chat` (busy, foreign, or its sequence moved on), `run` (it is there already), or a message.
+        """
+        slot = Chat(run.chat_pk, Chat.SK)
+        free = Chat.active_run_id.does_not_exist() if ghost is None else Chat.active_run_id == ghost
+        if chat is None:
+            as_read = Chat.owner.does_not_exist() & free
+        else:
+            as_read = (Chat.owner == run.owner) & (Chat.sequence == chat.sequence) & free
+        actions = [
+            Chat.owner.set(run.owner),
+            Chat.active_run_id.set(run.id),
+            Chat.latest_run_id.set(run.id),
+            Chat.sequence.set(run.assistant_seq),
+            Chat.created_at.set(Chat.created_at | now),
+            Chat.updated_at.set(now),
+        ]
+        expires_at = self._expiry(now)
+        run.expires_at = expires_at
+        said = {"run_id": run.id, "created_at": now, "updated_at": now, "expires_at": expires_at}
+        question = Message(
+            run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
+            text=prompt, **said,
+        )  # fmt: skip
+        answer = Message(
+            run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
+            status=MESSAGE_STATUS[Status.PENDING], **said,
+        )  # fmt: skip
+        new = Row.pk.does_not_exist()
+        self._transact({
+            "chat": self._updating(slot, actions, as_read),
+            "run": self._putting(run, new),
+            "question": self._putting(question, new),
+            "answer": self._putting(answer, new),
+        })  # fmt: skip
+        moved(START.name, run, None)
+
+    def claim(self, key: Run, step: int, lease_id: str, lease_until: int, now: int) -> Run:
+        """Hold step `step` for the first time. Refused by `run`."""
+        run = self._move(CLAIM, key, Facts(now, step=step, lease_id=lease_id), [
+            Run.status.set(Status.RUNNING),
+            Run.claimed_step.set(step),
+            Run.step_count.set(step),
+            Run.attempt.set(1),
+            Run.resends.set(0),
+            Run.resend_after.remove(),
+            Run.last_error.remove(),
+            Run.lease_id.set(lease_id),
+            Run.lease_until.set(lease_until),
+            Run.progress_at.set(now),
+            Run.updated_at.set(now),
+            Run.started_at.set(Run.started_at | now),
+        ])  # fmt: skip
+        moved(CLAIM.name, run, Status.PENDING if step == 0 else Status.RUNNING)
+        return run
+
+    def reclaim(self, key: Run, step: int, lease_id: str, lease_until: int, now: int) -> Run:
+        """Hold step `step` once more, after whoever held it let go or died. Refused by `run`."""
+        run = self._move(RECLAIM, key, Facts(now, step=step, lease_id=lease_id), [
+            Run.attempt.add(1),
+            Run.resend_after.remove(),
+            Run.lease_id.set(lease_id),
+            Run.lease_until.set(lease_until),
+            Run.progress_at.set(now),
+            Run.updated_at.set(now),
+        ])  # fmt: skip
+        moved(RECLAIM.name, run, Status.RUNNING)
+        return run
+
+    def heartbeat(self, key: Run, lease_id: str, lease_until: int, now: int) -> Run:
+        """Keep holding the run. Refused by `run`: the worker was overtaken, or the run has ended."""
+        return self._move(HEARTBEAT, key, Facts(now, lease_id=lease_id), [
+            Run.lease_until.set(lease_until),
+            Run.progress_at.set(now),
+            Run.updated_at.set(now),
+        ])  # fmt: skip
+
+    def release(self, key: Run, lease_id: str, last_error: dict[str, str], back_at: int, now: int) -> Run:
+        """Let go of the run; its message comes back at `back_at`. Refused by `run`."""
+        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), [
+            Run.last_error.set(last_error),
+            Run.lease_id.remove(),
+            Run.lease_until.remove(),
+            Run.resend_after.set(back_at),
+            Run.updated_at.set(now),
+        ])  # fmt: skip
+        moved(RELEASE.name, run, Status.RUNNING)
+        return run
+
+    def resend(self, run: Run, again_after: int, sweep_id: str, now: int) -> Run:
+        """Count one resend of the claimed step; the next may follow after `again_after`. Refused by `run`."""
+        after = self._move(RESEND, run, Facts(now, resends=run.resends), [
+            Run.resends.add(1),
+            Run.resend_after.set(again_after),
+            Run.resent_by.set(sweep_id),
+        ])  # fmt: skip
+        moved(RESEND.name, after, run.status)
+        return after
+
+    def request_stop(self, run: Run, user: str, asked_at: int, now: int) -> Run:
+        """Have the holder of the run stop it; the first `asked_at` is kept. Refused by `run`."""
+        after = self._move(REQUEST_STOP, run, Facts(now, user=user), [
+            Run.stop_requested_at.set(Run.stop_requested_at | asked_at),
+            Run.updated_at.set(now),
+        ])  # fmt: skip
+        moved(REQUEST_STOP.name, after, run.status)
+        return after
+
+    def record(self, record: Record) -> None:
+        """Put a step's record. Refused by `record` if the slot is taken: what stands there counts."""
+        record.expires_at = self._expiry(record.created_at)
+        put = self._putting(record, Row.pk.does_not_exist())
+        self._call("PutItem", put["Put"], "record")
+
+    def settle(self, run: Run, ending: Ending, *, chat_there: bool, message_there: bool) -> Run:
+        """End the run: run, chat slot, assistant message and seal, together and once.
+
+        Without `chat_there` the chat must not hold this run, without `message_there` there must be no message. Refused
+        by `run`, `chat`, `message` or `seal`. Returns the run as written.
+        """
+        move, now = ending.move, ending.facts.now
+        assert move.to is not None
+        written: dict[str, Any] = {
+            "status": move.to,
+            "finish_reason": ending.finish_reason,
+            "step_count": ending.step_count,
+            "usage": ending.usage,
+            "settled_by": ending.settled_by,
+            "finished_at": now,
+            "updated_at": now,
+        }
+        if ending.error is not None:
+            written["error"] = ending.error
+        if move is STOP:
+            written["stop_requested_at"] = now if run.stop_requested_at is None else run.stop_requested_at
+        ended = [getattr(Run, name).set(value) for name, value in written.items()]
+        ended += [gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)]
+        chat = Chat(run.chat_pk, Chat.SK)
+        header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))
+        kept = {"error": ending.error, "finish_reason": ending.finish_reason, "usage": asdict(ending.usage)}
+        closed = [
+            Message.status.set(MESSAGE_STATUS[move.to]),
+            Message.metadata.set(kept),
+            Message.updated_at.set(now),
+        ]
+        freed = [Chat.active_run_id.remove(), Chat.updated_at.set(now)]
+        actions = {
+            "run": self._updating(run, ended, condition_of(move, ending.facts)),
+            "chat": self._updating(chat, freed, Chat.active_run_id == run.id)
+            if chat_there
+            else self._checking(chat, Chat.active_run_id.does_not_exist() | (Chat.active_run_id != run.id)),
+            "message": self._updating(header, closed, Row.pk.exists())
+            if message_there
+            else self._checking(header, Row.pk.does_not_exist()),
+        }
+        if ending.seal is not None:
+            ending.seal.expires_at = self._expiry(now)
+            actions["seal"] = self._putting(ending.seal, Row.pk.does_not_exist())
+        self._transact(actions)
+        after = Run.of(run.serialize())
+        for name, value in written.items():
+            setattr(after, name, value)
+        moved(move.name, after, run.status)
+        return after
+
+    # --- reads ---
+
+    def chat(self, workspace_id: str, chat_id: str) -> Chat | None:
+        """The chat, or None."""
+        item = self._get(Chat.key(workspace_id, chat_id), Chat.SK)
+        return Chat.of(item) if item else None
+
+    def run(self, workspace_id: str, run_id: str) -> Run | None:
+        """The run, or None."""
+        return self.again(Run(Run.key(workspace_id, run_id), Run.SK))
+
+    def again(self, key: Run) -> Run | None:
+        """The run of this key as it stands now, or None."""
+        item = self._get(key.pk, Run.SK)
+        return Run.of(item) if item else None
+
+    def transcript(self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None) -> Iterator[Message | Record]:
+        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its records."""
+        first = Message.sort_key(from_seq)
+        last = Message.sort_key(to_seq) if to_seq is not None else "MSG#"
+        for item in self._query(chat_pk, Row.sk.between(first, last + "~"), consistent=True):
+            yield row_of(item)
+
+    def last_record(self, run: Run) -> Record | None:
+        """The newest entry of the run's log, or None."""
+        log = Message.sort_key(run.assistant_seq) + "#STEP#"
+        for item in self._query(run.chat_pk, Row.sk.startswith(log), consistent=True, backwards=True, limit=1):
+            return Record.of(item)
+        return None
+
+    def runs_of(self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int) -> list[Run]:
+        """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
+
+        Which runs there are is read from an index and may lag a moment; what they are is read consistently.
+        """
+        earlier = None if before_seq is None else Run.assistant_seq < before_seq
+        chat_key = Chat.key(workspace_id, chat_id)
+        found = self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit)
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+        return sorted(map(Run.of, self._get_all(keys)), key=lambda run: -run.assistant_seq)
+
+    def active_runs(self, created_before: int) -> Iterator[Run]:
+        """The keys of the active runs started before `created_before`, from every shard; may lag."""
+        for shard in range(SHARDS):
+            older = Run.created_at < created_before
+            for item in self._query(str(shard), older, index=Row.active):
+                yield Run.of(item)
+
+    # --- how a write is put ---
+
+    def _expiry(self, now: int) -> int | None:
+        return (now + self._retention) // SECOND if self._retention else None
+
+    def _move(self, move: Move, key: Run, facts: Facts, actions: list[Action]) -> Run:
+        update = self._updating(key, actions, condition_of(move, facts))["Update"]
+        answer = self._call("UpdateItem", {**update, "ReturnValues": "ALL_NEW"}, "run")
+        return Run.of(answer["Attributes"])
+
+    def _updating(self, row: Row, actions: list[Action], condition: Condition) -> dict[str, Any]:
+        update = row.get_update_kwargs_from_instance(
+            actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
+        )
+        return {"Update": update}
+
+    def _putting(self, row: Row, condition: Condition) -> dict[str, Any]:
+        put = row.get_save_kwargs_from_instance(condition=condition, return_values_on_condition_failure="ALL_OLD")
+        return {"Put": put}
+
+    def _checking(self, row: Row, condition: Condition) -> dict[str, Any]:
+        check = row.get_delete_kwargs_from_instance(
+            condition=condition, return_values_on_condition_failure="ALL_OLD"
+        )
+        return {"ConditionCheck": check}
+
+    def _transact(self, actions: dict[str, dict[str, Any]]) -> None:
+        self._call("TransactWriteItems", {"TransactItems": list(actions.values())}, *actions)
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        key = {"pk": {"S": pk}, "sk": {"S": sk}}
+        answer = self._call("GetItem", {"TableName": self._name, "Key": key, "ConsistentRead": True})
+        return answer.get("Item")
+
+    def _get_all(self, keys: list[Item]) -> Iterator[Item]:
+        asked = {self._name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
+        while asked:
+            answer = self._call("BatchGetItem", {"RequestItems": asked})
+            yield from answer["Responses"].get(self._name, [])
+            asked = answer.get("UnprocessedKeys") or {}
+
+    def _query(
+        self,
+        key: str,
+        range_condition: Condition | None,
+        *,
+        index: GlobalSecondaryIndex[Row] | None = None,
+        consistent: bool = False,
+        backwards: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        start, left = None, limit
+        while True:
+            page = self._answered(
+                lambda start=start, left=left: self._connection.query(
+                    self._name,
+                    key,
+                    range_key_condition=range_condition,
+                    consistent_read=consistent,
+                    exclusive_start_key=start,
+                    index_name=index.Meta.index_name if index is not None else None,
+                    limit=left,
+                    scan_index_forward=not backwards,
+                )
+            )
+            yield from page["Items"]
+            start = page.get("LastEvaluatedKey")
+            left = None if left is None else left - len(page["Items"])
+            if not start or left == 0:
+                return
+
+    def _call(self, operation: str, request: dict[str, Any], *names: str) -> dict[str, Any]:
+        return self._answered(lambda: self._connection.dispatch(operation, request), *names)
+
+    def _answered(self, ask: Callable[[], dict[str, Any]], *names: str) -> dict[str, Any]:
+        """What the table answers. Raises as `meaning` says; `names` are the request's actions, in their order."""
+        try:
+            return ask()
+        except QueryError as error:
+            raise meaning(error.cause or error, names) from error
+        except (BotoCoreError, ClientError) as error:
+            raise meaning(error, names) from error

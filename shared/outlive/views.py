@@ -1,0 +1,127 @@
+"""What a client sees of a run and of a message. Times are ISO 8601, ids opaque."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from outlive.agent import Usage
+from outlive.clock import iso
+from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
+from outlive.rows import Message, Record, Run
+
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """The first real cause of a failure."""
+
+    code: str
+    message: str
+
+
+class BudgetView(msgspec.Struct, frozen=True):
+    """How much the run may use up."""
+
+    max_steps: int
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """One agent turn."""
+
+    id: str
+    chat_id: str
+    status: Status
+    trigger: Trigger
+    created_by: str | None
+    assistant_message_id: str
+    step_count: int
+    error: ErrorView | None
+    finish_reason: Literal["stop", "length", "content_filter", "max_steps", "error", "aborted"] | None
+    usage: Usage
+    budget: BudgetView
+    metadata: dict[str, Any]
+    created_at: Moment
+    started_at: Moment | None
+    updated_at: Moment
+    stop_requested_at: Moment | None
+    finished_at: Moment | None
+
+
+class MessageMetadata(msgspec.Struct, frozen=True):
+    """How the run ended, once it has; nulls in a user's message."""
+
+    error: ErrorView | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class MessageView(msgspec.Struct, frozen=True):
+    """One entry of the transcript. `parts` are AI SDK UI message parts, `content` is the text of all of them."""
+
+    id: str
+    chat_id: str
+    run_id: str
+    role: Literal["user", "assistant"]
+    status: MessageStatus
+    content: str
+    parts: list[dict[str, Any]]
+    metadata: MessageMetadata
+    created_at: Moment
+    updated_at: Moment
+
+
+def view_run(run: Run, last: Record | None = None) -> RunView:
+    """The run as a client sees it; `last` is its newest record, which an active run's progress is read from."""
+    count, usage = run.step_count, run.usage or Usage()
+    if run.status not in TERMINAL and last is not None:
+        count, usage = last.step + (1 if last.counts else 0), last.usage or usage
+    return RunView(
+        id=run.id,
+        chat_id=run.chat_id,
+        status=Status(run.status),
+        trigger=Trigger(run.trigger),
+        created_by=run.created_by,
+        assistant_message_id=run.assistant_message_id,
+        step_count=count,
+        error=ErrorView(**run.error) if run.error else None,
+        finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
+        usage=usage,
+        budget=BudgetView(run.max_steps),
+        metadata=run.metadata or {},
+        created_at=iso(run.created_at),
+        started_at=_moment(run.started_at),
+        updated_at=iso(run.updated_at),
+        stop_requested_at=_moment(run.stop_requested_at),
+        finished_at=_moment(run.finished_at),
+    )
+
+
+def view_message(message: Message, records: list[Record], chat_id: str, run: Run | None = None) -> MessageView:
+    """The message as a client sees it. `run` is the run as it was read before the message: its word on status counts.
+
+    So nobody sees `streaming` under a run they saw end, nor an end whose last words are missing.
+    """
+    status, kept = MessageStatus(message.status), message.metadata or {}
+    if run is not None and message.role == "assistant":
+        status = MESSAGE_STATUS[Status(run.status)]
+        ended = run.status in TERMINAL
+        kept = {"error": run.error, "finish_reason": run.finish_reason, "usage": run.usage} if ended else {}
+    parts = [part for record in records for part in record.body.parts]
+    if message.role == "user":
+        parts = [{"type": "text", "text": message.text or ""}]
+    return MessageView(
+        id=message.id,
+        chat_id=chat_id,
+        run_id=message.run_id,
+        role=message.role,  # type: ignore[arg-type]  # only start writes it
+        status=status,
+        content="".join(part["text"] for part in parts if part.get("type") == "text"),
+        parts=parts,
+        metadata=msgspec.convert(kept, MessageMetadata),
+        created_at=iso(message.created_at),
+        updated_at=iso(max([message.updated_at, *(record.created_at for record in records)])),
+    )
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else iso(at)

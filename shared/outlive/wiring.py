@@ -1,0 +1,36 @@
+"""Puts the parts together once per cold start: one table, one client, one queue."""
+
+import os
+import uuid
+
+from botocore.config import Config
+
+from outlive.queue import Queue
+from outlive.rows import Row
+from outlive.settings import Settings, read_settings
+from outlive.table import Table
+
+QUICK = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+
+
+def settings_of(*needs: str) -> Settings:
+    """The settings of this function. Raises SettingError."""
+    return read_settings(os.environ, needs=needs)
+
+
+def table_of(settings: Settings) -> Table:
+    """The table. All kinds of rows share its one client."""
+    Row.Meta.table_name = settings.table_name
+    Row.Meta.region = os.environ.get("AWS_REGION", Row.Meta.region)
+    return Table(Row._get_connection(), settings.retention_days)  # noqa: SLF001
+
+
+def queue_of(settings: Settings) -> Queue:
+    """The queue, on the table's session: a second one would load all of botocore's data again."""
+    session = Row._get_connection().connection.session  # noqa: SLF001
+    return Queue(session.create_client("sqs", Row.Meta.region, config=QUICK), settings.queue_url)
+
+
+def new_id() -> str:
+    """A random id: 32 hex digits."""
+    return uuid.uuid4().hex

@@ -1,0 +1,257 @@
+"""The five handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
+
+import copy
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from moto import mock_aws
+
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "events"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "TABLE_NAME": "outlive",
+    "AGENT_MODEL": "offline",
+    "POWERTOOLS_METRICS_NAMESPACE": "Outlive",
+}
+
+
+def event(name: str) -> dict[str, Any]:
+    """The event of `events/<name>.json`."""
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return loaded
+
+
+@dataclass
+class Context:
+    """What a handler uses of Lambda's context."""
+
+    seconds_left: float = 300
+    function_name: str = "test"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:test"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds_left * 1000)
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Stack:
+    """Everything deployed, in one process. `handle` is every message moved by hand; nothing runs by itself."""
+
+    start: ModuleType
+    step: ModuleType
+    stop: ModuleType
+    read: ModuleType
+    sweep: ModuleType
+    dynamodb: Any
+    sqs: Any
+    queue_url: str
+    clock: "Hands"
+    workspace: str = "acme"
+    user: str = "ada"
+    context: Context = field(default_factory=Context)
+
+    # --- over HTTP ---
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, workspace: str | None = None, user: str | None = None,
+        headers: dict[str, str] | None = None, query: dict[str, str] | None = None, claims: dict[str, Any] | None = None,
+        raw: str | None = None,
+    ) -> Answer:  # fmt: skip
+        """Call the function behind `method path`; ids in `path` are taken literally."""
+        first, identifier, *rest = path.strip("/").split("/")
+        parameter = {"chats": "chat_id", "runs": "run_id"}[first]
+        route = f"{method} /" + "/".join([first, "{" + parameter + "}", *rest])
+        module = {"stop": self.stop, "runs": self.start}.get(rest[-1] if rest else "", self.read)
+        if method == "GET":
+            module = self.read
+        asked = copy.deepcopy(event("read"))
+        asked["routeKey"] = asked["requestContext"]["routeKey"] = route
+        asked["rawPath"] = "/" + "/".join([first, quote(identifier, safe=""), *rest])
+        asked["requestContext"]["http"]["method"] = method
+        asked["requestContext"]["http"]["path"] = asked["rawPath"]
+        asked["pathParameters"] = {parameter: identifier}
+        asked["queryStringParameters"] = query
+        asked["headers"] = {**asked["headers"], **(headers or {})}
+        if claims is None:
+            claims = {"workspace_id": workspace or self.workspace, "sub": user or self.user}
+        asked["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+        asked["body"] = raw if raw is not None else None if body is None else json.dumps(body)
+        asked["isBase64Encoded"] = False
+        got = module.handler(asked, self.context)
+        found = {name.lower(): value for name, value in (got.get("headers") or {}).items()}
+        found |= {name.lower(): values[0] for name, values in (got.get("multiValueHeaders") or {}).items()}
+        return Answer(got["statusCode"], json.loads(got["body"]), found)
+
+    def begin(self, chat: str = "chat-1", prompt: str = "hello", **said: Any) -> Answer:
+        """Start a run."""
+        options = {name: said.pop(name) for name in ("workspace", "user", "headers", "claims") if name in said}
+        return self.call("POST", f"/chats/{chat}/runs", {"prompt": prompt, **said}, **options)
+
+    def script(self, chat: str = "chat-1", *entries: dict[str, Any], **said: Any) -> Answer:
+        """Start a scripted run."""
+        return self.begin(chat, "#script " + json.dumps(entries), **said)
+
+    def run_of(self, run_id: str, **who: str) -> dict[str, Any]:
+        """The run as its owner reads it."""
+        run: dict[str, Any] = self.call("GET", f"/runs/{run_id}", **who).body["run"]
+        return run
+
+    def transcript(self, chat: str = "chat-1", **who: str) -> list[dict[str, Any]]:
+        """All messages of the chat."""
+        messages: list[dict[str, Any]] = self.call("GET", f"/chats/{chat}/messages", **who).body["messages"]
+        return messages
+
+    # --- the queue ---
+
+    def take(self) -> dict[str, Any] | None:
+        """The next visible message, as SQS delivers it; it stays hidden until it is acknowledged or given back."""
+        got = self.sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=1, VisibilityTimeout=300, AttributeNames=["All"]
+        ).get("Messages")
+        return dict(got[0]) if got else None
+
+    def deliver(self, message: dict[str, Any], context: Context | None = None) -> bool:
+        """Hand a message to a worker; True if it was acknowledged."""
+        asked = event("step")
+        asked["Records"][0] |= {
+            "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+        }  # fmt: skip
+        failed = self.step.handler(asked, context or self.context)["batchItemFailures"]
+        if not failed:
+            self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return not failed
+
+    def message(self, run_id: str, step: int, workspace: str | None = None) -> dict[str, Any]:
+        """A message of our own making, as if it came twice or late."""
+        body = {"workspace_id": workspace or self.workspace, "run_id": run_id, "step": step}
+        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(body))
+        while (taken := self.take()) is not None:
+            if json.loads(taken["Body"]) == body:
+                return taken
+        raise AssertionError("the message is gone")
+
+    def work(self, most: int = 100) -> int:
+        """Deliver until nothing is visible; returns how many messages were."""
+        for count in range(most):
+            message = self.take()
+            if message is None:
+                return count
+            self.deliver(message)
+        raise AssertionError("the queue does not run dry")
+
+    # --- the table ---
+
+    def items(self) -> list[dict[str, Any]]:
+        """Every item, as DynamoDB holds it."""
+        found: list[dict[str, Any]] = self.dynamodb.scan(TableName="outlive")["Items"]
+        return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+    def item(self, run_id: str, workspace: str | None = None) -> dict[str, Any]:
+        """The run's item."""
+        key = {"pk": {"S": f"{workspace or self.workspace}#{run_id}"}, "sk": {"S": "RUN"}}
+        found: dict[str, Any] = self.dynamodb.get_item(TableName="outlive", Key=key)["Item"]
+        return found
+
+    def records(self, run_id: str) -> list[dict[str, Any]]:
+        """The items of the run's log."""
+        return [item for item in self.items() if "#STEP#" in item["sk"]["S"] and item["run_id"]["S"] == run_id]
+
+    def sweep_now(self, **said: Any) -> dict[str, Any]:
+        """Sweep once."""
+        counts: dict[str, Any] = self.sweep.handler({**event("sweep"), **said}, self.context)
+        return counts
+
+
+class Hands:
+    """A clock whose hands can be moved."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass for our code (not for the queue)."""
+        self.ahead += int(seconds * 1000)
+
+
+def _load(verb: str) -> ModuleType:
+    path = ROOT / "functions" / verb / "app.py"
+    spec = importlib.util.spec_from_file_location(f"{verb}_app", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """Settings besides the usual ones; override in a test module, or parametrize."""
+    return {}
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Iterator[Stack]:
+    """A fresh table and queue, and the handlers cold-started on them."""
+    with mock_aws():
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in {**ENVIRONMENT, **environment}.items():
+            monkeypatch.setenv(name, value)
+        dynamodb = boto3.client("dynamodb")
+        dynamodb.create_table(**_table())
+        sqs = boto3.client("sqs")
+        queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
+        monkeypatch.setenv("QUEUE_URL", queue_url)
+        from outlive.clock import Clock
+        from outlive.rows import Row
+
+        hands, real = Hands(), Clock.now
+        monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
+        Row._connection = None
+        modules = [_load(verb) for verb in ("start", "step", "stop", "read", "sweep")]
+        yield Stack(*modules, dynamodb, sqs, queue_url, hands)
+        Row._connection = None
+
+
+def _table() -> dict[str, Any]:
+    """The template's table: its keys and indexes stand there alone."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Reads CloudFormation's short forms as plain values."""
+
+    Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(node, "value", None))
+    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506
+    properties = next(
+        resource["Properties"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    )
+    wanted = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
+    return {"TableName": "outlive", **{name: properties[name] for name in wanted}}

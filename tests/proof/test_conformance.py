@@ -1,0 +1,121 @@
+"""The table in memory answers as DynamoDB does: the same cases on every engine at hand, answer by answer.
+
+DynamoDB Local is the reference. moto and MiniStack take part so that nobody reads a test on them as more than it is;
+where one of them (or the reference) departs from what AWS documents, `deviations` names it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from .cases import Call, Case, cases
+from .deviations import DEVIATIONS
+from .engines import ENGINES, TABLE, Absent, Engine, Memory
+from .pynamodb_cases import pynamodb_cases
+from .values import Invalid, legal_attributes
+
+CASES = {case.name: case for case in [*cases(), *pynamodb_cases()]}
+# What an answer says besides these is about the connection or the bill.
+MEMBERS = ("Item", "Items", "Attributes", "Count", "ScannedCount", "LastEvaluatedKey", "Responses", "UnprocessedKeys")
+
+
+@pytest.fixture(scope="module", params=[name for name in ENGINES if name != "memory"])
+def engine(request: pytest.FixtureRequest) -> Iterator[tuple[str, Engine]]:
+    name = request.param
+    maker = ENGINES[name]()
+    try:
+        made = maker.__enter__()
+    except Absent as absent:
+        pytest.skip(str(absent))
+    try:
+        yield name, made
+    finally:
+        maker.__exit__(None, None, None)
+
+
+def answers(engine: Engine, case: Case) -> Iterator[tuple[Call, Any]]:
+    """Each call of the case with its normalised answer and, if it is a write, the table after it."""
+    engine.clear()
+    for row in case.given:
+        engine.call("PutItem", {"TableName": TABLE, "Item": row})
+    for call in case.calls:
+        if case.afresh:
+            engine.clear()
+            for row in case.given:
+                engine.call("PutItem", {"TableName": TABLE, "Item": row})
+        answer = normal(engine, call)
+        if call.operation not in ("GetItem", "BatchGetItem", "Query"):
+            answer["table"] = sorted((plain(row) for row in engine.contents()), key=repr)
+        yield call, answer
+
+
+def normal(engine: Engine, call: Call) -> dict[str, Any]:
+    """An answer without what differs between two good engines: wording, capacity, the order of a batch and of a set."""
+    try:
+        answer = engine.call(call.operation, dict(call.request))
+    except ClientError as error:
+        said: dict[str, Any] = {"error": error.response["Error"]["Code"]}
+        if "Item" in error.response:
+            said["item"] = plain(error.response["Item"])  # type: ignore[typeddict-item]
+        if "CancellationReasons" in error.response:
+            reasons = error.response["CancellationReasons"]  # type: ignore[typeddict-item]
+            if any(reason["Code"] == "ValidationError" for reason in reasons):
+                # AWS documents a reason of this code where an item can't take an update; no local engine gives it, they
+                # all answer as if the whole request were malformed. Nothing here tells the two apart.
+                return {"error": "ValidationException"}
+            said["reasons"] = [
+                (reason["Code"], plain(reason["Item"]) if "Item" in reason else None)
+                for reason in reasons
+            ]
+        return said
+    said = {name: answer[name] for name in MEMBERS if name in answer}
+    for name in ("Item", "Attributes", "LastEvaluatedKey"):
+        if name in said:
+            said[name] = plain(said[name])
+    if "Items" in said:
+        said["Items"] = [plain(row) for row in said["Items"]]
+    if "Responses" in said:
+        said["Responses"] = sorted((plain(row) for row in said["Responses"].get(TABLE, [])), key=repr)
+    return said
+
+
+def plain(row: Any) -> Any:
+    """A row with its numbers spelled one way and its names in order, so that rows compare and sort."""
+    try:
+        return dict(sorted(legal_attributes(row).items()))
+    except Invalid:
+        return row
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], name: str) -> None:
+    """Result or error code, reasons, items, and what the table then holds: all the same."""
+    which, real = engine
+    case = CASES[name]
+    known = {label: reason for (where, title, label), reason in DEVIATIONS.items() if (where, title) == (which, name)}
+    differing: dict[str, Any] = {}
+    for (call, said), (_, expected) in zip(answers(real, case), answers(Memory(), case), strict=True):
+        if said != expected:
+            differing[call.label] = {which: said, "memory": expected}
+    unknown = {label: both for label, both in differing.items() if label not in known}
+    assert not unknown
+    healed = known.keys() - differing.keys()
+    assert not healed, f"{which} no longer deviates here; take it off the list"
+
+
+def test_case_names_and_labels_are_unique() -> None:
+    """A deviation names exactly one call."""
+    everything = [*cases(), *pynamodb_cases()]
+    assert len({case.name for case in everything}) == len(everything)
+    for case in everything:
+        assert len({call.label for call in case.calls}) == len(case.calls), case.name
+
+
+def test_every_deviation_names_a_call_that_exists() -> None:
+    """The list can't outlive what it excuses."""
+    for (which, title, label), reason in DEVIATIONS.items():
+        assert which in ENGINES
+        assert label in {call.label for call in CASES[title].calls}, (title, label)
+        assert reason

@@ -1,0 +1,575 @@
+"""A step with a Pydantic AI agent: what it hands back, and how it ends when it is told to."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent, ModelRetry, RunContext, Tool, ToolFailed
+from pydantic_ai.exceptions import ModelHTTPError, ModelUnavailableError
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
+
+import turn
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
+from step_deps import StepDeps
+from turn import PydanticAgent
+
+Items = list[Any]
+
+
+@dataclass
+class Scripted:
+    """A model that streams `items`: pieces as FunctionModel takes them, exceptions to raise, callables to await."""
+
+    items: Items
+    seen: list[tuple[list[ModelMessage], AgentInfo]] = field(default_factory=list)
+
+    async def __call__(self, messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
+        self.seen.append((list(messages), info))
+        for item in self.items:
+            if isinstance(item, BaseException):
+                raise item
+            if callable(item):
+                await item()
+            else:
+                yield item
+
+
+def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float = 30) -> Ask:
+    return Ask("acme", "chat-1", "run-1", step, 1, history or (Turn("user", "Hello"),), text_only, seconds)
+
+
+@dataclass
+class Answered:
+    outcome: Outcome
+    pieces: list[Piece]
+    model: Scripted
+
+    @property
+    def messages(self) -> list[ModelMessage]:
+        return [] if self.outcome.messages is None else ModelMessagesTypeAdapter.validate_json(self.outcome.messages)
+
+    @property
+    def said(self) -> str:
+        return "".join(piece.text for piece in self.pieces if piece.kind == "text")
+
+    def tool_part(self, name: str) -> dict[str, Any]:
+        return next(part for part in self.outcome.parts if part["type"] == f"tool-{name}")
+
+
+def answer(
+    items: Items,
+    *tools: Callable[..., Any],
+    asked: Ask | None = None,
+    interrupt: Interrupt | None = None,
+    on_piece: Callable[[Piece], None] | None = None,
+) -> Answered:
+    model = Scripted(items)
+    agent = Agent(
+        FunctionModel(stream_function=model),
+        deps_type=StepDeps,
+        instructions="Be brief.",
+        tools=[Tool(tool) for tool in tools],
+    )
+    pieces: list[Piece] = []
+
+    def say(piece: Piece) -> None:
+        pieces.append(piece)
+        if on_piece is not None:
+            on_piece(piece)
+
+    outcome = PydanticAgent(agent, "unused")(asked or ask(), say, interrupt or Interrupt())
+    return Answered(outcome, pieces, model)
+
+
+def call(name: str, arguments: str = "{}", index: int = 1) -> dict[int, DeltaToolCall]:
+    return {index: DeltaToolCall(name, arguments, tool_call_id=f"call-{index}")}
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+# What comes back
+
+
+def test_an_answer_is_final_and_keeps_the_agents_own_messages() -> None:
+    done = answer(["It is ", "late."])
+    assert done.outcome.kind == "final"
+    assert done.outcome.finish_reason == "stop"
+    assert done.outcome.error is None
+    assert done.outcome.parts == [{"type": "step-start"}, {"type": "text", "text": "It is late.", "state": "done"}]
+    assert [message.kind for message in done.messages] == ["response"]
+
+
+def test_a_step_holds_the_request_and_the_results_of_its_calls() -> None:
+    done = answer(["Wait. ", call("double", '{"number": 4}')], double)
+    assert done.outcome.kind == "step"
+    assert done.outcome.finish_reason is None
+    assert done.outcome.parts == [
+        {"type": "step-start"},
+        {"type": "text", "text": "Wait. ", "state": "done"},
+        {
+            "type": "tool-double",
+            "toolCallId": "call-1",
+            "state": "output-available",
+            "input": {"number": 4},
+            "output": 8,
+        },
+    ]
+    assert [message.kind for message in done.messages] == ["response", "request"]
+
+
+def test_messages_of_a_step_exclude_the_prompt_and_every_earlier_step() -> None:
+    """What a step returns is only its own, so nothing is stored twice."""
+    first = answer([call("double", '{"number": 1}')], double)
+    second = answer(
+        ["Two."], double, asked=ask(Turn("user", "Hello"), Turn("assistant", "", first.outcome.messages), step=1)
+    )
+    assert [message.kind for message in second.messages] == ["response"]
+    sent = [[part.part_kind for part in message.parts] for message in second.model.seen[0][0]]
+    assert sent == [["user-prompt"], ["tool-call"], ["tool-return"]]
+
+
+def test_the_instructions_reach_the_model_in_each_step() -> None:
+    first = answer([call("double", '{"number": 1}')], double)
+    second = answer(
+        ["Two."], double, asked=ask(Turn("user", "Hello"), Turn("assistant", "", first.outcome.messages), step=1)
+    )
+    assert [done.model.seen[0][1].instructions for done in (first, second)] == ["Be brief.", "Be brief."]
+
+
+def test_a_step_asks_the_model_once() -> None:
+    assert len(answer([call("double", '{"number": 1}')], double).model.seen) == 1
+
+
+def test_pieces_are_said_in_order_and_make_up_the_parts() -> None:
+    done = answer([{0: DeltaThinkingPart(content="Hm")}, {0: DeltaThinkingPart(content="m.")}, "One ", "two."])
+    assert done.pieces == [
+        Piece("reasoning", "Hm"),
+        Piece("reasoning", "m."),
+        Piece("text", "One "),
+        Piece("text", "two."),
+    ]
+    assert [part.get("text") for part in done.outcome.parts] == [None, "Hmm.", "One two."]
+
+
+def test_pieces_are_said_in_the_callers_thread() -> None:
+    """So `say` may use whatever belongs to that thread, and nothing is said after the step has ended."""
+    threads: list[threading.Thread] = []
+    answer(["One."], on_piece=lambda _: threads.append(threading.current_thread()))
+    assert threads == [threading.current_thread()]
+
+
+def test_usage_is_the_steps_own() -> None:
+    first = answer([call("double", '{"number": 1}')], double)
+    second = answer(
+        ["Two."], double, asked=ask(Turn("user", "Hello"), Turn("assistant", "", first.outcome.messages), step=1)
+    )
+    assert first.outcome.usage.requests == second.outcome.usage.requests == 1
+    assert first.outcome.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "stop"])
+def test_a_final_step_says_why_the_model_ended(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = answer(["Cut of"], on_piece=None)
+    response = done.messages[0]
+    assert isinstance(response, ModelResponse)
+    response.finish_reason = reason  # type: ignore[assignment]
+    assert turn._finish_reason(response) == reason
+
+
+def test_an_empty_answer_is_a_step_whose_request_asks_again() -> None:
+    done = answer([{0: DeltaThinkingPart(content="Hm.")}])
+    assert done.outcome.kind == "step"
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "reasoning"]
+    assert done.messages[-1].parts[0].part_kind == "retry-feedback"
+    again = answer(["Yes."], asked=ask(Turn("user", "Hello"), Turn("assistant", "", done.outcome.messages), step=1))
+    assert again.outcome.kind == "final"
+
+
+def test_a_call_the_agent_cant_make_is_shown_as_failed_and_the_model_is_told() -> None:
+    done = answer([call("unknown"), call("double", '{"number": "x"}', 2)], double)
+    assert done.outcome.kind == "step"
+    assert done.tool_part("unknown")["state"] == done.tool_part("double")["state"] == "output-error"
+    assert [part.part_kind for part in done.messages[1].parts] == ["tool-return", "tool-return"]
+
+
+def test_a_tool_may_refuse_a_call_or_give_up_on_it() -> None:
+    def refuse() -> str:
+        raise ModelRetry("Not like this.")
+
+    def give_up() -> str:
+        raise ToolFailed("Never.")
+
+    done = answer([call("refuse"), call("give_up", index=2)], refuse, give_up)
+    assert done.outcome.kind == "step"
+    assert done.tool_part("refuse")["errorText"] == "Not like this."
+    assert done.tool_part("give_up")["errorText"] == "Never."
+
+
+def test_a_tool_knows_where_it_runs_and_the_key_of_its_call() -> None:
+    seen: list[Any] = []
+
+    def where(ctx: RunContext[StepDeps]) -> None:
+        deps = ctx.deps
+        seen.append((deps.workspace_id, deps.chat_id, deps.run_id, deps.step, deps.attempt))
+        seen.append(deps.idempotency_key(ctx.tool_call_id))
+
+    answer([call("where")], where, asked=ask(step=3))
+    assert seen[0] == ("acme", "chat-1", "run-1", 3, 1)
+    assert seen[1].startswith("run-1:3:")
+
+
+# The last step of the budget
+
+
+def test_a_text_only_step_tells_the_model_not_to_call_tools() -> None:
+    """[25]"""
+    done = answer(["Done."], double, asked=ask(text_only=True))
+    assert (done.model.seen[0][1].model_settings or {}).get("tool_choice") == "none"
+    assert done.outcome.kind == "final"
+
+
+def test_a_text_only_step_takes_the_text_and_runs_no_tool_the_model_calls_all_the_same() -> None:
+    """[25]"""
+    ran: list[int] = []
+    done = answer(["Done.", call("ran_it")], _recorder(ran), asked=ask(text_only=True))
+    assert ran == []
+    assert done.outcome.parts == [{"type": "step-start"}, {"type": "text", "text": "Done.", "state": "done"}]
+    assert [[part.part_kind for part in message.parts] for message in done.messages] == [["text"]]
+
+
+def test_a_text_only_step_without_any_text_says_so_in_a_sentence() -> None:
+    """[25]"""
+    done = answer([call("ran_it")], _recorder([]), asked=ask(text_only=True))
+    assert done.outcome.kind == "final"
+    assert done.outcome.parts[1]["text"] == turn.NOTHING_SAID
+
+
+def _recorder(ran: list[int]) -> Callable[[], None]:
+    def ran_it() -> None:
+        ran.append(1)
+
+    return ran_it
+
+
+# Told to end
+
+
+def test_an_interrupt_that_stands_already_costs_no_model_request() -> None:
+    """[14]"""
+    interrupt = Interrupt()
+    interrupt.set("stop")
+    done = answer(["Too late."], interrupt=interrupt)
+    assert done.model.seen == []
+    assert done.outcome == Outcome("partial", [], None)
+
+
+@pytest.mark.parametrize("reason", ["stop", "deadline", "overtaken"])
+def test_a_stop_in_mid_stream_keeps_what_was_said(reason: Any) -> None:
+    """[31] and [24]: the operation decides what the reason means."""
+    interrupt = Interrupt()
+    done = answer(["One. ", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set(reason))
+    assert done.outcome.kind == "partial"
+    assert done.outcome.error is None
+    assert done.outcome.parts == [{"type": "step-start"}, {"type": "text", "text": "One. ", "state": "done"}]
+    assert [[part.part_kind for part in message.parts] for message in done.messages] == [["text"]]
+
+
+def test_a_stop_before_the_first_word_leaves_nothing() -> None:
+    """[31]"""
+    interrupt = Interrupt()
+
+    async def stop_and_hang() -> None:
+        interrupt.set("stop")
+        await forever()
+
+    done = answer([stop_and_hang], interrupt=interrupt)
+    assert done.outcome.parts == []
+    assert done.outcome.messages is None
+
+
+def test_half_received_arguments_are_dropped() -> None:
+    """[31]: a call nobody finished asking for is neither shown nor sent."""
+    interrupt = Interrupt()
+
+    async def stop_and_hang() -> None:
+        interrupt.set("stop")
+        await forever()
+
+    items = ["One. ", call("double", '{"number": 1}'), call("double", '{"num', 2), stop_and_hang]
+    done = answer(items, double, interrupt=interrupt)
+    assert [part.get("toolCallId") for part in done.outcome.parts] == [None, None, "call-1"]
+    assert done.tool_part("double")["state"] == "output-error"
+    assert [part.part_kind for part in done.messages[0].parts] == ["text", "tool-call"]
+    assert [part.part_kind for part in done.messages[1].parts] == ["tool-return"]
+
+
+def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
+    """Contract 4.7."""
+    interrupt = Interrupt()
+    items = [{0: DeltaThinkingPart(content="Secretly. ")}, "One.", forever]
+    done = answer(items, interrupt=interrupt, on_piece=lambda said: said.kind == "text" and interrupt.set("stop"))
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "reasoning", "text"]
+    assert [part.part_kind for part in done.messages[0].parts] == ["text"]
+
+
+def test_a_partial_of_reasoning_alone_keeps_no_messages() -> None:
+    """Contract 4.7."""
+    interrupt = Interrupt()
+    items = [{0: DeltaThinkingPart(content="Secretly. ")}, forever]
+    done = answer(items, interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "reasoning"]
+    assert done.outcome.messages is None
+
+
+def test_a_stop_cancels_an_async_tool_and_keeps_the_results_there_are() -> None:
+    """[31]"""
+    interrupt = Interrupt()
+    cancelled: list[bool] = []
+
+    async def hang() -> None:
+        await asyncio.sleep(0)
+        interrupt.set("stop")
+        try:
+            await forever()
+        finally:
+            cancelled.append(True)
+
+    done = answer(["Go. ", call("double", '{"number": 4}'), call("hang", index=2)], double_now, hang, interrupt=interrupt)
+    assert cancelled == [True]
+    assert done.outcome.kind == "partial"
+    assert done.outcome.error is None
+    assert done.tool_part("double")["output"] == 8
+    assert done.tool_part("hang") == {
+        "type": "tool-hang",
+        "toolCallId": "call-2",
+        "state": "output-error",
+        "input": {},
+        "errorText": "Interrupted before it finished.",
+    }
+    assert [part.part_kind for part in done.messages[1].parts] == ["tool-return", "tool-return"]
+
+
+async def double_now(number: int) -> int:
+    return 2 * number
+
+
+double_now.__name__ = "double"
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "PATIENCE", 0.05)
+
+
+def test_a_stop_leaves_a_sync_tool_behind(released: threading.Event) -> None:
+    """[31]"""
+    interrupt = Interrupt()
+
+    def hang() -> None:
+        interrupt.set("stop")
+        released.wait(30)
+
+    done = answer(["Go. ", call("hang")], hang, interrupt=interrupt)
+    assert not released.is_set()
+    assert done.tool_part("hang")["errorText"] == "Interrupted before it finished."
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_stop_leaves_a_tool_behind_that_swallows_its_cancellation(released: threading.Event) -> None:
+    """[31]: and the next step runs as if nothing had been."""
+    interrupt = Interrupt()
+
+    async def stubborn() -> None:
+        interrupt.set("stop")
+        while not released.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    done = answer(["Go. ", call("stubborn")], stubborn, interrupt=interrupt)
+    assert not released.is_set()
+    assert done.outcome.error is None
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "text", "tool-stubborn"]
+    assert done.tool_part("stubborn")["errorText"] == "Interrupted before it finished."
+    assert answer(["Next."]).outcome.kind == "final"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_stop_leaves_a_tool_behind_that_blocks_the_loop(released: threading.Event) -> None:
+    """[31]: and the next step runs as if nothing had been."""
+    interrupt = Interrupt()
+
+    async def block() -> None:
+        interrupt.set("stop")
+        released.wait(30)
+
+    done = answer(["Go. ", call("block")], block, interrupt=interrupt)
+    assert not released.is_set()
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "text", "tool-block"]
+    assert answer(["Next."]).outcome.kind == "final"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_model_that_blocks_the_loop_in_mid_stream_loses_no_text(released: threading.Event) -> None:
+    """[31]"""
+    interrupt = Interrupt()
+
+    async def block() -> None:
+        interrupt.set("stop")
+        released.wait(30)
+
+    done = answer(["One. ", block], interrupt=interrupt)
+    assert done.outcome.parts[1]["text"] == "One. "
+    assert [[part.part_kind for part in message.parts] for message in done.messages] == [["text"]]
+
+
+def test_an_error_that_comes_with_an_interrupt_is_not_reported() -> None:
+    """[4]: a cancelled request may end in any error; the interrupt is the cause."""
+    interrupt = Interrupt()
+
+    async def stop_and_fail() -> None:
+        interrupt.set("stop")
+        try:
+            await forever()
+        finally:
+            raise RuntimeError("connection closed")
+
+    assert answer(["One. ", stop_and_fail], interrupt=interrupt).outcome.error is None
+
+
+# Going wrong
+
+
+def unavailable() -> ModelHTTPError:
+    return ModelHTTPError.for_category(ModelUnavailableError, status_code=503, model_name="m", body="overloaded")
+
+
+def test_a_model_error_before_the_first_word_leaves_nothing() -> None:
+    """[22]"""
+    done = answer([unavailable()])
+    assert done.outcome.kind == "partial"
+    assert done.outcome.parts == []
+    assert done.outcome.messages is None
+    assert done.outcome.error is not None
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("transient", "model_unavailable")
+
+
+def test_a_model_error_in_mid_stream_keeps_what_was_said() -> None:
+    """[22]"""
+    done = answer(["One. ", unavailable()])
+    assert done.outcome.parts[1]["text"] == "One. "
+    assert done.outcome.error is not None
+    assert done.outcome.error.kind == "transient"
+
+
+def test_a_tool_that_raises_fails_the_run_by_name_and_keeps_the_rest() -> None:
+    """[23]"""
+
+    def broken() -> None:
+        raise ValueError("no such table")
+
+    done = answer(["Go. ", call("double", '{"number": 4}'), call("broken", index=2)], double_now, broken)
+    assert done.outcome.kind == "partial"
+    assert done.outcome.error is not None
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("permanent", "tool_failed")
+    assert done.outcome.error.message == "The tool broken failed: ValueError: no such table"
+    assert done.outcome.parts[1]["text"] == "Go. "
+    assert done.tool_part("double")["output"] == 8
+    assert done.tool_part("broken")["errorText"] == "ValueError: no such table"
+
+
+def test_a_tool_whose_result_cant_be_stored_fails_the_run_by_name() -> None:
+    """[23]"""
+
+    def strange() -> object:
+        return object()
+
+    done = answer([call("double", '{"number": 4}'), call("strange", index=2)], double, strange)
+    assert done.outcome.error is not None
+    assert done.outcome.error.code == "tool_failed"
+    assert "strange" in done.outcome.error.message
+    assert done.tool_part("double")["output"] == 8
+    assert done.tool_part("strange")["state"] == "output-error"
+
+
+def test_a_model_without_its_key_fails_the_run_not_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[23]"""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    outcome = PydanticAgent(Agent(deps_type=StepDeps), "openai:gpt-5")(ask(), lambda _: None, Interrupt())
+    assert outcome.error is not None
+    assert (outcome.error.kind, outcome.error.code) == ("permanent", "model_not_configured")
+    assert "openai:gpt-5" in outcome.error.message
+
+
+@pytest.mark.parametrize("name", ["nonsense", "no-such-provider:model", "", "ollama:qwen3"])
+def test_a_model_name_that_means_nothing_here_is_a_permanent_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[23]"""
+    monkeypatch.delenv("OLLAMA_BASE_URL", raising=False)
+    outcome = PydanticAgent(Agent(deps_type=StepDeps), name)(ask(), lambda _: None, Interrupt())
+    assert outcome.error is not None
+    assert (outcome.error.kind, outcome.error.code) == ("permanent", "model_not_configured")
+
+
+def test_what_say_raises_reaches_the_caller_and_the_next_step_runs() -> None:
+    def fail(_: Piece) -> None:
+        raise OSError("nobody listens")
+
+    with pytest.raises(OSError, match="nobody listens"):
+        answer(["One. ", forever], on_piece=fail)
+    assert answer(["Next."]).outcome.kind == "final"
+
+
+# Text that breaks stores
+
+
+def test_nul_and_lone_surrogates_never_leave_a_step() -> None:
+    """[27]"""
+
+    def odd(text: str) -> dict[str, Any]:
+        return {"key\ud800": "a\0b", "list": ["\udc00"], "number": float("nan")}
+
+    done = answer([{0: DeltaThinkingPart(content="\ud83d")}, "a\0", "b\ud800", call("odd", '{"text": "\\u0000"}')], odd)
+    assert done.outcome.kind == "step"
+    stored = json.dumps(done.outcome.parts, ensure_ascii=False, allow_nan=False) + str(done.outcome.messages)
+    stored.encode()
+    assert "\0" not in stored
+    assert "\\u0000" not in stored
+    assert done.outcome.parts[2]["text"] == "a\ufffdb\ufffd"
+    assert done.said == "a\ufffdb\ufffd"
+    assert done.tool_part("odd")["output"]["list"] == ["\ufffd"]
+
+
+def test_an_emoji_that_the_stream_cuts_in_two_is_whole_again() -> None:
+    """[27]"""
+    done = answer(["ok \ud83d", "\ude00!"])
+    assert done.outcome.parts[1]["text"] == "ok \U0001f600!"
+    assert done.said == "ok \U0001f600!"
+
+
+def test_stored_messages_of_a_step_are_read_back_as_they_were() -> None:
+    done = answer(["Wait. ", call("double", '{"number": 4}')], double)
+    response, request = done.messages
+    assert isinstance(response, ModelResponse)
+    assert isinstance(request, ModelRequest)
+    assert response.parts[0] == TextPart("Wait. ")
+    assert response.model_name is not None
+    assert request.parts[0].part_kind == "tool-return"
