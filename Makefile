@@ -19,6 +19,7 @@ DEV := .envs/dev/bin/python
 LOCAL := .envs/local/bin/python
 UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
+functions := start step stop read sweep
 groups := uv light step local sam dev
 sources := functions shared local tests $(wildcard docs/*.py)
 
@@ -45,12 +46,13 @@ test: $(stack) .envs/dev/.done ## run every test
 	@$(DEV) -m pytest $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
-	@$(DEV) -m ruff format --check --quiet $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }
+	@$(DEV) -m ruff format --check --output-format concise $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }
 	@$(DEV) -m ruff check --quiet $(sources)
 	@$(DEV) -m mypy
+	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
-	@$(DEV) -m pytest -q tests/unit -k "imports or import_time" -p no:cacheprovider
+	@$(DEV) -m pytest -q tests/unit -k "arrow or import_time"
 	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py --check; fi
 
 fmt: .envs/dev/.done ## format, and put right what can be put right without thinking
@@ -104,5 +106,5 @@ clean: ## remove what was set up and built; the local state in .state stays
 	@echo "outlive: setting up $*" >&2
 	@mkdir -p .build
 	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/$* >&2
-	@$(UV) pip install --quiet --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
+	@$(UV) pip install --quiet --compile-bytecode --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
 	@touch $@

@@ -38,8 +38,12 @@ def live_no_longer_than_the_parent():
     os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=live_no_longer_than_the_parent, daemon=True).start()
-from ministack.app import main
-main()
+try:
+    from ministack.app import main
+    main()
+finally:
+    # What it knew is saved. A function at work would go on without it, up to its time limit.
+    os.killpg(0, signal.SIGKILL)
 """
 
 
@@ -47,7 +51,7 @@ class Aws:
     """A running MiniStack. `url` is where AWS clients find it."""
 
     def __init__(self, port: int, state: Path, *, auth: bool) -> None:
-        """Start it. Raises `Trouble` if the port is taken or it does not answer in time."""
+        """Start it; `wait` tells when it answers. Raises `Trouble` if the port is taken."""
         _require_free(port)
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -63,20 +67,13 @@ class Aws:
             # Ctrl-C at the terminal is for the runner, which stops its child in its own order.
             start_new_session=True,
         )
-        try:
-            self._wait()
-        except BaseException:
-            self.stop()
-            raise
 
     def client(self, service: str) -> Any:
         """A boto3 client of this AWS, whatever the environment says."""
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION).client(
             service,
             endpoint_url=self.url,
-            config=Config(
-                s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, ignore_configured_endpoint_urls=True
-            ),
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
         )
 
     @property
@@ -88,6 +85,19 @@ class Aws:
     def pid(self) -> int:
         """Of the process whose children are the functions' workers."""
         return self._child.pid
+
+    def wait(self) -> None:
+        """Return when it answers. Raises `Trouble` if it ends, or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise Trouble(f"the local AWS ended as it started; its last words are in {self.log}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise Trouble(f"the local AWS did not answer within {START_SECONDS} seconds; see {self.log}")
 
     def stop(self) -> None:
         """End it and let it save its state; end it the hard way if it doesn't within `STOP_SECONDS`."""
@@ -102,18 +112,6 @@ class Aws:
             self._child.stdin.close()
         self._log.close()
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if not self.alive:
-                raise Trouble(f"the local AWS ended as it started; its last words are in {self.log}")
-            try:
-                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise Trouble(f"the local AWS did not answer within {START_SECONDS} seconds; see {self.log}")
-
 
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
@@ -122,9 +120,9 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise Trouble(f"port {port} is not free ({error.strerror}); choose another with PORT=…") from error
-
-
+            raise Trouble(
+                f"port {port} is not free ({error.strerror}); choose another, as in PORT={port + 1}"
+            ) from error
 
 
 def _emptied(folder: Path) -> Path:

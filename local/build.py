@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from local.said import Trouble, or_say
+from local.said import Trouble, note, or_say
 
 ROOT = Path(__file__).resolve().parent.parent
 Platform = Literal["lambda", "here"]
@@ -43,6 +43,7 @@ def packages(group: str, platform: Platform) -> Path:
     key = hashlib.sha256(b"\0".join([wanted.read_bytes(), Path(__file__).read_bytes(), _python(platform).encode()]))
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
     if not folder.exists():
+        note(f"installing what {group} needs")
         # Built beside its place and renamed at the end: an interrupted or a simultaneous build leaves no half folder.
         half = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.rmtree(half, ignore_errors=True)
@@ -74,7 +75,9 @@ def layer(to: Path, platform: Platform = "lambda") -> None:
 
 def _python(platform: Platform) -> str:
     """What a build for `platform` depends on, besides the requirements."""
-    return f"{LAMBDA_PYTHON} {LAMBDA_PLATFORM}" if platform == "lambda" else f"{sys.version} {sys.executable}"
+    if platform == "here":
+        return f"{sys.version} {sys.executable}"
+    return f"{LAMBDA_PYTHON} {LAMBDA_PLATFORM}{' compiled' if _python_313() else ''}"
 
 
 def _install(wanted: Path, to: Path, platform: Platform) -> None:
@@ -86,11 +89,9 @@ def _install(wanted: Path, to: Path, platform: Platform) -> None:
         if platform == "lambda"
         else ["--python", sys.executable]
     )
+    command = ["pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
     done = subprocess.run(
-        [
-            *[uv, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"],
-            *["--link-mode", "copy", "--target", to, *target, "-r", wanted],
-        ],
+        [str(uv), *command, *target, "--target", str(to), "-r", str(wanted)],
         capture_output=True,
         text=True,
         check=False,

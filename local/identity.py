@@ -3,6 +3,7 @@
 The public half is served by the local AWS as objects of a public bucket, which makes the bucket's address the issuer.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -36,11 +37,9 @@ def key(state: Path) -> rsa.RSAPrivateKey:
         half = file.with_name(f"key.{os.getpid()}")
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(pem)
-        try:
-            # Linked, not renamed: of two first starts at once, one key wins and both go on with it.
+        # Linked, not renamed: of two first calls at once, one key wins and both go on with it.
+        with contextlib.suppress(FileExistsError):
             os.link(half, file)
-        except FileExistsError:
-            pass
         half.unlink()
     loaded = serialization.load_pem_private_key(file.read_bytes(), password=None)
     assert isinstance(loaded, rsa.RSAPrivateKey)
@@ -78,6 +77,8 @@ def publish(s3: Any, state: Path, port: int) -> None:
             {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
         ],
     }
+    # Closed to the public unless said otherwise, as on AWS.
+    s3.delete_public_access_block(Bucket=BUCKET)
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(anyone_may_read))
     for name, document in documents.items():
         s3.put_object(Bucket=BUCKET, Key=name, Body=json.dumps(document).encode(), ContentType="application/json")

@@ -1,11 +1,18 @@
-"""What goes wrong for the person at the terminal, said in one sentence."""
+"""What the person at the terminal is told, besides what they asked for."""
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
 
 
 class Trouble(Exception):
     """Something only the reader can put right. The text is the whole message, one sentence without a line break."""
+
+
+def note(text: str) -> None:
+    """Say what takes its time, on standard error."""
+    sys.stderr.write(f"outlive: {text} …\n")
 
 
 def or_say(main: Callable[[], int]) -> int:
@@ -17,3 +24,9 @@ def or_say(main: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if os.environ.get("TRACEBACK"):
+            traceback.print_exc()
+        why = (str(error).splitlines() or ["no message"])[0]
+        sys.stderr.write(f"outlive: this was not foreseen ({type(error).__name__}: {why}); TRACEBACK=1 shows where\n")
+        return 1

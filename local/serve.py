@@ -14,8 +14,8 @@ from types import FrameType
 
 from local import identity, state
 from local.aws import Aws
-from local.said import Trouble, or_say
-from local.stack import deploy
+from local.said import Trouble, note, or_say
+from local.stack import deploy, prepare
 
 WARM_SECONDS = 90
 
@@ -31,9 +31,13 @@ class Stack:
         self.port = port
         self.folder = folder
         self._claim = state.claim(folder, port)
+        note(f"starting the local AWS on port {port} with the state in {folder}")
         self.aws = Aws(port, folder, auth=auth)
         try:
-            self.outputs = deploy(self.aws, folder)
+            # Both take seconds, and neither needs the other.
+            prepared = prepare(port)
+            self.aws.wait()
+            self.outputs = deploy(self.aws, folder, prepared)
             self.url = f"{self.aws.url}/_aws/execute-api/outlive"
             self._warm()
         except BaseException:

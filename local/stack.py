@@ -3,6 +3,9 @@
 import json
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from local import identity
 from local.aws import Aws
 from local.build import GROUP, ROOT, layer, own_code, packages
 from local.said import Trouble
-from local.template import parameters, read, translated, type_of_function, type_of_layer
+from local.template import SERVERLESS_FUNCTION, SERVERLESS_LAYER, parameters, read, translated
 from local.zips import zipped
 
 NAME = "outlive"
@@ -23,68 +26,69 @@ DEPLOY_SECONDS = 120
 HERE = {"MaximumConcurrency": "10"}
 
 
-def deploy(aws: Aws, state: Path) -> dict[str, str]:
-    """The template is deployed as it stands now, under the settings of the environment. Returns the stack's outputs.
+@dataclass(frozen=True)
+class Prepared:
+    """A template made ready for the local AWS, and the zips it speaks of by their names in the bucket `CODE`."""
 
-    Raises `Trouble` if the template is broken or the local AWS refuses it.
+    template: dict[str, Any]
+    values: dict[str, str]
+    zips: dict[str, bytes]
+
+
+def prepare(port: int) -> Prepared:
+    """The template as it stands now, under the settings of the environment. Needs no AWS.
+
+    Raises `Trouble` if the template is broken.
     """
+    template = read(ROOT / "template.yaml")
+    values = parameters(template, {"JwtIssuer": identity.issuer(port), "JwtAudience": identity.AUDIENCE}, HERE)
+    zips: dict[str, bytes] = {}
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == SERVERLESS_FUNCTION:
+            name = Path(properties["CodeUri"]).name
+            properties["CodeUri"] = _packed(zips, partial(own_code, name, platform="here"))
+            # On Lambda the packages are in the zip. Here every worker would unpack it for itself, a hundred megabytes
+            # for one step, so all workers of a function share one unpacked copy. `sam build` makes the real zips from
+            # the same files.
+            variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+            variables["PYTHONPATH"] = str(packages(GROUP[name], "here"))
+        elif resource["Type"] == SERVERLESS_LAYER:
+            properties["ContentUri"] = _packed(zips, partial(layer, platform="here"))
+    return Prepared(translated(template, values), values, zips)
+
+
+def _packed(zips: dict[str, bytes], fill: Callable[[Path], None]) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder))
+        body, key = zipped(Path(folder))
+    zips[key] = body
+    return {"Bucket": CODE, "Key": key}
+
+
+def deploy(aws: Aws, state: Path, prepared: Prepared) -> dict[str, str]:
+    """What was prepared stands. Returns the stack's outputs. Raises `Trouble` if the local AWS refuses it."""
     try:
-        return _deploy(aws, state)
+        s3 = aws.client("s3")
+        identity.publish(s3, state, aws.port)
+        s3.create_bucket(Bucket=CODE)
+        for key, body in prepared.zips.items():
+            s3.put_object(Bucket=CODE, Key=key, Body=body)
+        cloudformation = aws.client("cloudformation")
+        _create_or_update(cloudformation, prepared.template, prepared.values)
+        _add_what_is_ignored(aws, cloudformation, prepared.template)
+        (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         why = str(error).splitlines()[0]
         raise Trouble(f"the local AWS failed while template.yaml was deployed: {why}; see {aws.log}") from error
-
-
-def _deploy(aws: Aws, state: Path) -> dict[str, str]:
-    template = read(ROOT / "template.yaml")
-    given = {"JwtIssuer": identity.issuer(aws.port), "JwtAudience": identity.AUDIENCE}
-    values = parameters(template, given, HERE)
-    s3 = aws.client("s3")
-    identity.publish(s3, state, aws.port)
-    s3.create_bucket(Bucket=CODE)
-    for resource in template["Resources"].values():
-        if resource["Type"] == type_of_function:
-            _ship_function(s3, resource["Properties"])
-        elif resource["Type"] == type_of_layer:
-            _ship_layer(s3, resource["Properties"])
-    plain = translated(template, values)
-    cloudformation = aws.client("cloudformation")
-    _create_or_update(cloudformation, plain, values)
-    _add_what_is_ignored(aws, cloudformation, plain)
-    (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-
-def _ship_function(s3: Any, properties: dict[str, Any]) -> None:
-    name = Path(properties["CodeUri"]).name
-    with tempfile.TemporaryDirectory() as folder:
-        own_code(name, Path(folder), "here")
-        properties["CodeUri"] = _uploaded(s3, Path(folder))
-    # On Lambda the packages are in the zip. Here every worker would unpack it for itself, a hundred megabytes for one
-    # step, so all workers of a function share one unpacked copy. `sam build` makes the real zips from the same files.
-    variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
-    variables["PYTHONPATH"] = str(packages(GROUP[name], "here"))
-
-
-def _ship_layer(s3: Any, properties: dict[str, Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        layer(Path(folder), "here")
-        properties["ContentUri"] = _uploaded(s3, Path(folder))
-
-
-def _uploaded(s3: Any, folder: Path) -> dict[str, str]:
-    body, key = zipped(folder)
-    s3.put_object(Bucket=CODE, Key=key, Body=body)
-    return {"Bucket": CODE, "Key": key}
 
 
 def _create_or_update(cloudformation: Any, template: dict[str, Any], values: dict[str, str]) -> None:
     request = {
         "StackName": NAME,
         "TemplateBody": json.dumps(template),
-        "Parameters": [
-            {"ParameterKey": name, "ParameterValue": values[name]} for name in template["Parameters"]
-        ],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": values[name]} for name in template["Parameters"]],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
     try:

@@ -37,16 +37,20 @@ def claim(state: Path, for_port: int) -> object:
         state.mkdir(parents=True, exist_ok=True)
         lock = (state / "lock").open("w")
     except OSError as error:
-        raise Trouble(f"the state folder {state} can't be used ({error.strerror}); choose another with STATE=…") from error
+        raise Trouble(
+            f"the state folder {state} can't be used ({error.strerror}); choose another, as in STATE=/tmp/outlive"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise Trouble(f"another local stack already runs on {state}; choose another folder with STATE=…") from error
+        raise Trouble(
+            f"another local stack already runs on {state}; choose another folder, as in STATE=/tmp/outlive"
+        ) from error
     made_for = state / "port"
     if made_for.exists() and made_for.read_text() != str(for_port):
         raise Trouble(
             f"the state in {state} was made on port {made_for.read_text()} and only works there; "
-            f"use PORT={made_for.read_text()}, or another folder with STATE=…"
+            f"use PORT={made_for.read_text()}, or another folder, as in STATE=/tmp/outlive"
         )
     made_for.write_text(str(for_port))
     return lock

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from samtranslator.yaml_helper import yaml_parse
 from local.aws import REGION
 from local.said import Trouble
 
-type_of_function = "AWS::Serverless::Function"
-type_of_layer = "AWS::Serverless::LayerVersion"
+SERVERLESS_FUNCTION = "AWS::Serverless::Function"
+SERVERLESS_LAYER = "AWS::Serverless::LayerVersion"
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -30,12 +31,19 @@ def read(file: Path) -> dict[str, Any]:
 
     The local AWS deploys a reference to nothing without a word, so a template is linted before it gets there.
     """
-    text = file.read_text()
-    problems = [found for found in cfn_lint(text, config=ManualArgs(regions=[REGION])) if found.rule.id[0] == "E"]
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Trouble(f"{file.name} can't be read: {error}") from error
+    found = [one for one in cfn_lint(text, config=ManualArgs(regions=[REGION])) if one.rule.id.startswith("E")]
+    # A name that nothing bears (E1…) is the cause of much that is wrong elsewhere.
+    problems = sorted(found, key=lambda one: (not one.rule.id.startswith("E1"), one.linenumber, one.rule.id))
     if problems:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise Trouble(f"{file.name}:{first.linenumber}: {' '.join(first.message.split())} [{first.rule.id}]{more}")
+        raise Trouble(
+            f"{file.name}:{first.linenumber}: {textwrap.shorten(first.message, 160, placeholder=' …')} [{first.rule.id}]{more}"
+        )
     parsed = yaml_parse(text)
     assert isinstance(parsed, dict)
     return parsed
@@ -75,6 +83,7 @@ def translated(template: dict[str, Any], values: dict[str, str]) -> dict[str, An
     except InvalidDocumentException as error:
         raise Trouble(f"template.yaml: {' '.join(str(error.causes[0].message).split())}") from error
     assert isinstance(plain, dict)
+    _require_names(plain)
     for name, resource in list(plain["Resources"].items()):
         if resource["Type"] == "AWS::ApiGatewayV2::Api":
             _spell_out(name, plain["Resources"])
@@ -84,6 +93,36 @@ def translated(template: dict[str, Any], values: dict[str, str]) -> dict[str, An
             scaling["MaximumConcurrency"] = int(values[scaling["MaximumConcurrency"]["Ref"]])
     plain["Conditions"] = _split(plain.get("Conditions", {}), values)
     return plain
+
+
+def _require_names(plain: dict[str, Any]) -> None:
+    """Raise `Trouble` if the template refers to something it doesn't hold. The linter does not look into Globals."""
+    known = {*plain["Parameters"], *plain["Resources"]}
+    for name, refers in _references(plain["Resources"], "") + _references(plain.get("Outputs", {}), ""):
+        if name not in known and not name.startswith("AWS::"):
+            raise Trouble(f"template.yaml: {refers} refers to {name}, which is neither a parameter nor a resource")
+
+
+def _references(node: Any, where: str) -> list[tuple[str, str]]:
+    """Every name that is referred to in `node`, with the path to where."""
+    match node:
+        case {"Ref": str(name)}:
+            return [(name, where)]
+        case {"Fn::GetAtt": [str(name), *_]}:
+            return [(name, where)]
+        case {"Fn::Sub": str(text)}:
+            return [(name, where) for name in _SUBSTITUTED.findall(text)]
+        case {"Fn::Sub": [str(text), dict(given)]}:
+            outer = [(name, where) for name in _SUBSTITUTED.findall(text) if name not in given]
+            return outer + _references(given, where)
+        case dict():
+            return [found for name, value in node.items() for found in _references(value, f"{where}.{name}".strip("."))]
+        case list():
+            return [found for value in node for found in _references(value, where)]
+    return []
+
+
+_SUBSTITUTED = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z0-9.]+)?\}")
 
 
 def _split(node: Any, values: dict[str, str]) -> Any:
@@ -145,7 +184,9 @@ def _spell_out(api: str, resources: dict[str, Any]) -> None:
             }
             (security,) = about.get("security") or [{"": []}]
             (scheme,) = security
-            allowed = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}} if scheme else {}
+            allowed = (
+                {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}} if scheme else {}
+            )
             resources[f"{name}Route"] = {
                 "Type": "AWS::ApiGatewayV2::Route",
                 "Properties": {

@@ -13,7 +13,7 @@ api = Api(settings.workspace_claim)
 read = Read(table_of(settings))
 
 
-@api.get("/chats/<chat_id>/run")
+@api.get("/chats/<chat_id>/run", compress=True)
 def latest_run(chat_id: str) -> Response[str]:
     """The chat's latest run and its assistant message."""
     caller = api.caller
@@ -21,7 +21,7 @@ def latest_run(chat_id: str) -> Response[str]:
     return answer({"run": run, "message": message})
 
 
-@api.get("/runs/<run_id>")
+@api.get("/runs/<run_id>", compress=True)
 def one_run(run_id: str) -> Response[str]:
     """A run and its assistant message."""
     caller, asked = api.caller, api.parameter("run_id")
@@ -31,7 +31,7 @@ def one_run(run_id: str) -> Response[str]:
     return answer({"run": run, "message": message})
 
 
-@api.get("/chats/<chat_id>/messages")
+@api.get("/chats/<chat_id>/messages", compress=True)
 def list_messages(chat_id: str) -> Response[str]:
     """The chat's messages, oldest first."""
     caller = api.caller

@@ -19,8 +19,7 @@ start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings,
 def start_run(chat_id: str) -> Response[str]:
     """Start a run in the chat."""
     caller = api.caller
-    body = api.current_event.decoded_body
-    request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), body, settings.max_steps)
+    request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), api.body, settings.max_steps)
     started = start.run(caller.workspace_id, caller.user, request)
     headers = {"Location": f"/runs/{started.run.id}"}
     if started.replayed:

@@ -15,8 +15,9 @@ It is an ordinary Pydantic AI agent, with three things to know:
           key = ctx.deps.idempotency_key(ctx.tool_call_id)
           return await restaurant.book(name, seats, idempotency_key=key)
 
-  Then add `Tool(book_table, timeout=10)` below. After `timeout` seconds the model is told that the call took too long;
-  `max_retries` is how often one call may be refused with `ModelRetry` within a step. See `tools.py` for three examples.
+  Then add `Tool(book_table, timeout=10)` below: after that many seconds the model is told that the call took too long.
+  A call the model gets wrong is refused and the model may try again in the next step; what bounds that is the run's
+  step limit and its loop detection. See `tools.py` for three examples.
 """
 
 from pydantic_ai import Agent, Tool
@@ -31,7 +32,7 @@ agent = Agent(
     ),
     tools=[
         Tool(clock, timeout=5),
-        Tool(calculate, timeout=5, max_retries=2),
+        Tool(calculate, timeout=5),
         Tool(wait, timeout=LONGEST_WAIT + 5),
     ],
 )

@@ -1,6 +1,6 @@
 """SQS: does the step a message says is due."""
 
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -9,17 +9,16 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from agent import agent
 from outlive.clock import Clock
 from outlive.log import logger
+from outlive.request import ID
 from outlive.step import Delivery, Step
 from outlive.watching import in_a_thread
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 from turn import PydanticAgent
 
-settings = settings_of("QUEUE_URL", "AGENT_MODEL")
+settings = settings_of("QUEUE_URL")
 queue = queue_of(settings)
 clock = Clock()
-step = Step(
-    table_of(settings), queue, PydanticAgent(agent, settings.agent_model), clock, new_id, settings, in_a_thread
-)
+step = Step(table_of(settings), queue, PydanticAgent(agent, settings.agent_model), clock, new_id, settings, in_a_thread)
 # A batch is one message: that it is given back is no error of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -33,9 +32,9 @@ class Context(Protocol):
 class Due(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a message."""
 
-    workspace_id: str
-    run_id: str
-    step: int
+    workspace_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    run_id: Annotated[str, msgspec.Meta(pattern=f"^{ID.pattern}$")]
+    step: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class GivenBack(Exception):

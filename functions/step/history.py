@@ -8,13 +8,17 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
+    ModelRequestPart,
     ModelResponse,
     TextPart,
+    ToolCallPart,
+    ToolReturnPart,
     UserPromptPart,
-    repair_messages,
 )
 
 from outlive.agent import Turn
+from parts import closing_return
+from storable import mend
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +35,14 @@ def messages_of(history: Iterable[Turn]) -> list[ModelMessage]:
     unreadable = 0
     for turn in history:
         if turn.role == "user":
-            messages.append(ModelRequest(parts=[UserPromptPart(turn.text)]))
+            messages.append(ModelRequest(parts=[UserPromptPart(mend(turn.text))]))
         elif messages:  # providers refuse a conversation that starts with an answer
             step = None if turn.messages is None else _read(turn.messages)
             unreadable += step is None and turn.messages is not None
             for message in _spoken(turn.text) if step is None else step:
                 _append(messages, message)
     if unreadable:
-        log.warning("stored messages can't be read, sent as their text", extra={"unreadable": unreadable})
+        log.warning("%d stored steps can't be read and are sent as their text", unreadable)
     if messages and isinstance(messages[-1], ModelResponse):
         # Without a request at the end the model would not be asked at all.
         messages.append(_go_on())
@@ -58,14 +62,45 @@ def _go_on() -> ModelRequest:
 
 
 def _read(text: str) -> list[ModelMessage] | None:
-    """One step's messages, each call in them with its result and each result with its call; None if unreadable."""
+    """One step's messages as they can be sent, None if unreadable."""
     try:
-        messages = [_said(message) for message in ModelMessagesTypeAdapter.validate_json(text)]
-        repaired = repair_messages([message for message in messages if message.parts])
-    except Exception:  # noqa: BLE001
+        return _paired(map(_said, ModelMessagesTypeAdapter.validate_json(text)))
+    except Exception:
         # Whatever is wrong with a stored row, also in ways only the library's own code notices, must fail no run.
         return None
-    return [message for message in repaired if message.parts]
+
+
+def _paired(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
+    """The messages with one result for each call, right after it, and no other results. Empty messages are left out.
+
+    The library repairs histories too, but matches calls and results over all of it, where ids need not be unique, and
+    lets a second result of a call pass.
+    """
+    paired: list[ModelMessage] = []
+    open_calls: list[ToolCallPart] = []
+    for message in messages:
+        if isinstance(message, ModelResponse):
+            if open_calls:
+                paired.append(ModelRequest(parts=[closing_return(call) for call in open_calls]))
+            open_calls = list(message.tool_calls)
+            if message.parts:
+                paired.append(message)
+            continue
+        results: list[ModelRequestPart] = []
+        others: list[ModelRequestPart] = []
+        for part in message.parts:
+            if not isinstance(part, ToolReturnPart):
+                others.append(part)
+            elif call := next((one for one in open_calls if one.tool_call_id == part.tool_call_id), None):
+                open_calls.remove(call)
+                results.append(part)
+        parts = [*results, *(closing_return(call) for call in open_calls), *others]
+        open_calls = []
+        if parts:
+            paired.append(replace(message, parts=parts))
+    if open_calls:
+        paired.append(ModelRequest(parts=[closing_return(call) for call in open_calls]))
+    return paired
 
 
 def _said(message: ModelMessage) -> ModelMessage:
@@ -80,4 +115,4 @@ def _blank(part: object) -> bool:
 
 
 def _spoken(text: str) -> Sequence[ModelMessage]:
-    return [ModelResponse(parts=[TextPart(text)])] if text.strip() else []
+    return [ModelResponse(parts=[TextPart(mend(text))])] if text.strip() else []

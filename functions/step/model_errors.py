@@ -112,7 +112,8 @@ def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanen
 
 def shown(error: BaseException) -> str:
     """The error in words that may be stored and shown."""
-    return redacted(spelled(error))[:LONGEST_MESSAGE]
+    # Cut before as well: what a tool raises may hold megabytes.
+    return redacted(spelled(error)[: 4 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 
 
 def spelled(error: BaseException) -> str:

@@ -48,7 +48,7 @@ def _mended_arguments(text: str) -> str:
     """Arguments that came as JSON text can hide a NUL or half a surrogate pair behind an escape."""
     try:
         arguments = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     mended = storable(arguments)
     return text if mended == arguments else json.dumps(mended, ensure_ascii=False)
@@ -98,7 +98,7 @@ def closed(
 ) -> list[ModelMessage]:
     """A step that broke off, as messages with no call left open.
 
-    `returns` are the results there were, by call id; `failures` says for a call that broke why it did. Calls of which
+    `returns` are the results there were, by call id; `failures` says for a call that broke why it did, and counts more. Calls of which
     only half the arguments arrived are dropped: nobody ever asked for them.
     """
     parts = response.parts
@@ -109,7 +109,12 @@ def closed(
     if not parts:
         return []
     calls = [part for part in parts if isinstance(part, ToolCallPart)]
-    results = [returns.get(call.tool_call_id) or _closing(call, failures.get(call.tool_call_id)) for call in calls]
+    results = [
+        closing_return(call, failures.get(call.tool_call_id))
+        if call.tool_call_id in failures or call.tool_call_id not in returns
+        else returns[call.tool_call_id]
+        for call in calls
+    ]
     messages: list[ModelMessage] = [replace(response, parts=parts)]
     return [*messages, ModelRequest(parts=results)] if results else messages
 
@@ -121,7 +126,8 @@ def _whole(call: ToolCallPart) -> bool:
         return False
 
 
-def _closing(call: ToolCallPart, failure: str | None) -> ToolReturnPart:
+def closing_return(call: ToolCallPart, failure: str | None = None) -> ToolReturnPart:
+    """The result of a call that has none: it was interrupted, or it broke and `failure` says why."""
     return ToolReturnPart(
         tool_name=call.tool_name,
         content=INTERRUPTED if failure is None else failure,

@@ -71,7 +71,7 @@ class _TooLarge(Exception):
 
 def _power(base: float, exponent: float) -> float:
     # Checked before it is worked out: 9 ** 9 ** 9 would keep the step busy for hours.
-    if isinstance(base, int) and abs(exponent) * max(base.bit_length(), 1) > LARGEST_RESULT_BITS:
+    if isinstance(base, int) and abs(exponent) * (base.bit_length() - 1) > LARGEST_RESULT_BITS:
         raise _TooLarge
     result = base**exponent
     if isinstance(result, complex):

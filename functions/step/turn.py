@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, NoReturn
 
+import pydantic_ai
 from pydantic_ai import Agent, CancellationToken, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import RunCancelled
 from pydantic_ai.messages import (
     FunctionToolResultEvent,
     ModelMessage,
@@ -56,7 +56,13 @@ PATIENCE = 2.0
 
 NOTHING_SAID = "The step limit was reached before there was an answer."
 
+UNSTORABLE = (ValueError, TypeError, RecursionError)
+"""What writing messages raises where a tool returned something without a JSON form."""
+
 LOOP = OwnLoop()
+
+# A cold start is no place for a greeting on stderr.
+pydantic_ai.BANNER_ENABLED = False
 
 FinishReason = Literal["stop", "length", "content_filter"]
 
@@ -81,31 +87,29 @@ class PydanticAgent:
         return step.outcome(interrupted=interrupt.reason is not None, error=error)
 
     def _model_for(self, ask: Ask) -> Model:
-        if isinstance(self._agent.model, Model):
-            return self._agent.model
-        if self._name == OFFLINE:
+        own = self._agent.model
+        if isinstance(own, Model):
+            return own
+        name = own or self._name
+        if name == OFFLINE:
             return offline_model(ask)
         generation = LOOP.ready()
         if self._model is None or self._model[0] != generation:
             # Its connections belong to the loop they were opened in.
-            self._model = (generation, model_named(self._name))
+            self._model = (generation, model_named(name))
         return self._model[1]
-
-
-class _Over:
-    """In the mail: the step has ended, or it was interrupted and must."""
 
 
 def _await(step: "_Step", say: Callable[[Piece], None], interrupt: Interrupt) -> BaseException | None:
     """Run the step to its end and say its pieces. Returns what it raised, None also if it had to be left behind."""
-    mail: SimpleQueue[Piece | type[_Over]] = SimpleQueue()
+    mail: SimpleQueue[Piece | Literal["interrupted", "over"]] = SimpleQueue()
     step.speak = mail.put
     work: Future[None] = LOOP.start(step.take)
-    work.add_done_callback(lambda _: mail.put(_Over))
+    work.add_done_callback(lambda _: mail.put("over"))
 
     def stop() -> None:
         step.token.cancel()
-        mail.put(_Over)
+        mail.put("interrupted")
 
     interrupt.on_set(stop)
     give_up: float | None = None
@@ -117,9 +121,9 @@ def _await(step: "_Step", say: Callable[[Piece], None], interrupt: Interrupt) ->
                 return None
             if isinstance(item, Piece):
                 say(item)
-            elif work.done():
+            elif item == "over":
                 return work.exception()
-            elif give_up is None:
+            else:
                 give_up = time.monotonic() + PATIENCE
     finally:
         step.token.cancel()
@@ -175,7 +179,8 @@ class _Step:
                             self.returns[event.part.tool_call_id] = event.part
                 node = await run.next(node)
             if Agent.is_model_request_node(node):
-                self.kind, self.request = "step", node.request
+                self.request = node.request
+                self.kind = "step"
             else:
                 self.kind = "final"
 
@@ -201,51 +206,59 @@ class _Step:
 
     def outcome(self, *, interrupted: bool, error: BaseException | None) -> Outcome:
         """The step as it came out. An error that came with an interrupt is its echo more likely than its own."""
-        usage = _usage(self.run.usage) if self.run is not None else Usage()
-        response = self._response()
-        if self.kind == "partial" or response is None:
-            failure = None if interrupted or error is None or isinstance(error, RunCancelled) else error
-            return self._partial(response, failure, usage)
-        messages = self._messages(response)
-        if self.kind == "final" and response.finish_reason == "error":
+        failure = None if interrupted else error
+        # Read once: a step that was left behind goes on changing.
+        kind, response = self.kind, self._response()
+        if response is None or kind == "partial" or failure is not None:
+            return self._partial(response, failure)
+        messages = self._messages(kind, response)
+        if kind == "final" and response.finish_reason == "error":
             broken = AgentError("transient", "model_bad_answer", "The model broke its answer off with an error.")
-            return self._stored("partial", messages, usage, error=broken)
+            return self._stored("partial", messages, error=broken)
         try:
-            finish_reason = _finish_reason(response) if self.kind == "final" else None
-            return self._stored(self.kind, messages, usage, finish_reason=finish_reason)
-        except (ValueError, TypeError, RecursionError):
-            if (unstorable := self._unstorable_return()) is None:
+            finish_reason = _finish_reason(response) if kind == "final" else None
+            return self._stored(kind, messages, finish_reason=finish_reason)
+        except UNSTORABLE:
+            broken_tools = self._unstorable_returns()
+            if not broken_tools:
                 raise
-            return self._partial(response, unstorable, usage)
+            return self._partial(response, broken_tools[0])
 
-    def _messages(self, response: ModelResponse) -> list[ModelMessage]:
+    def _messages(self, kind: Literal["step", "final"], response: ModelResponse) -> list[ModelMessage]:
         """The messages of a step that came to its end."""
-        if self.kind == "final" and self.ask.text_only:
+        if kind == "final" and self.ask.text_only:
             return [_text_only(response)]
         messages: list[ModelMessage] = [response] if response.parts else []
-        if self.request is not None:
+        if kind == "step" and self.request is not None:
             return [*messages, self.request]
         return [*messages, *(one for one in self._new_messages() if isinstance(one, ModelRequest))]
 
-    def _partial(self, response: ModelResponse | None, failure: BaseException | None, usage: Usage) -> Outcome:
+    def _partial(self, response: ModelResponse | None, failure: BaseException | None) -> Outcome:
         error = None if failure is None else agent_error(failure)
         if response is None:
-            return Outcome("partial", [], None, usage, error=error)
+            return Outcome("partial", [], None, self._usage, error=error)
         failures = {failure.tool_call_id: shown(failure.error)} if isinstance(failure, ToolBroke) else {}
-        returns = {key: part for key, part in self._returns().items() if key not in failures}
-        return self._stored("partial", closed(response, returns, failures), usage, error=error)
+        try:
+            return self._stored("partial", closed(response, self._returns(), failures), error=error)
+        except UNSTORABLE:
+            failures |= {broken.tool_call_id: shown(broken.error) for broken in self._unstorable_returns()}
+            return self._stored("partial", closed(response, self._returns(), failures), error=error)
 
     def _stored(
         self,
         kind: Literal["step", "final", "partial"],
         messages: list[ModelMessage],
-        usage: Usage,
         *,
         finish_reason: FinishReason | None = None,
         error: AgentError | None = None,
     ) -> Outcome:
         parts, text = both_forms(messages, keep_reasoning=kind != "partial")
-        return Outcome(kind, parts, text, usage, finish_reason, error)
+        return Outcome(kind, parts, text, self._usage, finish_reason, error)
+
+    @property
+    def _usage(self) -> Usage:
+        used = RunUsage() if self.run is None else self.run.usage
+        return Usage(used.input_tokens, used.output_tokens, used.requests)
 
     def _new_messages(self) -> list[ModelMessage]:
         return [] if self.run is None else self.run.new_messages()
@@ -262,13 +275,14 @@ class _Step:
         parts = [part for request in requests for part in request.parts if isinstance(part, ToolReturnPart)]
         return {part.tool_call_id: part for part in [*self.returns.values(), *parts]}
 
-    def _unstorable_return(self) -> ToolBroke | None:
+    def _unstorable_returns(self) -> list[ToolBroke]:
+        broken: list[ToolBroke] = []
         for part in self._returns().values():
             try:
                 written([ModelRequest(parts=[part])])
-            except (ValueError, TypeError, RecursionError) as error:
-                return ToolBroke(part.tool_name, part.tool_call_id, error)
-        return None
+            except UNSTORABLE as error:
+                broken.append(ToolBroke(part.tool_name, part.tool_call_id, error))
+        return broken
 
 
 class _NamesBrokenTools(AbstractCapability[StepDeps]):
@@ -300,7 +314,3 @@ def _text_only(response: ModelResponse) -> ModelResponse:
 
 def _finish_reason(response: ModelResponse) -> FinishReason:
     return response.finish_reason if response.finish_reason in ("length", "content_filter") else "stop"
-
-
-def _usage(usage: RunUsage) -> Usage:
-    return Usage(usage.input_tokens, usage.output_tokens, usage.requests)

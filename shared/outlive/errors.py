@@ -1,17 +1,18 @@
 """What can go wrong, named by who must act.
 
-    OutliveError
-    ├── Refused             nobody: a condition was false, and the items it looked at came back
-    ├── StoreError          whoever called: try again
-    │   ├── StoreBusy           nothing was written
-    │   └── StoreUnanswered     it may have been written, or not
-    ├── Overtaken           nobody: another worker has the step, or the run has ended
-    ├── SettingError        the operator: a setting is missing or wrong
-    └── Problem             the client: an answer over HTTP
-        ├── Unauthorized · RunsDisabled · ChatNotFound · RunNotFound
-        ├── InvalidRequest · PromptTooLong
-        ├── RunAlreadyActive · IdempotencyKeyReused
-        └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
+OutliveError
+├── Refused             nobody: a condition was false, and the items it looked at came back
+├── StoreError          whoever called: try again
+│   ├── StoreBusy           nothing was written
+│   └── StoreUnanswered     it may have been written, or not
+├── StoreBroken         the operator: a permission, a name or a request is wrong
+├── Overtaken           nobody: another worker has the step, or the run has ended
+├── SettingError        the operator: a setting is missing or wrong
+└── Problem             the client: an answer over HTTP
+    ├── Unauthorized · RunsDisabled · ChatNotFound · RunNotFound
+    ├── InvalidRequest · PromptTooLong
+    ├── RunAlreadyActive · IdempotencyKeyReused
+    └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
 """
 
 from typing import Any, ClassVar
@@ -42,6 +43,10 @@ class StoreBusy(StoreError):
 
 class StoreUnanswered(StoreError):
     """No answer came: the call may have taken effect or not."""
+
+
+class StoreBroken(OutliveError):
+    """The table refuses for good. Says the operation and the code, never a name: it may end up in front of a client."""
 
 
 class Overtaken(OutliveError):

@@ -1,5 +1,6 @@
 """What the HTTP functions share: who calls, what was asked, and how an answer or a problem looks."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,9 @@ from urllib.parse import quote
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, StoreError, Unauthorized
+from outlive.errors import InternalError, InvalidRequest, Problem, ReadFailed, RouteNotFound, StoreError, Unauthorized
 from outlive.log import logger
+from outlive.text import clean
 
 MAX_IDENTITY = 256
 
@@ -33,7 +35,7 @@ class Api(APIGatewayHttpResolver):
         self.exception_handler(Exception)(_unexpected)
         self.not_found(lambda error: problem(RouteNotFound("this function has no such route")))
 
-    def handle(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+    def handle(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer `event`.
 
         The gateway has matched the route already and decoded the path; an id with a `/` or `#` in it would not match
@@ -64,6 +66,16 @@ class Api(APIGatewayHttpResolver):
         headers: Mapping[str, str] = self.current_event.raw_event.get("headers") or {}
         return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
 
+    @property
+    def body(self) -> bytes:
+        """The body as it was sent. Raises InvalidRequest if it can't be decoded."""
+        event = self.current_event.raw_event
+        sent: str = event.get("body") or ""
+        try:
+            return base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
+        except ValueError:
+            raise InvalidRequest("body", "must be JSON") from None
+
     def _context(self) -> dict[str, Any]:
         return dict(self.current_event.raw_event.get("requestContext") or {})
 
@@ -89,7 +101,7 @@ def problem(error: Problem) -> Response[str]:
 
 def _identity(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY or clean(value) != value:
         raise Unauthorized(f"the token's claim {name} must be a string of 1 to {MAX_IDENTITY} characters")
     return value
 

@@ -79,17 +79,6 @@ class FinishReason(StrEnum):
     ABORTED = "aborted"
 
 
-TURN_STATUS = {"completed": Status.SUCCEEDED, "error": Status.FAILED, "aborted": Status.ABORTED}
-
-
-def status_of(turn: str) -> Status:
-    """The run status a turn's outcome (`completed`, `error`, `aborted`) stands for; anything else raises ValueError."""
-    try:
-        return TURN_STATUS[turn]
-    except KeyError:
-        raise ValueError(f"a turn ends completed, error or aborted, not {turn!r}") from None
-
-
 class RunState(Protocol):
     """What a guard looks at in a run. Times are milliseconds since the epoch."""
 
@@ -266,4 +255,4 @@ def refusals(move: Move, run: RunState, facts: Facts) -> frozenset[Guard] | None
 
 def only_stop_refuses(move: Move, run: RunState, facts: Facts) -> bool:
     """True if `move` would have been made but for a requested stop."""
-    return refusals(move, run, facts) == {Guard.NO_STOP}
+    return refusals(move, run, facts) == frozenset({Guard.NO_STOP})

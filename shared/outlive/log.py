@@ -10,17 +10,18 @@ if TYPE_CHECKING:
 logger = Logger(service="outlive")
 
 
-def moved(move: str, run: "Run", from_status: str | None) -> None:
-    """Say that `move` was made."""
-    logger.info(
-        move,
-        run=run.id,
-        chat=run.chat_id,
-        move=move,
-        **{"from": from_status, "to": str(run.status)},
-        attempt=run.attempt,
-        step=run.claimed_step,
-    )
+def moved(move: str, run: "Run", from_status: str) -> None:
+    """Say that `move` was made, and what the run is since."""
+    said = {
+        "run": run.id,
+        "chat": run.chat_id,
+        "move": move,
+        "from": str(from_status),
+        "to": str(run.status),
+        "attempt": run.attempt,
+        "step": run.claimed_step,
+    }
+    logger.info(move, extra=said)
 
 
 def unsettled(run: "Run", cause: str) -> None:

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from outlive.rows import Body
+from outlive.rows import Body, Record
 
 WINDOW = 10
 REPEATS = 5
 
 
-def goes_in_circles(steps: Sequence[Body]) -> bool:
+def goes_in_circles(records: Sequence[Record]) -> bool:
     """True if of the last 10 steps more than 5 made the very same calls with the very same results.
 
     Never before there are 10 steps. Steps without calls take their place in the window and never count as the same.
     """
-    if len(steps) < WINDOW:
+    if len(records) < WINDOW:
         return False
-    signatures = Counter(mark for mark in map(_signature, steps[-WINDOW:]) if mark)
+    signatures = Counter(mark for record in records[-WINDOW:] if (mark := _signature(record.body)))
     return any(times > REPEATS for times in signatures.values())
 
 

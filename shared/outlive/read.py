@@ -48,7 +48,7 @@ class Read:
         # Read before the messages: see `view_message`. Every earlier run ended before this one could start.
         latest = self.table.run(workspace_id, chat.latest_run_id) if chat.latest_run_id else None
         page: list[MessageView] = []
-        size = 0
+        size, last = 0, 0
         for message, records in self._messages(chat.pk, 0 if after is None else after + 1):
             run = latest if latest is not None and message.run_id == latest.id else None
             seen = view_message(message, records, chat_id, run)
@@ -67,9 +67,8 @@ class Read:
         before = read_cursor(cursor, *scope)
         if self._chat(workspace_id, user, chat_id) is None:
             return [], None
-        found = self.table.runs_of(workspace_id, chat_id, before, limit + 1)
-        page = found[:limit]
-        return [view_run(run) for run in page], cursor_at(page[-1].assistant_seq, *scope) if len(found) > limit else None
+        page, more_before = self.table.runs_of(workspace_id, chat_id, before, limit)
+        return [view_run(run) for run in page], None if more_before is None else cursor_at(more_before, *scope)
 
     def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
         chat = self.table.chat(workspace_id, chat_id)

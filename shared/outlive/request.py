@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,6 +14,8 @@ from outlive.text import clean
 
 MAX_PROMPT = 32_768
 MAX_METADATA = 2048
+MAX_DEPTH = 100
+"""Levels of nesting: whatever handles the body later then never runs out of stack."""
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -52,7 +55,7 @@ class StartRequest:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def check_start(chat_id: str, key: str | None, body: str | bytes | None, max_steps: int) -> StartRequest:
+def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> StartRequest:
     """The start that was asked for. Raises InvalidRequest or PromptTooLong."""
     check_chat_id(chat_id)
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
@@ -93,18 +96,33 @@ def check_limit(text: str | None) -> int:
     return int(text)
 
 
-def _json(body: str | bytes | None) -> Any:
+def _json(body: bytes) -> Any:
     try:
-        value = json.loads(body or "", parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         raise InvalidRequest("body", "must be JSON") from None
     if not isinstance(value, dict):
         raise InvalidRequest("body", "must be a JSON object")
+    if _is_deep(value):
+        raise InvalidRequest("body", f"must not be nested deeper than {MAX_DEPTH} levels")
     return clean(value)
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is not JSON")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner for outer in level if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]  # fmt: skip
+    return bool(level)
 
 
 def _structured(value: Any) -> StartBody:

@@ -14,6 +14,7 @@ pairs share one. Numbers in a sort key have a fixed width, so that text order is
 import hashlib
 import json
 import lzma
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ from pynamodb.models import Model
 
 from outlive.agent import Usage
 from outlive.clock import from_iso, iso
+from outlive.log import logger
 
 SHARDS = 8
 """How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
@@ -131,8 +133,9 @@ class OptionalUsage(Attribute[Usage | None]):
         return msgspec.json.decode(value, type=Usage)
 
 
-class Body(msgspec.Struct, frozen=True):
-    """What a step left: UI parts for the reader, and the same in the agent's own form for the next step."""
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a step left: UI parts for the reader, and the same in the agent's own form (JSON) for the next step."""
 
     parts: list[dict[str, Any]]
     messages: str | None = None
@@ -143,16 +146,32 @@ class Body(msgspec.Struct, frozen=True):
         return "".join(part["text"] for part in self.parts if part.get("type") == "text")
 
 
+NOTHING = b"null"
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """A body as it is stored. The messages stand in it as JSON, not as a text that holds JSON."""
+
+    parts: list[dict[str, Any]]
+    messages: msgspec.Raw
+
+
 def pack(body: Body) -> bytes:
-    """`body` compressed. The window spans all of it: both forms hold the same text, which so takes its room once."""
-    data = msgspec.json.encode(body)
+    """`body` compressed.
+
+    The window spans all of it and both forms escape alike, so the text they share takes its room once.
+    """
+    messages = NOTHING if body.messages is None else body.messages.encode()
+    data = msgspec.json.encode(_Packed(body.parts, msgspec.Raw(messages)))
     window = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": max(4096, len(data))}]
     return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=window)
 
 
 def unpack(data: bytes) -> Body:
     """The body that `pack` made `data` of."""
-    return msgspec.json.decode(lzma.decompress(data), type=Body)
+    found = msgspec.json.decode(lzma.decompress(data), type=_Packed)
+    messages = bytes(found.messages)
+    return Body(found.parts, None if messages == NOTHING else messages.decode())
 
 
 class ActiveIndex(GlobalSecondaryIndex["Row"]):
@@ -346,8 +365,12 @@ class Record(Row):
 
     @cached_property
     def body(self) -> Body:
-        """What the step left."""
-        return unpack(self.packed)
+        """What the step left; nothing, with one warning, if it can't be read."""
+        try:
+            return unpack(self.packed)
+        except Exception as error:
+            logger.warning("record_unreadable", run=self.run_id, step=self.step, cause=type(error).__name__)
+            return Body([], None)
 
     @property
     def counts(self) -> bool:
@@ -355,6 +378,10 @@ class Record(Row):
         return self.kind != "end"
 
 
-def row_of(item: dict[str, Any]) -> Message | Record:
-    """The message or record an item of a chat's transcript stands for."""
-    return Record.of(item) if "#STEP#" in item["sk"]["S"] else Message.of(item)
+def row_of(item: dict[str, Any]) -> Message | Record | None:
+    """The message or record an item of a chat's transcript stands for; None, with a warning, if it can't be read."""
+    try:
+        return Record.of(item) if "#STEP#" in item["sk"]["S"] else Message.of(item)
+    except Exception as error:
+        logger.warning("row_unreadable", row=item["sk"]["S"], cause=type(error).__name__)
+        return None

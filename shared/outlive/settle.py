@@ -29,6 +29,7 @@ from outlive.log import unsettled
 from outlive.retry import persistently
 from outlive.rows import Body, Chat, Record, Run, pack
 from outlive.table import Ending, Table
+from outlive.text import clean
 
 STOPPED_INSTEAD = {
     SUCCEED: ABORT_ANSWERED,
@@ -81,7 +82,7 @@ class Settled:
 
 def error_of(code: str, message: str) -> dict[str, str]:
     """An error as a run shows it: a code, and the cause in at most 2,000 characters."""
-    return {"code": code, "message": message[:MAX_ERROR]}
+    return {"code": code, "message": clean(message)[:MAX_ERROR]}
 
 
 def settle(
@@ -155,9 +156,7 @@ class _Settling:
                 created_at=self.facts.now,
             )
         counted = log.slot + (1 if seal is not None and seal.counts else 0)
-        return Ending(
-            self.move, self.facts, self.settled_by, self.error, self._finish_reason(), counted, usage, seal
-        )
+        return Ending(self.move, self.facts, self.settled_by, self.error, self._finish_reason(), counted, usage, seal)
 
     def _finish_reason(self) -> str:
         if self.move is SUCCEED and self.log.final is not None:
@@ -199,4 +198,3 @@ class _Settling:
         if found.kind == "final" and self.move in GIVEN_UP:
             self.move, self.error = SUCCEED, None
         return None
-

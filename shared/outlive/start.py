@@ -23,7 +23,7 @@ from outlive.log import logger
 from outlive.overdue import overdue, settle_overdue
 from outlive.queue import Queue
 from outlive.request import StartRequest
-from outlive.retry import PAUSE
+from outlive.retry import PAUSE, persistently
 from outlive.rows import Chat, Record, Run
 from outlive.settings import Settings
 from outlive.table import Table
@@ -68,30 +68,52 @@ class Start:
 
     def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
         now = self.clock.now()
-        chat = self._chat(workspace_id, user, request.chat_id)
-        failure: StoreError | None = None
+        failure: StoreError = StoreBusy("other starts kept winning")
+        met: Chat | None = None
         for attempt in range(ROUNDS):
-            busy = chat is not None and chat.active_run_id is not None
-            if attempt or (request.idempotency_key and (busy or not self._may_start)):
-                found = self.table.run(workspace_id, run_id)
-                if found is not None:
-                    return self._found(found, request, now)
-            self._check_may_start()
-            ghost = self._make_room(workspace_id, chat) if chat is not None and busy else None
-            run = self._new_run(workspace_id, user, run_id, request, chat, now)
             try:
-                self.table.start(chat, run, request.prompt, now, ghost)
+                return self._try(workspace_id, user, run_id, request, now, met, again=attempt > 0)
             except Refused as refused:
-                if "run" not in refused.items:
-                    chat = self._refused_by(refused, user)
+                met = self._chat_of(refused)
             except StoreError as error:
-                failure = error
+                failure, met = error, None
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
-                chat = self._chat(workspace_id, user, request.chat_id)
-            else:
-                self._send(run)
-                return Started(run)
-        raise failure or StoreBusy("other starts kept winning")
+        # The last try may have taken effect without an answer.
+        found = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+        if found is None:
+            raise failure
+        return self._found(found, request, now)
+
+    def _try(
+        self,
+        workspace_id: str,
+        user: str,
+        run_id: str,
+        request: StartRequest,
+        now: int,
+        met: Chat | None,
+        *,
+        again: bool,
+    ) -> Started:
+        """Start the run, or find it. `met` is the chat as a refusal brought it back; without it, it is read.
+
+        Raises Refused if another start came first, and StoreError.
+        """
+        chat = met or self.table.chat(workspace_id, request.chat_id)
+        if chat is not None and chat.owner != user:
+            raise ChatNotFound("no chat of yours has this id")
+        busy = chat is not None and chat.active_run_id is not None
+        if again or (request.idempotency_key and (busy or not self._may_start)):
+            # It may be there by an earlier request, or by the try before, whose answer was lost.
+            found = self.table.run(workspace_id, run_id)
+            if found is not None:
+                return self._found(found, request, now)
+        self._check_may_start()
+        ghost = self._make_room(workspace_id, chat) if chat is not None and busy else None
+        run = self._new_run(workspace_id, user, run_id, request, chat, now)
+        self.table.start(chat, run, request.prompt, now, ghost)
+        self._send(run)
+        return Started(run)
 
     def _run_id(self, workspace_id: str, user: str, request: StartRequest) -> str:
         """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
@@ -110,21 +132,13 @@ class Start:
         if not self.settings.model_usable:
             raise ModelNotConfigured("AGENT_MODEL names no model")
 
-    def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
-        return self._if_mine(self.table.chat(workspace_id, chat_id), user)
-
-    def _if_mine(self, chat: Chat | None, user: str) -> Chat | None:
-        if chat is not None and chat.owner != user:
-            raise ChatNotFound("no chat of yours has this id")
-        return chat
-
-    def _refused_by(self, refused: Refused, user: str) -> Chat | None:
-        """The chat as the refused transaction met it."""
-        if "chat" not in refused.items:
+    def _chat_of(self, refused: Refused) -> Chat | None:
+        """The chat as the refused transaction met it, None if it was not the chat that refused."""
+        if "run" not in refused.items and "chat" not in refused.items:
             # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
             raise StartFailed("the chat has messages but no owner")
-        met = refused.items["chat"]
-        return self._if_mine(Chat.of(met) if met else None, user)
+        met = refused.items.get("chat")
+        return Chat.of(met) if met else None
 
     def _make_room(self, workspace_id: str, chat: Chat) -> str | None:
         """Free the chat's slot if a sweep would now: None once it is free, the holder's id if that run is gone.

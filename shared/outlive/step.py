@@ -14,6 +14,7 @@ counts and everybody else adopts it; nothing is added to a run that has ended.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -204,16 +205,17 @@ class Step:
             now = self.clock.now()
             until = lease_end(now, self.settings, delivery)
             try:
-                run = take(key, delivery.step, lease_id, until, now)
+                run = persistently(partial(take, key, delivery.step, lease_id, until, now), self.clock)
             except Refused as refused:
                 met = refused.items["run"]
-                run = Run.of(met) if met else None
-                if run is None or run.lease_id != lease_id:
-                    reply = self._not_claimed(run, delivery, now)
+                found = Run.of(met) if met else None
+                if found is None or found.lease_id != lease_id:
+                    reply = self._not_claimed(found, delivery, now)
                     if reply is not None:
                         return reply
                     take = self.table.reclaim
                     continue
+                run = found
             keep_away(self.queue, delivery, until - now)
             return run
         return Reply(False, CLOSE_BY)
@@ -260,14 +262,14 @@ class _Held:
         except Overtaken:
             raise
         except StoreError as error:
-            return self._let_go(AgentError("transient", "store_unavailable", str(error)), CLOSE_BY)
+            return self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
         except Exception as error:
             logger.exception("step_failed", run=self.run.id, step=self.delivery.step)
             return self._fail("step_failed", f"{type(error).__name__}: {error}", self._said_so_far())
 
     def _step(self) -> Reply:
         n, limit = self.delivery.step, self.by.settings.step_attempts
-        history, records = self._history()
+        history, records = persistently(self._history, self.by.clock)
         if len(records) > n:
             return self._carry_on(records[n])
         if len(records) < n or not history:
@@ -279,7 +281,7 @@ class _Held:
             return self._fail(last_error["code"], last_error["message"])
         if self.run.attempt > limit:
             return self._fail_attempts(last_error)
-        if goes_in_circles([record.body for record in records]):
+        if goes_in_circles(records):
             return self._fail("loop_detected", "the same calls gave the same results again and again")
         if self._stop_requested():
             return self._abort(None)
@@ -304,12 +306,12 @@ class _Held:
             if row.sk.startswith(own):
                 records.append(row)
             if row.counts:
-                turns.append(_turn(row))
+                turns.append(Turn("assistant", row.body.text, row.body.messages))
         return (tuple(turns) if prompted else ()), records
 
     def _stop_requested(self) -> bool:
         """Look once more right before money is spent."""
-        current = self.by.table.again(self.run)
+        current = persistently(lambda: self.by.table.again(self.run), self.by.clock)
         if current is None or current.lease_id != self.run.lease_id:
             raise Overtaken(self.run.id)
         return current.stop_requested_at is not None
@@ -349,9 +351,11 @@ class _Held:
             error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
         if self.run.attempt >= self.by.settings.step_attempts:
             return self._fail_attempts({"code": error.code, "message": error.message}, partial)
-        lease = self.by.settings.lease_seconds
-        pause = min(max(2.0 ** (self.run.attempt - 1), error.retry_after or 0.0), lease - 1.0)
-        return self._let_go(error, pause, partial)
+        return self._let_go(error, self._pause(error.retry_after), partial)
+
+    def _pause(self, wish: float | None = None) -> float:
+        """Seconds until another attempt: twice as long each time, or as long as wished, and shorter than a lease."""
+        return min(max(2.0 ** (self.run.attempt - 1), wish or 0.0), self.by.settings.lease_seconds - 1.0)
 
     def _record(self, outcome: Outcome) -> Reply:
         packed, size = _packed(outcome)
@@ -359,15 +363,15 @@ class _Held:
             return self._fail("run_too_large", f"the answer would pass {MAX_PARTS:,} bytes")
         if len(packed) > MAX_PACKED:
             return self._fail("step_too_large", f"the step takes {len(packed):,} bytes, stored are {MAX_PACKED:,}")
-        finish_reason = None
-        if outcome.kind == "final":
+        kind, finish_reason = "final" if self._is_last else outcome.kind, None
+        if kind == "final":
             finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
         record = Record(
             self.run.chat_pk,
             Record.sort_key(self.run.assistant_seq, self.delivery.step),
             run_id=self.run.id,
             step=self.delivery.step,
-            kind=outcome.kind,
+            kind=kind,
             packed=packed,
             size=size,
             usage=self.log.usage + outcome.usage,
@@ -376,7 +380,7 @@ class _Held:
             created_at=self.by.clock.now(),
         )
         try:
-            persistently(lambda: self.by.table.record(record), self.by.clock)
+            persistently(lambda: self.by.table.record(self.run, record), self.by.clock)
         except Refused as refused:
             record = Record.of(refused.items["record"] or {})
         return self._carry_on(record)
@@ -395,7 +399,9 @@ class _Held:
 
     def _fail_attempts(self, last_error: dict[str, str] | None, partial: Partial | None = None) -> Reply:
         last = f"{last_error['code']}: {last_error['message']}" if last_error else "the worker died"
-        return self._fail("step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}", partial)
+        return self._fail(
+            "step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}", partial
+        )
 
     def _fail(self, code: str, message: str, partial: Partial | None = None) -> Reply:
         try:
@@ -454,12 +460,3 @@ def _packed(outcome: Outcome) -> tuple[bytes, int]:
     """The outcome as it is stored, and how many bytes its parts take as JSON."""
     parts = clean(outcome.parts)
     return pack(Body(parts, outcome.messages)), len(msgspec.json.encode(parts))
-
-
-def _turn(record: Record) -> Turn:
-    try:
-        body = record.body
-    except Exception as error:
-        logger.warning("record_unreadable", run=record.run_id, step=record.step, cause=type(error).__name__)
-        return Turn("assistant", "")
-    return Turn("assistant", body.text, body.messages)

@@ -59,9 +59,11 @@ class Stop:
                 mine = run.settled_by == stop_id or run.stop_requested_at == asked_at
                 return Stopped(mine and run.status == Status.ABORTED, run)
             if lease_is_live(run, self.clock.now()):
+                # For show, and read before: once the request stands, nothing may turn the answer into a failure.
+                last = self._last(run)
                 run, requested = self._request(run, user, asked_at)
-                if requested and run is not None:
-                    return Stopped(True, run, self._last(run))
+                if requested:
+                    return Stopped(True, run, last)
             else:
                 last = self._last(run)
                 facts = Facts(self.clock.now(), user=user)
@@ -80,7 +82,9 @@ class Stop:
     def _request(self, run: Run, user: str, asked_at: int) -> tuple[Run | None, bool]:
         """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
         try:
-            return persistently(lambda: self.table.request_stop(run, user, asked_at, self.clock.now()), self.clock), True
+            return persistently(
+                lambda: self.table.request_stop(run, user, asked_at, self.clock.now()), self.clock
+            ), True
         except Refused as refused:
             met = refused.items["run"]
             return (Run.of(met) if met else None), False

@@ -1,6 +1,5 @@
 """The sweep: settles what crashed, and sends again what was lost."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refu
 from outlive.log import logger
 from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
 from outlive.queue import Queue
-from outlive.rows import Run
+from outlive.rows import SHARDS, Run
 from outlive.settings import Settings
 from outlive.table import Table
 
@@ -25,7 +24,8 @@ class Counts:
     seen: int = 0
     resent: int = 0
     failed: int = 0
-    settled: Counter[str] = field(default_factory=Counter)
+    settled: dict[str, int] = field(default_factory=dict)
+    """How many runs it ended, by cause: `answered`, `stopped`, `stale`, `never_started`."""
     unfinished: bool = False
     """True if time ran out before every active run was seen."""
 
@@ -46,18 +46,26 @@ class Sweep:
         `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
         """
         counts = Counts()
-        sweep_id = self.new_id()
-        lease = self.settings.lease_seconds * SECOND if window is None else window
-        try:
-            for key in self.table.active_runs(self.clock.now() - lease + 1):
-                if self.clock.now() >= deadline:
-                    counts.unfinished = True
-                    break
-                self._see(key, sweep_id, window, counts)
-        except Exception as error:
-            logger.error("sweep_failed", cause=f"{type(error).__name__}: {error}")
-            counts.failed += 1
+        sweep_id, now = self.new_id(), self.clock.now()
+        for number in range(SHARDS):
+            # Each sweep begins with another shard: one that never gets to the end still gets to every run.
+            shard = (now // MINUTE + number) % SHARDS
+            try:
+                self._sweep_shard(shard, now, deadline, sweep_id, window, counts)
+            except Exception as error:
+                logger.error("sweep_failed", shard=shard, cause=f"{type(error).__name__}: {error}")
+                counts.failed += 1
         return counts
+
+    def _sweep_shard(
+        self, shard: int, now: int, deadline: int, sweep_id: str, window: int | None, counts: Counts
+    ) -> None:
+        age = self.settings.lease_seconds * SECOND if window is None else window
+        for key in self.table.active_runs(shard, now - age + 1):
+            if self.clock.now() >= deadline:
+                counts.unfinished = True
+                return
+            self._see(key, sweep_id, window, counts)
 
     def _see(self, key: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
         try:
@@ -68,7 +76,8 @@ class Sweep:
         except Overtaken:
             return  # Somebody took it up after all.
         except Exception as error:
-            logger.error("sweep_failed_on_run", run_key=key.sk, cause=f"{type(error).__name__}: {error}")
+            cause = f"{type(error).__name__}: {error}"
+            logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause)
             counts.failed += 1
 
     def _deal_with(self, run: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
@@ -80,7 +89,7 @@ class Sweep:
         if due is not None:
             settled = settle_overdue(run, last, due, self.table, self.clock, sweep_id)
             if settled.mine:
-                counts.settled[due.cause] += 1
+                counts.settled[due.cause] = counts.settled.get(due.cause, 0) + 1
         elif self._resend(run, sweep_id, now):
             counts.resent += 1
 

@@ -10,8 +10,9 @@
     settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
@@ -23,7 +24,7 @@ from pynamodb.indexes import GlobalSecondaryIndex
 
 from outlive.agent import Usage
 from outlive.clock import DAY, SECOND
-from outlive.errors import Item, Refused, StoreBusy, StoreUnanswered
+from outlive.errors import Item, Refused, StoreBroken, StoreBusy, StoreUnanswered
 from outlive.lifecycle import (
     CLAIM,
     HEARTBEAT,
@@ -40,7 +41,7 @@ from outlive.lifecycle import (
     Status,
 )
 from outlive.log import moved
-from outlive.rows import SHARDS, Chat, Message, Record, Row, Run, row_of
+from outlive.rows import Chat, Message, Record, Row, Run, row_of
 
 BUSY = frozenset(
     {
@@ -56,6 +57,8 @@ BUSY = frozenset(
 )
 UNANSWERED = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"})
 HTTP_SERVER_ERROR = 500
+BATCHES = 5
+"""How often the keys a batch left over are asked for; a page of the largest runs takes two."""
 INNOCENT = frozenset({"None", "ConditionalCheckFailed"})
 
 CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
@@ -75,14 +78,14 @@ CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
 
 
 def meaning(error: Exception, names: tuple[str, ...]) -> Exception:
-    """What an error of the table's client means to us: `Refused`, `StoreBusy`, `StoreUnanswered`, or itself.
+    """What an error of the table's client means to us: `Refused`, `StoreBusy`, `StoreUnanswered` or `StoreBroken`.
 
     PynamoDB drops the items of a refusal; they stand in the original error it was raised from.
     """
     if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
         return StoreUnanswered(type(error).__name__)
     if not isinstance(error, ClientError):
-        return error
+        return StoreBroken(type(error).__name__)
     answer: dict[str, Any] = dict(getattr(error.__cause__, "response", None) or error.response)
     code = answer["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
@@ -93,11 +96,14 @@ def meaning(error: Exception, names: tuple[str, ...]) -> Exception:
         if codes <= INNOCENT:
             refused = zip(names, reasons, strict=True)
             return Refused({name: why.get("Item") or None for name, why in refused if why["Code"] != "None"})
-        return StoreBusy(", ".join(sorted(codes - INNOCENT))) if codes - INNOCENT <= BUSY else error
+        others = ", ".join(sorted(codes - INNOCENT))
+        return StoreBusy(others) if codes - INNOCENT <= BUSY else StoreBroken(f"TransactWriteItems: {others}")
     if code in BUSY:
         return StoreBusy(code)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return StoreUnanswered(code) if code in UNANSWERED or status >= HTTP_SERVER_ERROR else error
+    if code in UNANSWERED or status >= HTTP_SERVER_ERROR:
+        return StoreUnanswered(code)
+    return StoreBroken(f"{error.operation_name}: {code}")
 
 
 def condition_of(move: Move, facts: Facts) -> Condition:
@@ -155,7 +161,7 @@ class Table:
         ]
         expires_at = self._expiry(now)
         run.expires_at = expires_at
-        said = {"run_id": run.id, "created_at": now, "updated_at": now, "expires_at": expires_at}
+        said: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now, "expires_at": expires_at}
         question = Message(
             run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
             text=prompt, **said,
@@ -171,7 +177,7 @@ class Table:
             "question": self._putting(question, new),
             "answer": self._putting(answer, new),
         })  # fmt: skip
-        moved(START.name, run, None)
+        moved(START.name, run, "none")
 
     def claim(self, key: Run, step: int, lease_id: str, lease_until: int, now: int) -> Run:
         """Hold step `step` for the first time. Refused by `run`."""
@@ -244,11 +250,12 @@ class Table:
         moved(REQUEST_STOP.name, after, run.status)
         return after
 
-    def record(self, record: Record) -> None:
+    def record(self, run: Run, record: Record) -> None:
         """Put a step's record. Refused by `record` if the slot is taken: what stands there counts."""
         record.expires_at = self._expiry(record.created_at)
         put = self._putting(record, Row.pk.does_not_exist())
         self._call("PutItem", put["Put"], "record")
+        moved("record", run, run.status)
 
     def settle(self, run: Run, ending: Ending, *, chat_there: bool, message_there: bool) -> Run:
         """End the run: run, chat slot, assistant message and seal, together and once.
@@ -322,7 +329,9 @@ class Table:
         first = Message.sort_key(from_seq)
         last = Message.sort_key(to_seq) if to_seq is not None else "MSG#"
         for item in self._query(chat_pk, Row.sk.between(first, last + "~"), consistent=True):
-            yield row_of(item)
+            row = row_of(item)
+            if row is not None:
+                yield row
 
     def last_record(self, run: Run) -> Record | None:
         """The newest entry of the run's log, or None."""
@@ -331,35 +340,37 @@ class Table:
             return Record.of(item)
         return None
 
-    def runs_of(self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int) -> list[Run]:
+    def runs_of(
+        self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int
+    ) -> tuple[list[Run], int | None]:
         """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
 
-        Which runs there are is read from an index and may lag a moment; what they are is read consistently.
+        With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
+        and may lag a moment; what they are is read consistently.
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)
-        found = self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit)
-        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
-        return sorted(map(Run.of, self._get_all(keys)), key=lambda run: -run.assistant_seq)
+        found = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
+        runs = sorted(map(Run.of, self._get_all(keys)), key=lambda run: -run.assistant_seq)
+        return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
 
-    def active_runs(self, created_before: int) -> Iterator[Run]:
-        """The keys of the active runs started before `created_before`, from every shard; may lag."""
-        for shard in range(SHARDS):
-            older = Run.created_at < created_before
-            for item in self._query(str(shard), older, index=Row.active):
-                yield Run.of(item)
+    def active_runs(self, shard: int, created_before: int) -> Iterator[Run]:
+        """The keys of a shard's active runs started before `created_before`, oldest first; may lag."""
+        for item in self._query(str(shard), Run.created_at < created_before, index=Row.active):
+            yield Run(item["pk"]["S"], item["sk"]["S"])
 
     # --- how a write is put ---
 
     def _expiry(self, now: int) -> int | None:
         return (now + self._retention) // SECOND if self._retention else None
 
-    def _move(self, move: Move, key: Run, facts: Facts, actions: list[Action]) -> Run:
+    def _move(self, move: Move, key: Run, facts: Facts, actions: Sequence[Action]) -> Run:
         update = self._updating(key, actions, condition_of(move, facts))["Update"]
         answer = self._call("UpdateItem", {**update, "ReturnValues": "ALL_NEW"}, "run")
         return Run.of(answer["Attributes"])
 
-    def _updating(self, row: Row, actions: list[Action], condition: Condition) -> dict[str, Any]:
+    def _updating(self, row: Row, actions: Sequence[Action], condition: Condition) -> dict[str, Any]:
         update = row.get_update_kwargs_from_instance(
             actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
         )
@@ -370,9 +381,7 @@ class Table:
         return {"Put": put}
 
     def _checking(self, row: Row, condition: Condition) -> dict[str, Any]:
-        check = row.get_delete_kwargs_from_instance(
-            condition=condition, return_values_on_condition_failure="ALL_OLD"
-        )
+        check = row.get_delete_kwargs_from_instance(condition=condition, return_values_on_condition_failure="ALL_OLD")
         return {"ConditionCheck": check}
 
     def _transact(self, actions: dict[str, dict[str, Any]]) -> None:
@@ -385,10 +394,13 @@ class Table:
 
     def _get_all(self, keys: list[Item]) -> Iterator[Item]:
         asked = {self._name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
-        while asked:
+        for _ in range(BATCHES):
+            if not asked:
+                return
             answer = self._call("BatchGetItem", {"RequestItems": asked})
             yield from answer["Responses"].get(self._name, [])
             asked = answer.get("UnprocessedKeys") or {}
+        raise StoreBusy("keys were left over again and again")
 
     def _query(
         self,
@@ -402,18 +414,18 @@ class Table:
     ) -> Iterator[Item]:
         start, left = None, limit
         while True:
-            page = self._answered(
-                lambda start=start, left=left: self._connection.query(
-                    self._name,
-                    key,
-                    range_key_condition=range_condition,
-                    consistent_read=consistent,
-                    exclusive_start_key=start,
-                    index_name=index.Meta.index_name if index is not None else None,
-                    limit=left,
-                    scan_index_forward=not backwards,
-                )
+            ask = partial(
+                self._connection.query,
+                self._name,
+                key,
+                range_key_condition=range_condition,
+                consistent_read=consistent,
+                exclusive_start_key=start,
+                index_name=index.Meta.index_name if index is not None else None,
+                limit=left,
+                scan_index_forward=not backwards,
             )
+            page = self._answered(ask)
             yield from page["Items"]
             start = page.get("LastEvaluatedKey")
             left = None if left is None else left - len(page["Items"])

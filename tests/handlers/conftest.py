@@ -5,8 +5,9 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,13 @@ from urllib.parse import quote
 
 import boto3
 import pytest
+import yaml
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
+
+from outlive.agent import Ask, Interrupt, Outcome, Piece
+from outlive.clock import Clock
+from outlive.rows import Row
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -71,6 +78,7 @@ class Stack:
     sqs: Any
     queue_url: str
     clock: "Hands"
+    faults: "Faults"
     workspace: str = "acme"
     user: str = "ada"
     context: Context = field(default_factory=Context)
@@ -164,6 +172,33 @@ class Stack:
             self.deliver(message)
         raise AssertionError("the queue does not run dry")
 
+    def watch_the_agent(self) -> list[Ask]:
+        """What the agent is asked from now on."""
+        asked: list[Ask] = []
+        agent = self.step.step.agent
+
+        def spy(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+            asked.append(ask)
+            outcome: Outcome = agent(ask, say, interrupt)
+            return outcome
+
+        self.step.step = replace(self.step.step, agent=spy)
+        return asked
+
+    def answer_with(self, *answers: Outcome | BaseException | Callable[..., Outcome]) -> list[Ask]:
+        """Put a scripted double in the agent's place; the last answer is repeated."""
+        asked: list[Ask] = []
+
+        def double(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+            answer = answers[min(len(asked), len(answers) - 1)]
+            asked.append(ask)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer if isinstance(answer, Outcome) else answer(ask, say, interrupt)
+
+        self.step.step = replace(self.step.step, agent=double)
+        return asked
+
     # --- the table ---
 
     def items(self) -> list[dict[str, Any]]:
@@ -183,8 +218,76 @@ class Stack:
 
     def sweep_now(self, **said: Any) -> dict[str, Any]:
         """Sweep once."""
-        counts: dict[str, Any] = self.sweep.handler({**event("sweep"), **said}, self.context)
+        counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **said}, self.context)))
         return counts
+
+
+@dataclass
+class Faults:
+    """What happens to the next calls of the table's client, below our code and above the wire."""
+
+    client: Any
+    planned: list[tuple[str, str, Any]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        real = self.client._make_api_call
+
+        def call(operation: str, request: dict[str, Any]) -> Any:
+            self.calls.append(operation)
+            self.requests.append(request)
+            for index, (planned, kind, detail) in enumerate(self.planned):
+                if planned == operation:
+                    del self.planned[index]
+                    return self._act(kind, detail, lambda: real(operation, request), operation)
+            return real(operation, request)
+
+        self.client._make_api_call = call
+
+    def _act(self, kind: str, detail: Any, call: Callable[[], Any], operation: str) -> Any:
+        if kind == "lose":
+            call()
+            raise ReadTimeoutError(endpoint_url="http://table")
+        if kind == "twice":
+            call()
+            return call()
+        if kind == "then":
+            answer = call()
+            detail()
+            return answer
+        if kind == "first":
+            detail()
+            return call()
+        if kind == "conflict":
+            reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}, {"Code": "None"}]
+            error = {"Error": {"Code": "TransactionCanceledException", "Message": "?"}, "CancellationReasons": reasons}
+            raise ClientError(error, operation)  # type: ignore[arg-type]
+        raise ClientError({"Error": {"Code": detail, "Message": "?"}}, operation)
+
+    def lose(self, operation: str) -> None:
+        """The next `operation` takes effect, but no answer comes."""
+        self.planned.append((operation, "lose", None))
+
+    def twice(self, operation: str) -> None:
+        """The next `operation` takes effect, its answer is lost, and the client itself tries again."""
+        self.planned.append((operation, "twice", None))
+
+    def refuse(self, operation: str, code: str = "ThrottlingException", times: int = 1) -> None:
+        """The next `operation` fails with `code` and does nothing."""
+        self.planned += [(operation, "refuse", code)] * times
+
+    def conflict(self, times: int = 1) -> None:
+        """The next transaction meets another one."""
+        self.planned += [("TransactWriteItems", "conflict", None)] * times
+
+    def then(self, operation: str, do: Callable[[], Any]) -> None:
+        """Right after the next `operation`, `do` happens."""
+        self.planned.append((operation, "then", do))
+
+    def first(self, operation: str, do: Callable[[], Any]) -> None:
+        """Right before the next `operation`, `do` happens."""
+        self.planned.append((operation, "first", do))
 
 
 class Hands:
@@ -215,39 +318,65 @@ def environment() -> dict[str, str]:
     return {}
 
 
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Iterator[Stack]:
-    """A fresh table and queue, and the handlers cold-started on them."""
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[tuple[Any, Any]]:
+    """moto, with clients of our own for looking."""
+    patch = pytest.MonkeyPatch()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        patch.setenv(name, value)
     with mock_aws():
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            monkeypatch.delenv(name)
-        for name, value in {**ENVIRONMENT, **environment}.items():
-            monkeypatch.setenv(name, value)
-        dynamodb = boto3.client("dynamodb")
-        dynamodb.create_table(**_table())
-        sqs = boto3.client("sqs")
-        queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
-        monkeypatch.setenv("QUEUE_URL", queue_url)
-        from outlive.clock import Clock
-        from outlive.rows import Row
-
-        hands, real = Hands(), Clock.now
-        monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
-        Row._connection = None
-        modules = [_load(verb) for verb in ("start", "step", "stop", "read", "sweep")]
-        yield Stack(*modules, dynamodb, sqs, queue_url, hands)
-        Row._connection = None
+        yield boto3.client("dynamodb"), boto3.client("sqs")
+    patch.undo()
 
 
+@pytest.fixture(scope="session")
+def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, list[ModuleType]]]:
+    """The handlers by their environment, each cold-started once."""
+    Row._connection = None
+    yield {}
+    Row._connection = None
+
+
+@pytest.fixture
+def stack(
+    cloud: tuple[Any, Any],
+    started: dict[str, list[ModuleType]],
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+) -> Iterator[Stack]:
+    """An empty table and queue, and the handlers on them."""
+    dynamodb, sqs = cloud
+    dynamodb.create_table(**_table())
+    queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
+    for name, value in {**environment, "QUEUE_URL": queue_url}.items():
+        monkeypatch.setenv(name, value)
+    key = json.dumps(environment, sort_keys=True)
+    if key not in started:
+        started[key] = [_load(verb) for verb in ("start", "step", "stop", "read", "sweep")]
+    modules = started[key]
+    for verb, module in zip(("start", "step"), modules, strict=False):
+        monkeypatch.setattr(module, verb, getattr(module, verb))
+    hands, real = Hands(), Clock.now
+    monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+    client = Row._get_connection().connection.client
+    monkeypatch.setattr(client, "_make_api_call", client._make_api_call)
+    yield Stack(*modules, dynamodb, sqs, queue_url, hands, Faults(client))
+    sqs.delete_queue(QueueUrl=queue_url)
+    dynamodb.delete_table(TableName="outlive")
+
+
+@cache
 def _table() -> dict[str, Any]:
     """The template's table: its keys and indexes stand there alone."""
-    import yaml
 
     class Loader(yaml.SafeLoader):
         """Reads CloudFormation's short forms as plain values."""
 
     Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(node, "value", None))
-    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506
+    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
     properties = next(
         resource["Properties"]
         for resource in template["Resources"].values()

@@ -495,7 +495,9 @@ def sizes() -> Iterator[Case]:
         [
             Call("update fits", "UpdateItem", at(key("a", "b"), **change("SET f = :a", v(a="x" * room)))),
             Call("update too large", "UpdateItem", at(key("a", "b"), **change("SET f = :a", v(a="x" * (room + 1))))),
-            Call("put in a transaction", "TransactWriteItems", transact({"Put": put(item("a", "c", f="x" * (room + 1)))})),
+            Call(
+                "put in a transaction", "TransactWriteItems", transact({"Put": put(item("a", "c", f="x" * (room + 1)))})
+            ),
             Call(
                 "update in a transaction",
                 "TransactWriteItems",
@@ -510,7 +512,16 @@ def sizes() -> Iterator[Case]:
 
 def queries() -> Iterator[Case]:
     """Pages of the table."""
-    names = ["CHAT", *(f"MSG#{n:04}" for n in range(1, 6)), "MSG#0002#STEP#000", "MSG#0002#STEP#001", "Z", "é", "😀", "~"]
+    names = [
+        "CHAT",
+        *(f"MSG#{n:04}" for n in range(1, 6)),
+        "MSG#0002#STEP#000",
+        "MSG#0002#STEP#001",
+        "Z",
+        "é",
+        "😀",
+        "~",
+    ]
     rows = [item("c", name, n=n) for n, name in enumerate(names)] + [item("d", "MSG#0001"), item("cc", "CHAT")]
     heads = "begins_with(#sk, :h)"
     whole = query("c")
@@ -522,7 +533,9 @@ def queries() -> Iterator[Case]:
             Call("backwards", "Query", query("c", ScanIndexForward=False)),
             Call("nobody's", "Query", query("x")),
             Call("begins", "Query", query("c", heads, v(h="MSG#"))),
-            Call("begins, backwards, limited", "Query", query("c", heads, v(h="MSG#"), ScanIndexForward=False, Limit=2)),
+            Call(
+                "begins, backwards, limited", "Query", query("c", heads, v(h="MSG#"), ScanIndexForward=False, Limit=2)
+            ),
             Call("begins with nothing", "Query", query("c", heads, v(h=""))),
             Call("above nothing", "Query", query("c", "#sk > :a", v(a=""))),
             Call("between", "Query", query("c", "#sk BETWEEN :a AND :b", v(a="MSG#0002", b="MSG#0003"))),
@@ -542,7 +555,9 @@ def queries() -> Iterator[Case]:
             Call("limit beyond", "Query", query("c", Limit=len(names) + 1)),
             Call("from a start", "Query", query("c", Limit=3, ExclusiveStartKey=key("c", "MSG#0001"))),
             Call("from a start that is gone", "Query", query("c", ExclusiveStartKey=key("c", "MSG#0001x"))),
-            Call("from a start, backwards", "Query", query("c", ScanIndexForward=False, ExclusiveStartKey=key("c", "M"))),
+            Call(
+                "from a start, backwards", "Query", query("c", ScanIndexForward=False, ExclusiveStartKey=key("c", "M"))
+            ),
             Call("from the end", "Query", query("c", ExclusiveStartKey=key("c", "😀"))),
             Call("foreign start", "Query", query("c", ExclusiveStartKey=key("d", "MSG#0001"))),
             Call("broken start", "Query", query("c", ExclusiveStartKey={"pk": {"S": "c"}})),
@@ -579,7 +594,9 @@ def queries() -> Iterator[Case]:
             Call("backwards", "Query", by(chat, v(c="c"), ScanIndexForward=False)),
             Call("limited", "Query", by(chat, v(c="c"), Limit=2)),
             Call("from a start", "Query", by(chat, v(c="c"), ExclusiveStartKey=start)),
-            Call("from a start, backwards", "Query", by(chat, v(c="c"), ExclusiveStartKey=start, ScanIndexForward=False)),
+            Call(
+                "from a start, backwards", "Query", by(chat, v(c="c"), ExclusiveStartKey=start, ScanIndexForward=False)
+            ),
             Call("from a broken start", "Query", by(chat, v(c="c"), ExclusiveStartKey=key("r", "2"))),
             Call("from a foreign start", "Query", by(chat, v(c="d"), ExclusiveStartKey=start)),
             Call("consistent", "Query", by(chat, v(c="c"), ConsistentRead=True)),
@@ -680,7 +697,11 @@ def transactions() -> Iterator[Case]:
         [
             Call("put, update, check", "TransactWriteItems", transact(good, {"Update": update}, check)),
             Call("delete", "TransactWriteItems", transact({"Delete": at(KEY, **when(taken))})),
-            Call("update makes an item", "TransactWriteItems", transact({"Update": at(key("u", "u"), **change("SET n = :a", v(a=1)))})),
+            Call(
+                "update makes an item",
+                "TransactWriteItems",
+                transact({"Update": at(key("u", "u"), **change("SET n = :a", v(a=1)))}),
+            ),
             Call("100", "TransactWriteItems", transact(*({"Put": put(key("many", str(n)))} for n in range(100)))),
         ],
         given,

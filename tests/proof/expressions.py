@@ -40,7 +40,9 @@ COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 # As the DynamoDB developer guide lists them; none may stand bare in an expression.
 RESERVED = frozenset((Path(__file__).parent / "reserved_words.txt").read_text(encoding="ascii").split())
 
-_TOKEN = re.compile(r"\s*(?:(#?[A-Za-z_][A-Za-z0-9_]*|#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|\[(\d+)\]|(<>|<=|>=|[=<>(),.+\-]))")
+_TOKEN = re.compile(
+    r"\s*(?:(#?[A-Za-z_][A-Za-z0-9_]*|#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|\[(\d+)\]|(<>|<=|>=|[=<>(),.+\-]))"
+)
 
 
 @dataclass(slots=True)
@@ -578,7 +580,9 @@ def _defined(what: str, key: str, values: Values) -> None:
 
 def _one_of(what: str, operator: str, key: str, tags: tuple[str, ...], values: Values) -> None:
     if key in values and kind(values[key]) not in tags:
-        raise Invalid(f"Invalid {what}: Incorrect operand type for operator or function; {operator}, {kind(values[key])}")
+        raise Invalid(
+            f"Invalid {what}: Incorrect operand type for operator or function; {operator}, {kind(values[key])}"
+        )
 
 
 def _type_name(what: str, key: str, values: Values) -> None:
@@ -718,7 +722,9 @@ def update(text: str, names: tuple[tuple[str, str], ...]) -> Update:
 
 
 @lru_cache(maxsize=1024)
-def key_condition(text: str, names: tuple[tuple[str, str], ...]) -> tuple[list[KeyCondition], list[Check], Placeholders]:
+def key_condition(
+    text: str, names: tuple[tuple[str, str], ...]
+) -> tuple[list[KeyCondition], list[Check], Placeholders]:
     """The clauses of a key condition expression. Raises `Invalid`."""
     parser = _Parser("KeyConditionExpression", text, dict(names))
     return parser.key_conditions(), parser.checks, parser.used

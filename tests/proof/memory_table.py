@@ -601,7 +601,9 @@ def _bounds(
             raise Invalid(f"Query condition missed key schema element: {index.hash[0]}")
         for operand in clause.operands:
             if kind(values[operand]) != known[clause.name]:
-                raise Invalid("One or more parameter values were invalid: Condition parameter type does not match schema")
+                raise Invalid(
+                    "One or more parameter values were invalid: Condition parameter type does not match schema"
+                )
             if known[clause.name] != "N" and not _length(values[operand]):
                 raise Invalid("One or more parameter values are not valid. The value of a key can not be empty")
     by_name = {clause.name: clause for clause in clauses}
@@ -618,7 +620,9 @@ def _bounds(
     tag = index.range[1]
     if ranged.operator == "begins_with":
         if tag == "N":
-            raise Invalid("Invalid KeyConditionExpression: Incorrect operand type for operator or function; begins_with")
+            raise Invalid(
+                "Invalid KeyConditionExpression: Incorrect operand type for operator or function; begins_with"
+            )
         head = operands[0][tag]
         return partition, lambda value: value[tag].startswith(head)
     if ranged.operator == "between":

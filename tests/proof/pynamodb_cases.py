@@ -1,3 +1,5 @@
 from .cases import Case
+
+
 def pynamodb_cases() -> list[Case]:
     return []

@@ -35,7 +35,11 @@ def cancelled(reasons: Sequence[dict[str, Any]]) -> ClientError:
     codes = ", ".join(reason["Code"] for reason in reasons)
     message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
     return client_error(
-        "TransactWriteItems", "TransactionCanceledException", message, Message=message, CancellationReasons=list(reasons)
+        "TransactWriteItems",
+        "TransactionCanceledException",
+        message,
+        Message=message,
+        CancellationReasons=list(reasons),
     )
 
 

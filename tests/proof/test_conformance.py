@@ -66,8 +66,7 @@ def normal(engine: Engine, call: Call) -> dict[str, Any]:
                 # all answer as if the whole request were malformed. Nothing here tells the two apart.
                 return {"error": "ValidationException"}
             said["reasons"] = [
-                (reason["Code"], plain(reason["Item"]) if "Item" in reason else None)
-                for reason in reasons
+                (reason["Code"], plain(reason["Item"]) if "Item" in reason else None) for reason in reasons
             ]
         return said
     said = {name: answer[name] for name in MEMBERS if name in answer}

@@ -178,15 +178,6 @@ def test_usage_is_the_steps_own() -> None:
     assert first.outcome.usage.output_tokens > 0
 
 
-@pytest.mark.parametrize("reason", ["length", "content_filter", "stop"])
-def test_a_final_step_says_why_the_model_ended(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = answer(["Cut of"], on_piece=None)
-    response = done.messages[0]
-    assert isinstance(response, ModelResponse)
-    response.finish_reason = reason  # type: ignore[assignment]
-    assert turn._finish_reason(response) == reason
-
-
 def test_an_empty_answer_is_a_step_whose_request_asks_again() -> None:
     done = answer([{0: DeltaThinkingPart(content="Hm.")}])
     assert done.outcome.kind == "step"
@@ -285,6 +276,13 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(reason: Any) -> None:
     assert [[part.part_kind for part in message.parts] for message in done.messages] == [["text"]]
 
 
+def test_every_piece_that_is_kept_was_said() -> None:
+    """[31]: also those that came while the step was told to end."""
+    interrupt = Interrupt()
+    done = answer(["One. ", "Two. ", "Three.", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
+    assert done.said == done.outcome.parts[1]["text"]
+
+
 def test_a_stop_before_the_first_word_leaves_nothing() -> None:
     """[31]"""
     interrupt = Interrupt()
@@ -317,8 +315,13 @@ def test_half_received_arguments_are_dropped() -> None:
 def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
     """Contract 4.7."""
     interrupt = Interrupt()
+
+    def stop_after_text(piece: Piece) -> None:
+        if piece.kind == "text":
+            interrupt.set("stop")
+
     items = [{0: DeltaThinkingPart(content="Secretly. ")}, "One.", forever]
-    done = answer(items, interrupt=interrupt, on_piece=lambda said: said.kind == "text" and interrupt.set("stop"))
+    done = answer(items, interrupt=interrupt, on_piece=stop_after_text)
     assert [part["type"] for part in done.outcome.parts] == ["step-start", "reasoning", "text"]
     assert [part.part_kind for part in done.messages[0].parts] == ["text"]
 
@@ -345,7 +348,9 @@ def test_a_stop_cancels_an_async_tool_and_keeps_the_results_there_are() -> None:
         finally:
             cancelled.append(True)
 
-    done = answer(["Go. ", call("double", '{"number": 4}'), call("hang", index=2)], double_now, hang, interrupt=interrupt)
+    done = answer(
+        ["Go. ", call("double", '{"number": 4}'), call("hang", index=2)], double_now, hang, interrupt=interrupt
+    )
     assert cancelled == [True]
     assert done.outcome.kind == "partial"
     assert done.outcome.error is None
@@ -511,6 +516,30 @@ def test_a_tool_whose_result_cant_be_stored_fails_the_run_by_name() -> None:
     assert done.tool_part("strange")["state"] == "output-error"
 
 
+def test_a_result_that_cant_be_stored_costs_a_stopped_step_nothing_else() -> None:
+    """[31]"""
+    interrupt = Interrupt()
+
+    async def strange() -> object:
+        return object()
+
+    async def hang() -> None:
+        await asyncio.sleep(0)
+        interrupt.set("stop")
+        await forever()
+
+    done = answer(["Go. ", call("strange"), call("hang", index=2)], strange, hang, interrupt=interrupt)
+    assert (done.outcome.kind, done.outcome.error) == ("partial", None)
+    assert [part["type"] for part in done.outcome.parts] == ["step-start", "text", "tool-strange", "tool-hang"]
+
+
+def test_arguments_nested_without_end_are_refused_like_any_others() -> None:
+    """[27]"""
+    done = answer([call("double", '{"number": ' + "[" * 50_000)], double)
+    assert done.outcome.kind == "step"
+    assert done.tool_part("double")["state"] == "output-error"
+
+
 def test_a_model_without_its_key_fails_the_run_not_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """[23]"""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -527,6 +556,18 @@ def test_a_model_name_that_means_nothing_here_is_a_permanent_error(name: str, mo
     outcome = PydanticAgent(Agent(deps_type=StepDeps), name)(ask(), lambda _: None, Interrupt())
     assert outcome.error is not None
     assert (outcome.error.kind, outcome.error.code) == ("permanent", "model_not_configured")
+
+
+def test_a_tool_that_cancels_the_run_itself_fails_it() -> None:
+    """[29]: only a stop aborts a run."""
+
+    def give_up(ctx: RunContext[StepDeps]) -> None:
+        ctx.cancel()
+
+    done = answer(["Go. ", call("give_up")], give_up)
+    assert done.outcome.kind == "partial"
+    assert done.outcome.error is not None
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("permanent", "agent_failed")
 
 
 def test_what_say_raises_reaches_the_caller_and_the_next_step_runs() -> None:

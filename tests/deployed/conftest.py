@@ -1,0 +1,246 @@
+"""The template, deployed: `make serve` as a user starts it, on a free port, with every function in its own role."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local import identity
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
+START_SECONDS = 120
+STOP_SECONDS = 30
+
+# Short, so that no test waits long for something to be given up; everything else as a user has it.
+SETTINGS = {"LEASE_SECONDS": "4"}
+
+T = TypeVar("T")
+
+
+@dataclass
+class Answer:
+    """What the API said. Header names are in small letters."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Stack:
+    """A local stack of its own, in a process of its own."""
+
+    def __init__(self, state: Path, **settings: str) -> None:
+        self.state = state
+        self.port = _free_port()
+        self.settings = settings
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.url = ""
+        self.outputs: dict[str, str] = {}
+        self._clients: dict[str, Any] = {}
+        self._process: subprocess.Popen[str] | None = None
+
+    # --- start and stop ---
+
+    def start(self, **settings: str) -> None:
+        """Serve until it is ready; `settings` change those it was made with."""
+        self.settings |= settings
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {"PORT": str(self.port), "STATE": str(self.state), "AUTH": "true", **self.settings}
+        # As under make: it then ends with the process that started it, whatever happens to that.
+        env.setdefault("MAKELEVEL", "1")
+        errors = self.state.parent / f"{self.state.name}.err"
+        with errors.open("w") as out:
+            self._process = subprocess.Popen(
+                [PYTHON, "-m", "local.serve"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=out, text=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line.startswith("ready ") or time.monotonic() > deadline:
+            self.stop()
+            pytest.fail(f"make serve did not come up: {line} {errors.read_text()}")
+        self.url = line.removeprefix("ready ").strip()
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="outlive")["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        """Stop it as Ctrl-C does, or by another signal; its state stays. Returns its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            if process.stdout:
+                process.stdout.close()
+        return code
+
+    # --- the API ---
+
+    def token(self, workspace: str = "acme", user: str = "ada", **claims: object) -> str:
+        """A valid token; `claims` replace or add, None leaves one out."""
+        return identity.token(self.state, self.port, workspace, user, **claims)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = "",
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """One request. `token` None sends none, empty one of ada at acme; `raw` goes as it is in place of `body`."""
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, method=method, data=data)
+        request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token or self.token()}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as got:
+                return _answer(got.status, got.read(), got.headers)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.read(), error.headers)
+
+    # --- underneath ---
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that may do everything."""
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1").client(
+            service, endpoint_url=self.endpoint, config=Config(retries={"total_max_attempts": 2})
+        )
+
+    def items(self, pk: str | None = None) -> list[dict[str, Any]]:
+        """Rows of the table as DynamoDB has them: all, or those under one partition key."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.outputs["TableName"], ConsistentRead=True)
+        )
+        rows = [row for page in pages for row in page["Items"]]
+        return [row for row in rows if pk is None or row["pk"]["S"] == pk]
+
+    def run_row(self, run_id: str) -> dict[str, Any]:
+        """The RUN row of a run, as DynamoDB has it."""
+        (row,) = [row for row in self.items() if row["sk"]["S"] == "RUN" and row["pk"]["S"].endswith(run_id)]
+        return row
+
+    def send(self, message: object, **request: Any) -> None:
+        """Put a message on the queue: text as it is, anything else as JSON."""
+        body = message if isinstance(message, str) else json.dumps(message)
+        self.client("sqs").send_message(QueueUrl=self.outputs["QueueUrl"], MessageBody=body, **request)
+
+    def queued(self, queue: str = "QueueUrl") -> int:
+        """How many messages are on the queue, visible or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        got = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs[queue], AttributeNames=[*names, "ApproximateNumberOfMessagesDelayed"]
+        )
+        return sum(int(value) for value in got["Attributes"].values())
+
+    def sweep(self, **event: object) -> dict[str, Any]:
+        """Invoke the sweep now; returns its counts."""
+        scheduled = json.loads((ROOT / "events" / "sweep.json").read_text())
+        got = self.client("lambda").invoke(
+            FunctionName=self.outputs["SweepFunction"], Payload=json.dumps({**scheduled, **event}).encode()
+        )
+        counts = json.load(got["Payload"])
+        assert "FunctionError" not in got, counts
+        return counts
+
+    def workers(self, function: str = "Step") -> list[int]:
+        """Process ids of the live workers of a function."""
+        listed = subprocess.run(
+            ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ).stdout
+        mark = f"{self.state}/tmp/ministack-lambda-{self.outputs[f'{function}Function']}-"
+        return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
+
+    def kill_workers(self, function: str = "Step") -> list[int]:
+        """Kill every worker of a function the hard way; returns their process ids."""
+        killed = self.workers(function)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return killed
+
+
+def until(look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = 30) -> T:
+    """What `look` returns as soon as it is what is waited for; fails with what it returned last after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if is_it(seen):
+            return seen
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} seconds in vain; last seen: {seen}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One stack for all tests of the session; each test takes chats of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = Stack(Path(folder).resolve() / "state of tests", **SETTINGS)
+        started.start()
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture
+def chat() -> str:
+    """A chat nobody has used."""
+    return f"chat-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def workspace() -> str:
+    """A workspace nobody has used."""
+    return f"workspace-{uuid.uuid4().hex}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is marked `deployed`."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.deployed)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answer(status: int, body: bytes, headers: Any) -> Answer:
+    return Answer(status, json.loads(body) if body else None, {name.lower(): value for name, value in headers.items()})

@@ -1,0 +1,236 @@
+"""Every function may do what it needs, and nothing it doesn't: each granted action is taken away in turn, and something
+breaks.
+
+The functions run under their own roles here. What the platform itself does with a role (logs, traces, reading the queue
+for the step function, the model of a deployment) can't be seen in an emulator; it is compared with what AWS asks for.
+"""
+
+import base64
+import copy
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.test_template import FUNCTIONS, actions, statements
+
+from .conftest import ROOT, Stack, until
+
+MAPPING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+PLATFORM = {
+    *("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    *("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"),
+}
+
+
+def kind_of(resource: Any) -> str:
+    """How the deployed resource's ARN ends: `:queue`, `/index/active` or `` for the table."""
+    named = json.dumps(resource)
+    return next((one for one in ("/index/active", "/index/by_chat", "Queue") if one in named), "Table")
+
+
+GRANTED = [
+    (function, action, kind_of(statement["Resource"]))
+    for function in FUNCTIONS
+    for statement in statements(function)
+    for action in actions(statement)
+    if action not in PLATFORM and not (function == "Step" and action in MAPPING)
+]
+
+
+# --- one job for each function that asks for all of its role
+
+
+@dataclass
+class Job:
+    """`prepare` sets the stage with every right; `do` lets the function act and tells whether all of it worked."""
+
+    prepare: Callable[[Stack], Any]
+    do: Callable[[Stack, Any], bool]
+
+
+def begin(stack: Stack, prompt: str = "hello") -> dict[str, Any]:
+    answer = stack.call("POST", f"/chats/chat-{uuid.uuid4().hex}/runs", {"prompt": prompt})
+    assert answer.status == 202
+    run: dict[str, Any] = answer.body["run"]
+    return run
+
+
+def change(stack: Stack, run: dict[str, Any], **values: dict[str, str]) -> None:
+    row = stack.run_row(run["id"])
+    stack.client("dynamodb").put_item(TableName=stack.outputs["TableName"], Item={**row, **values})
+
+
+def lose_the_message(stack: Stack, run: dict[str, Any]) -> None:
+    """Then ending the run has to make sure that there is none."""
+    row = stack.run_row(run["id"])
+    key = {"pk": {"S": f"acme#{run['chat_id']}"}, "sk": {"S": f"MSG#{int(row['assistant_seq']['N']):012d}"}}
+    gone = stack.client("dynamodb").delete_item(TableName=stack.outputs["TableName"], Key=key, ReturnValues="ALL_OLD")
+    assert gone["Attributes"]["role"] == {"S": "assistant"}
+
+
+def ago(**time: float) -> dict[str, str]:
+    return {"S": (datetime.now(UTC) - timedelta(**time)).strftime("%Y-%m-%dT%H:%M:%S.000Z")}
+
+
+def left_alone(stack: Stack) -> dict[str, Any]:
+    """A run that was asked to stop, whose worker is gone, in a chat that lost its message."""
+    run = begin(stack)
+    claimed = {"status": {"S": "running"}, "claimed_step": {"N": "0"}}
+    change(stack, run, **claimed, stop_requested_at=ago(seconds=1), created_at=ago(minutes=5))
+    lose_the_message(stack, run)
+    return run
+
+
+def status_of(stack: Stack, run: dict[str, Any]) -> str:
+    return str(stack.run_row(run["id"])["status"]["S"])
+
+
+def start_over_it(stack: Stack, left: dict[str, Any]) -> bool:
+    before = stack.queued()
+    answer = stack.call("POST", f"/chats/{left['chat_id']}/runs", {"prompt": "hello"})
+    return answer.status == 202 and status_of(stack, left) == "aborted" and stack.queued() == before + 1
+
+
+def stop_it(stack: Stack, left: dict[str, Any]) -> bool:
+    answer = stack.call("POST", f"/chats/{left['chat_id']}/stop")
+    return answer.status == 200 and answer.body["stopped"] and status_of(stack, left) == "aborted"
+
+
+def read_everything(stack: Stack, run: dict[str, Any]) -> bool:
+    chat = f"/chats/{run['chat_id']}"
+    answers = [
+        stack.call("GET", path) for path in (f"{chat}/run", f"/runs/{run['id']}", f"{chat}/messages", f"{chat}/runs")
+    ]
+    if {answer.status for answer in answers} != {200}:
+        return False
+    latest, one, messages, runs = (answer.body for answer in answers)
+    return (
+        latest == one and len(messages["messages"]) == 2 and [run["id"] for run in runs["runs"]] == [one["run"]["id"]]
+    )
+
+
+def lost_and_left(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
+    lost, left = begin(stack), left_alone(stack)
+    change(stack, lost, created_at=ago(minutes=5))
+    return lost, left
+
+
+def sweep_them(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> bool:
+    lost, left = runs
+    before = stack.queued()
+    counts = stack.sweep()
+    sent = stack.queued() > before and stack.run_row(lost["id"])["resends"] == {"N": "1"}
+    return not counts["failed"] and sent and status_of(stack, left) == "aborted"
+
+
+def two_steps(stack: Stack) -> dict[str, Any]:
+    stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
+    script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "two"}]
+    run = begin(stack, f"#script {json.dumps(script)}")
+    lose_the_message(stack, run)
+    return run
+
+
+def work_on_it(stack: Stack, run: dict[str, Any]) -> bool:
+    return deliver(stack) and deliver(stack) and status_of(stack, run) == "succeeded"
+
+
+def deliver(stack: Stack) -> bool:
+    """Hand the next message to the step function, as its mapping would."""
+    sqs, queue = stack.client("sqs"), stack.outputs["QueueUrl"]
+    messages = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=300).get("Messages")
+    if not messages:
+        return False
+    event = json.loads((ROOT / "events" / "step.json").read_text())
+    (message,) = messages
+    event["Records"][0] |= {"receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+    got = stack.client("lambda").invoke(
+        FunctionName=stack.outputs["StepFunction"], Payload=json.dumps(event).encode(), LogType="Tail"
+    )
+    answer, logged = json.load(got["Payload"]), base64.b64decode(got.get("LogResult", "")).decode()
+    if answer != {"batchItemFailures": []} or "hide_failed" in logged:
+        return False
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return True
+
+
+JOBS = {
+    "Start": Job(left_alone, start_over_it),
+    "Step": Job(two_steps, work_on_it),
+    "Stop": Job(left_alone, stop_it),
+    "Read": Job(begin, read_everything),
+    "Sweep": Job(lost_and_left, sweep_them),
+}
+
+
+@pytest.fixture
+def still(stack: Stack) -> Iterator[Stack]:
+    """The stack, with nothing in it that acts by itself: no deliveries, no schedule."""
+    mappings, events = stack.client("lambda"), stack.client("events")
+    (mapping,) = mappings.list_event_source_mappings()["EventSourceMappings"]
+    (rule,) = events.list_rules()["Rules"]
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    events.disable_rule(Name=rule["Name"])
+    until(lambda: mappings.get_event_source_mapping(UUID=mapping["UUID"])["State"], lambda state: state == "Disabled")
+    yield stack
+    stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
+    mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    events.enable_rule(Name=rule["Name"])
+
+
+@contextmanager
+def without(stack: Stack, function: str, action: str, kind: str) -> Iterator[None]:
+    """The function's role lacks one action on one resource."""
+    config = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs[f"{function}Function"])
+    role, iam = config["Role"].rsplit("/", 1)[-1], stack.client("iam")
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    less = copy.deepcopy(whole)
+    taken = 0
+    for statement in less["Statement"]:
+        if action in actions(statement) and ending(kind) in arn_kind(statement["Resource"]):
+            statement["Action"] = [one for one in actions(statement) if one != action] or ["sts:GetCallerIdentity"]
+            taken += 1
+    assert taken == 1
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(less))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+
+
+def arn_kind(arn: str) -> str:
+    """The part of a deployed ARN that tells its kind."""
+    return arn if "/index/" in arn else f"{arn}/table" if ":dynamodb:" in arn else arn
+
+
+def ending(kind: str) -> str:
+    return {"Table": "/table", "Queue": ":sqs:"}.get(kind, kind)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_its_role_suffices(still, function):
+    job = JOBS[function]
+    assert job.do(still, job.prepare(still))
+
+
+@pytest.mark.parametrize(("function", "action", "kind"), GRANTED, ids=["-".join(one) for one in GRANTED])
+def test_no_granted_action_is_idle(still, function, action, kind):
+    job = JOBS[function]
+    stage = job.prepare(still)
+    with without(still, function, action, kind):
+        assert not job.do(still, stage)
+
+
+def test_the_mapping_has_what_lambda_asks_for_and_no_more():
+    """Lambda refuses to make the mapping without these three."""
+    granted = {action for statement in statements("Step") for action in actions(statement)}
+    assert granted >= MAPPING
+    asked = {"sqs:SendMessage", "sqs:ChangeMessageVisibility", *MAPPING}
+    assert {action for action in granted if action.startswith("sqs:")} == asked

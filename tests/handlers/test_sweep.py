@@ -1,0 +1,282 @@
+"""The sweep."""
+
+from typing import Any
+
+import pytest
+
+from outlive.agent import AgentError, Outcome, Usage
+from tests.handlers.conftest import Context, Stack
+
+FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "length")
+STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
+BUSY = Outcome("partial", [], None, error=AgentError("transient", "model_unavailable", "busy"))
+
+
+def dead(stack: Stack, chat: str = "chat-1", step: int = 0) -> str:
+    """A run whose worker died in `step`; its message is lost."""
+    stack.answer_with(*[STEP] * step, SystemExit())
+    run_id: str = stack.begin(chat).body["run"]["id"]
+    for number in range(step):
+        stack.deliver(stack.message(run_id, number))
+    with pytest.raises(SystemExit):
+        stack.deliver(stack.message(run_id, step))
+    return run_id
+
+
+def test_settled_and_fresh_runs_are_left_alone(stack: Stack) -> None:
+    """[39]"""
+    stack.begin("settled")
+    stack.work()
+    stack.begin("pending")
+    stack.take()
+    dead(stack, "running")
+    before = stack.items()
+    assert stack.sweep_now() == {"seen": 0, "resent": 0, "failed": 0, "settled": {}, "unfinished": False}
+    assert stack.items() == before
+
+
+def test_a_run_with_a_live_lease_is_left_alone_however_old(stack: Stack) -> None:
+    """[39] [40] The staleness test is in the write: a heartbeat between look and write wins."""
+    run_id = dead(stack)
+    stack.clock.forward(700)
+    run = stack.step.step.table.run("acme", run_id)
+    assert run is not None
+    now = stack.step.clock.now()
+    beat = lambda: stack.step.step.table.heartbeat(run, run.lease_id, now + 30_000, now)  # noqa: E731
+    stack.faults.first("TransactWriteItems", beat)
+    counts = stack.sweep_now()
+    assert (counts["settled"], counts["failed"]) == ({}, 0)
+    assert stack.run_of(run_id)["status"] == "running"
+    assert stack.sweep_now()["settled"] == {}
+
+
+def test_a_run_without_progress_for_the_stale_window_is_aborted(stack: Stack) -> None:
+    """[40] With the last error's text, if there is one."""
+    stack.answer_with(BUSY)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.take() or {})
+    stack.clock.forward(599)
+    assert stack.sweep_now()["settled"] == {}
+    stack.clock.forward(2)
+    assert stack.sweep_now()["settled"] == {"stale": 1}
+    run = stack.run_of(run_id)
+    assert (run["status"], run["error"]["code"], run["finish_reason"]) == ("aborted", "stale", "aborted")
+    assert "model_unavailable: busy" in run["error"]["message"]
+    assert stack.transcript()[1]["status"] == "aborted"
+    assert stack.begin().status == 202
+
+
+def test_a_run_nobody_ever_claimed_is_given_up_after_the_pending_time(stack: Stack) -> None:
+    """[40] And not before, however long the queue is."""
+    run_id = stack.begin().body["run"]["id"]
+    stack.take()
+    stack.clock.forward(3590)
+    assert stack.sweep_now()["settled"] == {}
+    stack.clock.forward(20)
+    assert stack.sweep_now()["settled"] == {"never_started": 1}
+    run = stack.run_of(run_id)
+    assert (run["status"], run["error"]["code"], run["started_at"]) == ("aborted", "never_started", None)
+
+
+def test_steady_steps_keep_a_run_of_hours_alive(stack: Stack) -> None:
+    """[40]"""
+    stack.answer_with(STEP)
+    run_id = stack.begin(budget={"max_steps": 20}).body["run"]["id"]
+    for step in range(15):
+        stack.deliver(stack.message(run_id, step))
+        stack.clock.forward(500)
+        assert stack.sweep_now()["settled"] == {}
+    assert stack.run_of(run_id)["status"] == "running"
+
+
+def test_a_lost_message_is_sent_again_once_the_lease_is_over(stack: Stack) -> None:
+    """[41] At that very sweep, once a minute, three times until the next claim."""
+    run_id = dead(stack, step=1)
+    assert stack.sweep_now()["resent"] == 0
+    stack.clock.forward(31)
+    assert [stack.sweep_now()["resent"] for _ in range(2)] == [1, 0]
+    stack.clock.forward(60)
+    assert stack.sweep_now()["resent"] == 1
+    stack.clock.forward(60)
+    assert stack.sweep_now()["resent"] == 1
+    stack.clock.forward(60)
+    assert stack.sweep_now()["resent"] == 0
+    asked = stack.answer_with(FINAL)
+    stack.work()
+    assert [ask.step for ask in asked] == [1]
+    assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_the_next_claim_starts_the_count_of_resends_anew(stack: Stack) -> None:
+    """[41]"""
+    run_id = dead(stack)
+    for _ in range(3):
+        stack.clock.forward(61)
+        stack.sweep_now()
+    assert stack.item(run_id)["resends"]["N"] == "3"
+    stack.answer_with(STEP, SystemExit())
+    assert stack.deliver(stack.take() or {})
+    while message := stack.take():
+        try:
+            stack.deliver(message)
+        except SystemExit:
+            break
+    assert stack.item(run_id)["resends"]["N"] == "0"
+
+
+def test_a_pending_run_is_resent_after_a_lease_then_5_then_30_minutes(stack: Stack) -> None:
+    """[41]"""
+    stack.begin()
+    stack.take()
+    resent = []
+    for _ in range(59):
+        stack.clock.forward(60)
+        resent.append(stack.sweep_now()["resent"])
+    assert [minute + 1 for minute, count in enumerate(resent) if count] == [1, 6, 36]
+
+
+def test_a_given_back_message_is_not_doubled(stack: Stack) -> None:
+    """[41] A released run has no lease, and its message is on its way."""
+    stack.answer_with(BUSY)
+    stack.begin()
+    stack.clock.forward(31)
+    stack.deliver(stack.take() or {})
+    assert stack.sweep_now()["resent"] == 0
+    stack.clock.forward(10)
+    assert stack.sweep_now()["resent"] == 1
+
+
+def test_a_final_record_nobody_settled_is_settled_with_its_outcome(stack: Stack) -> None:
+    """[42] Even after the stale window: the work is not lost."""
+    stack.answer_with(FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.faults.refuse("TransactWriteItems", times=3)
+    stack.deliver(stack.take() or {})
+    stack.clock.forward(1000)
+    assert stack.sweep_now()["settled"] == {"answered": 1}
+    run = stack.run_of(run_id)
+    assert (run["status"], run["finish_reason"], run["error"], run["step_count"]) == ("succeeded", "length", None, 1)
+    assert run["usage"] == {"input_tokens": 1, "output_tokens": 2, "requests": 1}
+
+
+def test_a_final_record_under_a_requested_stop_ends_aborted(stack: Stack) -> None:
+    """[42] [35]"""
+    stack.answer_with(FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.faults.then("PutItem", lambda: stack.call("POST", "/chats/chat-1/stop"))
+    stack.faults.refuse("TransactWriteItems", times=9)
+    stack.deliver(stack.take() or {})
+    stack.faults.planned.clear()
+    stack.clock.forward(31)
+    assert stack.sweep_now()["settled"] == {"stopped": 1}
+    assert stack.run_of(run_id)["status"] == "aborted"
+    assert stack.transcript()[1]["content"] == "done"
+
+
+def test_one_bad_row_does_not_stop_the_rest(stack: Stack) -> None:
+    """[43]"""
+    bad, good = stack.begin("a").body["run"]["id"], stack.begin("b").body["run"]["id"]
+    stack.dynamodb.update_item(
+        TableName="outlive", Key={"pk": {"S": f"acme#{bad}"}, "sk": {"S": "RUN"}},
+        UpdateExpression="SET claimed_step = :x", ExpressionAttributeValues={":x": {"S": "junk"}},
+    )  # fmt: skip
+    stack.clock.forward(3700)
+    counts = stack.sweep_now()
+    assert (counts["seen"], counts["failed"], counts["settled"]) == (2, 1, {"never_started": 1})
+    assert stack.run_of(good)["status"] == "aborted"
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "Query", "TransactWriteItems"])
+def test_a_store_error_does_not_fail_the_schedule(stack: Stack, operation: str) -> None:
+    """[43] It returns, counts and logs."""
+    stack.begin("a")
+    stack.begin("b")
+    stack.clock.forward(3700)
+    stack.faults.refuse(operation, times=3)
+    counts = stack.sweep_now()
+    assert counts["failed"] == (3 if operation == "GetItem" else 1) if operation != "GetItem" else counts["failed"] >= 1
+    stack.faults.planned.clear()
+    stack.sweep_now()
+    assert stack.call("GET", "/chats/a/run").body["run"]["status"] == "aborted"
+    assert stack.call("GET", "/chats/b/run").body["run"]["status"] == "aborted"
+
+
+def test_two_sweeps_at_once_settle_each_run_once(stack: Stack) -> None:
+    """[43]"""
+    for chat in ("a", "b"):
+        stack.begin(chat)
+    stack.clock.forward(3700)
+    inner: list[dict[str, Any]] = []
+    stack.faults.first("TransactWriteItems", lambda: inner.append(stack.sweep_now()))
+    outer = stack.sweep_now()
+    settled = [counts["settled"].get("never_started", 0) for counts in (inner[0], outer)]
+    assert sum(settled) == 2
+    assert outer["failed"] == inner[0]["failed"] == 0
+
+
+def test_two_sweeps_at_once_resend_once(stack: Stack) -> None:
+    """[41] [43]"""
+    stack.begin()
+    stack.take()
+    stack.clock.forward(31)
+    inner: list[dict[str, Any]] = []
+    stack.faults.first("UpdateItem", lambda: inner.append(stack.sweep_now()))
+    assert stack.sweep_now()["resent"] + inner[0]["resent"] == 1
+
+
+def test_a_resend_whose_answer_was_lost_is_sent_all_the_same(stack: Stack) -> None:
+    """[41]"""
+    stack.begin()
+    stack.take()
+    stack.clock.forward(31)
+    stack.faults.twice("UpdateItem")
+    assert stack.sweep_now()["resent"] == 1
+    assert stack.take() is not None
+
+
+def test_by_hand_the_window_can_be_zero_but_a_live_lease_still_counts(stack: Stack) -> None:
+    """[44]"""
+    held = dead(stack, "a")
+    stack.answer_with(BUSY)
+    released = stack.begin("b").body["run"]["id"]
+    stack.deliver(stack.message(released, 0))
+    pending = stack.begin("c").body["run"]["id"]
+    assert stack.sweep_now(window_seconds=0)["settled"] == {"stale": 1, "never_started": 1}
+    assert stack.run_of(held)["status"] == "running"
+    assert stack.run_of(pending)["error"]["code"] == "never_started"
+    assert stack.run_of(released)["error"]["code"] == "stale"
+
+
+def test_a_sweep_out_of_time_stops_and_says_so(stack: Stack) -> None:
+    """[43]"""
+    stack.begin()
+    stack.clock.forward(3700)
+    stack.context = Context(seconds_left=1)
+    counts = stack.sweep_now()
+    assert (counts["unfinished"], counts["seen"]) == (True, 0)
+
+
+def test_a_cold_start_settles_nothing(stack: Stack) -> None:
+    """[44] There is no sweep at start-up."""
+    from tests.handlers.conftest import _load
+
+    run_id = dead(stack)
+    stack.clock.forward(5000)
+    before = stack.items()
+    for verb in ("start", "step", "stop", "read", "sweep"):
+        _load(verb)
+    assert stack.items() == before
+    assert stack.run_of(run_id)["status"] == "running"
+
+
+def test_a_sweep_reads_no_run_younger_than_a_lease(stack: Stack) -> None:
+    """Contract 4.11: one read per active run older than a lease."""
+    for number in range(5):
+        stack.begin(f"chat-{number}")
+    stack.faults.calls.clear()
+    stack.sweep_now()
+    assert set(stack.faults.calls) == {"Query"}
+    stack.clock.forward(31)
+    stack.faults.calls.clear()
+    stack.sweep_now()
+    assert stack.faults.calls.count("GetItem") == 5

@@ -1,0 +1,122 @@
+"""The three tools the agent starts with."""
+
+import asyncio
+import math
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from pydantic_ai import ModelRetry, ToolFailed
+from pydantic_ai.models.test import TestModel
+
+from agent import agent
+from step_deps import StepDeps
+from tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, wait
+
+
+def test_the_agent_has_a_clock_a_calculator_and_a_wait() -> None:
+    model = TestModel(call_tools=[])
+    asyncio.run(agent.run("Hello", model=model, deps=StepDeps("acme", "chat-1", "run-1", 0, 1)))
+    assert model.last_model_request_parameters is not None
+    tools = {tool.name: tool for tool in model.last_model_request_parameters.function_tools}
+    assert set(tools) == {"clock", "calculate", "wait"}
+    assert tools["wait"].parameters_json_schema["properties"]["seconds"]["maximum"] == LONGEST_WAIT
+    assert tools["calculate"].parameters_json_schema["properties"]["expression"]["maxLength"] == LONGEST_EXPRESSION
+    assert all(tool.description and tool.timeout for tool in tools.values())
+
+
+def test_the_clock_tells_the_time_in_utc_or_in_a_time_zone() -> None:
+    assert datetime.fromisoformat(clock()).utcoffset() == timedelta(0)
+    assert datetime.fromisoformat(clock("Asia/Kolkata")).utcoffset() == timedelta(hours=5, minutes=30)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "", "a\0b", "x" * 5000, "Europe"])
+def test_the_clock_asks_for_another_zone_where_there_is_none(zone: str) -> None:
+    with pytest.raises(ModelRetry, match="is not an IANA time zone"):
+        clock(zone)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("6 * 7", 42),
+        (" (12.5 + 3) * 4 ** 2", 248.0),
+        ("7 // 2 - -1 % 3", 1),
+        ("2 ** 100", 2**100),
+        ("2 ** -1", 0.5),
+        ("2.5 ** 2", 6.25),
+        ("1 / 4", 0.25),
+        ("round(sqrt(2), 3)", 1.414),
+        ("max(1, 2, 3) + min(4, 5) + abs(-6) + ceil(0.1) + floor(0.9)", 14),
+        ("pi", math.pi),
+        ("0 ** 0", 1),
+        ("1e3", 1000.0),
+    ],
+)
+def test_an_expression_is_worked_out(expression: str, value: float) -> None:
+    assert calculate(expression) == value
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "9 ** 9 ** 9",
+        "2 ** 1e9",
+        "10 ** 400 * 10 ** 400",
+        "1 / 0",
+        "1 % 0",
+        "1e308 * 10",
+        "(-8) ** 0.5",
+        "0 ** -1",
+        "-2 ** 99999",
+        "(2 ** 1000) ** (2 ** 1000)",
+        "1e300 ** 2",
+        "ceil(1e308) * ceil(1e308)",
+        "10 ** 308 / 10 ** -10",
+    ],
+)
+def test_a_result_that_is_too_large_or_none_is_refused_at_once(expression: str) -> None:
+    with pytest.raises(ToolFailed, match="That has no result"):
+        calculate(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "two plus two",
+        "__import__('os')",
+        "(1).__class__",
+        "open('x')",
+        "[1, 2]",
+        "x",
+        "1 if 2 else 3",
+        "lambda: 1",
+        "True + 1",
+        "'a' * 9",
+        "round(1, ndigits=2)",
+        "abs()",
+        "sqrt(-1)",
+        "1j",
+        "1 << 2",
+        "f'{1}'",
+        "(1",
+        "1\x00",
+        "-" * 499 + "(",
+        "max(*[1, 2])",
+        "round(2.5, 1.5)",
+    ],
+)
+def test_anything_but_arithmetic_is_refused(expression: str) -> None:
+    with pytest.raises(ModelRetry, match="not an expression this tool knows"):
+        calculate(expression)
+
+
+def test_no_result_has_more_digits_than_the_bound() -> None:
+    assert isinstance(calculate(f"2 ** {LARGEST_RESULT_BITS - 1}"), int)
+    with pytest.raises(ToolFailed):
+        calculate(f"2 ** {LARGEST_RESULT_BITS} + 1")
+
+
+def test_a_wait_says_how_long_it_was() -> None:
+    assert re.fullmatch("Waited 0.01 seconds.", asyncio.run(wait(0.01)))

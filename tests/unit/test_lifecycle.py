@@ -1,0 +1,247 @@
+"""The lifecycle table: every move from every status, every guard made false, in the write and in the explanation."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from outlive.agent import Usage
+from outlive.errors import Refused
+from outlive.lifecycle import (
+    ABORT_NEVER_STARTED,
+    ACTIVE,
+    CLAIM,
+    HEARTBEAT,
+    HOLDS,
+    MESSAGE_STATUS,
+    MOVES,
+    RECLAIM,
+    RELEASE,
+    REQUEST_STOP,
+    RESEND,
+    START,
+    STOP,
+    TERMINAL,
+    Facts,
+    Guard,
+    MessageStatus,
+    Move,
+    Status,
+    Trigger,
+    only_stop_refuses,
+    refusals,
+)
+from outlive.rows import Body, Chat, Message, Record, Row, Run, pack
+from outlive.table import CLAUSES, Ending, Table
+
+NOW = 1_790_000_000_000
+FACTS = Facts(NOW, step=3, lease_id="mine", user="ada", window=60_000, resends=1)
+UPDATES = [move for move in MOVES if move is not START]
+
+# For each guard: a change to the run that makes it true, and one that makes it false.
+TRUE: dict[Guard, dict[str, Any]] = {
+    Guard.NO_STOP: {"stop_requested_at": None},
+    Guard.STOP_REQUESTED: {"stop_requested_at": NOW - 5},
+    Guard.NEXT_STEP: {"claimed_step": 2},
+    Guard.SAME_STEP: {"claimed_step": 3},
+    Guard.LIVE_LEASE: {"lease_until": NOW + 1},
+    Guard.NO_LIVE_LEASE: {"lease_until": NOW},
+    Guard.MY_LEASE: {"lease_id": "mine"},
+    Guard.OWNER: {"owner": "ada"},
+    Guard.NO_PROGRESS: {"progress_at": NOW - 60_000},
+    Guard.NEVER_CLAIMED: {"claimed_step": -1, "created_at": NOW - 60_000},
+    Guard.RESEND_DUE: {"resend_after": NOW},
+    Guard.RESENDS_AS_READ: {"resends": 1},
+}
+FALSE: dict[Guard, list[dict[str, Any]]] = {
+    Guard.NO_STOP: [{"stop_requested_at": NOW - 5}],
+    Guard.STOP_REQUESTED: [{"stop_requested_at": None}],
+    Guard.NEXT_STEP: [{"claimed_step": 3}, {"claimed_step": 4}, {"claimed_step": 1}],
+    Guard.SAME_STEP: [{"claimed_step": 2}, {"claimed_step": 4}],
+    Guard.LIVE_LEASE: [{"lease_until": NOW}, {"lease_until": None}],
+    Guard.NO_LIVE_LEASE: [{"lease_until": NOW + 1}],
+    Guard.MY_LEASE: [{"lease_id": "another"}, {"lease_id": None}],
+    Guard.OWNER: [{"owner": "bob"}],
+    Guard.NO_PROGRESS: [{"progress_at": NOW - 59_999}, {"progress_at": None}],
+    Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}],
+    Guard.RESEND_DUE: [{"resend_after": NOW + 1}],
+    Guard.RESENDS_AS_READ: [{"resends": 2}],
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    """A table of moto's, for single conditional writes one after the other."""
+    patch = pytest.MonkeyPatch()
+    for name, value in {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
+        patch.setenv(name, value)
+    with mock_aws():
+        boto3.client("dynamodb", "us-east-1").create_table(
+            TableName="moves",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        patch.setattr(Row.Meta, "table_name", "moves")
+        Row._connection = None
+        yield Table(Row._get_connection())
+        Row._connection = None
+    patch.undo()
+
+
+def a_run(status: Status = Status.RUNNING, **changes: Any) -> Run:
+    fields: dict[str, Any] = {
+        "id": "r", "workspace_id": "w", "chat_id": "c", "owner": "ada", "created_by": "ada", "trigger": Trigger.USER,
+        "status": status, "user_seq": 1, "assistant_seq": 2, "budget": {"max_steps": 20}, "metadata": {},
+        "claimed_step": 3, "attempt": 1, "resends": 1, "step_count": 0, "active_shard": "0", "chat_key": "w#c",
+        "created_at": NOW - 100_000, "updated_at": NOW - 100, "usage": None,
+        **changes,
+    }  # fmt: skip
+    return Run(Run.key("w", "r"), Run.SK, **fields)
+
+
+def willing(move: Move) -> dict[str, Any]:
+    """What a run must be like for `move` to be made."""
+    changes: dict[str, Any] = {"status": sorted(move.sources)[-1]}
+    for guard in move.guards:
+        changes |= TRUE[guard]
+    return changes
+
+
+def lay(table: Table, run: Run) -> dict[str, Any]:
+    """Put the run, its chat and its message, and nothing else."""
+    for row in (
+        run,
+        Chat("w#c", Chat.SK, owner="ada", sequence=2, active_run_id="r", latest_run_id="r"),
+        Message("w#c", Message.sort_key(2), id="m", run_id="r", role="assistant", status="streaming"),
+    ):
+        table._call("PutItem", row.get_save_kwargs_from_instance())
+    table._call("DeleteItem", {"TableName": "moves", "Key": {"pk": {"S": "w#c"}, "sk": {"S": Record.sort_key(2, 4)}}})
+    return {"run": run.serialize()}
+
+
+def make(table: Table, move: Move, run: Run) -> None:
+    """Make `move` as the operations do."""
+    if move in (CLAIM, RECLAIM):
+        take = table.claim if move is CLAIM else table.reclaim
+        take(run, FACTS.step, "fresh", NOW + 30_000, NOW)
+    elif move is HEARTBEAT:
+        table.heartbeat(run, "mine", NOW + 30_000, NOW)
+    elif move is RELEASE:
+        table.release(run, "mine", {"code": "x", "message": "y", "kind": "transient"}, NOW + 1000, NOW)
+    elif move is RESEND:
+        known = a_run(**{**willing(RESEND), "resends": FACTS.resends})
+        table.resend(known, NOW + 60_000, "sweep", NOW)
+    elif move is REQUEST_STOP:
+        table.request_stop(run, "ada", NOW, NOW)
+    else:
+        seal = Record(
+            "w#c", Record.sort_key(2, 4), run_id="r", step=4, kind="end", packed=pack(Body([])), size=0,
+            usage=Usage(), created_at=NOW,
+        )  # fmt: skip
+        ending = Ending(move, FACTS, "settler", None, "aborted", 4, Usage(), seal)
+        table.settle(run, ending, chat_there=True, message_there=True)
+
+
+@pytest.mark.parametrize("move", UPDATES, ids=lambda move: move.name)
+def test_a_move_is_made_when_all_its_guards_hold(table: Table, move: Move) -> None:
+    run = a_run(**willing(move))
+    lay(table, run)
+    assert refusals(move, run, FACTS) == frozenset()
+    make(table, move, run)
+    after = table.again(run)
+    assert after is not None
+    assert after.status == (run.status if move.to is None else move.to)
+    assert (after.status in TERMINAL) == (after.finished_at is not None) == (after.active_shard is None)
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("move", UPDATES, ids=lambda move: move.name)
+def test_a_move_is_made_from_its_sources_and_no_other_status(table: Table, move: Move, status: Status) -> None:
+    run = a_run(**{**willing(move), "status": status})
+    before = lay(table, run)
+    if status in move.sources:
+        make(table, move, run)
+        return
+    assert refusals(move, run, FACTS) is None
+    with pytest.raises(Refused) as refused:
+        make(table, move, run)
+    met = refused.value.items["run"]
+    assert met is not None
+    assert Run.of(met).serialize() == before["run"]
+
+
+@pytest.mark.parametrize(
+    ("move", "guard", "change"),
+    [(move, guard, change) for move in UPDATES for guard in move.guards for change in FALSE[guard]],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_false_guard_refuses_the_write_and_brings_the_run_back(
+    table: Table, move: Move, guard: Guard, change: dict[str, Any]
+) -> None:
+    run = a_run(**{**willing(move), **change})
+    before = lay(table, run)
+    assert guard in (refusals(move, run, FACTS) or ())
+    with pytest.raises(Refused) as refused:
+        make(table, move, run)
+    met = refused.value.items["run"]
+    assert met is not None
+    assert Run.of(met).serialize() == before["run"]
+    chat = table.chat("w", "c")
+    assert chat is not None
+    assert chat.active_run_id == "r", "a refused settle must not free the slot"
+
+
+def test_every_guard_has_a_clause_an_explanation_and_a_reason() -> None:
+    assert set(CLAUSES) == set(HOLDS) == set(Guard)
+    assert all(len(guard.value) > 20 for guard in Guard)
+    assert {guard for move in MOVES for guard in move.guards} == set(Guard), "a guard nobody uses"
+
+
+def test_every_way_to_end_frees_nothing_once_a_stop_was_requested_unless_it_ends_aborted() -> None:
+    """Any end but `aborted` is refused once a stop was requested (contract, section 3)."""
+    for move in MOVES:
+        if move.to in TERMINAL and move.to is not Status.ABORTED:
+            assert Guard.NO_STOP in move.guards
+
+
+def test_only_the_stop_refuses_a_claim_that_could_be_made_but_for_it() -> None:
+    """[14]"""
+    run = a_run(claimed_step=2, stop_requested_at=NOW)
+    assert only_stop_refuses(CLAIM, run, FACTS)
+    assert not only_stop_refuses(CLAIM, a_run(claimed_step=2), FACTS)
+    assert not only_stop_refuses(CLAIM, a_run(claimed_step=3, stop_requested_at=NOW), FACTS)
+    assert not only_stop_refuses(CLAIM, a_run(Status.ABORTED, claimed_step=2, stop_requested_at=NOW), FACTS)
+
+
+def test_statuses_are_active_or_terminal_and_nothing_leaves_a_terminal_one() -> None:
+    """Contract 4.2."""
+    assert set(Status) == ACTIVE | TERMINAL
+    assert not ACTIVE & TERMINAL
+    assert all(not move.sources & TERMINAL for move in MOVES)
+
+
+def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
+    """[5] A turn's outcome is the message's status and the run's, one for one; any other value raises."""
+    assert {status: MESSAGE_STATUS[status].value for status in Status} == {
+        Status.PENDING: "streaming", Status.RUNNING: "streaming", Status.SUCCEEDED: "completed",
+        Status.FAILED: "error", Status.ABORTED: "aborted",
+    }  # fmt: skip
+    for kind in (Status, MessageStatus, Trigger):
+        for word in ("", "cancelled", "COMPLETED"):
+            with pytest.raises(ValueError, match="not a valid"):
+                kind(word)
+
+
+def test_triggers_are_the_known_five() -> None:
+    """[2]"""
+    assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
+
+
+def test_never_started_is_for_runs_nobody_claimed() -> None:
+    """[40]"""
+    assert refusals(ABORT_NEVER_STARTED, a_run(), replace(FACTS, window=0)) is None
+    assert refusals(STOP, a_run(lease_until=NOW + 1), FACTS) == {Guard.NO_LIVE_LEASE}

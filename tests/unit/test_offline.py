@@ -1,0 +1,310 @@
+"""The offline stand-in: what it answers, and how it obeys a script."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent import agent
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
+from turn import PydanticAgent
+
+stand_in = PydanticAgent(agent, "offline")
+
+
+def ask(*history: Turn, step: int = 0, attempt: int = 1, text_only: bool = False, run_id: str = "run-1") -> Ask:
+    return Ask("acme", "chat-1", run_id, step, attempt, history, text_only, 30)
+
+
+def script(*entries: dict[str, Any]) -> Turn:
+    return Turn("user", "#script " + json.dumps(entries))
+
+
+def play(prompt: Turn, attempts: Callable[[int], int] = lambda _: 1) -> list[Outcome]:
+    """The run's outcomes, step by step until one is no step."""
+    history = [prompt]
+    outcomes: list[Outcome] = []
+    for step in itertools.count():
+        outcome = stand_in(ask(*history, step=step, attempt=attempts(step)), lambda _: None, Interrupt())
+        outcomes.append(outcome)
+        if outcome.kind != "step":
+            return outcomes
+        history.append(Turn("assistant", text(outcome), outcome.messages))
+    raise AssertionError
+
+
+def text(outcome: Outcome) -> str:
+    return "".join(part["text"] for part in outcome.parts if part["type"] == "text")
+
+
+def calls(outcome: Outcome) -> list[str]:
+    return [part["type"] for part in outcome.parts if part["type"].startswith("tool-")]
+
+
+def first(prompt: Turn, **how: Any) -> Outcome:
+    return stand_in(ask(prompt, **how), lambda _: None, Interrupt())
+
+
+def error_of(outcome: Outcome) -> tuple[str, str]:
+    assert outcome.error is not None
+    return outcome.error.kind, outcome.error.code
+
+
+# Without a script
+
+
+def test_any_prompt_is_answered_honestly_with_a_tool_at_work() -> None:
+    looked, answered = play(Turn("user", "What is the meaning of this?"))
+    assert calls(looked) == ["tool-clock"]
+    assert answered.kind == "final"
+    assert "offline stand-in" in text(answered)
+    assert "What is the meaning of this?" in text(answered)
+    assert next(part["output"] for part in looked.parts if part["type"] == "tool-clock") in text(answered)
+
+
+def test_the_last_step_of_a_budget_answers_without_tools() -> None:
+    """[25]"""
+    outcome = first(Turn("user", "Hello"), text_only=True)
+    assert outcome.kind == "final"
+    assert calls(outcome) == []
+
+
+@pytest.mark.parametrize("prompt", ["#scripted", "tell me about #script []", "#Script []", "script []"])
+def test_only_a_prompt_that_starts_with_the_mark_is_a_script(prompt: str) -> None:
+    assert calls(first(Turn("user", prompt))) == ["tool-clock"]
+
+
+def test_the_runs_own_prompt_counts_not_an_earlier_one() -> None:
+    history = (script({"text": "old"}), Turn("assistant", "old"), script({"text": "new"}))
+    outcome = stand_in(ask(*history), lambda _: None, Interrupt())
+    assert text(outcome) == "new"
+
+
+# Playing a script
+
+
+def test_an_entry_is_a_step_and_one_without_tools_ends_the_run() -> None:
+    outcomes = play(
+        script(
+            {"text": "One.", "tools": [["wait", {"seconds": 0}], ["calculate", {"expression": "6*7"}]]},
+            {"tools": [["clock", {}]]},
+            {"text": "Three."},
+            {"text": "Never."},
+        )
+    )
+    assert [outcome.kind for outcome in outcomes] == ["step", "step", "final"]
+    assert [text(outcome) for outcome in outcomes] == ["One.", "", "Three."]
+    assert [calls(outcome) for outcome in outcomes] == [["tool-wait", "tool-calculate"], ["tool-clock"], []]
+    assert outcomes[0].parts[-1]["output"] == 42
+
+
+def test_repeat_says_the_text_that_often() -> None:
+    assert text(first(script({"text": "ab", "repeat": 3}))) == "ababab"
+
+
+def test_a_long_text_comes_in_few_pieces() -> None:
+    pieces: list[Piece] = []
+    outcome = stand_in(ask(script({"text": "x", "repeat": 300_000})), pieces.append, Interrupt())
+    assert len(text(outcome)) == sum(len(piece.text) for piece in pieces) == 300_000
+    assert len(pieces) <= 10
+
+
+def test_a_long_slow_text_comes_in_few_pieces_as_well() -> None:
+    pieces: list[Piece] = []
+    stand_in(ask(script({"text": "x", "repeat": 300_000, "seconds": 0.4})), pieces.append, Interrupt())
+    assert 4 <= len(pieces) <= 10
+
+
+def test_the_text_is_streamed_over_the_seconds_with_the_first_piece_at_once() -> None:
+    moments: list[float] = []
+    start = time.monotonic()
+    outcome = stand_in(
+        ask(script({"text": "0123456789", "seconds": 0.5})), lambda _: moments.append(time.monotonic()), Interrupt()
+    )
+    took = time.monotonic() - start
+    assert text(outcome) == "0123456789"
+    assert len(moments) == 5
+    assert took >= 0.5
+    # Relative to the whole, so that a busy machine can't fail it.
+    assert moments[0] - start < took / 2 < moments[-1] - start
+
+
+def test_a_stop_in_mid_stream_keeps_the_text_so_far() -> None:
+    """[31]"""
+    interrupt = Interrupt()
+    outcome = stand_in(
+        ask(script({"text": "0123456789" * 10, "seconds": 1000})), lambda _: interrupt.set("stop"), interrupt
+    )
+    assert outcome.kind == "partial"
+    assert text(outcome)
+    assert ("0123456789" * 10).startswith(text(outcome))
+    assert len(text(outcome)) < 100
+
+
+def test_seconds_without_text_wait_and_can_be_stopped() -> None:
+    """[31]"""
+    interrupt = Interrupt()
+    outcome = stand_in(
+        ask(script({"reasoning": "Hm.", "seconds": 1000, "tools": [["clock", {}]]})),
+        lambda _: interrupt.set("stop"),
+        interrupt,
+    )
+    assert [part["type"] for part in outcome.parts] == ["step-start", "reasoning"]
+
+
+def test_reasoning_is_thought_before_the_text() -> None:
+    outcome = first(script({"reasoning": "Hm.", "text": "Yes."}))
+    assert [(part["type"], part.get("text")) for part in outcome.parts[1:]] == [("reasoning", "Hm."), ("text", "Yes.")]
+
+
+def test_steps_beyond_the_script_answer_with_a_plain_sentence() -> None:
+    outcomes = play(script({"text": "One.", "tools": [["clock", {}]]}))
+    assert [outcome.kind for outcome in outcomes] == ["step", "final"]
+    assert text(outcomes[1]) == "The script is over."
+
+
+def test_an_empty_script_is_over_at_once() -> None:
+    assert text(first(script())) == "The script is over."
+
+
+def test_a_text_only_step_says_the_text_without_the_tools() -> None:
+    """[25]"""
+    outcome = first(script({"text": "One.", "tools": [["clock", {}]]}), text_only=True)
+    assert (outcome.kind, text(outcome), calls(outcome)) == ("final", "One.", [])
+
+
+def test_a_text_only_step_has_something_to_say_where_the_script_only_calls_tools() -> None:
+    """[25]"""
+    outcome = first(script({"tools": [["clock", {}]]}), text_only=True)
+    assert outcome.kind == "final"
+    assert text(outcome)
+
+
+def test_a_step_that_is_executed_again_makes_the_same_calls() -> None:
+    """Contract 4.6."""
+    prompt = script({"tools": [["clock", {}], ["clock", {}]]})
+    ids = [[part["toolCallId"] for part in first(prompt, attempt=attempt).parts[1:]] for attempt in (1, 2)]
+    others = [part["toolCallId"] for part in first(prompt, run_id="run-2").parts[1:]]
+    assert ids[0] == ids[1]
+    assert len({*ids[0], *others}) == 4
+
+
+def test_usage_does_not_grow_with_the_history() -> None:
+    outcomes = play(script(*[{"text": "same", "tools": [["wait", {"seconds": 0}]]}] * 4, {"text": "end"}))
+    assert len({outcome.usage for outcome in outcomes[:4]}) == 1
+    assert outcomes[0].usage.requests == 1
+    assert outcomes[0].usage.input_tokens > 0
+    assert outcomes[0].usage.output_tokens > 0
+
+
+# Errors in a script
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("transient", ("transient", "model_unavailable")), ("permanent", ("permanent", "model_rejected"))],
+)
+def test_an_error_entry_raises_that_kind_of_model_error(kind: str, expected: tuple[str, str]) -> None:
+    """[22]"""
+    assert error_of(first(script({"error": kind}))) == expected
+
+
+def test_an_error_without_times_is_raised_on_every_attempt() -> None:
+    prompt = script({"error": "transient"}, {"text": "Never."})
+    assert {error_of(first(prompt, attempt=attempt)) for attempt in (1, 2, 50)} == {("transient", "model_unavailable")}
+
+
+def test_an_error_with_nothing_else_is_passed_over_after_its_times_within_the_same_step() -> None:
+    """[22]"""
+    prompt = script({"error": "transient", "times": 2}, {"text": "Once."})
+    assert [first(prompt, attempt=attempt).kind for attempt in (1, 2, 3)] == ["partial", "partial", "final"]
+    assert text(first(prompt, attempt=3)) == "Once."
+
+
+def test_an_error_goes_on_with_the_rest_of_its_entry_after_its_times() -> None:
+    prompt = script({"error": "transient", "times": 1, "text": "Once.", "tools": [["clock", {}]]})
+    assert error_of(first(prompt, attempt=1)) == ("transient", "model_unavailable")
+    assert first(prompt, attempt=1).parts == []
+    again = first(prompt, attempt=2)
+    assert (again.kind, text(again), calls(again)) == ("step", "Once.", ["tool-clock"])
+
+
+def test_an_error_belongs_to_the_step_it_stands_in() -> None:
+    prompt = script(
+        {"text": "One.", "tools": [["clock", {}]]},
+        {"error": "transient", "times": 2},
+        {"text": "Two.", "tools": [["clock", {}]]},
+        {"text": "Three."},
+    )
+    outcomes = play(prompt, attempts=lambda step: 3 if step == 1 else 1)
+    assert [text(outcome) for outcome in outcomes] == ["One.", "Two.", "Three."]
+    failed = play(prompt)
+    assert [outcome.kind for outcome in failed] == ["step", "partial"]
+
+
+def test_of_several_errors_in_a_row_the_largest_times_decides() -> None:
+    prompt = script({"error": "transient", "times": 1}, {"error": "permanent", "times": 3}, {"text": "At last."})
+    assert [error_of(first(prompt, attempt=attempt))[0] for attempt in (1, 2, 3)] == [
+        "transient",
+        "permanent",
+        "permanent",
+    ]
+    assert text(first(prompt, attempt=4)) == "At last."
+
+
+def test_an_error_at_the_end_is_passed_over_for_the_plain_sentence() -> None:
+    prompt = script({"error": "transient", "times": 1})
+    assert first(prompt, attempt=1).kind == "partial"
+    assert text(first(prompt, attempt=2)) == "The script is over."
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "says"),
+    [
+        ("", "no JSON"),
+        ("[{]", "no JSON"),
+        ('[{"text": "a"}] and more', "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ('{"text": "a"}', "a JSON list"),
+        ('"text"', "a JSON list"),
+        ('["text"]', "entry 1 must be an object"),
+        ('[{"text": "a"}, {"txt": "b"}]', "entry 2 has a field 'txt'"),
+        ('[{"text": 5}]', '"text" must be a text'),
+        ('[{"reasoning": []}]', '"reasoning" must be a text'),
+        ('[{"text": "a", "seconds": -1}]', '"seconds" must be a number from 0 to 3600'),
+        ('[{"text": "a", "seconds": 1e9}]', '"seconds" must be a number'),
+        ('[{"text": "a", "seconds": NaN}]', '"seconds" must be a number'),
+        ('[{"text": "a", "seconds": "2"}]', '"seconds" must be a number'),
+        ('[{"text": "a", "seconds": true}]', '"seconds" must be a number'),
+        ('[{"text": "a", "repeat": 0}]', '"repeat" must be a whole number from 1'),
+        ('[{"text": "a", "repeat": 1.5}]', '"repeat" must be a whole number'),
+        ('[{"text": "a", "repeat": 1000000000}]', '"repeat" must be a whole number'),
+        ('[{"text": "aaaaaaaaaa", "repeat": 1000000}]', "more than 8000000 characters"),
+        ('[{"repeat": 2, "tools": [["clock", {}]]}]', '"repeat" needs "text"'),
+        ('[{"error": "sometimes"}]', '"error" must be "transient" or "permanent"'),
+        ('[{"error": null}]', '"error" must be'),
+        ('[{"error": "transient", "times": -1}]', '"times" must be a whole number'),
+        ('[{"text": "a", "times": 1}]', '"times" needs "error"'),
+        ('[{"tools": {}}]', '"tools" must be a list'),
+        ('[{"tools": ["clock"]}]', "must be [name, input]"),
+        ('[{"tools": [["clock", []]]}]', "must be [name, input]"),
+        ('[{"tools": [["clock"]]}]', "must be [name, input]"),
+        ('[{"tools": [["rm", {}]]}]', "there is no tool 'rm', only calculate, clock, wait"),
+        ("[{}]", "entry 1 asks for nothing"),
+        ('[{"text": ""}]', "entry 1 asks for nothing"),
+        ('[{"text": "a"}, {"seconds": 1}]', "entry 2 asks for nothing"),
+    ],
+)
+def test_a_mistaken_script_is_answered_with_what_is_wrong(mistaken: str, says: str) -> None:
+    outcome = first(Turn("user", f"#script {mistaken}"))
+    assert outcome.kind == "final"
+    assert outcome.error is None
+    assert text(outcome).startswith("This script can't be played: ")
+    assert says in text(outcome)
+    assert len(text(outcome)) < 500

@@ -1,0 +1,369 @@
+"""What the template promises that no emulator shows: asserted on the template itself."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.build import GROUP
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ("Start", "Step", "Stop", "Read", "Sweep")
+
+
+class Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as what they stand for: !Ref X as {"Ref": "X"}."""
+
+
+def short_form(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.SequenceNode):
+        value: Any = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)
+        if name == "GetAtt":
+            value = value.split(".")
+    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": value}
+
+
+Loader.add_multi_constructor("!", short_form)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), Loader)
+RESOURCES = TEMPLATE["Resources"]
+PARAMETERS = TEMPLATE["Parameters"]
+GLOBALS = TEMPLATE["Globals"]["Function"]
+
+
+def of(name: str) -> dict[str, Any]:
+    properties: dict[str, Any] = RESOURCES[name]["Properties"]
+    return properties
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    """Every statement of the function's role, also those under a condition."""
+    policies = [policy.get("Fn::If", [None, policy])[1] for policy in of(f"{function}Role")["Policies"]]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    action = statement["Action"]
+    return action if isinstance(action, list) else [action]
+
+
+def on(function: str, resource: Any) -> set[str]:
+    return {action for one in statements(function) if one["Resource"] == resource for action in actions(one)}
+
+
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+QUEUE = {"Fn::GetAtt": ["Queue", "Arn"]}
+
+
+def names_in(node: Any) -> set[str]:
+    """Every name that `node` refers to."""
+    match node:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]} | {"Condition": str(name)}:
+            return {name}
+        case {"Fn::FindInMap": [str(name), *rest]} | {"Fn::If": [str(name), *rest]}:
+            return {name} | names_in(rest)
+        case {"Fn::Sub": str(text)}:
+            return set(re.findall(r"\$\{([\w:]+)", text))
+        case {"Fn::Sub": [str(text), dict(given)]}:
+            return (set(re.findall(r"\$\{([\w:]+)", text)) - set(given)) | names_in(given)
+        case dict():
+            return {name for value in node.values() for name in names_in(value)}
+        case list():
+            return {name for value in node for name in names_in(value)}
+    return set()
+
+
+def test_every_name_that_is_referred_to_exists():
+    """The linter does not look into Globals, and the local AWS deploys a reference to nothing without a word."""
+    there = {name for part in ("Parameters", "Mappings", "Conditions", "Resources") for name in TEMPLATE[part]}
+    referred = names_in({part: TEMPLATE[part] for part in ("Conditions", "Globals", "Resources", "Outputs")})
+    assert {name for name in referred if not name.startswith("AWS::")} <= there
+    assert {"Table", "Queue", "StepTimeout", "UsesBedrock", "AgentModel"} <= referred
+
+
+# --- the chain of steps
+
+
+def test_lambda_does_not_take_a_run_for_a_recursive_loop():
+    """Without this a run ends after about 16 steps, and no emulator shows it."""
+    assert of("Step")["RecursiveLoop"] == "Allow"
+
+
+def test_a_message_stays_hidden_for_longer_than_a_step_may_take():
+    sums = TEMPLATE["Mappings"]["StepTimeout"]
+    assert of("Step")["Timeout"] == {"Ref": "StepTimeoutSeconds"}
+    assert of("Queue")["VisibilityTimeout"] == {
+        "Fn::FindInMap": ["StepTimeout", {"Ref": "StepTimeoutSeconds"}, "VisibilitySeconds"]
+    }
+    assert set(sums) == set(PARAMETERS["StepTimeoutSeconds"]["AllowedValues"])
+    assert all(int(timeout) < about["VisibilitySeconds"] <= 43200 for timeout, about in sums.items())
+    assert PARAMETERS["StepTimeoutSeconds"]["Default"] == "300"
+
+
+def test_a_step_is_delivered_alone_and_can_be_given_back():
+    messages = of("Step")["Events"]["Messages"]["Properties"]
+    assert messages["Queue"] == QUEUE
+    assert messages["BatchSize"] == 1
+    assert messages["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert messages["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+    concurrency = PARAMETERS["MaximumConcurrency"]
+    assert (concurrency["MinValue"], concurrency["MaxValue"]) == (2, 1000)
+
+
+def test_giving_back_does_not_lead_to_the_dead_letter_queue():
+    """[28]"""
+    redrive = of("Queue")["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == 1000
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert "FifoQueue" not in of("Queue")
+
+
+def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
+    assert of("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+    alarm = of("DeadLetterAlarm")
+    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def test_a_sweep_is_due_every_minute_and_over_before_the_next():
+    """[39]"""
+    (schedule,) = of("Sweep")["Events"].values()
+    assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "Enabled": True}}
+    assert of("Sweep")["Timeout"] < 60
+
+
+# --- the table
+
+
+def test_the_table_is_on_demand_encrypted_and_can_be_restored():
+    table = of("Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert RESOURCES["Table"]["DeletionPolicy"] == "Retain"
+    assert RESOURCES["Table"]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_finished_rows_can_expire():
+    assert of("Table")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_the_indexes_carry_keys_only():
+    indexes = {index["IndexName"]: index for index in of("Table")["GlobalSecondaryIndexes"]}
+    assert set(indexes) == {"active", "by_chat"}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
+    keys = {name: [key["AttributeName"] for key in index["KeySchema"]] for name, index in indexes.items()}
+    assert keys == {"active": ["active_shard", "created_at"], "by_chat": ["chat_key", "assistant_seq"]}
+
+
+# --- the API
+
+
+def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
+    routes = {
+        (event["Properties"]["Method"], event["Properties"]["Path"]): function
+        for function in FUNCTIONS
+        for event in of(function)["Events"].values()
+        if event["Type"] == "HttpApi"
+    }
+    assert routes == {
+        ("POST", "/chats/{chat_id}/runs"): "Start",
+        ("GET", "/chats/{chat_id}/run"): "Read",
+        ("GET", "/runs/{run_id}"): "Read",
+        ("GET", "/chats/{chat_id}/messages"): "Read",
+        ("GET", "/chats/{chat_id}/runs"): "Read",
+        ("POST", "/chats/{chat_id}/stop"): "Stop",
+        ("POST", "/runs/{run_id}/stop"): "Stop",
+    }
+
+
+def test_no_call_goes_without_a_token():
+    """[48]"""
+    auth = of("Api")["Auth"]
+    authorizer = auth["Authorizers"][auth["DefaultAuthorizer"]]
+    assert authorizer["JwtConfiguration"] == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
+    assert not [
+        event
+        for function in FUNCTIONS
+        for event in of(function)["Events"].values()
+        if event["Type"] == "HttpApi" and "Auth" in event["Properties"]
+    ]
+
+
+def test_issuer_and_audience_have_no_default_to_forget():
+    assert "Default" not in PARAMETERS["JwtIssuer"]
+    assert "Default" not in PARAMETERS["JwtAudience"]
+
+
+def test_the_access_log_names_no_chat_no_run_and_no_user():
+    logged = json.loads(of("Api")["AccessLogSettings"]["Format"])
+    assert set(logged.values()) <= {
+        "$context.requestTime",
+        "$context.requestId",
+        "$context.routeKey",
+        "$context.status",
+        "$context.responseLatency",
+        "$context.error.message",
+        "$context.integrationErrorMessage",
+    }
+
+
+# --- roles
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_names_each_action_and_each_resource(function):
+    for statement in statements(function):
+        assert not [action for action in actions(statement) if "*" in action]
+        if statement["Resource"] == "*":
+            assert set(actions(statement)) == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+        elif "*" in json.dumps(statement["Resource"]):
+            # Whatever model stands behind it, but only through the one inference profile.
+            assert function == "Step"
+            assert list(statement["Condition"]["StringEquals"]) == ["bedrock:InferenceProfileArn"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_a_role_and_a_log_of_its_own(function):
+    assert of(function)["Role"] == {"Fn::GetAtt": [f"{function}Role", "Arn"]}
+    assert of(function)["LoggingConfig"] == {"LogGroup": {"Ref": f"{function}Logs"}}
+    assert "Policies" not in of(function)
+    assert "ManagedPolicyArns" not in of(f"{function}Role")
+    (trusted,) = of(f"{function}Role")["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_the_read_function_can_write_nothing():
+    allowed = {action for statement in statements("Read") for action in actions(statement)}
+    writes = re.compile(r"Put|Update|Delete|Write|Send|ConditionCheck")
+    assert {action for action in allowed if writes.search(action)} == {
+        "logs:PutLogEvents",
+        "xray:PutTraceSegments",
+        "xray:PutTelemetryRecords",
+    }
+
+
+def test_an_index_is_asked_by_the_one_function_that_needs_it():
+    active, by_chat = {"Fn::Sub": "${Table.Arn}/index/active"}, {"Fn::Sub": "${Table.Arn}/index/by_chat"}
+    assert {name: on(name, active) for name in FUNCTIONS if on(name, active)} == {"Sweep": {"dynamodb:Query"}}
+    assert {name: on(name, by_chat) for name in FUNCTIONS if on(name, by_chat)} == {"Read": {"dynamodb:Query"}}
+
+
+def test_nobody_may_list_or_delete_rows():
+    allowed = {action for name in FUNCTIONS for statement in statements(name) for action in actions(statement)}
+    assert not allowed & {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+
+
+def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
+    asking = [name for name in FUNCTIONS if any("bedrock:" in one for s in statements(name) for one in actions(s))]
+    assert asking == ["Step"]
+    (guarded,) = [policy for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
+    assert guarded["Fn::If"][0] == "UsesBedrock"
+    assert TEMPLATE["Conditions"]["UsesBedrock"] == {
+        "Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "AgentModel"}]}]}, "bedrock"]
+    }
+
+
+def test_the_models_key_is_known_to_the_step_function_alone():
+    keys = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
+    assert not keys & set(GLOBALS["Environment"]["Variables"])
+    for name in FUNCTIONS:
+        variables = set(of(name).get("Environment", {}).get("Variables", {}))
+        assert variables & keys == (keys if name == "Step" else set())
+
+
+# --- functions
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_built_by_its_make_target(function):
+    assert of(function)["CodeUri"] == f"functions/{function.lower()}"
+    assert RESOURCES[function]["Metadata"] == {"BuildMethod": "makefile", "ContextPath": ".", "WorkingDirectory": "."}
+    assert function.lower() in GROUP
+    assert f"build-{function} " in (ROOT / "Makefile").read_text().replace(":", " ")
+
+
+def test_every_setting_of_the_functions_comes_from_a_parameter():
+    given = GLOBALS["Environment"]["Variables"]
+    settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {"TABLE_NAME", "QUEUE_URL"}
+    for name in settings:
+        assert given[name] == {"Ref": name.title().replace("_", "")}
+    assert (given["TABLE_NAME"], given["QUEUE_URL"]) == ({"Ref": "Table"}, {"Ref": "Queue"})
+
+
+def test_every_setting_the_code_reads_is_given():
+    code = (ROOT / "shared" / "outlive" / "settings.py").read_text()
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
+    assert read == {name for name in GLOBALS["Environment"]["Variables"] if not name.startswith("POWERTOOLS_")}
+
+
+def test_the_defaults_are_those_of_the_contract():
+    defaults = {
+        "AgentModel": "offline",
+        "LeaseSeconds": 30,
+        "StaleSeconds": 600,
+        "PendingSeconds": 3600,
+        "SweepResendLimit": 3,
+        "MaxSteps": 20,
+        "StepAttempts": 3,
+        "StopPollSeconds": 1,
+        "RetentionDays": 0,
+        "RunsEnabled": "true",
+        "WorkspaceClaim": "workspace_id",
+    }
+    assert {name: PARAMETERS[name]["Default"] for name in defaults} == defaults
+
+
+def test_every_parameter_is_described_used_and_listed():
+    text = json.dumps({key: TEMPLATE[key] for key in ("Conditions", "Globals", "Resources")})
+    interface = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+    listed = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(listed) == sorted(PARAMETERS)
+    for name, about in PARAMETERS.items():
+        assert about["Description"].strip()
+        assert f'"{name}"' in text or f"${{{name}}}" in text
+
+
+def test_lambda_runs_what_the_project_says():
+    assert (GLOBALS["Runtime"], GLOBALS["Architectures"]) == ("python3.13", ["arm64"])
+    assert GLOBALS["Tracing"] == "Active"
+    assert of("Shared")["ContentUri"] == "shared"
+
+
+@pytest.mark.parametrize("logs", [*(f"{name}Logs" for name in FUNCTIONS), "ApiLogs"])
+def test_logs_are_kept_as_long_as_was_said(logs):
+    assert of(logs)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_an_operator_learns_the_names_of_everything():
+    assert set(TEMPLATE["Outputs"]) == {
+        "ApiUrl",
+        "TableName",
+        "QueueUrl",
+        "DeadLetterQueueUrl",
+        *(f"{name}Function" for name in FUNCTIONS),
+    }
+
+
+# --- events
+
+
+@pytest.mark.parametrize("name", [name.lower() for name in FUNCTIONS])
+def test_each_function_has_an_event_to_try_it_with(name):
+    event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    assert "123456789012" in json.dumps(event)
+    if name == "step":
+        (record,) = event["Records"]
+        assert set(json.loads(record["body"])) == {"workspace_id", "run_id", "step"}
+    elif name != "sweep":
+        method, path = event["routeKey"].split()
+        routes = [one["Properties"] for one in of(name.title())["Events"].values()]
+        assert {"ApiId": {"Ref": "Api"}, "Method": method, "Path": path} in routes
+        assert {"iss", "aud", "sub", "workspace_id"} <= set(event["requestContext"]["authorizer"]["jwt"]["claims"])

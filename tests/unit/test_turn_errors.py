@@ -1,0 +1,145 @@
+"""Which errors are worth another attempt, and what of them is shown."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+from pydantic_ai.exceptions import (
+    ContentFilterError,
+    FallbackExceptionGroup,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelContextWindowExceededError,
+    ModelHTTPError,
+    ModelNotFoundError,
+    ModelOverloadedError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    ModelRequestRejectedError,
+    ModelRequestTimeout,
+    ModelServerError,
+    ModelTimeoutError,
+    OutputTokenLimitExceeded,
+    UnexpectedModelBehavior,
+)
+
+from model_errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error
+
+
+def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
+    return ModelHTTPError.for_category(category, status_code=status, model_name="m", body=body)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (ModelNotConfigured("no key"), "permanent", "model_not_configured"),
+        (NoCredentialsError(), "permanent", "model_not_configured"),
+        (http(ModelRequestRejectedError, 400), "permanent", "model_rejected"),
+        (http(ModelAuthenticationError, 401), "permanent", "model_rejected"),
+        (http(ModelNotFoundError, 404), "permanent", "model_rejected"),
+        (http(ModelContextWindowExceededError, 400), "permanent", "model_context_exceeded"),
+        (http(ModelQuotaExceededError, 402), "permanent", "model_quota"),
+        (http(ModelQuotaExceededError, 429), "permanent", "model_quota"),
+        (ModelHTTPError(413, "m"), "permanent", "model_rejected"),
+        (http(ModelRateLimitError, 429), "transient", "model_rate_limited"),
+        (http(ModelOverloadedError, 529), "transient", "model_unavailable"),
+        (http(ModelServerError, 500), "transient", "model_server_error"),
+        (ModelHTTPError(599, "m"), "transient", "model_server_error"),
+        (ModelHTTPError(408, "m"), "transient", "model_timeout"),
+        (ModelHTTPError(409, "m"), "transient", "model_unavailable"),
+        (ModelHTTPError(424, "m"), "transient", "model_server_error"),
+        (ModelConnectionError("m", "refused"), "transient", "model_connection"),
+        (ModelTimeoutError("m", "too slow"), "transient", "model_timeout"),
+        (ModelRequestTimeout("m", 3), "transient", "model_timeout"),
+        (ModelAPIError("m", "garbage"), "transient", "model_bad_answer"),
+        (OutputTokenLimitExceeded("too long"), "permanent", "model_output_limit"),
+        (ContentFilterError("no"), "permanent", "model_content_filter"),
+        (UnexpectedModelBehavior("odd"), "permanent", "agent_failed"),
+        (ToolBroke("clock", "1", ValueError("x")), "permanent", "tool_failed"),
+        (ToolBroke("clock", "1", http(ModelRateLimitError, 429)), "permanent", "tool_failed"),
+        (ZeroDivisionError("x"), "permanent", "agent_failed"),
+    ],
+)
+def test_transient_errors_are_worth_another_attempt_and_permanent_ones_never(
+    error: BaseException, kind: str, code: str
+) -> None:
+    """[22]"""
+    made = agent_error(error)
+    assert (made.kind, made.code) == (kind, code)
+    assert made.message
+
+
+def test_the_providers_own_wish_is_passed_on() -> None:
+    """[22]"""
+    error = ModelHTTPError.for_category(
+        ModelRateLimitError, status_code=429, model_name="m", headers={"Retry-After": "7"}
+    )
+    assert agent_error(error).retry_after == 7
+
+
+def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -> None:
+    """[22]"""
+    group = FallbackExceptionGroup("all failed", [http(ModelRequestRejectedError, 400), http(ModelServerError, 500)])
+    assert agent_error(group).kind == "transient"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "Too much."}}, "The model m answered 400: Too much."),
+        ({"message": "Too much."}, "The model m answered 400: Too much."),
+        ("Too much.", "The model m answered 400: Too much."),
+        (None, "The model m answered 400"),
+    ],
+)
+def test_a_message_says_what_the_provider_said(body: object, said: str) -> None:
+    assert agent_error(http(ModelRequestRejectedError, 400, body)).message == said
+
+
+def test_a_message_has_at_most_2000_characters() -> None:
+    """[4]"""
+    assert len(agent_error(ValueError("word " * 5000)).message) == LONGEST_MESSAGE == 2000
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-abcDEF123456",
+        "sk-ant-api03-abc*********xyz",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def_ghi",
+        "Bearer abc.def",
+        "api_key=hunter2",
+        'x-api-key: "hunter2"',
+        "Authorization: hunter2",
+        "arn:aws:sts::123456789012:assumed-role/step/x",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    ],
+)
+def test_a_message_never_shows_what_looks_like_a_secret(secret: str) -> None:
+    """Contract 2: an error never shows a key."""
+    shown = agent_error(
+        http(ModelAuthenticationError, 401, {"message": f"Incorrect key provided: {secret} (try again)"})
+    )
+    assert secret not in shown.message
+    assert "hunter2" not in shown.message
+    assert HIDDEN in shown.message
+    assert shown.message.startswith("The model m answered 401: Incorrect key provided: ")
+
+
+def test_a_message_never_shows_one_of_our_own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "quite ordinary words")
+    assert "ordinary" not in agent_error(ValueError("got quite ordinary words")).message
+
+
+def test_ordinary_words_are_shown_as_they_are() -> None:
+    text = "prompt is too long: 200128 tokens > 200000 maximum for us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert agent_error(http(ModelRequestRejectedError, 400, text)).message.endswith(text)
+
+
+def test_text_that_breaks_stores_is_mended() -> None:
+    """[27]"""
+    assert agent_error(ValueError("a\0\ud800")).message == "ValueError: a\ufffd\ufffd"
