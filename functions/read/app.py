@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
+
 from outlive.errors import RunNotFound
-from outlive.http import Api, Response, answer
+from outlive.http import Api, answer
 from outlive.read import Read
 from outlive.request import check_chat_id, check_limit, is_run_id
 from outlive.wiring import settings_of, table_of
@@ -13,7 +15,7 @@ api = Api(settings.workspace_claim)
 read = Read(table_of(settings))
 
 
-@api.get("/chats/<chat_id>/run", compress=True)
+@api.get("/chats/<chat_id>/run")
 def latest_run(chat_id: str) -> Response[str]:
     """The chat's latest run and its assistant message."""
     caller = api.caller
@@ -21,7 +23,7 @@ def latest_run(chat_id: str) -> Response[str]:
     return answer({"run": run, "message": message})
 
 
-@api.get("/runs/<run_id>", compress=True)
+@api.get("/runs/<run_id>")
 def one_run(run_id: str) -> Response[str]:
     """A run and its assistant message."""
     caller, asked = api.caller, api.parameter("run_id")
@@ -31,7 +33,7 @@ def one_run(run_id: str) -> Response[str]:
     return answer({"run": run, "message": message})
 
 
-@api.get("/chats/<chat_id>/messages", compress=True)
+@api.get("/chats/<chat_id>/messages")
 def list_messages(chat_id: str) -> Response[str]:
     """The chat's messages, oldest first."""
     caller = api.caller

@@ -3,8 +3,10 @@
 import random
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
+
 from outlive.clock import Clock
-from outlive.http import Api, Response, answer
+from outlive.http import Api, answer
 from outlive.request import check_start
 from outlive.start import Start
 from outlive.views import view_run

@@ -16,9 +16,16 @@ from outlive.wiring import new_id, queue_of, settings_of, table_of
 from turn import PydanticAgent
 
 settings = settings_of("QUEUE_URL")
-queue = queue_of(settings)
 clock = Clock()
-step = Step(table_of(settings), queue, PydanticAgent(agent, settings.agent_model), clock, new_id, settings, in_a_thread)
+step = Step(
+    table_of(settings),
+    queue_of(settings),
+    PydanticAgent(agent, settings.agent_model),
+    clock,
+    new_id,
+    settings,
+    in_a_thread,
+)
 # A batch is one message: that it is given back is no error of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -37,28 +44,20 @@ class Due(msgspec.Struct, forbid_unknown_fields=True):
     step: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class GivenBack(Exception):
-    """The message is not done with: it comes again."""
+class NotDone(Exception):
+    """The message was given back: the batch names it, and the queue keeps it."""
 
 
 def do(record: SQSRecord, lambda_context: Context) -> None:
-    """Do what one message asks for. Raises GivenBack unless it is to be acknowledged."""
+    """Do what one message asks for. Raises NotDone unless it is to be acknowledged."""
     try:
         due = msgspec.json.decode(record.body, type=Due)
     except (msgspec.DecodeError, UnicodeError):
         logger.warning("message_unreadable", message_id=record.message_id)
         return
     deadline = clock.now() + lambda_context.get_remaining_time_in_millis()
-    reply = step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline))
-    if reply.acknowledge:
-        return
-    if reply.seconds is not None:
-        try:
-            queue.hide(record.receipt_handle, reply.seconds)
-        except Exception as error:
-            # It then comes back when the queue's own visibility timeout is over, or a sweep sends another.
-            logger.warning("hide_failed", run=due.run_id, step=due.step, cause=f"{type(error).__name__}: {error}")
-    raise GivenBack
+    if not step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline)):
+        raise NotDone
 
 
 def handler(event: dict[str, Any], context: Context) -> Any:

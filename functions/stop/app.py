@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
+
 from outlive.clock import Clock
-from outlive.http import Api, Response, answer
+from outlive.http import Api, answer
 from outlive.request import check_chat_id, is_run_id
 from outlive.stop import Stop, Stopped
 from outlive.views import view_run

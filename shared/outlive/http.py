@@ -1,6 +1,7 @@
 """What the HTTP functions share: who calls, what was asked, and how an answer or a problem looks."""
 
 import base64
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,14 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from outlive.errors import InternalError, InvalidRequest, Problem, ReadFailed, RouteNotFound, StoreError, Unauthorized
-from outlive.log import logger
+from outlive.log import logger, unexpected
 from outlive.text import clean
 
 MAX_IDENTITY = 256
+LARGE = 20_000
+"""Bytes of an answer worth compressing."""
+TOO_LARGE = 3_000_000
+"""Bytes beyond which an answer may be over Lambda's 6 MB: it travels as a JSON string, which can double it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,15 @@ class Api(APIGatewayHttpResolver):
         path = event["routeKey"].partition(" ")[2]
         for name, value in (event.get("pathParameters") or {}).items():
             path = path.replace("{" + name + "}", quote(value, safe=""))
-        return self.resolve({**event, "rawPath": path}, context)
+        return _fitting(self.resolve({**event, "rawPath": path}, context), event)
 
     @property
     def caller(self) -> Caller:
         """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
-        claims = self._context().get("authorizer", {}).get("jwt", {}).get("claims", {})
+        found: Any = self.current_event.raw_event.get("requestContext")
+        for name in ("authorizer", "jwt", "claims"):
+            found = (found or {}).get(name)
+        claims = found or {}
         return Caller(_identity(claims, self._workspace_claim), _identity(claims, "sub"))
 
     def parameter(self, name: str) -> str:
@@ -76,8 +84,16 @@ class Api(APIGatewayHttpResolver):
         except ValueError:
             raise InvalidRequest("body", "must be JSON") from None
 
-    def _context(self) -> dict[str, Any]:
-        return dict(self.current_event.raw_event.get("requestContext") or {})
+
+def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """The response, compressed if it is large and the client takes that, or so large that Lambda could not carry it."""
+    body = (response.get("body") or "").encode()
+    asked = " ".join(value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding")
+    if len(body) < (LARGE if "gzip" in asked.lower() else TOO_LARGE):
+        return response
+    headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    packed = base64.b64encode(gzip.compress(body, 5)).decode()
+    return {**response, "headers": headers, "body": packed, "isBase64Encoded": True}
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
@@ -112,5 +128,5 @@ def _store_failed(error: StoreError) -> Response[str]:
 
 
 def _unexpected(error: Exception) -> Response[str]:
-    logger.exception("unexpected")
+    unexpected("request_failed", error)
     return problem(InternalError("the log of this request says more"))

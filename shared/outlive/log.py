@@ -24,6 +24,15 @@ def moved(move: str, run: "Run", from_status: str) -> None:
     logger.info(move, extra=said)
 
 
+def unexpected(message: str, error: Exception, **said: object) -> None:
+    """Say that something of ours broke, and where: in one line, for a stack trace holds what nobody should read."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"
+    logger.error(message, cause=f"{type(error).__name__}: {error}", where=where, **said)  # type: ignore[arg-type]
+
+
 def unsettled(run: "Run", cause: str) -> None:
     """Say that a run could not be settled though its work is over: the sweep will, but somebody should look."""
     # Imported here because it is needed next to never, and every cold start would pay for it.

@@ -93,7 +93,7 @@ class Read:
                 if message is not None:
                     yield message, records
                 message, records = row, []
-            else:
+            elif message is not None and row.sk.startswith(message.sk):
                 records.append(row)
         if message is not None:
             yield message, records

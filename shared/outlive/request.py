@@ -130,8 +130,6 @@ def _structured(value: Any) -> StartBody:
         return msgspec.convert(value, StartBody)
     except msgspec.ValidationError as error:
         # msgspec ends its sentence with ` - at `$.budget.max_steps``, or names the field in backticks.
-        text, _, path = str(error).partition(" - at ")
-        parts = [part for part in (path.strip("`").removeprefix("$").removeprefix("."),) if part]
-        if not parts or "field `" in text:
-            parts += re.findall(r"field `([^`]*)`", text)
-        raise InvalidRequest(".".join(parts) or "body", text[:1].lower() + text[1:]) from None
+        text, _, path = str(error).rpartition(" - at ") if " - at " in str(error) else (str(error), "", "")
+        names = [path.strip("`").removeprefix("$").removeprefix("."), *re.findall(r"field `([^`]*)`", text)]
+        raise InvalidRequest(".".join(filter(None, names)) or "body", text[:1].lower() + text[1:]) from None

@@ -208,9 +208,10 @@ class Row(Model):
 
         table_name = "unbound"
         region = "us-east-1"
+        # A call and its one retry end within 10 seconds, three tries of ours under a hanging store within a function's 29.
         connect_timeout_seconds = 2
-        read_timeout_seconds = 5
-        max_retry_attempts = 2
+        read_timeout_seconds = 3
+        max_retry_attempts = 1
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -258,6 +259,8 @@ class Run(Row):
     chat_id = Text()
     owner = Text()
     created_by = OptionalText()
+    started_by = OptionalText()
+    """The request that stored the run: how it knows its own write again."""
     trigger = Text()
     status = Text()
     user_seq = Whole()
@@ -379,9 +382,26 @@ class Record(Row):
 
 
 def row_of(item: dict[str, Any]) -> Message | Record | None:
-    """The message or record an item of a chat's transcript stands for; None, with a warning, if it can't be read."""
+    """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
+    if "#STEP#" in item["sk"]["S"]:
+        return record_of(item)
     try:
-        return Record.of(item) if "#STEP#" in item["sk"]["S"] else Message.of(item)
+        return Message.of(item)
     except Exception as error:
         logger.warning("row_unreadable", row=item["sk"]["S"], cause=type(error).__name__)
         return None
+
+
+def record_of(item: dict[str, Any]) -> Record:
+    """The record an item stands for; with a warning an empty one in its place, if it can't be read.
+
+    Its place is what counts: a log with a gap could neither go on nor end.
+    """
+    try:
+        return Record.of(item)
+    except Exception as error:
+        pk, sk = item["pk"]["S"], item["sk"]["S"]
+        logger.warning("row_unreadable", row=sk, cause=type(error).__name__)
+        return Record(
+            pk, sk, run_id="", step=int(sk.rpartition("#")[2]), kind="step", packed=pack(Body([])), size=0, created_at=0
+        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from outlive.errors import SettingError
 
-MODEL_NAME = re.compile(r"offline|[a-z][a-z0-9-]*:\S+")
+MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
 
 
 @dataclass(frozen=True)

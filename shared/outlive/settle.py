@@ -27,7 +27,7 @@ from outlive.lifecycle import (
 )
 from outlive.log import unsettled
 from outlive.retry import persistently
-from outlive.rows import Body, Chat, Record, Run, pack
+from outlive.rows import Body, Chat, Record, Run, pack, record_of
 from outlive.table import Ending, Table
 from outlive.text import clean
 
@@ -168,7 +168,7 @@ class _Settling:
         if "run" in items:
             return self._learn_run(Run.of(items["run"]) if items["run"] else None)
         if "seal" in items:
-            return self._learn_slot(Record.of(items["seal"]), table)
+            return self._learn_slot(record_of(items["seal"]), table)
         if "chat" in items:
             chat = Chat.of(items["chat"]) if items["chat"] else None
             self.chat_there = chat is not None and chat.active_run_id == self.run.id

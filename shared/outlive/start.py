@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from outlive.clock import Clock
+from outlive.clock import SECOND, Clock
 from outlive.errors import (
     ChatNotFound,
     IdempotencyKeyReused,
@@ -18,18 +18,20 @@ from outlive.errors import (
     StoreBusy,
     StoreError,
 )
-from outlive.lifecycle import ACTIVE, Status, Trigger
+from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
 from outlive.log import logger
 from outlive.overdue import overdue, settle_overdue
 from outlive.queue import Queue
 from outlive.request import StartRequest
-from outlive.retry import PAUSE, persistently
+from outlive.retry import PAUSE
 from outlive.rows import Chat, Record, Run
 from outlive.settings import Settings
 from outlive.table import Table
 
 ROUNDS = 6
 """How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
+PATIENCE = 8 * SECOND
+"""How long a start goes on trying: under a store that hangs, its own 503 has to come before the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,51 +69,44 @@ class Start:
             raise StartFailed("the store did not take it; send the same request again") from error
 
     def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
-        now = self.clock.now()
+        asking = _Asking(workspace_id, user, run_id, request, self.clock.now(), self.new_id())
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
         for attempt in range(ROUNDS):
             try:
-                return self._try(workspace_id, user, run_id, request, now, met, again=attempt > 0)
+                return self._try(asking, met, again=attempt > 0)
             except Refused as refused:
                 met = self._chat_of(refused)
             except StoreError as error:
                 failure, met = error, None
+                if self.clock.now() >= asking.at + PATIENCE:
+                    break
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
         # The last try may have taken effect without an answer.
-        found = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+        found = self.table.run(workspace_id, run_id)
         if found is None:
             raise failure
-        return self._found(found, request, now)
+        return self._found(found, asking)
 
-    def _try(
-        self,
-        workspace_id: str,
-        user: str,
-        run_id: str,
-        request: StartRequest,
-        now: int,
-        met: Chat | None,
-        *,
-        again: bool,
-    ) -> Started:
+    def _try(self, asking: "_Asking", met: Chat | None, *, again: bool) -> Started:
         """Start the run, or find it. `met` is the chat as a refusal brought it back; without it, it is read.
 
         Raises Refused if another start came first, and StoreError.
         """
-        chat = met or self.table.chat(workspace_id, request.chat_id)
-        if chat is not None and chat.owner != user:
+        request = asking.request
+        chat = met or self.table.chat(asking.workspace_id, request.chat_id)
+        if chat is not None and chat.owner != asking.user:
             raise ChatNotFound("no chat of yours has this id")
         busy = chat is not None and chat.active_run_id is not None
         if again or (request.idempotency_key and (busy or not self._may_start)):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
-            found = self.table.run(workspace_id, run_id)
+            found = self.table.run(asking.workspace_id, asking.run_id)
             if found is not None:
-                return self._found(found, request, now)
+                return self._found(found, asking)
         self._check_may_start()
-        ghost = self._make_room(workspace_id, chat) if chat is not None and busy else None
-        run = self._new_run(workspace_id, user, run_id, request, chat, now)
-        self.table.start(chat, run, request.prompt, now, ghost)
+        ghost = self._make_room(asking.workspace_id, chat) if chat is not None and busy else None
+        run = asking.new_run(chat.sequence if chat is not None else 0)
+        self.table.start(chat, run, request.prompt, asking.at, ghost)
         self._send(run)
         return Started(run)
 
@@ -150,8 +145,11 @@ class Start:
         if active is None:
             return chat.active_run_id
         if active.status in ACTIVE:
+            now = self.clock.now()
+            if lease_is_live(active, now):
+                raise _busy_with(active.id)
             last = self.table.last_record(active)
-            due = overdue(active, last, self.clock.now(), self.settings)
+            due = overdue(active, last, now, self.settings)
             if due is None:
                 raise _busy_with(active.id)
             try:
@@ -161,44 +159,18 @@ class Start:
         chat.active_run_id = None
         return None
 
-    def _new_run(
-        self, workspace_id: str, user: str, run_id: str, request: StartRequest, chat: Chat | None, now: int
-    ) -> Run:
-        sequence = chat.sequence if chat is not None else 0
-        return Run(
-            Run.key(workspace_id, run_id),
-            Run.SK,
-            id=run_id,
-            workspace_id=workspace_id,
-            chat_id=request.chat_id,
-            chat_key=Chat.key(workspace_id, request.chat_id),
-            owner=user,
-            created_by=user,
-            trigger=Trigger.USER,
-            status=Status.PENDING,
-            user_seq=sequence + 1,
-            assistant_seq=sequence + 2,
-            budget={"max_steps": request.max_steps},
-            metadata=request.metadata,
-            fingerprint=request.fingerprint,
-            claimed_step=-1,
-            attempt=0,
-            resends=0,
-            step_count=0,
-            active_shard=Run.shard(run_id),
-            created_at=now,
-            updated_at=now,
-        )
-
-    def _found(self, run: Run, request: StartRequest, now: int) -> Started:
+    def _found(self, run: Run, asking: "_Asking") -> Started:
         """The run that stands under this request's id: an earlier request's, or our own by a write with no answer."""
-        if run.fingerprint != request.fingerprint:
+        mine = run.started_by == asking.id
+        if not mine and asking.request.idempotency_key is None:
+            raise StartFailed("the run's id was taken; send the request again")
+        if run.fingerprint != asking.request.fingerprint:
             raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
         if run.status == Status.PENDING:
             # Whoever stored it may have died before the send, and a message too many changes nothing.
             self._send(run)
         last = self.table.last_record(run) if run.status in ACTIVE else None
-        return Started(run, last, replayed=run.created_at != now)
+        return Started(run, last, replayed=not mine)
 
     def _send(self, run: Run) -> None:
         """Send the run's first step. It is accepted already: should this fail, a sweep sends."""
@@ -206,6 +178,46 @@ class Start:
             self.queue.send(run, 0)
         except Exception as error:
             logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One request: who asks what, under which run id, since when, and by which id it knows its own writes again."""
+
+    workspace_id: str
+    user: str
+    run_id: str
+    request: StartRequest
+    at: int
+    id: str
+
+    def new_run(self, sequence: int) -> Run:
+        """The run to be, right after message `sequence` of its chat."""
+        return Run(
+            Run.key(self.workspace_id, self.run_id),
+            Run.SK,
+            id=self.run_id,
+            workspace_id=self.workspace_id,
+            chat_id=self.request.chat_id,
+            chat_key=Chat.key(self.workspace_id, self.request.chat_id),
+            owner=self.user,
+            created_by=self.user,
+            started_by=self.id,
+            trigger=Trigger.USER,
+            status=Status.PENDING,
+            user_seq=sequence + 1,
+            assistant_seq=sequence + 2,
+            budget={"max_steps": self.request.max_steps},
+            metadata=self.request.metadata,
+            fingerprint=self.request.fingerprint,
+            claimed_step=-1,
+            attempt=0,
+            resends=0,
+            step_count=0,
+            active_shard=Run.shard(self.run_id),
+            created_at=self.at,
+            updated_at=self.at,
+        )
 
 
 def _busy_with(run_id: str) -> RunAlreadyActive:

@@ -37,11 +37,11 @@ from outlive.lifecycle import (
     lease_is_live,
     only_stop_refuses,
 )
-from outlive.log import logger
+from outlive.log import logger, unexpected
 from outlive.loops import goes_in_circles
 from outlive.queue import Queue
 from outlive.retry import persistently
-from outlive.rows import Body, Message, Record, Run, pack
+from outlive.rows import Body, Message, Record, Run, pack, record_of
 from outlive.settings import Settings
 from outlive.settle import Log, Partial, error_of, settle
 from outlive.table import Table
@@ -71,16 +71,8 @@ class Delivery:
     deadline: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What becomes of the message: acknowledged, or given back for `seconds` (None: it is hidden already)."""
-
-    acknowledge: bool
-    seconds: float | None = None
-
-
-DONE = Reply(True)
-LEAVE = Reply(False)
+DONE, NOT_DONE = True, False
+"""What becomes of a message: acknowledged, or hidden until it is due again."""
 
 
 @dataclass(slots=True)
@@ -97,32 +89,43 @@ class Watch:
     run: Run
     delivery: Delivery
     interrupt: Interrupt
-    beat_at: int = 0
-    look_at: int = 0
+    beat_at: int = field(init=False)
+    look_at: int = field(init=False)
 
     def __post_init__(self) -> None:
         now = self.clock.now()
-        self.beat_at = now + self.settings.lease_seconds * SECOND // 3
-        self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+        self.beat_at, self.look_at = self._next_beat(now), self._next_look(now)
 
     def tick(self) -> float:
         """Do what is due; returns the seconds until the next is."""
         now = self.clock.now()
         try:
-            if now >= self.delivery.deadline - MARGIN:
-                self.interrupt.set("deadline")
-            elif now >= self.beat_at:
-                self.beat_at = now + self.settings.lease_seconds * SECOND // 3
-                self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+            if now >= self.beat_at:
+                # A heartbeat brings the run back, so it looks as well.
+                self.beat_at, self.look_at = self._next_beat(now), self._next_look(now)
                 self.heartbeat(now)
             elif now >= self.look_at:
-                self.look_at = now + int(self.settings.stop_poll_seconds * SECOND)
+                self.look_at = self._next_look(now)
                 self.look()
         except Exception as error:
             # The lease stands a while longer, and the next tick is near.
             logger.warning("watch_failed", run=self.run.id, cause=f"{type(error).__name__}: {error}")
-        due = min(self.beat_at, self.look_at, self.delivery.deadline - MARGIN)
-        return max(0.01, (due - self.clock.now()) / SECOND)
+        return max(0.0, (min(self.beat_at, self.look_at) - self.clock.now()) / SECOND)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the step has to let go."""
+        return max(0.0, (self.delivery.deadline - MARGIN - self.clock.now()) / SECOND)
+
+    def out_of_time(self) -> None:
+        """End the step now. Apart from `tick`, for a store that hangs must not keep it from being heard."""
+        self.interrupt.set("deadline")
+
+    def _next_beat(self, now: int) -> int:
+        return now + self.settings.lease_seconds * SECOND // 3
+
+    def _next_look(self, now: int) -> int:
+        return now + int(self.settings.stop_poll_seconds * SECOND)
 
     def heartbeat(self, now: int) -> None:
         """Extend the lease and keep the message away as long, or learn that the step is no longer ours."""
@@ -134,7 +137,7 @@ class Watch:
             self.interrupt.set("overtaken")
             return
         self._hear(run)
-        keep_away(self.queue, self.delivery, until - now)
+        hide(self.queue, self.delivery, (until - now) / SECOND + CLOSE_BY)
 
     def look(self) -> None:
         """Read whether a stop was requested."""
@@ -158,10 +161,13 @@ def lease_end(now: int, settings: Settings, delivery: Delivery) -> int:
     return min(now + settings.lease_seconds * SECOND, delivery.deadline)
 
 
-def keep_away(queue: Queue, delivery: Delivery, milliseconds: int) -> None:
-    """Have the worker's own message come back right after the lease, should the worker die."""
+def hide(queue: Queue, delivery: Delivery, seconds: float) -> None:
+    """Have the delivered message come back in `seconds` unless it is acknowledged.
+
+    Should that fail, it comes back when the queue's own visibility timeout is over, or a sweep sends another.
+    """
     try:
-        queue.hide(delivery.receipt, max(0, milliseconds) / SECOND + CLOSE_BY)
+        queue.hide(delivery.receipt, seconds)
     except Exception as error:
         logger.warning("hide_failed", run=delivery.run_id, step=delivery.step, cause=f"{type(error).__name__}: {error}")
 
@@ -178,28 +184,26 @@ class Step:
     settings: Settings
     watching: Watching
 
-    def run(self, delivery: Delivery) -> Reply:
-        """Do the step that `delivery` says is due, as far as it still is; returns what becomes of the message."""
-        lease_id = self.new_id()
-        try:
-            run = self._claim(delivery, lease_id)
-        except (Overtaken, StoreError) as error:
-            self._put_off(delivery, error)
-            return Reply(False, CLOSE_BY)
-        if isinstance(run, Reply):
-            return run
-        try:
-            return _Held(self, delivery, run).go()
-        except (Overtaken, StoreError) as error:
-            self._put_off(delivery, error)
-            return LEAVE
+    def run(self, delivery: Delivery) -> bool:
+        """Do the step that `delivery` says is due, as far as it still is.
 
-    def _put_off(self, delivery: Delivery, error: Exception) -> None:
-        cause = f"{type(error).__name__}: {error}"
-        logger.warning("step_put_off", run=delivery.run_id, step=delivery.step, cause=cause)
+        True if the message is done with and to be acknowledged, False if it was given back.
+        """
+        run: Run | None = None
+        try:
+            run = self._claim(delivery, self.new_id())
+            return DONE if run is None else _Held(self, delivery, run).go()
+        except GivenBack as back:
+            hide(self.queue, delivery, back.seconds)
+        except (Overtaken, StoreError) as error:
+            cause = f"{type(error).__name__}: {error}"
+            logger.warning("step_put_off", run=delivery.run_id, step=delivery.step, cause=cause)
+            if run is None:
+                hide(self.queue, delivery, CLOSE_BY)
+        return NOT_DONE
 
-    def _claim(self, delivery: Delivery, lease_id: str) -> Run | Reply:
-        """The run, held by this worker; or what becomes of the message, if there is nothing to hold."""
+    def _claim(self, delivery: Delivery, lease_id: str) -> Run | None:
+        """The run, held by this worker; None if there is nothing left to do. Raises GivenBack if it is held already."""
         key, take = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK), self.table.claim
         for _ in range(ROUNDS):
             now = self.clock.now()
@@ -210,38 +214,56 @@ class Step:
                 met = refused.items["run"]
                 found = Run.of(met) if met else None
                 if found is None or found.lease_id != lease_id:
-                    reply = self._not_claimed(found, delivery, now)
-                    if reply is not None:
-                        return reply
+                    if not self._may_reclaim(found, delivery, now):
+                        return None
                     take = self.table.reclaim
                     continue
                 run = found
-            keep_away(self.queue, delivery, until - now)
+            hide(self.queue, delivery, (until - now) / SECOND + CLOSE_BY)
             return run
-        return Reply(False, CLOSE_BY)
+        raise GivenBack(CLOSE_BY)
 
-    def _not_claimed(self, run: Run | None, delivery: Delivery, now: int) -> Reply | None:
-        """What becomes of the message of a step that can't be claimed; None if it may be reclaimed."""
+    def _may_reclaim(self, run: Run | None, delivery: Delivery, now: int) -> bool:
+        """Whether a step that could not be claimed may be reclaimed; if not, there is nothing left to do.
+
+        A run that only a stop kept from going on is ended here. Raises GivenBack while somebody holds it.
+        """
         facts = Facts(now, step=delivery.step)
         if run is None or run.claimed_step < delivery.step - 1:
             logger.warning("message_unknown", run=delivery.run_id, step=delivery.step)
-            return DONE
+            return False
         if run.status in TERMINAL or run.claimed_step > delivery.step:
-            return DONE
+            return False
         if only_stop_refuses(CLAIM, run, facts):
-            return self._abort(run, ABORT_UNCLAIMED, facts)
+            self._end_stopped(run, ABORT_UNCLAIMED, facts)
+            return False
         if lease_is_live(run, now):
             assert run.lease_until is not None
-            return Reply(False, (run.lease_until - now) / SECOND + CLOSE_BY)
+            raise GivenBack((run.lease_until - now) / SECOND + CLOSE_BY)
         if only_stop_refuses(RECLAIM, run, facts):
-            return self._abort(run, ABORT_LEFT, facts)
-        return None
+            self._end_stopped(run, ABORT_LEFT, facts)
+            return False
+        return True
 
-    def _abort(self, run: Run, move: Move, facts: Facts) -> Reply:
-        """End a stopped run that nobody holds."""
+    def _end_stopped(self, run: Run, move: Move, facts: Facts) -> None:
         log = Log.upto(self.table.last_record(run))
         settle(run, move, facts, log, table=self.table, clock=self.clock, settled_by=self.new_id())
-        return DONE
+
+
+class GivenBack(Exception):
+    """The message is not done with: it comes again in `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class _TooLarge(Exception):
+    """A step that can't be stored; `code` says whether it or its run is too large."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -255,19 +277,22 @@ class _Held:
     size: int = 0
     """Bytes the parts recorded so far take as JSON."""
     streamed: list[Piece] = field(default_factory=list)
+    partial: Partial | None = None
+    """What there is of this step, should the run end with it."""
 
-    def go(self) -> Reply:
+    def go(self) -> bool:
         try:
             return self._step()
-        except Overtaken:
+        except (Overtaken, GivenBack):
             raise
         except StoreError as error:
             return self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
         except Exception as error:
-            logger.exception("step_failed", run=self.run.id, step=self.delivery.step)
-            return self._fail("step_failed", f"{type(error).__name__}: {error}", self._said_so_far())
+            unexpected("step_failed", error, run=self.run.id, step=self.delivery.step)
+            self.partial = self.partial or self._said_so_far()
+            return self._fail("step_failed", f"{type(error).__name__}: {error}")
 
-    def _step(self) -> Reply:
+    def _step(self) -> bool:
         n, limit = self.delivery.step, self.by.settings.step_attempts
         history, records = persistently(self._history, self.by.clock)
         if len(records) > n:
@@ -284,7 +309,7 @@ class _Held:
         if goes_in_circles(records):
             return self._fail("loop_detected", "the same calls gave the same results again and again")
         if self._stop_requested():
-            return self._abort(None)
+            return self._abort()
         interrupt = Interrupt()
         outcome = self._ask(history, interrupt)
         if outcome.kind == "partial":
@@ -292,22 +317,25 @@ class _Held:
         return self._record(outcome)
 
     def _history(self) -> tuple[tuple[Turn, ...], list[Record]]:
-        """All that was said in the chat, oldest first, and this run's own records; no turns if the prompt is gone."""
+        """All that was said in the chat, oldest first, and this run's own records; no turns if the prompt is gone.
+
+        Retention deletes in no order, so records count only with their header and from the first one on.
+        """
         turns: list[Turn] = []
         records: list[Record] = []
-        prompted = False
-        own = Message.sort_key(self.run.assistant_seq)
+        prompted, header = False, ""
         for row in self.by.table.transcript(self.run.chat_pk):
             if isinstance(row, Message):
+                header, records = row.sk, []
                 if row.role == "user":
                     turns.append(Turn("user", row.text or ""))
                     prompted = prompted or row.run_id == self.run.id
-                continue
-            if row.sk.startswith(own):
+            elif row.sk.startswith(header or "?") and row.step == len(records):
                 records.append(row)
-            if row.counts:
-                turns.append(Turn("assistant", row.body.text, row.body.messages))
-        return (tuple(turns) if prompted else ()), records
+                if row.counts:
+                    turns.append(Turn("assistant", row.body.text, row.body.messages))
+        own = header == Message.sort_key(self.run.assistant_seq)
+        return (tuple(turns) if prompted else ()), records if own else []
 
     def _stop_requested(self) -> bool:
         """Look once more right before money is spent."""
@@ -318,7 +346,7 @@ class _Held:
 
     def _ask(self, history: tuple[Turn, ...], interrupt: Interrupt) -> Outcome:
         by, run = self.by, self.run
-        left = self.delivery.deadline - MARGIN - by.clock.now()
+        watch = Watch(by.table, by.queue, by.clock, by.settings, run, self.delivery, interrupt)
         ask = Ask(
             workspace_id=run.workspace_id,
             chat_id=run.chat_id,
@@ -327,9 +355,8 @@ class _Held:
             attempt=run.attempt,
             history=history,
             text_only=self._is_last,
-            seconds=max(0.0, left / SECOND),
+            seconds=watch.seconds_left,
         )
-        watch = Watch(by.table, by.queue, by.clock, by.settings, run, self.delivery, interrupt)
         with by.watching(watch):
             return by.agent(ask, self.streamed.append, interrupt)
 
@@ -337,32 +364,31 @@ class _Held:
     def _is_last(self) -> bool:
         return self.delivery.step >= self.run.max_steps - 1
 
-    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> Reply:
-        error, partial = outcome.error, self._partial(outcome)
+    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> bool:
+        error, self.partial = outcome.error, self._partial(outcome)
         if error is not None and error.kind == "permanent":
-            return self._fail(error.code, error.message, partial)
+            return self._fail(error.code, error.message)
         if error is None:
             if interrupt.reason == "stop":
-                return self._abort(partial)
+                return self._abort()
             if interrupt.reason == "overtaken":
                 raise Overtaken(self.run.id)
             if interrupt.reason is None:
-                return self._fail("agent_failed", "the agent broke off without saying why", partial)
+                return self._fail("agent_failed", "the agent broke off without saying why")
             error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
         if self.run.attempt >= self.by.settings.step_attempts:
-            return self._fail_attempts({"code": error.code, "message": error.message}, partial)
-        return self._let_go(error, self._pause(error.retry_after), partial)
+            return self._fail_attempts({"code": error.code, "message": error.message})
+        return self._let_go(error, self._pause(error.retry_after))
 
     def _pause(self, wish: float | None = None) -> float:
         """Seconds until another attempt: twice as long each time, or as long as wished, and shorter than a lease."""
         return min(max(2.0 ** (self.run.attempt - 1), wish or 0.0), self.by.settings.lease_seconds - 1.0)
 
-    def _record(self, outcome: Outcome) -> Reply:
-        packed, size = _packed(outcome)
-        if self.size + size > MAX_PARTS:
-            return self._fail("run_too_large", f"the answer would pass {MAX_PARTS:,} bytes")
-        if len(packed) > MAX_PACKED:
-            return self._fail("step_too_large", f"the step takes {len(packed):,} bytes, stored are {MAX_PACKED:,}")
+    def _record(self, outcome: Outcome) -> bool:
+        try:
+            packed, size = self._packed(outcome)
+        except _TooLarge as large:
+            return self._fail(large.code, str(large))
         kind, finish_reason = "final" if self._is_last else outcome.kind, None
         if kind == "final":
             finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
@@ -382,10 +408,10 @@ class _Held:
         try:
             persistently(lambda: self.by.table.record(self.run, record), self.by.clock)
         except Refused as refused:
-            record = Record.of(refused.items["record"] or {})
+            record = record_of(refused.items["record"] or {})
         return self._carry_on(record)
 
-    def _carry_on(self, record: Record) -> Reply:
+    def _carry_on(self, record: Record) -> bool:
         """Do what follows from the step's record, whoever put it."""
         if record.kind == "final":
             self._settle(SUCCEED, Log.upto(record))
@@ -393,36 +419,35 @@ class _Held:
             self.by.queue.send(self.run, record.step + 1)
         return DONE
 
-    def _abort(self, partial: Partial | None) -> Reply:
-        self._settle(ABORT_HELD, self.log, partial=partial)
+    def _abort(self) -> bool:
+        self._settle(ABORT_HELD, self.log)
         return DONE
 
-    def _fail_attempts(self, last_error: dict[str, str] | None, partial: Partial | None = None) -> Reply:
+    def _fail_attempts(self, last_error: dict[str, str] | None) -> bool:
         last = f"{last_error['code']}: {last_error['message']}" if last_error else "the worker died"
-        return self._fail(
-            "step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}", partial
-        )
+        return self._fail("step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}")
 
-    def _fail(self, code: str, message: str, partial: Partial | None = None) -> Reply:
+    def _fail(self, code: str, message: str) -> bool:
         try:
-            self._settle(FAIL, self.log, error=error_of(code, message), partial=partial)
+            self._settle(FAIL, self.log, error=error_of(code, message))
         except StoreError:
             # Whoever comes next fails the run by what is kept here, and asks no model again.
-            return self._let_go(AgentError("permanent", code, message), CLOSE_BY, partial)
+            return self._let_go(AgentError("permanent", code, message), CLOSE_BY)
         return DONE
 
-    def _settle(
-        self, move: Move, log: Log, *, error: dict[str, str] | None = None, partial: Partial | None = None
-    ) -> None:
+    def _settle(self, move: Move, log: Log, *, error: dict[str, str] | None = None) -> None:
         assert self.run.lease_id is not None
         facts = Facts(self.by.clock.now(), lease_id=self.run.lease_id)
         settle(
             self.run, move, facts, log, table=self.by.table, clock=self.by.clock, settled_by=self.run.lease_id,
-            error=error, partial=partial,
+            error=error, partial=self.partial,
         )  # fmt: skip
 
-    def _let_go(self, error: AgentError, pause: float, partial: Partial | None = None) -> Reply:
-        """Give run and message back for `pause` seconds; a stop that came meanwhile is settled right here."""
+    def _let_go(self, error: AgentError, pause: float) -> bool:
+        """Give run and message back for `pause` seconds; a stop that came meanwhile is settled right here.
+
+        Raises GivenBack, or Overtaken.
+        """
         assert self.run.lease_id is not None
         kept = {**error_of(error.code, error.message), "kind": error.kind}
         now = self.by.clock.now()
@@ -433,20 +458,34 @@ class _Held:
             met = refused.items["run"]
             run = Run.of(met) if met else None
             if run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None:
-                return self._abort(partial)
+                return self._abort()
             if run is None or run.lease_id is not None or run.last_error != kept:
                 raise Overtaken(self.run.id) from None
-        return Reply(False, pause)
+        raise GivenBack(pause)
 
     def _partial(self, outcome: Outcome) -> Partial | None:
         """What there is of a broken-off step, as far as it can be stored whole; nothing is cut."""
         if not any(part["type"] != "step-start" for part in outcome.parts):
             return None
-        packed, size = _packed(outcome)
-        if len(packed) > MAX_PACKED or self.size + size > MAX_PARTS:
-            logger.warning("partial_too_large", run=self.run.id, step=self.delivery.step, bytes=len(packed))
+        try:
+            packed, size = self._packed(outcome)
+        except _TooLarge as large:
+            logger.warning("partial_too_large", run=self.run.id, step=self.delivery.step, cause=str(large))
             return None
         return Partial(self.delivery.step, packed, size, outcome.usage)
+
+    def _packed(self, outcome: Outcome) -> tuple[bytes, int]:
+        """The outcome as it is stored, and how many bytes its parts take as JSON. Raises _TooLarge; nothing is cut."""
+        parts = clean(outcome.parts)
+        size = len(msgspec.json.encode(parts))
+        if self.size + size > MAX_PARTS:
+            raise _TooLarge("run_too_large", f"the answer would pass {MAX_PARTS:,} bytes")
+        if len(outcome.messages or "") > 2 * MAX_PARTS:
+            raise _TooLarge("step_too_large", f"the step's messages would pass {2 * MAX_PARTS:,} characters")
+        packed = pack(Body(parts, outcome.messages))
+        if len(packed) > MAX_PACKED:
+            raise _TooLarge("step_too_large", f"the step takes {len(packed):,} bytes, stored are {MAX_PACKED:,}")
+        return packed, size
 
     def _said_so_far(self) -> Partial | None:
         """What an agent that raised had streamed until then, as text."""
@@ -454,9 +493,3 @@ class _Held:
         for kind, pieces in groupby(self.streamed, key=lambda piece: piece.kind):
             parts.append({"type": kind, "text": "".join(piece.text for piece in pieces)})
         return self._partial(Outcome("partial", parts, None))
-
-
-def _packed(outcome: Outcome) -> tuple[bytes, int]:
-    """The outcome as it is stored, and how many bytes its parts take as JSON."""
-    parts = clean(outcome.parts)
-    return pack(Body(parts, outcome.messages)), len(msgspec.json.encode(parts))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StopFailed, StoreBusy, StoreError
+from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError
 from outlive.lifecycle import STOP, TERMINAL, Facts, Status, lease_is_live
 from outlive.log import logger
 from outlive.retry import persistently
@@ -90,13 +90,13 @@ class Stop:
             return (Run.of(met) if met else None), False
 
     def _last(self, run: Run) -> Record | None:
-        return persistently(lambda: self.table.last_record(run), self.clock) if run.claimed_step >= 0 else None
+        return persistently(lambda: self.table.last_record(run), self.clock)
 
 
 @contextmanager
 def _failing_plainly() -> Iterator[None]:
     try:
         yield
-    except StoreError as error:
+    except (StoreError, StoreBroken) as error:
         logger.error("stop_failed", cause=f"{type(error).__name__}: {error}")
         raise StopFailed("it may not have been recorded; try again") from error

@@ -60,7 +60,8 @@ class Sweep:
     def _sweep_shard(
         self, shard: int, now: int, deadline: int, sweep_id: str, window: int | None, counts: Counts
     ) -> None:
-        age = self.settings.lease_seconds * SECOND if window is None else window
+        lease = self.settings.lease_seconds * SECOND
+        age = lease if window is None else min(lease, window)
         for key in self.table.active_runs(shard, now - age + 1):
             if self.clock.now() >= deadline:
                 counts.unfinished = True
@@ -84,7 +85,7 @@ class Sweep:
         now = self.clock.now()
         if run.status not in ACTIVE or lease_is_live(run, now):
             return
-        last = self.table.last_record(run) if run.claimed_step >= 0 else None
+        last = self.table.last_record(run)
         due = overdue(run, last, now, self.settings, window)
         if due is not None:
             settled = settle_overdue(run, last, due, self.table, self.clock, sweep_id)

@@ -10,7 +10,7 @@
     settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ from outlive.lifecycle import (
     Status,
 )
 from outlive.log import moved
-from outlive.rows import Chat, Message, Record, Row, Run, row_of
+from outlive.rows import Chat, Message, Record, Row, Run, record_of, row_of
 
 BUSY = frozenset(
     {
@@ -52,11 +52,14 @@ BUSY = frozenset(
         "ThrottlingException",
         "TransactionConflict",
         "TransactionConflictException",
-        "TransactionInProgressException",
     }
 )
-UNANSWERED = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"})
+UNANSWERED = frozenset(
+    {"TransactionInProgressException", "InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"}
+)
 HTTP_SERVER_ERROR = 500
+SPARE = 7 * DAY
+"""How much longer than its run's end a prompt or record is kept, which is marked when it is put: longer than any run."""
 BATCHES = 5
 """How often the keys a batch left over are asked for; a page of the largest runs takes two."""
 INNOCENT = frozenset({"None", "ConditionalCheckFailed"})
@@ -151,7 +154,7 @@ class Table:
             as_read = Chat.owner.does_not_exist() & free
         else:
             as_read = (Chat.owner == run.owner) & (Chat.sequence == chat.sequence) & free
-        actions = [
+        actions: list[Action] = [
             Chat.owner.set(run.owner),
             Chat.active_run_id.set(run.id),
             Chat.latest_run_id.set(run.id),
@@ -159,12 +162,10 @@ class Table:
             Chat.created_at.set(Chat.created_at | now),
             Chat.updated_at.set(now),
         ]
-        expires_at = self._expiry(now)
-        run.expires_at = expires_at
-        said: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now, "expires_at": expires_at}
+        said: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
         question = Message(
             run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
-            text=prompt, **said,
+            text=prompt, expires_at=self._expiry(now, spare=SPARE), **said,
         )  # fmt: skip
         answer = Message(
             run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
@@ -252,7 +253,7 @@ class Table:
 
     def record(self, run: Run, record: Record) -> None:
         """Put a step's record. Refused by `record` if the slot is taken: what stands there counts."""
-        record.expires_at = self._expiry(record.created_at)
+        record.expires_at = self._expiry(record.created_at, spare=SPARE)
         put = self._putting(record, Row.pk.does_not_exist())
         self._call("PutItem", put["Put"], "record")
         moved("record", run, run.status)
@@ -276,19 +277,23 @@ class Table:
         }
         if ending.error is not None:
             written["error"] = ending.error
+        expires_at = self._expiry(now)
+        ended: list[Action] = [getattr(Run, name).set(value) for name, value in written.items()]
         if move is STOP:
-            written["stop_requested_at"] = now if run.stop_requested_at is None else run.stop_requested_at
-        ended = [getattr(Run, name).set(value) for name, value in written.items()]
+            ended.append(Run.stop_requested_at.set(Run.stop_requested_at | now))
         ended += [gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)]
         chat = Chat(run.chat_pk, Chat.SK)
         header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))
         kept = {"error": ending.error, "finish_reason": ending.finish_reason, "usage": asdict(ending.usage)}
-        closed = [
+        closed: list[Action] = [
             Message.status.set(MESSAGE_STATUS[move.to]),
             Message.metadata.set(kept),
             Message.updated_at.set(now),
         ]
-        freed = [Chat.active_run_id.remove(), Chat.updated_at.set(now)]
+        if expires_at is not None:
+            ended.append(Run.expires_at.set(expires_at))
+            closed.append(Message.expires_at.set(expires_at))
+        freed: list[Action] = [Chat.active_run_id.remove(), Chat.updated_at.set(now)]
         actions = {
             "run": self._updating(run, ended, condition_of(move, ending.facts)),
             "chat": self._updating(chat, freed, Chat.active_run_id == run.id)
@@ -299,12 +304,14 @@ class Table:
             else self._checking(header, Row.pk.does_not_exist()),
         }
         if ending.seal is not None:
-            ending.seal.expires_at = self._expiry(now)
+            ending.seal.expires_at = self._expiry(now, spare=SPARE)
             actions["seal"] = self._putting(ending.seal, Row.pk.does_not_exist())
         self._transact(actions)
         after = Run.of(run.serialize())
         for name, value in written.items():
             setattr(after, name, value)
+        if move is STOP and run.stop_requested_at is None:
+            after.stop_requested_at = now
         moved(move.name, after, run.status)
         return after
 
@@ -334,10 +341,12 @@ class Table:
                 yield row
 
     def last_record(self, run: Run) -> Record | None:
-        """The newest entry of the run's log, or None."""
+        """The newest entry of the run's log, or None. Nothing is read for a run nobody claimed."""
+        if run.claimed_step < 0:
+            return None
         log = Message.sort_key(run.assistant_seq) + "#STEP#"
         for item in self._query(run.chat_pk, Row.sk.startswith(log), consistent=True, backwards=True, limit=1):
-            return Record.of(item)
+            return record_of(item)
         return None
 
     def runs_of(
@@ -362,15 +371,16 @@ class Table:
 
     # --- how a write is put ---
 
-    def _expiry(self, now: int) -> int | None:
-        return (now + self._retention) // SECOND if self._retention else None
+    def _expiry(self, now: int, spare: int = 0) -> int | None:
+        """When a row written now may go. Run and header are marked by settle: nothing of an active run may."""
+        return (now + self._retention + spare) // SECOND if self._retention else None
 
-    def _move(self, move: Move, key: Run, facts: Facts, actions: Sequence[Action]) -> Run:
+    def _move(self, move: Move, key: Run, facts: Facts, actions: list[Action]) -> Run:
         update = self._updating(key, actions, condition_of(move, facts))["Update"]
         answer = self._call("UpdateItem", {**update, "ReturnValues": "ALL_NEW"}, "run")
         return Run.of(answer["Attributes"])
 
-    def _updating(self, row: Row, actions: Sequence[Action], condition: Condition) -> dict[str, Any]:
+    def _updating(self, row: Row, actions: list[Action], condition: Condition) -> dict[str, Any]:
         update = row.get_update_kwargs_from_instance(
             actions=actions, condition=condition, return_values_on_condition_failure="ALL_OLD"
         )

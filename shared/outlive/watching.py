@@ -1,4 +1,4 @@
-"""A thread that runs a watch beside the agent."""
+"""The threads that run a watch beside the agent."""
 
 import threading
 from collections.abc import Iterator
@@ -11,10 +11,12 @@ from outlive.step import Watch
 def in_a_thread(watch: Watch) -> Iterator[None]:
     """`watch` ticks while the block runs.
 
-    The thread is joined on the way out, whatever the block does: one left behind would thaw with the next invocation
+    Its threads are joined on the way out, whatever the block does: one left behind would thaw with the next invocation
     and keep a dead run's lease alive.
     """
     over = threading.Event()
+    alarm = threading.Timer(watch.seconds_left, watch.out_of_time)
+    alarm.daemon = True
 
     def tick() -> None:
         pause = 0.0
@@ -23,8 +25,11 @@ def in_a_thread(watch: Watch) -> Iterator[None]:
 
     thread = threading.Thread(target=tick, name="watch", daemon=True)
     thread.start()
+    alarm.start()
     try:
         yield
     finally:
+        alarm.cancel()
         over.set()
+        alarm.join()
         thread.join()

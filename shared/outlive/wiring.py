@@ -10,7 +10,7 @@ from outlive.rows import Row
 from outlive.settings import Settings, read_settings
 from outlive.table import Table
 
-QUICK = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+QUICK = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 def settings_of(*needs: str) -> Settings:

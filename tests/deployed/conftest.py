@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -193,7 +194,7 @@ class Stack:
         return killed
 
 
-def until(look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = 30) -> T:
+def until(look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = 30, every: float = 0.05) -> T:
     """What `look` returns as soon as it is what is waited for; fails with what it returned last after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -202,7 +203,7 @@ def until(look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: 
             return seen
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds} seconds in vain; last seen: {seen}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @pytest.fixture(scope="session")
@@ -234,6 +235,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.deployed)
+
+
+AT_ONCE = 8
+STARTED: dict[Path, dict[str, Future[None]]] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """The tests of a module that are marked `together` begin together, each in a thread: what they do is mostly waiting.
+
+    Such a test takes nothing but the session's `stack` and its own parameters.
+    """
+    if pyfuncitem.get_closest_marker("together") is None:
+        return None
+    if pyfuncitem.path not in STARTED:
+        pool, stack = ThreadPoolExecutor(AT_ONCE), pyfuncitem.funcargs["stack"]
+        STARTED[pyfuncitem.path] = {
+            item.nodeid: pool.submit(
+                item.obj, stack=stack, **(item.callspec.params if hasattr(item, "callspec") else {})
+            )
+            for item in pyfuncitem.session.items
+            if isinstance(item, pytest.Function)
+            and item.path == pyfuncitem.path
+            and item.get_closest_marker("together")
+        }
+        pool.shutdown(wait=False)
+    STARTED[pyfuncitem.path][pyfuncitem.nodeid].result()
+    return True
 
 
 def _free_port() -> int:

@@ -1,6 +1,8 @@
 """The five handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
 
+import base64
 import copy
+import gzip
 import importlib.util
 import json
 import os
@@ -113,7 +115,9 @@ class Stack:
         got = module.handler(asked, self.context)
         found = {name.lower(): value for name, value in (got.get("headers") or {}).items()}
         found |= {name.lower(): values[0] for name, values in (got.get("multiValueHeaders") or {}).items()}
-        return Answer(got["statusCode"], json.loads(got["body"]), found)
+        got = json.loads(json.dumps(got))
+        body = gzip.decompress(base64.b64decode(got["body"])) if got.get("isBase64Encoded") else got["body"]
+        return Answer(got["statusCode"], json.loads(body), found)
 
     def begin(self, chat: str = "chat-1", prompt: str = "hello", **said: Any) -> Answer:
         """Start a run."""
@@ -149,7 +153,7 @@ class Stack:
         asked["Records"][0] |= {
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
         }  # fmt: skip
-        failed = self.step.handler(asked, context or self.context)["batchItemFailures"]
+        failed = json.loads(json.dumps(self.step.handler(asked, context or self.context)))["batchItemFailures"]
         if not failed:
             self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return not failed

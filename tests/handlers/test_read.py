@@ -206,3 +206,60 @@ def test_a_read_the_store_does_not_answer_is_503(stack: Stack) -> None:
         stack.faults.refuse(operation)
         answer = stack.call("GET", "/chats/chat-1/run")
         assert (answer.status, answer.body["code"]) == (503, "read_failed")
+
+
+def test_a_full_page_of_runs_is_read_whole(stack: Stack) -> None:
+    """Contract, section 2: limit 100, of more than a hundred."""
+    chat = Chat.key("acme", "chat-1")
+    first = stack.begin().body["run"]["id"]
+    stack.call("POST", "/chats/chat-1/stop")
+    item = stack.item(first)
+    for number in range(2, 104):
+        copied = {
+            **item,
+            "pk": {"S": f"acme#run-{number}"},
+            "id": {"S": f"run-{number}"},
+            "assistant_seq": {"N": str(2 * number)},
+        }
+        stack.dynamodb.put_item(TableName="outlive", Item=copied)
+    found = pages(stack, "/chats/chat-1/runs", "runs", 100)
+    assert [len(page) for page in found] == [100, 3]
+    gone = {"pk": {"S": "acme#run-50"}, "sk": {"S": "RUN"}}
+    stack.dynamodb.delete_item(TableName="outlive", Key=gone)
+    assert sum(len(page) for page in pages(stack, "/chats/chat-1/runs", "runs", 10)) == 102
+    assert chat
+
+
+def test_records_without_their_header_are_shown_nowhere(stack: Stack) -> None:
+    """[46] Least of all in another message."""
+    for _ in range(2):
+        stack.begin(prompt='#script [{"text": "answer"}]')
+        stack.work()
+    for seq in (3, 4):
+        stack.dynamodb.delete_item(
+            TableName="outlive", Key={"pk": {"S": "acme#chat-1"}, "sk": {"S": f"MSG#{seq:012d}"}}
+        )
+    assert [message["content"] for message in stack.transcript()][1:] == ["answer"]
+
+
+def test_an_unreadable_record_reads_as_empty(stack: Stack) -> None:
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    stack.dynamodb.update_item(
+        TableName="outlive", Key={"pk": {"S": "acme#chat-1"}, "sk": {"S": "MSG#000000000002#STEP#000000"}},
+        UpdateExpression="SET packed = :x", ExpressionAttributeValues={":x": {"B": b"junk"}},
+    )  # fmt: skip
+    for path in (f"/runs/{run_id}", "/chats/chat-1/run", "/chats/chat-1/messages"):
+        assert stack.call("GET", path).status == 200
+
+
+@pytest.mark.parametrize("accept", ["gzip", "br, gzip", "identity", None])
+def test_a_large_answer_is_compressed_where_that_is_taken_or_needed(stack: Stack, accept: str | None) -> None:
+    """A function answers with at most 6 MB, and its body travels as a JSON string."""
+    stack.answer_with(Outcome("final", [{"type": "text", "text": '"' * 50_000}], "[]"))
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    headers = {"Accept-Encoding": accept} if accept else {"accept-encoding": ""}
+    answer = stack.call("GET", f"/runs/{run_id}", headers=headers)
+    assert (answer.headers.get("content-encoding") == "gzip") == ("gzip" in (accept or ""))
+    assert answer.body["message"]["content"] == '"' * 50_000

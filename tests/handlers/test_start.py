@@ -1,12 +1,14 @@
 """Starting a run."""
 
+import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Stack
+from tests.handlers.conftest import Stack, event
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -193,8 +195,6 @@ def test_a_replay_comes_before_the_busy_check(stack: Stack) -> None:
 @pytest.mark.parametrize("environment", [{"RUNS_ENABLED": "false"}, {"AGENT_MODEL": ""}])
 def test_a_replay_comes_before_the_switch_and_the_model_check(stack: Stack, environment: dict[str, str]) -> None:
     """[12] and contract, section 2."""
-    from dataclasses import replace
-
     off = stack.start.start
     stack.start.start = replace(off, settings=replace(off.settings, runs_enabled=True, agent_model="offline"))
     first = stack.begin(headers=KEY).body["run"]["id"]
@@ -356,3 +356,55 @@ def test_ids_chosen_to_collide_meet_nobody_elses_items(stack: Stack) -> None:
     # A chat may be named like a run: they share a partition and no item.
     assert stack.begin(second, workspace="a").status == 202
     assert stack.run_of(second, workspace="a")["chat_id"] == "b.c"
+
+
+def test_a_stored_run_is_answered_even_if_the_last_try_had_no_answer(stack: Stack) -> None:
+    """Contract, section 2: 503 means that nothing was stored, while the store answers at all."""
+    stack.faults.refuse("TransactWriteItems", times=5)
+    stack.faults.lose("TransactWriteItems")
+    answer = stack.begin()
+    assert answer.status == 202
+    stack.faults.lose("TransactWriteItems")
+    stack.faults.then("TransactWriteItems", lambda: stack.faults.refuse("GetItem"))
+    assert stack.begin("chat-2").status == 202
+
+
+def test_two_requests_with_one_key_in_the_same_millisecond_are_one_run_and_one_replay(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = stack.start.start.clock.now()
+    monkeypatch.setattr(type(stack.start.start.clock), "now", lambda self: at)
+    first, second = stack.begin(headers=KEY), stack.begin(headers=KEY)
+    assert first.body["run"]["id"] == second.body["run"]["id"]
+    assert ["idempotency-replayed" in answer.headers for answer in (first, second)] == [False, True]
+
+
+def test_a_run_id_collision_hands_nobody_somebody_elses_run(stack: Stack) -> None:
+    """[8] And is never reported as a busy chat."""
+    ids = iter(["same", "request-1", "same", "request-2"])
+    stack.start.start = replace(stack.start.start, new_id=lambda: next(ids))
+    assert stack.begin(user="ada").body["run"]["id"] == "same"
+    answer = stack.begin("chat-2", user="bob")
+    assert (answer.status, answer.body["code"]) == (503, "start_failed")
+    assert "ada" not in json.dumps(answer.body)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ['{"prompt": "a", "metadata": {"n": 1e400}}', '{"prompt": "a", "metadata": ' + '{"a":' * 500 + "1" + "}" * 501],
+)
+def test_numbers_and_nesting_no_later_reader_can_take_are_refused(stack: Stack, raw: str) -> None:
+    """[10]"""
+    answer = stack.call("POST", "/chats/chat-1/runs", raw=raw)
+    assert (answer.status, answer.body["field"]) == (422, "body")
+    assert stack.items() == []
+
+
+def test_a_body_that_is_no_text_is_422(stack: Stack) -> None:
+    """[10] The gateway hands over what is not text in base64."""
+    asked = event("start")
+    asked["body"], asked["isBase64Encoded"] = base64.b64encode(b'{"prompt": "\xff"}').decode(), True
+    answer = stack.start.handler(asked, stack.context)
+    assert answer["statusCode"] == 422
+    asked["body"] = base64.b64encode(b'{"prompt": "hello"}').decode()
+    assert stack.start.handler(asked, stack.context)["statusCode"] == 202

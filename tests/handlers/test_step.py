@@ -162,7 +162,7 @@ def test_killed_between_record_and_send_nobody_is_asked_again(stack: Stack, monk
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(stack.step.queue._sqs, "send_message", die)
+        patch.setattr(stack.step.step.queue._sqs, "send_message", die)
         with pytest.raises(SystemExit):
             stack.deliver(stack.take() or {})
     stack.clock.forward(31)
@@ -182,7 +182,7 @@ def test_a_failed_send_lets_go_and_the_next_delivery_sends_on(stack: Stack, monk
         raise EndpointConnectionError(endpoint_url="http://queue")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stack.step.queue._sqs, "send_message", fail)
+        patch.setattr(stack.step.step.queue._sqs, "send_message", fail)
         assert not stack.deliver(message)
     assert stack.deliver(stack.message(run_id, 0))
     stack.work()
@@ -211,7 +211,7 @@ def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
 ) -> None:
     """[22]"""
     hidden: list[float] = []
-    monkeypatch.setattr(type(stack.step.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds))
+    monkeypatch.setattr(type(stack.step.step.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds))
     wish = Outcome("partial", [], None, error=AgentError("transient", "model_rate_limited", "slow down", 3600.0))
     stack.answer_with(transient(), transient(), wish)
     run_id = stack.begin().body["run"]["id"]

@@ -329,3 +329,45 @@ def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(st
     run = stack.run_of(run_id)
     assert (run["status"], run["step_count"], run["usage"]["requests"]) == ("aborted", 1, 1)
     assert stack.transcript()[1]["content"] == "done"
+
+
+def test_what_was_streamed_is_kept_even_if_the_settle_meets_conflicts(stack: Stack) -> None:
+    """[31] Contract 4.4."""
+
+    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        stop(stack)
+        stack.faults.conflict(times=3)
+        interrupt.set("stop")
+        return Outcome("partial", [{"type": "text", "text": "half"}], "[]", Usage(1, 1, 1))
+
+    stack.answer_with(act)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.take() or {})
+    stack.clock.forward(31)
+    stack.work()
+    assert stack.run_of(run_id)["status"] == "aborted"
+    assert stack.transcript()[1]["content"] == "half"
+
+
+def test_the_first_time_is_kept_even_if_the_lease_runs_out_between(stack: Stack) -> None:
+    """[15] A stop read the run before another stop was stored, and settles after the lease is over."""
+    stack.answer_with(SystemExit())
+    run_id = stack.begin().body["run"]["id"]
+    with pytest.raises(SystemExit):
+        stack.deliver(stack.take() or {})
+    first: list[Any] = []
+
+    def another_stop_and_the_lease_ends() -> None:
+        first.append(stop(stack, f"/runs/{run_id}")["run"]["stop_requested_at"])
+        stack.clock.forward(31)
+
+    stack.faults.then("GetItem", another_stop_and_the_lease_ends)
+    assert stop(stack, f"/runs/{run_id}")["stopped"] is True
+    assert stack.run_of(run_id)["stop_requested_at"] == first[0]
+
+
+def test_a_stop_that_the_store_refuses_for_good_is_503_too(stack: Stack) -> None:
+    """[34]"""
+    stack.begin()
+    stack.faults.refuse("TransactWriteItems", "AccessDeniedException")
+    assert stack.call("POST", "/chats/chat-1/stop").body["code"] == "stop_failed"

@@ -22,7 +22,7 @@ CALLS = [
     "claims",
     [{}, {"sub": "ada"}, {"workspace_id": "acme"}, {"sub": "", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": ""},
      {"sub": "x" * 257, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "x" * 257}, {"sub": 5, "workspace_id": "acme"},
-     {"sub": ["ada"], "workspace_id": "acme"}, {"sub": None, "workspace_id": "acme"}],
+     {"sub": "a\ud800", "workspace_id": "acme"}, {"sub": ["ada"], "workspace_id": "acme"}, {"sub": None, "workspace_id": "acme"}],
     ids=str,
 )  # fmt: skip
 def test_a_token_without_a_usable_identity_is_401_everywhere(stack: Stack, claims: dict[str, Any]) -> None:

@@ -1,0 +1,76 @@
+"""`template.yaml` as the documents need it: its routes, and its parameters in their groups."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # it carries no types
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Loader(yaml.SafeLoader):  # type: ignore[misc]  # so its classes have none either
+    """Reads CloudFormation's short forms as the bare value behind them."""
+
+
+def _bare(loader: Loader, _name: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+Loader.add_multi_constructor("!", _bare)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter as its reader sees it."""
+
+    name: str
+    default: str | None
+    values: str
+    """Which values it takes, in a few words; empty where its description says it all."""
+    description: str
+
+    @property
+    def variable(self) -> str:
+        """What it is called in the environment: `LEASE_SECONDS` for `LeaseSeconds`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).upper()
+
+
+def read() -> dict[str, Any]:
+    """The template."""
+    loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506  # a safe loader
+    return loaded
+
+
+def routes(template: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Method and path of each route, and the folder of the function behind it."""
+    return {
+        (event["Properties"]["Method"], event["Properties"]["Path"]): Path(resource["Properties"]["CodeUri"]).name
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for event in resource["Properties"].get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    }
+
+
+def parameters(template: dict[str, Any]) -> dict[str, list[Parameter]]:
+    """The parameters by the title of their group."""
+    return {
+        group["Label"]["default"]: [_parameter(name, template["Parameters"][name]) for name in group["Parameters"]]
+        for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    }
+
+
+def _parameter(name: str, about: dict[str, Any]) -> Parameter:
+    values = ""
+    if "AllowedValues" in about:
+        values = ", ".join(str(value) for value in about["AllowedValues"])
+    elif "MinValue" in about:
+        values = f"{about['MinValue']} to {about['MaxValue']}"
+    default = about.get("Default")
+    return Parameter(name, None if default is None else str(default), values, " ".join(about["Description"].split()))

@@ -1,0 +1,351 @@
+"""Ordinary Python functions run as processes whose every call to the outside is a point where they can be left waiting.
+
+A process is deterministic given its answers, so where it stands is fully told by what it was answered so far. That makes
+a tree: a node is a process after a certain list of answers, and holds what it waits for next. Once known, a node never
+runs again: exploring is walking trees, and code runs only where nobody has been. A process that has to go on from an old
+node is run again from its beginning with the same answers, and has to ask the same questions.
+
+A process may have threads (a heartbeat beside the work); they take turns at the same points and die together.
+"""
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from greenlet import getcurrent, greenlet
+
+LIVE_AT_MOST: Final = 400
+"""How many processes are kept standing at a node, ready to go on without running again."""
+
+
+class Killed(BaseException):
+    """The process is dead: `except Exception` does not see this, and no call it still attempts reaches anything."""
+
+
+class Nondeterministic(Exception):
+    """A process asked something else than it did with the same answers before; its proof would be worth nothing."""
+
+
+class Request:
+    """What a thread waits for. Equal requests are one object."""
+
+    __slots__ = ("body", "key", "number", "operation", "where")
+    _known: dict[Hashable, "Request"] = {}
+
+    where: str
+    operation: str
+    body: Any
+    number: int
+    key: Hashable
+
+    @classmethod
+    def of(cls, where: str, operation: str, body: Any = None) -> "Request":
+        """The one request of `operation` with `body`, which must not change any more."""
+        key = (where, operation, repr(body))
+        known = cls._known.get(key)
+        if known is None:
+            known = cls()
+            known.where, known.operation, known.body, known.key = where, operation, body, key
+            known.number = len(cls._known)
+            cls._known[key] = known
+        return known
+
+    def __repr__(self) -> str:
+        return f"{self.where}:{self.operation}"
+
+
+class Answer:
+    """What a thread gets: a value or an error. Equal answers are one object; every taker gets a copy of its own."""
+
+    __slots__ = ("_stored", "error", "number", "shown")
+    _known: dict[Hashable, "Answer"] = {}
+
+    number: int
+    error: bool
+    shown: str
+    _stored: bytes | Callable[[], BaseException]
+
+    @classmethod
+    def value(cls, value: Any) -> "Answer":
+        """The answer `value`."""
+        key = ("value", repr(value))
+        known = cls._known.get(key)
+        if known is None:
+            known = cls._new(key, error=False, shown="ok")
+            known._stored = pickle.dumps(value)
+        return known
+
+    @classmethod
+    def raised(cls, error: Exception) -> "Answer":
+        """The error `error`, made anew for each taker."""
+        if isinstance(error, ClientError):
+            response, operation = pickle.dumps(error.response), error.operation_name
+            key: Hashable = ("client error", operation, repr(error.response))
+            shown = error.response["Error"]["Code"]
+
+            def make() -> BaseException:
+                return ClientError(pickle.loads(response), operation)
+
+        else:
+            kind, arguments = type(error), error.__reduce__()
+            key, shown = ("error", kind, repr(error)), kind.__name__
+
+            def make() -> BaseException:
+                rebuilt = arguments[0](*arguments[1])  # type: ignore[operator]
+                assert isinstance(rebuilt, BaseException)
+                return rebuilt
+
+        known = cls._known.get(key)
+        if known is None:
+            known = cls._new(key, error=True, shown=shown)
+            known._stored = make
+        return known
+
+    @classmethod
+    def _new(cls, key: Hashable, *, error: bool, shown: str) -> "Answer":
+        made = cls()
+        made.number, made.error, made.shown = len(cls._known), error, shown
+        cls._known[key] = made
+        return made
+
+    def take(self) -> Any:
+        """A copy of the value; raises a copy of the error."""
+        if isinstance(self._stored, bytes):
+            return pickle.loads(self._stored)
+        raise self._stored()
+
+
+JOIN = Request.of("thread", "join")
+PARKED = Request.of("thread", "parked")
+
+
+class _Thread:
+    __slots__ = ("greenlet", "main", "pending", "process")
+
+    def __init__(self, process: "Process", main: greenlet, pending: Request | None) -> None:
+        self.process = process
+        self.main = main
+        self.greenlet = main
+        self.pending = pending
+
+
+class Process:
+    """A program under way. `now` is its clock and `notes` what it said since it was last left waiting."""
+
+    def __init__(self, name: str, program: Callable[[], Any], now: int) -> None:
+        self.name = name
+        self.now = now
+        self.notes: list[Hashable] = []
+        self.ids = 0
+        self.dead = False
+        self.result: Any = None
+        self.finished = False
+        self.threads: list[_Thread | None] = []
+        self._hub = getcurrent()
+        main = _Thread(self, greenlet(program, self._hub), None)
+        self.threads.append(main)
+        self._switch(0, ())
+
+    def go_on(self, thread: int, answer: Answer, now: int) -> None:
+        """Give `answer` to the thread and run until every thread waits again, or the process has ended."""
+        self.now = now
+        self.notes = []
+        self._switch(thread, (answer,))
+
+    def pending(self) -> tuple[Request | None, ...]:
+        """What each thread waits for; None where it has ended."""
+        return tuple(None if thread is None else thread.pending for thread in self.threads)
+
+    def kill(self) -> None:
+        """End the process here and now; what its `finally` blocks still ask reaches nothing."""
+        self.dead = True
+        for thread in self.threads:
+            if thread is not None and not thread.greenlet.dead and thread.greenlet:
+                thread.greenlet.throw(Killed)
+
+    # -- called by the program, from inside --
+
+    def ask(self, request: Request) -> Any:
+        """Wait for the answer to `request`."""
+        if self.dead:
+            raise Killed
+        answer = self._hub.switch(request)
+        if self.dead:
+            raise Killed
+        return answer.take()
+
+    def spawn(self, loop: Callable[[], None]) -> int:
+        """Start a thread that parks at once; returns its number."""
+        thread = _Thread(self, greenlet(lambda answer: self._run(loop, answer), self._hub), PARKED)
+        self.threads.append(thread)
+        return len(self.threads) - 1
+
+    def join(self, number: int) -> None:
+        """Wait until the thread is parked again, then end it."""
+        if self.dead:
+            raise Killed
+        self._hub.switch(JOIN)
+        if self.dead:
+            raise Killed
+
+    def park(self) -> Any:
+        """What the thread is told to do next."""
+        return self.ask(PARKED)
+
+    # -- the hub's side --
+
+    def _run(self, loop: Callable[[Any], None], answer: Answer) -> None:
+        loop(answer.take())
+
+    def _switch(self, number: int, arguments: tuple[Any, ...]) -> None:
+        global _running
+        while True:
+            thread = self.threads[number]
+            assert thread is not None
+            before, _running = _running, self
+            try:
+                yielded = thread.greenlet.switch(*arguments)
+            finally:
+                _running = before
+            if thread.greenlet.dead:
+                self.threads[number] = None
+                if number == 0:
+                    self.result, self.finished = yielded, True
+                    return
+            else:
+                thread.pending = yielded
+            main = self.threads[0]
+            assert main is not None
+            if main.pending is not JOIN:
+                return
+            beside = [each for each in self.threads[1:] if each is not None]
+            if any(each.pending is not PARKED for each in beside):
+                return
+            for each in beside:
+                if each.greenlet:
+                    each.greenlet.throw(Killed)
+            del self.threads[1:]
+            number, arguments = 0, (None,)
+
+
+_running: Process | None = None
+
+
+def running() -> Process:
+    """The process whose code runs right now."""
+    assert _running is not None, "no process is running"
+    return _running
+
+
+class Node:
+    """A process after certain answers: what it waits for, what it said on the way here, how it ended."""
+
+    __slots__ = ("children", "event", "finished", "notes", "number", "parent", "pending", "process", "result", "root")
+
+    children: dict[tuple[int, int, int], "Node"]
+    event: tuple[int, Answer, int] | None
+    finished: bool
+    notes: tuple[Hashable, ...]
+    number: int
+    parent: "Node | None"
+    pending: tuple[Request | None, ...]
+    process: Process | None
+    result: Any
+    root: "tuple[str, Callable[[], Any], int]"
+
+
+class Forest:
+    """Every process ever run, by its beginning and its answers."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._roots: dict[Hashable, Node] = {}
+        self._live: OrderedDict[int, Node] = OrderedDict()
+        self.ran = self.reran = 0
+
+    def begin(self, name: str, key: Hashable, program: Callable[[], Any], now: int) -> Node:
+        """The process that `program` is at its beginning. `key` and `now` must determine all that it does."""
+        node = self._roots.get((name, key, now))
+        if node is None:
+            process = Process(name, program, now)
+            node = self._add(process, None, None, (name, program, now))
+            self._roots[name, key, now] = node
+            self.ran += 1
+        return node
+
+    def go_on(self, node: Node, thread: int, answer: Answer, now: int) -> Node:
+        """Where the process stands once its thread has this answer."""
+        key = (thread, answer.number, now)
+        child = node.children.get(key)
+        if child is None:
+            process = self._at(node)
+            process.go_on(thread, answer, now)
+            self.ran += 1
+            child = self._add(process, node, (thread, answer, now), node.root)
+            node.children[key] = child
+        return child
+
+    def _add(
+        self,
+        process: Process,
+        parent: Node | None,
+        event: tuple[int, Answer, int] | None,
+        root: tuple[str, Callable[[], Any], int],
+    ) -> Node:
+        node = Node()
+        node.number = len(self.nodes)
+        node.parent, node.event, node.root = parent, event, root
+        node.children = {}
+        node.pending = process.pending()
+        node.notes = tuple(process.notes)
+        node.finished, node.result = process.finished, process.result
+        node.process = None
+        self.nodes.append(node)
+        if not process.finished:
+            self._keep(node, process)
+        return node
+
+    def _keep(self, node: Node, process: Process) -> None:
+        node.process = process
+        self._live[node.number] = node
+        if len(self._live) > LIVE_AT_MOST:
+            _, oldest = self._live.popitem(last=False)
+            assert oldest.process is not None
+            oldest.process.kill()
+            oldest.process = None
+
+    def _at(self, node: Node) -> Process:
+        """A process standing at `node`; it is the caller's, the node no longer holds it."""
+        if node.process is not None:
+            process, node.process = node.process, None
+            del self._live[node.number]
+            return process
+        path: list[Node] = []
+        at: Node | None = node
+        while at is not None:
+            path.append(at)
+            at = at.parent
+        path.reverse()
+        name, program, now = node.root
+        process = Process(name, program, now)
+        self.reran += 1
+        self._same(process, path[0])
+        for each in path[1:]:
+            assert each.event is not None
+            process.go_on(*each.event)
+            self._same(process, each)
+        return process
+
+    def _same(self, process: Process, node: Node) -> None:
+        if process.pending() != node.pending or tuple(process.notes) != node.notes:
+            raise Nondeterministic(f"{process.name} asked {process.pending()}, earlier {node.pending}")
+
+    def close(self) -> None:
+        """End every process that still stands."""
+        for node in self._live.values():
+            if node.process is not None:
+                node.process.kill()
+                node.process = None
+        self._live.clear()
