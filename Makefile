@@ -52,7 +52,7 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types,
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
-	@$(DEV) -m pytest -q tests/unit -k "arrow or import_time"
+	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
 	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py --check; fi
 
 fmt: .envs/dev/.done ## format, and put right what can be put right without thinking

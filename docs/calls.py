@@ -49,10 +49,11 @@ def calls_of(function: str) -> list[Call]:
 
 
 def said_with(kind: type[Problem]) -> str | None:
-    """The detail that the code gives with this problem, where that is a plain text."""
+    """The detail that the code first gives with this problem, where that is a plain text."""
     files = [*sorted((ROOT / "shared").rglob("*.py")), *sorted((ROOT / "functions").rglob("app.py"))]
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
+        found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+        for node in sorted(found, key=lambda call: call.lineno):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(detail)), *_]) if (
                     name == kind.__name__

@@ -8,6 +8,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # it carries no types
 
 ROOT = Path(__file__).resolve().parent.parent
+MANY = 6
+"""How many values a table names one by one."""
 
 
 class Loader(yaml.SafeLoader):  # type: ignore[misc]  # so its classes have none either
@@ -69,7 +71,8 @@ def parameters(template: dict[str, Any]) -> dict[str, list[Parameter]]:
 def _parameter(name: str, about: dict[str, Any]) -> Parameter:
     values = ""
     if "AllowedValues" in about:
-        values = ", ".join(str(value) for value in about["AllowedValues"])
+        allowed = [str(value) for value in about["AllowedValues"]]
+        values = ", ".join(allowed if len(allowed) <= MANY else [*allowed[:3], "…", allowed[-1]])
     elif "MinValue" in about:
         values = f"{about['MinValue']} to {about['MaxValue']}"
     default = about.get("Default")

@@ -25,26 +25,8 @@ REGION = "us-east-1"
 START_SECONDS = 60
 STOP_SECONDS = 20
 
-# The functions run under the Python that runs MiniStack. Theirs holds no packages at all, so that a package missing from
-# a function's zip is missing here, too; MiniStack's own are added to its path alone.
 FUNCTIONS_PYTHON = ROOT / ".envs" / "bare" / "bin" / "python"
-MINISTACK = """
-import os, signal, site, sys, threading
-site.addsitedir(sys.argv.pop(1))
-
-def live_no_longer_than_the_parent():
-    while os.read(0, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-threading.Thread(target=live_no_longer_than_the_parent, daemon=True).start()
-try:
-    from ministack.app import main
-    main()
-finally:
-    # What it knew is saved. A function at work would go on without it, up to its time limit.
-    os.killpg(0, signal.SIGKILL)
-"""
+EMULATOR = ROOT / "local" / "emulator.py"
 
 
 class Aws:
@@ -58,7 +40,7 @@ class Aws:
         self.log = state / "aws.log"
         self._log: IO[bytes] = self.log.open("wb")
         self._child = subprocess.Popen(
-            [FUNCTIONS_PYTHON, "-c", MINISTACK, sysconfig.get_path("purelib")],
+            [FUNCTIONS_PYTHON, "-P", EMULATOR, sysconfig.get_path("purelib")],
             env=_environment(port, state, auth=auth),
             cwd=state,
             stdin=subprocess.PIPE,

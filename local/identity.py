@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 AUDIENCE = "outlive"
 BUCKET = "outlive-issuer"
 KEY_ID = "local"
+# Where a verifier looks if it finds no discovery document. MiniStack remembers for a minute that it found none, as when
+# a client calls before all of this is in place.
+KEYS = ".well-known/jwks.json"
 TOKEN_SECONDS = 30 * 24 * 3600
 
 
@@ -67,8 +70,8 @@ def publish(s3: Any, state: Path, port: int) -> None:
     """Serve the discovery document and the public key at the issuer's address."""
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key(state).public_key()))
     documents = {
-        ".well-known/openid-configuration": {"issuer": issuer(port), "jwks_uri": f"{issuer(port)}/keys.json"},
-        "keys.json": {"keys": [public | {"kid": KEY_ID, "use": "sig", "alg": "RS256"}]},
+        ".well-known/openid-configuration": {"issuer": issuer(port), "jwks_uri": f"{issuer(port)}/{KEYS}"},
+        KEYS: {"keys": [public | {"kid": KEY_ID, "use": "sig", "alg": "RS256"}]},
     }
     s3.create_bucket(Bucket=BUCKET)
     anyone_may_read = {

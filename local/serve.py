@@ -1,5 +1,6 @@
 """`make serve`: the local stack in the foreground, until Ctrl-C."""
 
+import json
 import os
 import signal
 import sys
@@ -14,13 +15,11 @@ from types import FrameType
 
 from local import identity, state
 from local.aws import Aws
+from local.build import ROOT
 from local.said import Trouble, note, or_say
 from local.stack import deploy, prepare
 
 WARM_SECONDS = 90
-
-# A message no step function can read: it is logged and acknowledged, and the worker stays.
-JUNK = b'{"Records": [{"messageId": "warm-up", "receiptHandle": "none", "body": "", "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:none", "awsRegion": "us-east-1", "md5OfBody": ""}]}'
 
 
 class Stack:
@@ -34,6 +33,7 @@ class Stack:
         note(f"starting the local AWS on port {port} with the state in {folder}")
         self.aws = Aws(port, folder, auth=auth)
         try:
+            state.bind(folder, port)
             # Both take seconds, and neither needs the other.
             prepared = prepare(port)
             self.aws.wait()
@@ -49,14 +49,20 @@ class Stack:
         return identity.token(self.folder, self.port, workspace, user)
 
     def stop(self) -> None:
-        """Stop it and let it save its state."""
+        """Stop it and let it save its state, which a second Ctrl-C must not cut short."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.aws.stop()
+        self._claim.close()
 
     def _warm(self) -> None:
         """One worker of each function a caller waits for is up, and the API has answered."""
+        # A message that can't be read is logged and acknowledged, and its worker stays.
+        junk = json.loads((ROOT / "events" / "step.json").read_text())
+        junk["Records"][0]["body"] = "warm up"
         invoke = self.aws.client("lambda").invoke
         with ThreadPoolExecutor(3) as pool:
-            step = pool.submit(invoke, FunctionName=self.outputs["StepFunction"], Payload=JUNK)
+            step = pool.submit(invoke, FunctionName=self.outputs["StepFunction"], Payload=json.dumps(junk).encode())
             # An empty start is refused, a stop and a read of an unknown chat find nothing: nothing is left behind.
             calls = [
                 pool.submit(self._call, "POST", "/chats/warm-up/runs"),
@@ -92,9 +98,6 @@ def running() -> Iterator[Stack]:
     except Leave:
         pass
     finally:
-        # A second Ctrl-C must not cut the saving short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stack.stop()
 
 

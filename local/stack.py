@@ -91,6 +91,7 @@ def _create_or_update(cloudformation: Any, template: dict[str, Any], values: dic
         "Parameters": [{"ParameterKey": name, "ParameterValue": values[name]} for name in template["Parameters"]],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
+    _clear_away(cloudformation)
     try:
         cloudformation.create_stack(**request)
     except ClientError as error:
@@ -103,6 +104,19 @@ def _create_or_update(cloudformation: Any, template: dict[str, Any], values: dic
                 return
             raise _refused(refused) from refused
     _wait(cloudformation)
+
+
+def _clear_away(cloudformation: Any) -> None:
+    """A stack whose creation failed can't be updated, only deleted; its table stays, but it was never used."""
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
+    except ClientError:
+        return
+    if stack["StackStatus"] in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+        cloudformation.delete_stack(StackName=NAME)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": DEPLOY_SECONDS}
+        )
 
 
 def _refused(error: ClientError) -> Trouble:

@@ -7,6 +7,7 @@ issuer's), and to one running stack at a time.
 import fcntl
 import os
 from pathlib import Path
+from typing import IO
 
 from local.build import ROOT
 from local.said import Trouble
@@ -28,8 +29,8 @@ def folder() -> Path:
     return Path(said).expanduser().resolve() if said else ROOT / ".state" / str(port())
 
 
-def claim(state: Path, for_port: int) -> object:
-    """Make `state` ours for as long as the returned object lives.
+def claim(state: Path, for_port: int) -> IO[str]:
+    """Make `state` ours until the returned file is closed.
 
     Raises `Trouble` if another stack runs on it, or if it was made for another port.
     """
@@ -42,15 +43,28 @@ def claim(state: Path, for_port: int) -> object:
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _require_port(state, for_port)
     except OSError as error:
+        lock.close()
         raise Trouble(
             f"another local stack already runs on {state}; choose another folder, as in STATE=/tmp/outlive"
         ) from error
-    made_for = state / "port"
-    if made_for.exists() and made_for.read_text() != str(for_port):
-        raise Trouble(
-            f"the state in {state} was made on port {made_for.read_text()} and only works there; "
-            f"use PORT={made_for.read_text()}, or another folder, as in STATE=/tmp/outlive"
-        )
-    made_for.write_text(str(for_port))
+    except Trouble:
+        lock.close()
+        raise
     return lock
+
+
+def bind(state: Path, port: int) -> None:
+    """From now on `state` is of this port. Not before something runs there: a taken port must not stick to it."""
+    (state / "port").write_text(str(port))
+
+
+def _require_port(state: Path, port: int) -> None:
+    file = state / "port"
+    bound = file.read_text() if file.exists() else str(port)
+    if bound != str(port):
+        raise Trouble(
+            f"the state in {state} was made on port {bound} and only works there; "
+            f"use PORT={bound}, or another folder, as in STATE=/tmp/outlive"
+        )

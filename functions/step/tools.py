@@ -29,12 +29,12 @@ def clock(time_zone: str | None = None) -> str:
         time_zone: An IANA name such as "Europe/Lisbon". Without one the answer is in UTC.
     """
     if time_zone is None:
-        return datetime.now(UTC).isoformat(timespec="seconds")
+        return datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ModelRetry(f"{time_zone[:80]!r} is not an IANA time zone; try one like 'Europe/Lisbon'.") from error
-    return datetime.now(zone).isoformat(timespec="seconds")
+    return datetime.now(zone).isoformat(timespec="milliseconds")
 
 
 def calculate(expression: Annotated[str, Field(max_length=LONGEST_EXPRESSION)]) -> int | float:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,8 @@ from outlive.text import clean
 MAX_IDENTITY = 256
 LARGE = 20_000
 """Bytes of an answer worth compressing."""
-TOO_LARGE = 3_000_000
-"""Bytes beyond which an answer may be over Lambda's 6 MB: it travels as a JSON string, which can double it."""
+MOST_CARRIED = 6_200_000
+"""Bytes of body that are sure to fit into Lambda's 6 MiB of response, headers and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,22 @@ class Api(APIGatewayHttpResolver):
 def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     """The response, compressed if it is large and the client takes that, or so large that Lambda could not carry it."""
     body = (response.get("body") or "").encode()
-    asked = " ".join(value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding")
-    if len(body) < (LARGE if "gzip" in asked.lower() else TOO_LARGE):
+    if len(body) < LARGE or not (_takes_gzip(event) or _is_too_large(body)):
         return response
     headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     packed = base64.b64encode(gzip.compress(body, 5)).decode()
     return {**response, "headers": headers, "body": packed, "isBase64Encoded": True}
+
+
+def _takes_gzip(event: dict[str, Any]) -> bool:
+    asked = ",".join(value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding")
+    codings = [coding.replace(" ", "").partition(";") for coding in asked.lower().split(",")]
+    return any(name == "gzip" and weight not in ("q=0", "q=0.0") for name, _, weight in codings)
+
+
+def _is_too_large(body: bytes) -> bool:
+    """True if Lambda could not carry `body`, which travels as a JSON string in the response."""
+    return 2 * len(body) > MOST_CARRIED and len(json.dumps(body.decode(), ensure_ascii=False).encode()) > MOST_CARRIED
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:

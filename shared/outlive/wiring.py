@@ -22,7 +22,9 @@ def table_of(settings: Settings) -> Table:
     """The table. All kinds of rows share its one client."""
     Row.Meta.table_name = settings.table_name
     Row.Meta.region = os.environ.get("AWS_REGION", Row.Meta.region)
-    return Table(Row._get_connection(), settings.retention_days)  # noqa: SLF001
+    connection = Row._get_connection()  # noqa: SLF001
+    _ = connection.connection.client  # made here, where it costs no request its time
+    return Table(connection, settings.retention_days)
 
 
 def queue_of(settings: Settings) -> Queue:

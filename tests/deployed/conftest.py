@@ -1,5 +1,6 @@
 """The template, deployed: `make serve` as a user starts it, on a free port, with every function in its own role."""
 
+import gzip
 import json
 import os
 import signal
@@ -53,6 +54,7 @@ class Stack:
         self.url = ""
         self.outputs: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
+        self._tokens: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
 
     # --- start and stop ---
@@ -100,7 +102,10 @@ class Stack:
 
     def token(self, workspace: str = "acme", user: str = "ada", **claims: object) -> str:
         """A valid token; `claims` replace or add, None leaves one out."""
-        return identity.token(self.state, self.port, workspace, user, **claims)
+        said = json.dumps([workspace, user, claims])
+        if said not in self._tokens:
+            self._tokens[said] = identity.token(self.state, self.port, workspace, user, **claims)
+        return self._tokens[said]
 
     def call(
         self,
@@ -142,13 +147,28 @@ class Stack:
 
     def items(self, pk: str | None = None) -> list[dict[str, Any]]:
         """Rows of the table as DynamoDB has them: all, or those under one partition key."""
+        which = (
+            {}
+            if pk is None
+            else {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+        )
         pages = (
             self.client("dynamodb")
-            .get_paginator("scan")
-            .paginate(TableName=self.outputs["TableName"], ConsistentRead=True)
+            .get_paginator("query" if which else "scan")
+            .paginate(TableName=self.outputs["TableName"], ConsistentRead=True, **which)
         )
-        rows = [row for page in pages for row in page["Items"]]
-        return [row for row in rows if pk is None or row["pk"]["S"] == pk]
+        return [row for page in pages for row in page["Items"]]
+
+    def row(self, run: dict[str, Any], *names: str, workspace: str = "acme") -> dict[str, str | None]:
+        """These attributes of a run's row, as text; None where there are none."""
+        key = {"pk": {"S": f"{workspace}#{run['id']}"}, "sk": {"S": "RUN"}}
+        got = self.client("dynamodb").get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True)
+        return {name: next(iter(got["Item"].get(name, {"": None}).values())) for name in names}
+
+    @property
+    def log(self) -> str:
+        """All that the functions and the local AWS have logged since it was started."""
+        return (self.state / "aws.log").read_text(errors="replace")
 
     def run_row(self, run_id: str) -> dict[str, Any]:
         """The RUN row of a run, as DynamoDB has it."""
@@ -237,31 +257,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.deployed)
 
 
-AT_ONCE = 8
-STARTED: dict[Path, dict[str, Future[None]]] = {}
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "together: runs at the same time as all others so marked; takes the stack only")
+
+
+AT_ONCE = 10
+PLAYED = pytest.StashKey[dict[str, Future[None]]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """The tests of a module that are marked `together` begin together, each in a thread: what they do is mostly waiting.
+    """All tests marked `together` run at the same time, each in a thread: what they do is mostly waiting.
 
-    Such a test takes nothing but the session's `stack` and its own parameters.
+    The first of them plays them all and waits for all, so that no other test meets their runs. Such a test takes the
+    session's `stack` and its own parameters, and chats of its own.
     """
     if pyfuncitem.get_closest_marker("together") is None:
         return None
-    if pyfuncitem.path not in STARTED:
-        pool, stack = ThreadPoolExecutor(AT_ONCE), pyfuncitem.funcargs["stack"]
-        STARTED[pyfuncitem.path] = {
-            item.nodeid: pool.submit(
-                item.obj, stack=stack, **(item.callspec.params if hasattr(item, "callspec") else {})
-            )
-            for item in pyfuncitem.session.items
-            if isinstance(item, pytest.Function)
-            and item.path == pyfuncitem.path
-            and item.get_closest_marker("together")
-        }
-        pool.shutdown(wait=False)
-    STARTED[pyfuncitem.path][pyfuncitem.nodeid].result()
+    played = pyfuncitem.session.stash.setdefault(PLAYED, {})
+    if not played:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for item in pyfuncitem.session.items:
+                if isinstance(item, pytest.Function) and item.get_closest_marker("together"):
+                    given = item.callspec.params if hasattr(item, "callspec") else {}
+                    played[item.nodeid] = pool.submit(item.obj, stack=pyfuncitem.funcargs["stack"], **given)
+    played[pyfuncitem.nodeid].result()
     return True
 
 
@@ -272,4 +292,6 @@ def _free_port() -> int:
 
 
 def _answer(status: int, body: bytes, headers: Any) -> Answer:
+    if headers["Content-Encoding"] == "gzip":
+        body = gzip.decompress(body)
     return Answer(status, json.loads(body) if body else None, {name.lower(): value for name, value in headers.items()})

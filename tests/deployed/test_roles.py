@@ -48,10 +48,10 @@ GRANTED = [
 
 @dataclass
 class Job:
-    """`prepare` sets the stage with every right; `do` lets the function act and tells whether all of it worked."""
+    """`prepare` sets the stage with every right; `do` lets the function act and says what of it failed, if anything."""
 
     prepare: Callable[[Stack], Any]
-    do: Callable[[Stack, Any], bool]
+    do: Callable[[Stack, Any], str]
 
 
 def begin(stack: Stack, prompt: str = "hello") -> dict[str, Any]:
@@ -66,12 +66,13 @@ def change(stack: Stack, run: dict[str, Any], **values: dict[str, str]) -> None:
     stack.client("dynamodb").put_item(TableName=stack.outputs["TableName"], Item={**row, **values})
 
 
-def lose_the_message(stack: Stack, run: dict[str, Any]) -> None:
-    """Then ending the run has to make sure that there is none."""
-    row = stack.run_row(run["id"])
-    key = {"pk": {"S": f"acme#{run['chat_id']}"}, "sk": {"S": f"MSG#{int(row['assistant_seq']['N']):012d}"}}
+def lose(stack: Stack, run: dict[str, Any], what: str) -> None:
+    """Delete the run's chat or its answer: then ending it has to make sure that there is none."""
+    number = int(stack.run_row(run["id"])["assistant_seq"]["N"])
+    sk = {"chat": "CHAT", "answer": f"MSG#{number:012d}"}[what]
+    key = {"pk": {"S": f"acme#{run['chat_id']}"}, "sk": {"S": sk}}
     gone = stack.client("dynamodb").delete_item(TableName=stack.outputs["TableName"], Key=key, ReturnValues="ALL_OLD")
-    assert gone["Attributes"]["role"] == {"S": "assistant"}
+    assert gone["Attributes"]
 
 
 def ago(**time: float) -> dict[str, str]:
@@ -79,11 +80,11 @@ def ago(**time: float) -> dict[str, str]:
 
 
 def left_alone(stack: Stack) -> dict[str, Any]:
-    """A run that was asked to stop, whose worker is gone, in a chat that lost its message."""
+    """A run that was asked to stop, whose worker is gone, and whose answer was lost."""
     run = begin(stack)
     claimed = {"status": {"S": "running"}, "claimed_step": {"N": "0"}}
     change(stack, run, **claimed, stop_requested_at=ago(seconds=1), created_at=ago(minutes=5))
-    lose_the_message(stack, run)
+    lose(stack, run, "answer")
     return run
 
 
@@ -91,28 +92,34 @@ def status_of(stack: Stack, run: dict[str, Any]) -> str:
     return str(stack.run_row(run["id"])["status"]["S"])
 
 
-def start_over_it(stack: Stack, left: dict[str, Any]) -> bool:
+def start_over_it(stack: Stack, left: dict[str, Any]) -> str:
     before = stack.queued()
     answer = stack.call("POST", f"/chats/{left['chat_id']}/runs", {"prompt": "hello"})
-    return answer.status == 202 and status_of(stack, left) == "aborted" and stack.queued() == before + 1
+    if answer.status != 202:
+        return f"answered {answer}"
+    if status_of(stack, left) != "aborted":
+        return "the run that was left alone still stands"
+    return "" if stack.queued() == before + 1 else "nothing was sent"
 
 
-def stop_it(stack: Stack, left: dict[str, Any]) -> bool:
+def stop_it(stack: Stack, left: dict[str, Any]) -> str:
     answer = stack.call("POST", f"/chats/{left['chat_id']}/stop")
-    return answer.status == 200 and answer.body["stopped"] and status_of(stack, left) == "aborted"
+    if answer.status != 200 or not answer.body["stopped"]:
+        return f"answered {answer}"
+    return "" if status_of(stack, left) == "aborted" else "it still stands"
 
 
-def read_everything(stack: Stack, run: dict[str, Any]) -> bool:
+def read_everything(stack: Stack, run: dict[str, Any]) -> str:
     chat = f"/chats/{run['chat_id']}"
     answers = [
         stack.call("GET", path) for path in (f"{chat}/run", f"/runs/{run['id']}", f"{chat}/messages", f"{chat}/runs")
     ]
     if {answer.status for answer in answers} != {200}:
-        return False
+        return f"answered {answers}"
     latest, one, messages, runs = (answer.body for answer in answers)
-    return (
-        latest == one and len(messages["messages"]) == 2 and [run["id"] for run in runs["runs"]] == [one["run"]["id"]]
-    )
+    if latest != one or len(messages["messages"]) != 2 or [found["id"] for found in runs["runs"]] != [run["id"]]:
+        return f"read {answers}"
+    return ""
 
 
 def lost_and_left(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,32 +128,37 @@ def lost_and_left(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     return lost, left
 
 
-def sweep_them(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> bool:
+def sweep_them(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> str:
     lost, left = runs
     before = stack.queued()
     counts = stack.sweep()
+    if counts["failed"]:
+        return f"counted {counts}"
+    if status_of(stack, left) != "aborted":
+        return "the run that was left alone still stands"
     sent = stack.queued() > before and stack.run_row(lost["id"])["resends"] == {"N": "1"}
-    return not counts["failed"] and sent and status_of(stack, left) == "aborted"
+    return "" if sent else "the lost message was not sent again"
 
 
 def two_steps(stack: Stack) -> dict[str, Any]:
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
     script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "two"}]
     run = begin(stack, f"#script {json.dumps(script)}")
-    lose_the_message(stack, run)
+    lose(stack, run, "chat")
     return run
 
 
-def work_on_it(stack: Stack, run: dict[str, Any]) -> bool:
-    return deliver(stack) and deliver(stack) and status_of(stack, run) == "succeeded"
+def work_on_it(stack: Stack, run: dict[str, Any]) -> str:
+    failed = deliver(stack) or deliver(stack)
+    return failed or ("" if status_of(stack, run) == "succeeded" else f"it is {status_of(stack, run)}")
 
 
-def deliver(stack: Stack) -> bool:
+def deliver(stack: Stack) -> str:
     """Hand the next message to the step function, as its mapping would."""
     sqs, queue = stack.client("sqs"), stack.outputs["QueueUrl"]
     messages = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=300).get("Messages")
     if not messages:
-        return False
+        return "nothing was sent"
     event = json.loads((ROOT / "events" / "step.json").read_text())
     (message,) = messages
     event["Records"][0] |= {"receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
@@ -155,9 +167,9 @@ def deliver(stack: Stack) -> bool:
     )
     answer, logged = json.load(got["Payload"]), base64.b64decode(got.get("LogResult", "")).decode()
     if answer != {"batchItemFailures": []} or "hide_failed" in logged:
-        return False
+        return f"answered {answer} and logged {logged}"
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    return True
+    return ""
 
 
 JOBS = {
@@ -217,7 +229,7 @@ def ending(kind: str) -> str:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_its_role_suffices(still, function):
     job = JOBS[function]
-    assert job.do(still, job.prepare(still))
+    assert job.do(still, job.prepare(still)) == ""
 
 
 @pytest.mark.parametrize(("function", "action", "kind"), GRANTED, ids=["-".join(one) for one in GRANTED])
@@ -225,7 +237,7 @@ def test_no_granted_action_is_idle(still, function, action, kind):
     job = JOBS[function]
     stage = job.prepare(still)
     with without(still, function, action, kind):
-        assert not job.do(still, stage)
+        assert job.do(still, stage) != ""
 
 
 def test_the_mapping_has_what_lambda_asks_for_and_no_more():

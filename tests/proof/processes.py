@@ -14,13 +14,13 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 LIVE_AT_MOST: Final = 400
 """How many processes are kept standing at a node, ready to go on without running again."""
 
 
-class Killed(BaseException):
+class Killed(GreenletExit):
     """The process is dead: `except Exception` does not see this, and no call it still attempts reaches anything."""
 
 
@@ -118,7 +118,7 @@ class Answer:
 
 
 JOIN = Request.of("thread", "join")
-PARKED = Request.of("thread", "parked")
+PARKED = Request.of("choice", "parked")
 
 
 class _Thread:
@@ -132,12 +132,17 @@ class _Thread:
 
 
 class Process:
-    """A program under way. `now` is its clock and `notes` what it said since it was last left waiting."""
+    """A program under way.
+
+    `now` is its clock, `notes` what it said since it was last left waiting, and `offers` what a thread that waits for a
+    choice can be told.
+    """
 
     def __init__(self, name: str, program: Callable[[], Any], now: int) -> None:
         self.name = name
         self.now = now
         self.notes: list[Hashable] = []
+        self.offers: dict[int, tuple[str, ...]] = {}
         self.ids = 0
         self.dead = False
         self.result: Any = None
@@ -242,13 +247,26 @@ def running() -> Process:
 class Node:
     """A process after certain answers: what it waits for, what it said on the way here, how it ended."""
 
-    __slots__ = ("children", "event", "finished", "notes", "number", "parent", "pending", "process", "result", "root")
+    __slots__ = (
+        "children",
+        "event",
+        "finished",
+        "notes",
+        "number",
+        "offers",
+        "parent",
+        "pending",
+        "process",
+        "result",
+        "root",
+    )
 
     children: dict[tuple[int, int, int], "Node"]
     event: tuple[int, Answer, int] | None
     finished: bool
     notes: tuple[Hashable, ...]
     number: int
+    offers: dict[int, tuple[str, ...]]
     parent: "Node | None"
     pending: tuple[Request | None, ...]
     process: Process | None
@@ -300,6 +318,7 @@ class Forest:
         node.children = {}
         node.pending = process.pending()
         node.notes = tuple(process.notes)
+        node.offers = dict(process.offers)
         node.finished, node.result = process.finished, process.result
         node.process = None
         self.nodes.append(node)

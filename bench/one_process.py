@@ -1,0 +1,183 @@
+"""The five handlers as they are, in one process: a real event in, a real answer out, and a queue that is worked off by hand.
+
+What stands behind them is handed in: the table in memory, or a real DynamoDB Local. The agent is `peers/fake_agent.py`,
+through the same code that runs a real one.
+"""
+
+import copy
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from bench.peers.fake_agent import new_agent, prompt
+from tests.proof.memory_queue import MemoryQueue
+
+ROOT = Path(__file__).resolve().parents[1]
+VERBS = ("start", "step", "stop", "read", "sweep")
+TABLE = "runs"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "TABLE_NAME": TABLE,
+    "QUEUE_URL": "http://127.0.0.1:9/queue",
+    "AGENT_MODEL": "offline",
+    "MAX_STEPS": "1000",
+    "POWERTOOLS_METRICS_NAMESPACE": "Outlive",
+}
+
+Call = Callable[[str, dict[str, Any]], dict[str, Any]]
+"""A client's call: operation and request in, answer out, ClientError raised."""
+
+
+class Due(Protocol):
+    """A message as it is received."""
+
+    body: str
+    receipt: str
+
+
+@dataclass
+class Context:
+    """What a handler uses of Lambda's context."""
+
+    seconds_left: float = 300
+    function_name: str = "bench"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:bench"
+    aws_request_id: str = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The time that is left."""
+        return int(self.seconds_left * 1000)
+
+
+@dataclass
+class Sqs:
+    """The queue's client: every call goes through `call`, so that it can be counted."""
+
+    call: Call
+
+    def send_message(self, **request: Any) -> Any:
+        """SendMessage."""
+        return self.call("SendMessage", request)
+
+    def change_message_visibility(self, **request: Any) -> Any:
+        """ChangeMessageVisibility."""
+        return self.call("ChangeMessageVisibility", request)
+
+
+@dataclass
+class OneProcess:
+    """Everything deployed, in this process. `sqs` is the queue as the handlers call it."""
+
+    dynamodb: Call | None
+    """None leaves the real client in place; its endpoint is the environment's."""
+    queue: MemoryQueue
+    sqs: Call
+    long_ids: bool = False
+    """Workspace and user as others make them: 36 characters, which every key and row then holds."""
+    handlers: dict[str, ModuleType] = field(init=False)
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        os.environ.update(ENVIRONMENT)
+        sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "functions" / "step")]
+        self.handlers = {verb: _loaded(verb) for verb in VERBS}
+        from outlive.queue import Queue  # noqa: PLC0415
+        from outlive.rows import Row  # noqa: PLC0415
+        from turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
+
+        if self.dynamodb is not None:
+            Row._get_connection().connection.client._make_api_call = self.dynamodb  # noqa: SLF001
+        queue = Queue(Sqs(self.sqs), ENVIRONMENT["QUEUE_URL"])
+        for verb in ("start", "step", "sweep"):
+            module = self.handlers[verb]
+            setattr(module, verb, replace(getattr(module, verb), queue=queue))
+        step = self.handlers["step"]
+        step.step = replace(step.step, agent=PydanticAgent(new_agent(), "offline"))
+
+    def begin(self, chat: str, run: str, steps: int) -> dict[str, Any]:
+        """The run that a start was answered with."""
+        event = self._asking("start")
+        event["pathParameters"] = {"chat_id": chat}
+        event["headers"].pop("idempotency-key", None)
+        event["body"] = json.dumps({"prompt": prompt(run, steps)})
+        event["isBase64Encoded"] = False
+        answer = self.handlers["start"].handler(event, self.context)
+        assert answer["statusCode"] == 202, answer
+        found: dict[str, Any] = json.loads(answer["body"])["run"]
+        return found
+
+    def look(self, run_id: str) -> dict[str, Any]:
+        """The run and its message as a client reads them."""
+        event = self._asking("read")
+        event["routeKey"] = event["requestContext"]["routeKey"] = "GET /runs/{run_id}"
+        event["requestContext"]["http"]["method"] = "GET"
+        event["pathParameters"] = {"run_id": run_id}
+        answer = self.handlers["read"].handler(event, self.context)
+        assert answer["statusCode"] == 200, answer
+        found: dict[str, Any] = json.loads(answer["body"])
+        return found
+
+    def _asking(self, name: str) -> dict[str, Any]:
+        event = _event(name)
+        if self.long_ids:
+            event["requestContext"]["authorizer"]["jwt"]["claims"] |= LONG
+        return event
+
+    def take(self) -> bool:
+        """Deliver the next message; False if there is none."""
+        waiting = self.queue.visible()
+        if not waiting:
+            return False
+        letter = self.queue.deliver(waiting[0].number, 330)
+        event = _event("step")
+        event["Records"][0] |= {
+            "messageId": str(letter.number),
+            "receiptHandle": letter.receipt,
+            "body": letter.body,
+        }
+        failed = self.handlers["step"].handler(event, self.context)["batchItemFailures"]
+        assert not failed, "a step was given back"
+        self.queue.delete_message(ReceiptHandle=letter.receipt)
+        return True
+
+    def work(self) -> int:
+        """Deliver until the queue is empty; how many messages it was."""
+        count = 0
+        while self.take():
+            count += 1
+        return count
+
+
+_events: dict[str, dict[str, Any]] = {}
+
+
+def _event(name: str) -> dict[str, Any]:
+    if name not in _events:
+        _events[name] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return copy.deepcopy(_events[name])
+
+
+LONG = {
+    "workspace_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "sub": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+}
+
+
+def _loaded(verb: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{verb}_app", ROOT / "functions" / verb / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,115 @@
+"""Writes what is generated from the code and the template, or says that it has drifted from them.
+
+    docs/generate.py            writes (`make docs`)
+    docs/generate.py --check    writes nothing; ends with 1 and one sentence if a file is not what would be written
+
+A generated region of a Markdown file stands between `<!-- generated: name -->` and `<!-- end: name -->`.
+"""
+
+# ruff: noqa: E402  # the path comes first: this is started as a script, from anywhere
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "shared")]
+# Whatever looks at AWS settings while it is imported must not care where this runs.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from docs import lifecycle, openapi, template
+from docs.calls import Call
+from docs.openapi import Drift
+from outlive.errors import Problem
+
+REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+
+
+def routes() -> str:
+    """The API in one table."""
+    rows = [
+        (
+            f"`{call.method} {call.path}`",
+            call.summary,
+            f"**{openapi.ANSWERS[call.name].status}**",
+            ", ".join(f"{kind.status} `{kind.code}`" for kind in _by_status(call) if kind.status not in (401, 500)),
+        )
+        for call in openapi.calls()
+    ]
+    return lifecycle.table(("call", "", "answer", "or"), rows)
+
+
+def settings() -> str:
+    """The template's parameters, one table a group."""
+    tables = []
+    for title, parameters in template.parameters(template.read()).items():
+        rows = [
+            (
+                f"`{one.name}`",
+                "must be given" if one.default is None else f"`{one.default}`" if one.default else "empty",
+                f"{one.description}{f' ({one.values})' if one.values else ''}",
+            )
+            for one in parameters
+        ]
+        tables.append(lifecycle.table((title, "default", ""), rows))
+    return "\n\n".join(tables)
+
+
+REGIONS = {
+    "routes": routes,
+    "settings": settings,
+    "statuses": lifecycle.statuses,
+    "moves": lifecycle.moves,
+    "clauses": lifecycle.guards,
+}
+PAGES = {"README.md": {"routes", "settings"}, "docs/lifecycle.md": {"statuses", "moves", "clauses"}}
+
+
+def generated() -> dict[str, str]:
+    """Every generated file as it ought to be. Raises Drift."""
+    document = json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
+    return {"docs/openapi.json": document, **{name: _filled(name) for name in PAGES}}
+
+
+def main() -> int:
+    """Write, or check with `--check`."""
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.stderr.write("outlive: docs/generate.py takes nothing but --check\n")
+        return 2
+    try:
+        wanted = generated()
+    except Drift as drift:
+        sys.stderr.write(f"outlive: {drift}\n")
+        return 1
+    stale = [name for name, text in wanted.items() if _found(name) != text]
+    if check and stale:
+        sys.stderr.write(f"outlive: {' and '.join(stale)} not as the code says; make docs writes what is generated\n")
+        return 1
+    for name in stale:
+        (ROOT / name).write_text(wanted[name])
+        print(f"wrote {name}")
+    return 0
+
+
+def _by_status(call: Call) -> list[type[Problem]]:
+    return sorted(call.problems, key=lambda kind: (kind.status, kind.code))
+
+
+def _filled(name: str) -> str:
+    text = _found(name)
+    places = [found[2] for found in REGION.finditer(text)]
+    if sorted(places) != sorted(PAGES[name]):
+        raise Drift(f"{name} must have a place for each of {', '.join(sorted(PAGES[name]))}, and for nothing else")
+    return REGION.sub(lambda found: f"{found[1]}\n{REGIONS[found[2]]()}\n\n{found[3]}", text)
+
+
+def _found(name: str) -> str:
+    file = ROOT / name
+    return file.read_text() if file.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

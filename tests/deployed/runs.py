@@ -1,0 +1,105 @@
+"""Starting runs over HTTP and watching them, as a client does."""
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from .conftest import Answer, Stack, until
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks: many tests wait at once, and each look is a function's invocation."""
+
+
+def new_chat() -> str:
+    """A chat nobody has used."""
+    return f"chat-{uuid.uuid4().hex}"
+
+
+def script(*entries: dict[str, Any]) -> str:
+    """The prompt that has the offline model do this."""
+    return f"#script {json.dumps(entries)}"
+
+
+def ask(stack: Stack, chat: str, *entries: dict[str, Any], **how: Any) -> Answer:
+    """What a start with this script is answered."""
+    return stack.call("POST", f"/chats/{chat}/runs", {"prompt": script(*entries)}, **how)
+
+
+def begin(stack: Stack, *entries: dict[str, Any], chat: str | None = None, **how: Any) -> dict[str, Any]:
+    """The run that was started with this script, in a chat of its own unless one is given."""
+    answer = ask(stack, chat or new_chat(), *entries, **how)
+    assert answer.status == 202, answer
+    run: dict[str, Any] = answer.body["run"]
+    return run
+
+
+def seen(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
+    """The run and its message as they are now."""
+    answer = stack.call("GET", f"/runs/{run['id']}", **how)
+    assert answer.status == 200, answer
+    body: dict[str, Any] = answer.body
+    return body
+
+
+def once(stack: Stack, run: dict[str, Any], is_it: Callable[[dict[str, Any]], bool], **how: Any) -> dict[str, Any]:
+    """The run and its message as soon as the run is like that."""
+    return until(lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), seconds=60, every=LOOK_EVERY)
+
+
+def ended(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
+    """The run and its message as soon as it has ended."""
+    return once(stack, run, lambda now: now["finished_at"] is not None, **how)
+
+
+def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
+    """The run and its message as soon as a worker has claimed this step."""
+    until(
+        lambda: stack.row(run, "claimed_step", "lease_until"),
+        lambda row: row["claimed_step"] == str(step) and row["lease_until"] is not None,
+        seconds=60,
+        every=LOOK_EVERY,
+    )
+    return seen(stack, run)
+
+
+def stop(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
+    """What a stop of this run is answered."""
+    answer = stack.call("POST", f"/runs/{run['id']}/stop", **how)
+    assert answer.status == 200, answer
+    body: dict[str, Any] = answer.body
+    return body
+
+
+def transcript(stack: Stack, chat: str, query: str = "", **how: Any) -> list[dict[str, Any]]:
+    """The chat's messages, page by page."""
+    messages: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = stack.call("GET", f"/chats/{chat}/messages?{query}{cursor}", **how)
+        assert answer.status == 200, answer
+        messages += answer.body["messages"]
+        if answer.body["cursor"] is None:
+            return messages
+        cursor = f"&cursor={answer.body['cursor']}"
+
+
+def shape(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Who said each message, and where it stands."""
+    return [(message["role"], message["status"]) for message in messages]
+
+
+def outcome(run: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """How the run ended: status, finish reason, code of the error."""
+    return run["status"], run["finish_reason"], run["error"] and run["error"]["code"]
+
+
+def complaints(log: str) -> list[str]:
+    """Lines of a stack's log that no operator should ever see, whatever clients and workers do."""
+    return [line for line in log.splitlines() if any(mark in line for mark in WORRYING)]
+
+
+WORRYING = (
+    *("Traceback (most recent call last)", "exception_name", '"stack_trace"', "Exception:", "Error:", "AccessDenied"),
+    *('"level":"ERROR"', '"level":"CRITICAL"', "Bearer ", "eyJ", "PRIVATE KEY"),
+)

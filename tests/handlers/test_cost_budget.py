@@ -1,0 +1,229 @@
+"""What a run may cost: contract 4.11, call by call. Whatever costs more than this is a change somebody has to want."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from bench.units import Units, bill
+from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.clock import SECOND
+from outlive.lifecycle import Status
+from outlive.request import ID
+from outlive.rows import Row, Run
+from outlive.step import Delivery, Watch
+from tests.proof.memory_table import MemoryTable
+from tests.proof.memory_table import Row as Item
+
+from .conftest import Stack
+
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
+MEGABYTE = 1024 * 1024
+STEPS = 10
+
+
+class Meter:
+    """Counts the calls of the table and of the queue."""
+
+    def __init__(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stack = stack
+        self.queue: Counter[str] = Counter()
+        for client in (stack.start.start.queue._sqs, stack.step.step.queue._sqs, stack.sweep.sweep.queue._sqs):
+            monkeypatch.setattr(client, "_make_api_call", self._counting(client._make_api_call))
+
+    def _counting(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(operation: str, request: dict[str, Any]) -> Any:
+            self.queue[operation] += 1
+            return call(operation, request)
+
+        return counted
+
+    @contextmanager
+    def costs(self, *, queue: dict[str, int] | None = None, **table: int) -> Iterator[None]:
+        """What happens inside makes exactly these calls."""
+        self.stack.faults.calls.clear()
+        self.stack.faults.requests.clear()
+        self.queue.clear()
+        yield
+        assert Counter(self.stack.faults.calls) == table
+        assert self.queue == (queue or {})
+
+
+@pytest.fixture
+def meter(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Meter:
+    return Meter(stack, monkeypatch)
+
+
+@pytest.fixture
+def memory(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MemoryTable:
+    """The table in memory in moto's place: it holds more, and pages as DynamoDB does."""
+    table = MemoryTable("outlive")
+    monkeypatch.setattr(Row._get_connection().connection.client, "_make_api_call", table.call)
+    stack.faults.__post_init__()
+    return table
+
+
+def deliver_next(stack: Stack) -> None:
+    message = stack.take()
+    assert message is not None
+    assert stack.deliver(message)
+
+
+def steps(count: int) -> list[dict[str, Any]]:
+    return [*({"text": "x", "tools": [["clock", {}]]} for _ in range(count - 1)), {"text": "done"}]
+
+
+def test_a_run_of_ten_steps_makes_these_calls_and_no_others(stack: Stack, meter: Meter) -> None:
+    """Contract 4.11: start one read, one transaction, one send; a step two writes, one query, one look at the stop, one
+    send and one visibility change; settle one transaction."""
+    with meter.costs(GetItem=1, TransactWriteItems=1, queue={"SendMessage": 1}):
+        stack.script("chat-1", *steps(STEPS))
+    for _ in range(STEPS - 1):
+        with meter.costs(
+            UpdateItem=1, Query=1, GetItem=1, PutItem=1, queue={"ChangeMessageVisibility": 1, "SendMessage": 1}
+        ):
+            deliver_next(stack)
+    with meter.costs(
+        UpdateItem=1, Query=1, GetItem=1, PutItem=1, TransactWriteItems=1, queue={"ChangeMessageVisibility": 1}
+    ):
+        deliver_next(stack)
+    with meter.costs():
+        assert stack.take() is None
+
+
+def test_a_start_with_a_key_costs_no_more(stack: Stack, meter: Meter) -> None:
+    """Contract 4.11: only a busy chat or a refusal makes a start with a key look for its run first."""
+    with meter.costs(GetItem=1, TransactWriteItems=1, queue={"SendMessage": 1}):
+        stack.begin(headers={"Idempotency-Key": "k"})
+
+
+def test_a_refused_start_costs_two_reads_and_writes_nothing(stack: Stack, meter: Meter) -> None:
+    """Contract 4.11 and [7]: the chat, and the run that holds it."""
+    stack.begin()
+    deliver_first_claim(stack)
+    with meter.costs(GetItem=2):
+        assert stack.begin().status == 409
+
+
+def deliver_first_claim(stack: Stack) -> None:
+    run = next(item for item in stack.items() if item["sk"]["S"] == "RUN")
+    key = Run(run["pk"]["S"], "RUN")
+    now = stack.start.start.clock.now()
+    stack.step.step.table.claim(key, 0, "lease", now + 30 * SECOND, now)
+
+
+@pytest.mark.parametrize("path", ["/chats/chat-1/run", "/runs/{id}"])
+def test_a_reconnect_costs_at_most_three_consistent_reads(stack: Stack, meter: Meter, path: str) -> None:
+    """Contract 4.11: the chat where it is asked by chat, the run, and the message with its records in one query."""
+    run = stack.script("chat-1", *steps(STEPS)).body["run"]
+    for _ in range(5):
+        deliver_next(stack)
+    with meter.costs(GetItem=2 if path.startswith("/chats") else 1, Query=1):
+        assert stack.call("GET", path.format(id=run["id"])).body["run"]["step_count"] == 5
+    assert all(request["ConsistentRead"] for request in stack.faults.requests)
+
+
+def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_read(stack: Stack, meter: Meter) -> None:
+    """Contract 4.11: what a step costs while its model takes its time."""
+    stack.begin()
+    message = stack.take()
+    assert message is not None
+    deliver_first_claim(stack)
+    step = stack.step.step
+    run = step.table.again(Run(next(item["pk"]["S"] for item in stack.items() if item["sk"]["S"] == "RUN"), "RUN"))
+    delivery = Delivery("acme", run.id, 0, message["ReceiptHandle"], step.clock.now() + 300 * SECOND)
+    watch = Watch(step.table, step.queue, step.clock, step.settings, run, delivery, Interrupt())
+    with meter.costs(UpdateItem=1, queue={"ChangeMessageVisibility": 1}):
+        watch.heartbeat(step.clock.now())
+    with meter.costs(GetItem=1):
+        watch.look()
+    assert watch.interrupt.reason is None
+
+
+def test_a_step_reads_its_history_in_one_query_a_megabyte(stack: Stack, memory: MemoryTable) -> None:
+    """Contract 4.11."""
+    chance = random.Random(1)
+
+    def long_step(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
+        text = chance.randbytes(130_000).hex()
+        return Outcome("step", [{"type": "text", "text": text}], None, Usage())
+
+    stack.answer_with(long_step)
+    assert stack.begin(prompt="hello").status == 202
+    for _ in range(10):
+        read = sum(row.weight for row in memory.state.rows.values() if row.attributes["sk"]["S"].startswith("MSG#"))
+        stack.faults.calls.clear()
+        deliver_next(stack)
+        # A page ends before the record that would pass a megabyte: with records of 130 KB it is seven eighths full.
+        pages = 1 + int(read / (MEGABYTE * 7 / 8))
+        assert stack.faults.calls.count("Query") <= pages
+    assert pages == 2
+
+
+def test_a_sweep_over_ten_thousand_young_runs_reads_none_of_them(stack: Stack, memory: MemoryTable) -> None:
+    """Contract 4.11: eight queries of an index, and no read or write of the table itself."""
+    fill(memory, stack, 10_000, seconds_ago=stack.sweep.settings.lease_seconds - 5)
+    stack.faults.calls.clear()
+    counts = stack.sweep_now()
+    assert stack.faults.calls == ["Query"] * 8
+    assert {request["IndexName"] for request in stack.faults.requests[-8:]} == {"active"}
+    assert counts["seen"] == 0
+    assert sum(bill(memory, "Query", request)[1].read for request in stack.faults.requests[-8:]) == 4
+
+
+def test_a_sweep_reads_each_older_run_once(stack: Stack, memory: MemoryTable) -> None:
+    """Contract 4.11: one read per active run older than a lease; one that is held costs nothing more."""
+    fill(memory, stack, 500, seconds_ago=stack.sweep.settings.lease_seconds + 5)
+    stack.faults.calls.clear()
+    assert stack.sweep_now()["seen"] == 500
+    assert Counter(stack.faults.calls) == {"Query": 8, "GetItem": 500}
+
+
+def fill(memory: MemoryTable, stack: Stack, count: int, *, seconds_ago: float) -> None:
+    """Put `count` runs into the table that started so long ago and are held by a worker."""
+    now = stack.start.start.clock.now()
+    one = Run(
+        "", Run.SK, id="run", workspace_id="acme", chat_id="chat", chat_key="acme#chat", owner="ada", trigger="user",
+        status=Status.RUNNING, user_seq=1, assistant_seq=2, budget={"max_steps": 20}, metadata={}, claimed_step=0,
+        attempt=1, resends=0, step_count=0, created_at=now - int(seconds_ago * SECOND), updated_at=now,
+        lease_id="lease", lease_until=now + 30 * SECOND, progress_at=now,
+    )  # fmt: skip
+    like = json.loads(json.dumps(one.serialize()))
+    rows = dict(memory.state.rows)
+    for number in range(count):
+        run_id = f"run-{number}"
+        key = Run.key("acme", run_id), Run.SK
+        own = {"pk": {"S": key[0]}, "id": {"S": run_id}, "active_shard": {"S": Run.shard(run_id)}}
+        rows[key] = Item.of({**like, **own})
+    memory.state = memory.state._replace(rows=rows)
+
+
+def test_a_run_with_ids_as_long_as_uuids_is_one_write_unit_at_every_move(stack: Stack, memory: MemoryTable) -> None:
+    """Contract 4.11: its row is written at each claim and heartbeat, so a row over 1 KB would double what they cost."""
+    billed: dict[str, list[Units]] = {}
+    real = Row._get_connection().connection.client
+
+    def billing(operation: str, request: dict[str, Any]) -> Any:
+        answer, units = bill(memory, operation, request)
+        billed.setdefault(operation, []).append(units)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    real._make_api_call = billing
+    who = {"workspace": UUID.format("1"), "user": UUID.format("2")}
+    assert ID.fullmatch(UUID.format("3"))
+    run = stack.script(UUID.format("3"), *steps(3), **who).body["run"]
+    heaviest = 0
+    while (message := stack.take()) is not None:
+        stack.deliver(message)
+        heaviest = max(heaviest, memory.state.rows[f"{who['workspace']}#{run['id']}", "RUN"].weight)
+    assert [units.write for units in billed["UpdateItem"]] == [1, 1, 1]
+    # Each of the four items once, doubled by the transaction, and an entry in each of two indexes, doubled with it.
+    # The settle writes three, and the run leaves one index.
+    assert [units.write for units in billed["TransactWriteItems"]] == [12, 8]
+    assert heaviest <= 1024

@@ -1,0 +1,107 @@
+"""What must be true of the table's rows at every instant, whatever ran, crashed or came twice before."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Item = Mapping[str, Any]
+
+ENDED = {"succeeded": "completed", "failed": "error", "aborted": "aborted"}
+SEALS = {"partial", "end"}
+
+
+def violations(items: Iterable[Item]) -> list[str]:
+    """Every promise the rows break, in a sentence each: none on a table that is in order.
+
+    At most one active run a chat, and the slot held exactly while it is; run, message and log end together; records
+    without gaps, sealed exactly when the run has ended.
+    """
+    runs: dict[str, Item] = {}
+    chats: dict[str, Item] = {}
+    headers: dict[tuple[str, int], Item] = {}
+    logs: dict[tuple[str, int], list[Item]] = defaultdict(list)
+    for item in items:
+        pk, sk = item["pk"]["S"], item["sk"]["S"]
+        if sk == "RUN":
+            runs[pk] = item
+        elif sk == "CHAT":
+            chats[pk] = item
+        elif "#STEP#" in sk:
+            logs[pk, int(sk.split("#")[1])].append(item)
+        else:
+            headers[pk, int(sk.split("#")[1])] = item
+    found = _slots(runs, chats)
+    for pk, run in runs.items():
+        place = f"{run['workspace_id']['S']}#{run['chat_id']['S']}", int(run["assistant_seq"]["N"])
+        header = headers.pop(place, None)
+        question = headers.pop((place[0], int(run["user_seq"]["N"])), None)
+        log = logs.pop(place, [])
+        found += [f"run {pk}: {said}" for said in _run(run, header, question, log)]
+    found += [f"message {place} belongs to no run" for place in headers]
+    found += [f"records at {place} belong to no run" for place in logs]
+    return found
+
+
+def changed_after_its_end(before: Iterable[Item], after: Iterable[Item]) -> list[str]:
+    """Runs that had ended and are not what they were; rows that vanished."""
+    now = {(item["pk"]["S"], item["sk"]["S"]): item for item in after}
+    found = []
+    for item in before:
+        key = item["pk"]["S"], item["sk"]["S"]
+        if key not in now:
+            found.append(f"{key} is gone")
+        elif key[1] == "RUN" and item["status"]["S"] in ENDED and dict(item) != dict(now[key]):
+            found.append(f"run {key[0]} changed after its end")
+        elif "#STEP#" in key[1] and dict(item) != dict(now[key]):
+            found.append(f"record {key} was replaced")
+    return found
+
+
+def _slots(runs: Mapping[str, Item], chats: Mapping[str, Item]) -> list[str]:
+    active = defaultdict(set)
+    for run in runs.values():
+        if run["status"]["S"] not in ENDED:
+            active[f"{run['workspace_id']['S']}#{run['chat_id']['S']}"].add(run["id"]["S"])
+    found = [f"chat {pk} has no item" for pk in active.keys() - chats.keys()]
+    for pk, chat in chats.items():
+        held = {chat["active_run_id"]["S"]} if "active_run_id" in chat else set()
+        if held != active[pk]:
+            found.append(f"chat {pk}: the slot holds {sorted(held)}, active are {sorted(active[pk])}")
+    return found
+
+
+def _run(run: Item, header: Item | None, question: Item | None, log: list[Item]) -> Iterable[str]:
+    status = run["status"]["S"]
+    ended = status in ENDED
+    if header is None or question is None:
+        yield "a message is missing"
+        return
+    if header["run_id"]["S"] != run["id"]["S"] or question["run_id"]["S"] != run["id"]["S"]:
+        yield "its messages are another run's"
+    if header["status"]["S"] != ENDED.get(status, "streaming"):
+        yield f"{status}, but its message is {header['status']['S']}"
+    if ended != ("finished_at" in run):
+        yield f"{status}, but finished_at is {run.get('finished_at')}"
+    if ended == ("active_shard" in run):
+        yield f"{status}, and the index of active runs does not know"
+    if ended and ("lease_id" in run or "lease_until" in run):
+        yield "ended with a lease"
+    log = sorted(log, key=lambda item: item["sk"]["S"])
+    kinds = [item["kind"]["S"] for item in log]
+    steps = [int(item["step"]["N"]) for item in log]
+    if steps != list(range(len(log))):
+        yield f"its records are {steps}"
+    if any(kind != "step" for kind in kinds[:-1]):
+        yield f"something follows an end: {kinds}"
+    if not ended and kinds and kinds[-1] in SEALS:
+        yield f"{status} with a sealed log"
+    if ended and (not kinds or kinds[-1] not in SEALS | {"final"}):
+        yield f"{status} with an open log: {kinds}"
+    if ended and int(run["step_count"]["N"]) != sum(kind != "end" for kind in kinds):
+        yield f"step_count {run['step_count']['N']} of {kinds}"
+    if status == "succeeded" and ("stop_requested_at" in run or kinds[-1:] != ["final"]):
+        yield f"succeeded with a stop or without an answer: {kinds}"
+    if status == "failed" and ("stop_requested_at" in run or "error" not in run):
+        yield "failed after a stop, or without an error"
+    if status == "aborted" and ("stop_requested_at" in run) == ("error" in run):
+        yield "aborted by a stop and with an error, or by neither"

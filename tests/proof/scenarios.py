@@ -1,0 +1,635 @@
+"""The scenes the proof plays: small enough for every order and every fault, and each about one collision.
+
+A scene names its processes, the agent's script, and how things stand when the curtain rises (`before`). What must hold is
+the same for all of them.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from outlive.clock import from_iso
+
+from .actors import TABLE, Cast, Script, steps
+from .explorer import replay
+from .invariants import ACTIVE, TERMINAL, Ghost, Snapshot, moving, standing
+from .memory_queue import SECOND, Letter
+from .memory_table import MemoryTable
+from .world import Event, Play, Stage, World
+
+NOON = 1_763_726_400_000
+LEASE_JUMP, STALE_JUMP, PENDING_JUMP = 31 * SECOND, 601 * SECOND, 3601 * SECOND
+MINUTE = 61 * SECOND
+ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
+"""Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
+SKEW = 200
+
+Program = Callable[[], Hashable]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A process of a scene: what it does, as whom, and what it is (`start`, `stop`, `sweep`, `read`)."""
+
+    does: Callable[[Cast], Program]
+    part: str
+    workspace: str = "w"
+    user: str = "ada"
+
+
+def start(
+    chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w", prompt: str = "hello"
+) -> Role:
+    """Somebody starts a run."""
+    return Role(
+        lambda cast: cast.start(chat, key=key, user=user, workspace=workspace, prompt=prompt), "start", workspace, user
+    )
+
+
+def stop(chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Role:
+    """Somebody stops whatever runs in the chat."""
+    return Role(lambda cast: cast.stop_chat(chat, user=user, workspace=workspace), "stop", workspace, user)
+
+
+def stop_run(run_id: str, *, user: str = "ada", workspace: str = "w") -> Role:
+    """Somebody stops one run."""
+    return Role(lambda cast: cast.stop_run(run_id, user=user, workspace=workspace), "stop", workspace, user)
+
+
+def sweep(window: int | None = None) -> Role:
+    """The schedule ticks."""
+    return Role(lambda cast: cast.sweep(window), "sweep", "", "")
+
+
+def read(chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Role:
+    """Somebody reconnects."""
+    return Role(lambda cast: cast.read(chat, user=user, workspace=workspace), "read", workspace, user)
+
+
+class Director:
+    """Brings a scene to where it begins, move by move."""
+
+    def __init__(self, play: Play, world: World) -> None:
+        self.play = play
+        self.world = world
+
+    def move(self, *labels: str) -> None:
+        """Make these choices."""
+        self.world, broken = replay(self.play, self.world, list(labels), lambda *_: None)
+        assert not broken, broken
+
+    def run(self, *names: str) -> None:
+        """Have these processes begin and go on to their end, one after the other."""
+        for name in names:
+            self._until(name, lambda world, name=name: self._ended(world, name))  # type: ignore[misc]
+
+    def until(self, name: str, operation: str) -> None:
+        """Have the process go on until it is about to ask for this operation."""
+        self._until(name, lambda world: self._about(world, name, operation))
+
+    def deliver(self) -> str:
+        """Hand the oldest visible message to a new worker and have it make its first call; returns its name."""
+        name = f"w{self.world.serial + 1}"
+        letter = min(each for each in self.world.queue.letters if each.visible_at <= self.world.clock)
+        self.move(f"{name}<-{letter.number}")
+        return name
+
+    def work(self) -> str:
+        """Hand the oldest visible message to a new worker and have it do all of its work."""
+        name = self.deliver()
+        self.run(name)
+        return name
+
+    def passes(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self.world = self.world._replace(clock=self.world.clock + milliseconds)
+
+    def _ended(self, world: World, name: str) -> bool:
+        return name not in world.todo and name not in dict(world.alive)
+
+    def _about(self, world: World, name: str, operation: str) -> bool:
+        number = dict(world.alive).get(name)
+        if number is None:
+            return False
+        request = self.play.stage.forest.nodes[number].pending[0]
+        return request is not None and request.operation == operation
+
+    def _until(self, name: str, done: Callable[[World], bool]) -> None:
+        for _ in range(60):
+            if done(self.world):
+                return
+            options = [event.label for event, _ in self.play.next(self.world) if event.actor == name]
+            usable = [label for label in options if "!" not in label and not label.endswith(("look", "beat"))]
+            self.move(usable[0])
+        raise AssertionError(f"{name} never got there")
+
+
+@dataclass
+class Scene:
+    """One scene, playable. `deep` is how many faults a path may hold in the long proof, by kind."""
+
+    name: str
+    about: str
+    roles: dict[str, Role]
+    script: Script
+    before: Callable[[Director], None] = lambda director: None
+    earlier: dict[str, Role] = field(default_factory=dict)
+    """Processes that only `before` makes act."""
+    workers: int = 2
+    jumps: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ("crash", "lost", "refused", "message", "time")
+    visibility: int = 150
+    lease_jump: int = LEASE_JUMP
+    stale_jump: int = STALE_JUMP
+    succeeds: bool = True
+    """Whether, without a stop, the work is done even if something goes wrong once."""
+
+    def __post_init__(self) -> None:
+        self.cast = Cast(self.script)
+        self._standing: dict[int, list[str]] = {}
+        self._moving: dict[tuple[int, int], list[str]] = {}
+        self._endings: dict[tuple[int, int, int], list[str]] = {}
+        self._snapshots: dict[int, Snapshot] = {}
+        self._setting = False
+
+    # -- what the world asks --
+
+    def actors(self) -> tuple[str, ...]:
+        return tuple(self.earlier) + tuple(self.roles)
+
+    def program(self, actor: str) -> Program:
+        return {**self.earlier, **self.roles}[actor].does(self.cast)
+
+    def worker(self, name: str, letter: Letter) -> Program:
+        return self.cast.work(letter)
+
+    # -- opening --
+
+    def open(self, stage: Stage, kinds: frozenset[str], faults: int) -> tuple[Play, World]:
+        """A play of this scene and the world it begins with."""
+        stage.table.state = MemoryTable(TABLE).state
+        play = Play(stage, self, kinds)
+        setting = Director(
+            Play(stage, self, frozenset({"crash", "message", "lost"})),
+            play.opening(stage.number(), 10, Ghost(), NOON),
+        )
+        self.before(setting)
+        world = setting.world
+        begun = dict(world.results).keys() | dict(world.alive).keys()
+        assert not [name for name in self.earlier if name not in begun], "somebody of `earlier` never acted"
+        ghost = world.ghost
+        assert isinstance(ghost, Ghost)
+        return play, world._replace(
+            faults=faults, jumps=0, queue=play.kept(world.queue, faults), ghost=ghost._replace(asks=(), broke_off=())
+        )
+
+    # -- promises --
+
+    def snapshot(self, stage: Stage, table: int) -> Snapshot:
+        """The table, sorted; made once."""
+        found = self._snapshots.get(table)
+        if found is None:
+            found = self._snapshots[table] = Snapshot.of(stage.tables[table])
+        return found
+
+    def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
+        """Every promise one event broke, and what has to be remembered of it."""
+        ghost = before.ghost
+        assert isinstance(ghost, Ghost)
+        problems: list[str] = []
+        if after.table != before.table:
+            problems += self._table_problems(stage, before, after)
+            if event.actor is not None:
+                ghost = self._wrote(stage, ghost, before, event.actor, after, problems)
+        if event.actor is not None:
+            if event.notes:
+                ghost = self._heard(stage, ghost, event, after, problems)
+            if event.request is not None and event.request.operation == "GetItem":
+                ghost = self._looked(stage, ghost, before, event.actor)
+            if event.label.endswith("break off"):
+                ghost = self._broke_off(stage, ghost, event.actor, after)
+            if event.node is not None and event.node.finished and ("crash",) not in event.notes:
+                problems += self._answer_problems(stage, ghost, event.actor, event.node.result, after)
+        return ghost, problems
+
+    def _table_problems(self, stage: Stage, before: World, after: World) -> list[str]:
+        found = self._standing.get(after.table)
+        if found is None:
+            found = self._standing[after.table] = standing(stage.tables[after.table])
+        step = (before.table, after.table)
+        moved = self._moving.get(step)
+        if moved is None:
+            # By the slowest clock that could have moved it.
+            moved = self._moving[step] = moving(
+                stage.tables[before.table], stage.tables[after.table], after.clock + SKEW
+            )
+        return [*found, *moved]
+
+    def _role(self, actor: str) -> Role | None:
+        return self.roles.get(actor) or self.earlier.get(actor)
+
+    def _wrote(self, stage: Stage, ghost: Ghost, before: World, actor: str, after: World, problems: list[str]) -> Ghost:
+        role = self._role(actor)
+        if role is None or role.part == "sweep":
+            return ghost
+        old, new = stage.tables[before.table], stage.tables[after.table]
+        changed = [key for key in old.keys() | new.keys() if old.get(key) is not new.get(key)]
+        owners = {f"{role.workspace}#"}
+        for pk, sk in changed:
+            if not any(pk.startswith(owner) for owner in owners):
+                problems.append(f"[9] {actor} changed {pk} {sk} of another workspace")
+        seen = self.snapshot(stage, before.table)
+        for pk, _ in changed:
+            chat = seen.chats.get(pk)
+            if chat is not None and chat.text("owner") != role.user:
+                problems.append(f"[9] {actor} changed a chat of {chat.text('owner')}")
+        if role.part == "stop":
+            fresh = self.snapshot(stage, after.table)
+            target = dict(ghost.targets).get(actor)
+            for name, run in fresh.runs.items():
+                was = seen.runs.get(name)
+                stopped_before = was is not None and was.text("stop_requested_at") is not None
+                if run.text("stop_requested_at") is not None and not stopped_before and name != target:
+                    problems.append(f"[4] the stop {actor} meant {target} and hit {name}")
+        if actor in ghost.wrote:
+            return ghost
+        return ghost._replace(wrote=ghost.wrote | {actor})
+
+    def _looked(self, stage: Stage, ghost: Ghost, before: World, actor: str) -> Ghost:
+        """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names."""
+        role = self._role(actor)
+        if role is None or role.part != "stop" or actor in dict(ghost.targets):
+            return ghost
+        seen = self.snapshot(stage, before.table)
+        active = [name for name, run in seen.runs.items() if run.text("status") in ACTIVE and _mine(run, role)]
+        return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, active[0] if active else None)))))
+
+    def _heard(self, stage: Stage, ghost: Ghost, event: Event, after: World, problems: list[str]) -> Ghost:
+        for note in event.notes:
+            assert isinstance(note, tuple)
+            if note[0] == "history":
+                problems.append(f"[7] {event.actor} got a history that is wrong: {note[1]}")
+            elif note[0] == "asked":
+                ghost = self._asked(stage, ghost, event, note, after, problems)
+        return ghost
+
+    def _asked(
+        self, stage: Stage, ghost: Ghost, event: Event, note: tuple[Any, ...], after: World, problems: list[str]
+    ) -> Ghost:
+        _, run_id, step, _ = note
+        run = self.snapshot(stage, after.table).runs[run_id]
+        if run.text("stop_requested_at") is not None or run.text("status") in TERMINAL:
+            problems.append(f"[5] {event.actor} asked the model after the stop or the end of {run_id}")
+        if not (run.text("lease_id") or "").startswith(f"{event.actor}."):
+            problems.append(f"[6] {event.actor} asked the model though {run.text('lease_id')} holds {run_id}")
+        asks = dict(ghost.asks)
+        asks[run_id, step] = asks.get((run_id, step), 0) + 1
+        # A step is asked again only where something went wrong: a fault, time that passed, or the agent itself.
+        untroubled = after.faults == self._faults and after.clock == self._clock and not self._troubled
+        if asks[run_id, step] > 1 and untroubled:
+            problems.append(f"[6] step {step} of {run_id} was asked {asks[run_id, step]} times")
+        return ghost._replace(asks=tuple(sorted(asks.items())))
+
+    def _broke_off(self, stage: Stage, ghost: Ghost, actor: str, after: World) -> Ghost:
+        """Remember a living worker that heard of the stop while it held the run: what it streamed must be kept."""
+        for name, run in self.snapshot(stage, after.table).runs.items():
+            held = (run.text("lease_id") or "").startswith(f"{actor}.")
+            until = run.text("lease_until")
+            live = until is not None and from_iso(until) > after.clock + SKEW
+            if held and live and run.text("stop_requested_at") is not None:
+                return ghost._replace(broke_off=(*ghost.broke_off, (actor, name, after.clock, after.faults)))
+        return ghost
+
+    def _answer_problems(self, stage: Stage, ghost: Ghost, actor: str, result: Hashable, after: World) -> list[str]:
+        if isinstance(result, tuple) and result[0] == "error":
+            return [f"{actor} raised {result[1]}"]
+        role = self._role(actor)
+        seen = self.snapshot(stage, after.table)
+        if role is None:
+            return self._worker_problems(seen, ghost, actor, result, after)
+        assert isinstance(result, tuple)
+        quiet = after.faults == self._faults
+        if role.part == "start":
+            return self._start_problems(seen, actor, role, result, quiet=quiet)
+        if role.part == "stop":
+            return self._stop_problems(seen, ghost, actor, role, result, quiet=quiet)
+        if role.part == "sweep" and result[1] and quiet:
+            return [f"[behaviour 43] the sweep {actor} could not deal with {result[1]} runs"]
+        if role.part == "read":
+            return self._read_problems(seen, actor, role, result, quiet=quiet)
+        return []
+
+    def _worker_problems(self, seen: Snapshot, ghost: Ghost, actor: str, result: Hashable, after: World) -> list[str]:
+        for name, run_id, clock, faults in ghost.broke_off:
+            if name != actor or clock != after.clock or faults != after.faults:
+                continue
+            run = seen.runs[run_id]
+            kept = [each for each in seen.log(run) if (each.text("recorded_by") or "").startswith(f"{actor}.")]
+            if run.text("status") != "aborted" or not kept or kept[-1].text("kind") == "end":
+                return [f"[4] {actor} let go of {run_id}, which is {run.text('status')}, and what it streamed is lost"]
+        return []
+
+    def _start_problems(
+        self, seen: Snapshot, actor: str, role: Role, result: tuple[Any, ...], *, quiet: bool
+    ) -> list[str]:
+        if result[0] == "accepted":
+            run = seen.runs.get(result[1])
+            if run is None or run.text("workspace_id") != role.workspace or run.text("owner") != role.user:
+                return [f"[10] {actor} was accepted, but its run {result[1]} is not there"]
+            return []
+        _, status, code, active = result
+        own = f"{actor}.1"
+        if own in seen.runs:
+            return [f"[10] {actor} was refused with {status} {code}, and its run is there"]
+        if code == "run_already_active" and (active is None or active == own or active not in seen.runs):
+            return [f"[behaviour 7] {actor} was refused in favour of {active}"]
+        if code == "run_already_active" and not _mine(seen.runs[active], role):
+            return [f"[9] {actor} was told of {active}, which is somebody else's"]
+        if quiet and status >= 500:
+            return [f"[behaviour 8] {actor} was answered {status} {code} though nothing went wrong"]
+        return []
+
+    def _stop_problems(
+        self, seen: Snapshot, ghost: Ghost, actor: str, role: Role, result: tuple[Any, ...], *, quiet: bool
+    ) -> list[str]:
+        if result[0] == "problem":
+            return [f"{actor} was answered {result[1]} {result[2]} though nothing went wrong"] if quiet else []
+        _, stopped, run_id, _ = result
+        if run_id is not None and not _mine(seen.runs[run_id], role):
+            return [f"[9] {actor} was shown {run_id}, which is somebody else's"]
+        if not stopped:
+            return [f"[behaviour 33] {actor} was answered false and has written"] if actor in ghost.wrote else []
+        if run_id is None or seen.runs[run_id].text("stop_requested_at") is None:
+            return [f"[4] {actor} was answered true, and no stop stands on {run_id}"]
+        return []
+
+    def _read_problems(
+        self, seen: Snapshot, actor: str, role: Role, result: tuple[Any, ...], *, quiet: bool
+    ) -> list[str]:
+        if result[0] == "problem":
+            return [f"{actor} was answered {result[1]} though nothing went wrong"] if quiet else []
+        _, run_id, run_status, message_status = result
+        if run_id is None:
+            return []
+        if not _mine(seen.runs[run_id], role):
+            return [f"[9] {actor} was shown {run_id}, which is somebody else's"]
+        if run_status in TERMINAL and message_status == "streaming":
+            return [f"[2] {actor} saw a streaming message under a run that is {run_status}"]
+        return []
+
+    # -- the end of a path --
+
+    def finish(self, stage: Stage, world: World) -> list[str]:
+        """What is broken once nothing happens any more but sweeps: with workers, and with a queue that delivers nothing."""
+        key = (world.table, world.clock, world.faults)
+        found = self._endings.get(key)
+        if found is None:
+            found = [
+                *self._epilogue(stage, world, delivers=True),
+                *(f"{problem}, with a dead queue" for problem in self._epilogue(stage, world, delivers=False)),
+            ]
+            self._endings[key] = found
+        return found + self._ending_problems(stage, world)
+
+    def _ending_problems(self, stage: Stage, world: World) -> list[str]:
+        problems: list[str] = []
+        for actor, result in world.results:
+            role = self._role(actor)
+            if role is None or role.part != "stop" or not isinstance(result, tuple) or result[:2] != ("stopped", True):
+                continue
+            run = self.snapshot(stage, world.table).runs[result[2]]
+            if run.text("stop_requested_at") is None:
+                problems.append(f"[4] the stop of {result[2]}, answered true, is gone")
+        return problems
+
+    def _epilogue(self, stage: Stage, world: World, *, delivers: bool) -> list[str]:
+        """Sweep after sweep, minute after minute, until every run has ended."""
+        play = Play(stage, _Epilogue(self), frozenset())
+        at = world._replace(faults=0, jumps=len(self.jumps), results=(), ghost=Ghost(), serial=900)
+        for round_number, pause in enumerate(ROUNDS):
+            if self._all_ended(stage, at):
+                break
+            at = at._replace(clock=at.clock + pause, todo=(f"z{round_number}",))
+            while at.todo or at.alive or (delivers and at.queue.letters):
+                choices = play.next(at)
+                event, after = choices[0]
+                problems = self._table_problems(stage, at, after) if after.table != at.table else []
+                if event.node is not None and event.node.finished and isinstance(event.node.result, tuple):
+                    if event.node.result[0] == "error" or (event.node.result[0] == "swept" and event.node.result[1]):
+                        problems.append(f"[behaviour 43] {event.actor}: {event.node.result}")
+                if problems:
+                    return [f"after the path, {problem}" for problem in problems]
+                at = after
+            if not delivers:
+                at = at._replace(queue=at.queue._replace(letters=()))
+        seen = self.snapshot(stage, at.table)
+        left = {name: run.text("status") for name, run in seen.runs.items() if run.text("status") in ACTIVE}
+        if left:
+            return [f"[3] never ended: {left}"]
+        problems = [
+            f"[4] {name} was stopped and ended {run.text('status')}"
+            for name, run in seen.runs.items()
+            if run.text("stop_requested_at") is not None and run.text("status") != "aborted"
+        ]
+        once = world.faults >= self._faults - 1
+        if delivers and self.succeeds and once and not self._timed:
+            problems += [
+                f"[3] {name} ended {run.text('status')} ({run.text('error')}) though at most one thing went wrong"
+                for name, run in seen.runs.items()
+                if run.text("stop_requested_at") is None and run.text("status") != "succeeded"
+            ]
+        return problems
+
+    def _all_ended(self, stage: Stage, world: World) -> bool:
+        runs = self.snapshot(stage, world.table).runs.values()
+        return all(run.text("status") in TERMINAL for run in runs)
+
+    # -- set by whoever plays it --
+
+    _faults = 0
+    _clock = NOON
+    _timed = False
+    _troubled = False
+
+    def staged(self, kinds: frozenset[str], faults: int) -> tuple[Play, World]:
+        """The scene on a stage of its own, with so many faults of these kinds."""
+        stage = Stage(MemoryTable(TABLE))
+        self._standing.clear()
+        self._moving.clear()
+        self._endings.clear()
+        self._snapshots.clear()
+        self._faults, self._clock = 10, NOON
+        play, world = self.open(stage, kinds, faults)
+        self._faults, self._clock = faults, world.clock
+        self._timed = bool(self.jumps) or "time" in kinds
+        return play, world
+
+
+@dataclass
+class _Epilogue:
+    """The rest of a scene: sweeps of its own, workers as ever."""
+
+    scene: Scene
+
+    def __post_init__(self) -> None:
+        self.name = self.scene.name
+        self.visibility = self.scene.visibility
+        self.workers = 1
+        self.jumps: tuple[int, ...] = ()
+        self.lease_jump = self.stale_jump = 0
+
+    def actors(self) -> tuple[str, ...]:
+        return ()
+
+    def program(self, actor: str) -> Program:
+        return self.scene.cast.sweep()
+
+    def worker(self, name: str, letter: Letter) -> Program:
+        return self.scene.cast.work(letter)
+
+    def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
+        raise NotImplementedError
+
+    def finish(self, stage: Stage, world: World) -> list[str]:
+        raise NotImplementedError
+
+
+def _mine(run: Any, role: Role) -> bool:
+    return bool(run.text("workspace_id") == role.workspace and run.text("owner") == role.user)
+
+
+# -- how things stand when a scene begins --
+
+
+def pending(director: Director) -> None:
+    """A run was accepted; its message waits."""
+    director.run("a")
+
+
+def twice(director: Director) -> None:
+    """A run was accepted and its message comes to two workers at once."""
+    director.run("a")
+    director.deliver()
+    director.move("!again 1")
+
+
+def one_step_done(director: Director) -> None:
+    """A run of several steps has its first record; the message of the second waits."""
+    director.run("a")
+    director.work()
+
+
+def dead_after_record(director: Director) -> None:
+    """The worker of the first step died between its record and the next send."""
+    director.run("a")
+    name = director.deliver()
+    director.until(name, "SendMessage")
+    director.move(f"{name} !crash")
+
+
+def final_unsettled(director: Director) -> None:
+    """The worker died between the final record and the settle, its message with it; the lease is over."""
+    director.run("a")
+    name = director.deliver()
+    director.until(name, "TransactWriteItems")
+    director.move(f"{name} !crash", "!lose 1")
+    director.passes(LEASE_JUMP)
+
+
+def left_alone(director: Director) -> None:
+    """The worker died while it asked, its message with it; the lease is over."""
+    director.run("a")
+    name = director.deliver()
+    director.until(name, "model")
+    director.move(f"{name} !crash", "!lose 1")
+    director.passes(LEASE_JUMP)
+
+
+def stale(director: Director) -> None:
+    """As left alone, and ten minutes have gone by."""
+    left_alone(director)
+    director.passes(STALE_JUMP)
+
+
+def stale_but_alive(director: Director) -> None:
+    """A worker was frozen while it asked, for longer than the stale window."""
+    director.run("a")
+    name = director.deliver()
+    director.until(name, "model")
+    director.move("!lose 1")
+    director.passes(STALE_JUMP)
+
+
+def at_the_model(director: Director) -> None:
+    """A worker is asking the model."""
+    director.run("a")
+    director.until(director.deliver(), "model")
+
+
+def at_the_settle(director: Director) -> None:
+    """A worker has put the final record and is about to settle."""
+    director.run("a")
+    director.until(director.deliver(), "TransactWriteItems")
+
+
+def never_sent(director: Director) -> None:
+    """A run was accepted and its message lost; a lease has gone by."""
+    director.run("a")
+    director.move("!lose 1")
+    director.passes(LEASE_JUMP)
+
+
+def forgotten(director: Director) -> None:
+    """As never sent, an hour later."""
+    never_sent(director)
+    director.passes(PENDING_JUMP)
+
+
+def scenes() -> list[Scene]:
+    """Every scene of the proof."""
+    a = {"a": start()}
+    return [
+        Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
+        Scene("one-key", "a start and the same again, by its key", {"a": start(key="k"), "b": start(key="k")}, steps(0),
+              workers=1),
+        Scene("start-stop", "a stop comes while a start is on its way", {"a": start(), "s": stop()}, steps(0), workers=1),
+        Scene("claim-stop", "a stop of a run whose message waits", {"s": stop()}, steps(0), pending, a),
+        Scene("two-stops", "two stops of a run whose message waits", {"s": stop(), "t": stop()}, steps(0), pending, a,
+              workers=1),
+        Scene("steps-stop", "a stop in the middle of a run", {"s": stop()}, steps(1), one_step_done, a, workers=1),
+        Scene("settle-stop", "a stop as the final record is in", {"s": stop(), "t": stop()}, steps(0), at_the_settle, a),
+        Scene("settle-sweep", "a sweep finds a lease that ran out under a worker about to settle",
+              {"z": sweep(), "s": stop()}, steps(0), at_the_settle, a, jumps=(LEASE_JUMP,), workers=1),
+        Scene("two-workers", "one message comes to two workers", {}, steps(1), twice, a),
+        Scene("two-workers-stop", "one message comes to two workers, and a stop", {"s": stop()}, steps(0), twice, a),
+        Scene("overtaken", "a worker wakes up after its lease", {}, steps(1), at_the_model, a, jumps=(LEASE_JUMP,)),
+        Scene("overtaken-stop", "a worker wakes up after its lease, and a stop", {"s": stop()}, steps(0), at_the_model, a,
+              jumps=(LEASE_JUMP,)),
+        Scene("dead-before-send", "a worker died between record and send", {"s": stop()}, steps(1), dead_after_record, a,
+              workers=1),
+        Scene("two-sweeps-final", "two sweeps find a final record that nobody settled", {"y": sweep(), "z": sweep()},
+              steps(0), final_unsettled, a, workers=1),
+        Scene("two-sweeps-left", "two sweeps find a step nobody holds", {"y": sweep(), "z": sweep()}, steps(0), left_alone,
+              a),
+        Scene("sweep-stop", "a sweep and a stop find a step nobody holds", {"s": stop(), "z": sweep()}, steps(0),
+              left_alone, a, workers=1),
+        Scene("never-sent", "two sweeps find a run whose message was lost", {"y": sweep(), "z": sweep()}, steps(0),
+              never_sent, a),
+        Scene("forgotten", "a sweep, a start and a late message find a run never claimed in an hour",
+              {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False),
+        Scene("start-on-stale", "a start finds a stale run; so does a sweep", {"b": start(), "z": sweep()}, steps(0),
+              stale, a, workers=1, succeeds=False),
+        Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
+              stale_but_alive, a, workers=1, succeeds=False),
+        Scene("stop-next", "a stop by chat, while one run ends and the next one starts", {"s": stop(), "b": start()},
+              steps(0), at_the_settle, a, workers=1),
+        Scene("permanent-stop", "a permanent error, and a stop", {"s": stop()}, steps(0, s0=("permanent",)), pending, a,
+              workers=1, succeeds=False),
+        Scene("transient-stop", "a transient error, an answer or a broken agent, and a stop", {"s": stop()},
+              steps(0, s0=("answer", "transient", "raise")), pending, a, workers=1, succeeds=False),
+        Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
+              {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve")},
+              steps(0), pending, a, workers=1, kinds=("crash", "lost")),
+        Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
+              workers=1),
+    ]  # fmt: skip

@@ -1,0 +1,192 @@
+"""Which part may know which: imports point down the house, never up or sideways."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT / "shared" / "outlive"
+FUNCTIONS = ROOT / "functions"
+
+OPERATIONS = {"start", "step", "stop", "read", "sweep"}
+LIGHT = OPERATIONS - {"step"}
+
+FLOORS = (
+    {"agent", "clock", "errors", "lifecycle", "text"},  # know nothing of ours
+    {"cursor", "log", "request", "retry", "settings"},
+    {"http", "rows"},
+    {"loops", "queue", "table", "views"},
+    {"settle", "wiring"},
+    {"overdue"},
+    OPERATIONS,
+    {"watching"},  # the one thread, around the watch of a step
+)
+"""The house from the ground up: a module may import from the floors below its own and from no other."""
+
+OUTSIDE = {
+    "table": {"pynamodb", "botocore"},
+    "rows": {"pynamodb", "msgspec"},
+    "queue": {"botocore"},
+    "wiring": {"botocore"},
+    "http": {"aws_lambda_powertools", "msgspec"},
+    "log": {"aws_lambda_powertools"},
+    "loops": {"msgspec"},
+    "read": {"msgspec"},
+    "request": {"msgspec"},
+    "step": {"msgspec"},
+    "views": {"msgspec"},
+}
+"""What a module takes from other people; one that isn't listed takes nothing."""
+
+OWN = {"aws_lambda_powertools", "botocore", "msgspec", "pynamodb"}
+THEIRS = {"dateutil", "jmespath", "six", "typing_extensions", "urllib3"}
+# botocore takes certifi where it happens to be installed; no zip holds it.
+LOADED = OWN | THEIRS | {"certifi"}
+"""Every package that a light function may load: a new name here is a cold start that takes longer."""
+
+SURROUNDINGS = {
+    "os": {"wiring"},
+    "uuid": {"wiring"},
+    "time": {"clock"},
+    "datetime": {"clock"},
+    "threading": {"agent", "watching"},
+}
+"""Environment, chance, clock and threads: each has its one door, so that a proof can hold it shut."""
+SHUT = {"random", "secrets", "socket", "subprocess", "asyncio", "urllib.request", "http.client", "logging", "environ"}
+
+MODULES = sorted(file.stem for file in SHARED.glob("*.py") if file.stem != "__init__")
+
+
+def imported(file: Path) -> set[str]:
+    """Everything a file imports, wherever in it, by its full name; not what only a type checker reads."""
+    return set(_imports(ast.parse(file.read_text(), str(file))))
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return
+        case ast.Import(names=names):
+            yield from (one.name for one in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            assert level == 0, "imports are absolute here"
+            yield str(module)
+            yield from (f"{module}.{one.name}" for one in names)
+    for inner in ast.iter_child_nodes(node):
+        yield from _imports(inner)
+
+
+def ours(file: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    return {name.split(".")[1] for name in imported(file) if name.startswith("outlive.")}
+
+
+def roots(file: Path) -> set[str]:
+    """The packages a file imports from, ours and the standard library's left out."""
+    return {name.partition(".")[0] for name in imported(file)} - sys.stdlib_module_names - {"outlive"}
+
+
+def floor(module: str) -> int:
+    return next(number for number, modules in enumerate(FLOORS) if module in modules)
+
+
+def test_every_arrow_has_its_floor() -> None:
+    """A new module says where in the house it stands."""
+    assert sorted(module for modules in FLOORS for module in modules) == MODULES
+    assert "outlive" not in {name.partition(".")[0] for name in imported(SHARED / "__init__.py")}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_down(module: str) -> None:
+    """No module knows one above it or beside it; so no operation knows another."""
+    known = ours(SHARED / f"{module}.py")
+    assert {other for other in known if floor(other) >= floor(module)} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_out_of_the_house_have_their_doors(module: str) -> None:
+    """Only table and queue (with rows and wiring) know AWS's libraries, and nobody here knows an agent's."""
+    assert roots(SHARED / f"{module}.py") == OUTSIDE.get(module, set())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_to_the_surroundings_have_their_doors(module: str) -> None:
+    """Clock, environment and ids are handed in: no operation reads them by itself."""
+    found = imported(SHARED / f"{module}.py")
+    assert found & SHUT == set()
+    assert {name for name, doors in SURROUNDINGS.items() if name in found and module not in doors} == set()
+
+
+@pytest.mark.parametrize("function", sorted(OPERATIONS))
+def test_arrows_of_a_handler_lead_to_its_own_operation(function: str) -> None:
+    """functions/<verb>/app.py calls the operation of its own name and no other, and leaves table and queue to it."""
+    known = ours(FUNCTIONS / function / "app.py")
+    assert known & OPERATIONS == {function}
+    assert known & {"table", "queue", "rows", "settle", "overdue", "lifecycle"} == set()
+
+
+@pytest.mark.parametrize("file", sorted((FUNCTIONS / "step").glob("*.py")), ids=lambda file: file.stem)
+def test_arrows_between_agent_and_run_cross_the_seam_alone(file: Path) -> None:
+    """Besides the handler, nothing around the agent knows more of a run than `outlive.agent` says."""
+    if file.stem == "app":
+        assert roots(file) & {"pydantic", "pydantic_ai", "boto3"} == set()
+    else:
+        assert ours(file) <= {"agent"}
+
+
+@pytest.mark.parametrize("function", sorted(LIGHT))
+def test_arrows_of_a_light_function_stay_light(function: str) -> None:
+    """A light function is its handler alone, and names no library but those of its zip."""
+    assert [file.name for file in (FUNCTIONS / function).rglob("*.py")] == ["app.py"]
+    assert roots(FUNCTIONS / function / "app.py") <= {"aws_lambda_powertools", "msgspec"}
+
+
+@pytest.mark.parametrize("function", sorted(LIGHT))
+def test_arrows_of_a_light_function_reach_no_agent_library_once_imported(function: str) -> None:
+    """In a fresh process the handler brings in neither Pydantic (AI) nor boto3, nor another operation, by any way round."""
+    loaded = modules_after_importing(function)
+    packages = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
+    assert {name for name in packages if not name.startswith("_")} - {"app", "outlive"} <= LOADED
+    assert {other for other in OPERATIONS if f"outlive.{other}" in loaded} == {function}
+
+
+def test_arrows_are_seen_by_this_test() -> None:
+    """The step function does bring them in, so the test above would have noticed."""
+    assert {"pydantic", "pydantic_ai", "outlive.step"} <= modules_after_importing("step")
+
+
+def modules_after_importing(function: str) -> set[str]:
+    """The modules of a fresh process that has imported the function's handler, as Lambda does."""
+    code = "import app, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            **ENVIRONMENT,
+            "PYTHONPATH": os.pathsep.join([str(FUNCTIONS / function), str(SHARED.parent)]),
+        },
+        cwd=FUNCTIONS / function,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+ENVIRONMENT = {
+    "TABLE_NAME": "outlive",
+    "QUEUE_URL": "http://127.0.0.1:9/queue",
+    "AGENT_MODEL": "offline",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+"""What a cold start needs to find. Nothing is called: the clients are only built."""

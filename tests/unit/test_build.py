@@ -1,0 +1,92 @@
+"""What goes into a zip, and that the same content is the same zip."""
+
+import io
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from local import identity, state
+from local.build import GROUP, own_code
+from local.said import Trouble, or_say
+from local.zips import zipped
+
+ROOT = Path(__file__).parents[2]
+
+
+def required(group):
+    return set(re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements" / f"{group}.txt").read_text(), re.MULTILINE))
+
+
+def test_four_of_five_functions_are_light():
+    assert {name for name, group in GROUP.items() if group == "light"} == {"start", "stop", "read", "sweep"}
+    assert {path.name for path in (ROOT / "functions").iterdir() if path.is_dir()} >= set(GROUP)
+
+
+def test_the_light_functions_carry_neither_the_agent_library_nor_what_it_brings():
+    assert not {name for name in required("light") if name.startswith(("pydantic", "openai", "anthropic", "boto3"))}
+    assert required("step") >= required("light")
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "requirements").glob("*.txt")))
+def test_requirements_are_pinned_by_hash_and_name_no_address(file):
+    text = (ROOT / "requirements" / file).read_text()
+    pins = re.findall(r"^[a-z0-9_.-]+(?:\[[a-z0-9_,-]+\])?==\S+", text, re.MULTILINE)
+    assert pins
+    assert len(pins) == len(re.findall(r"==[^\n]*\\\n    --hash=sha256:", text))
+    assert not re.search(r"https?:|--(?:index|extra-index|find-links)", text)
+
+
+def test_a_rebuilt_file_makes_the_same_zip(tmp_path):
+    (tmp_path / "app.py").write_text("handler = 1\n")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "data").write_bytes(b"\0")
+    first = zipped(tmp_path)
+    os.utime(tmp_path / "app.py", (1_000_000_000, 1_000_000_000))
+    assert zipped(tmp_path) == first
+    (tmp_path / "app.py").write_text("handler = 2\n")
+    assert zipped(tmp_path)[1] != first[1]
+    assert zipfile.ZipFile(io.BytesIO(first[0])).namelist() == ["app.py", "inner/data"]
+
+
+def test_what_tools_leave_behind_is_not_shipped(tmp_path):
+    own_code("start", tmp_path, "here")
+    shipped = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "app.py" in shipped
+    assert not [name for name in shipped if name.startswith(".") or "_cache/" in name]
+
+
+def test_a_key_is_made_once_and_is_for_its_owner_alone(tmp_path):
+    made = identity.key(tmp_path / "state").private_numbers()
+    assert identity.key(tmp_path / "state").private_numbers() == made
+    assert (tmp_path / "state" / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_state_folder_belongs_to_one_stack_and_one_port(tmp_path):
+    held = state.claim(tmp_path, 4566)
+    with pytest.raises(Trouble, match="already runs"):
+        state.claim(tmp_path, 4566)
+    held.close()
+    state.claim(tmp_path, 4567).close()
+    state.bind(tmp_path, 4566)
+    with pytest.raises(Trouble, match="made on port 4566"):
+        state.claim(tmp_path, 4567)
+
+
+@pytest.mark.parametrize("said", ["0", "65536", "-1", "4566 ", "¼", "x"])
+def test_a_port_is_a_port(said, monkeypatch):
+    monkeypatch.setenv("PORT", said)
+    with pytest.raises(Trouble, match="PORT must be a number"):
+        state.port()
+
+
+def test_trouble_is_one_line_and_no_traceback(capsys):
+    def fail():
+        raise Trouble("the sun is down")
+
+    assert or_say(fail) == 1
+    assert capsys.readouterr().err == "outlive: the sun is down\n"
+    assert or_say(lambda: 1 // 0) == 1
+    assert capsys.readouterr().err.count("\n") == 1

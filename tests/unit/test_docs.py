@@ -1,0 +1,283 @@
+"""What is written about the code stays true of it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from docs import calls, openapi, template
+from outlive.errors import Problem, RouteNotFound
+from outlive.settings import Settings
+from tests.handlers import conftest as handlers
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text())
+OPERATIONS = {
+    operation["operationId"]: operation for methods in DOCUMENT["paths"].values() for operation in methods.values()
+}
+PARAMETERS = {one.name: one for group in template.parameters(template.read()).values() for one in group}
+
+# The handlers on moto, as their own tests have them.
+cloud, environment, started, stack = handlers.cloud, handlers.environment, handlers.started, handlers.stack
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of what the documents are made of, to be changed."""
+    for name in ("docs", "shared", "functions", "events", "local"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("template.yaml", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def generate(project, *arguments):
+    """What docs/generate.py says, and its exit code."""
+    done = subprocess.run(
+        [sys.executable, project / "docs" / "generate.py", *arguments], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def change(file, old, new):
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_docs_are_as_the_code_says():
+    assert generate(ROOT, "--check") == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        ("shared/outlive/lifecycle.py", '"extends the lease, progress"', '"extends it"', "docs/lifecycle.md"),
+        ("shared/outlive/views.py", "    chat_id: str\n    status", "    chat: str\n    status", "docs/openapi.json"),
+        ("shared/outlive/request.py", "MAX_LIMIT = 100", "MAX_LIMIT = 99", "docs/openapi.json"),
+        ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "README.md"),
+        ("template.yaml", "    Default: 600", "    Default: 601", "README.md"),
+        ("docs/openapi.json", '"title": "Outlive"', '"title": "Inlive"', "docs/openapi.json"),
+    ],
+    ids=lambda value: value.rpartition("/")[2] if "/" in value or "." in value else "",
+)
+def test_docs_that_differ_from_the_code_are_one_sentence_and_a_failure(project, file, old, new, stale):
+    change(project / file, old, new)
+    if "views" in file:
+        change(project / file, "        chat_id=run.chat_id,\n", "        chat=run.chat_id,\n")
+    before = (project / stale).read_text()
+    code, said = generate(project, "--check")
+    assert code == 1
+    assert said.startswith("outlive: ")
+    assert said.count("\n") == 1
+    assert stale in said
+    assert (project / stale).read_text() == before
+
+
+def test_docs_are_in_order_once_they_were_written_anew(project):
+    change(project / "shared/outlive/lifecycle.py", '"extends the lease, progress"', '"extends it"')
+    assert generate(project) == (0, "wrote docs/lifecycle.md\n")
+    assert generate(project, "--check") == (0, "")
+    assert "| extends it |" in (project / "docs" / "lifecycle.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("template.yaml", 'Method: GET, Path: "/runs/{run_id}"', 'Method: GET, Path: "/run/{run_id}"'),
+        ("functions/read/app.py", '@api.get("/runs/<run_id>")', '@api.post("/runs/<run_id>")'),
+        ("functions/read/app.py", "def one_run(", "def a_run("),
+        ("README.md", "<!-- generated: settings -->", ""),
+    ],
+)
+def test_docs_that_can_not_be_made_are_one_sentence_and_a_failure(project, file, old, new):
+    change(project / file, old, new)
+    code, said = generate(project, "--check")
+    assert code == 1
+    assert said.startswith("outlive: ")
+    assert said.count("\n") == 1
+
+
+def test_openapi_document_is_valid():
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    validate(DOCUMENT)
+
+
+def test_every_problem_of_the_code_is_answered_by_some_call():
+    """A docstring that forgot what it raises shows here."""
+    known = {kind for call in openapi.calls() for kind in call.problems}
+    # The gateway knows its routes: a function is never asked for one it doesn't have.
+    assert known == set(calls.PROBLEMS.values()) - {Problem, RouteNotFound}
+
+
+def test_each_call_answers_with_the_problems_it_was_promised_to():
+    """As they were agreed on, call by call; every call may also answer 401 and 500."""
+    everywhere = {"unauthorized", "internal_error"}
+    codes = {
+        name: {
+            code
+            for answer in operation["responses"].values()
+            for code in answer["content"].get("application/problem+json", {}).get("examples", {})
+        }
+        for name, operation in OPERATIONS.items()
+    }
+    assert codes == {
+        "start_run": everywhere
+        | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
+        | {"start_failed", "invalid_request", "prompt_too_long"},
+        "latest_run": everywhere | {"invalid_request", "read_failed"},
+        "one_run": everywhere | {"run_not_found", "read_failed"},
+        "stop_chat": everywhere | {"invalid_request", "stop_failed"},
+        "stop_run": everywhere | {"stop_failed"},
+        "list_messages": everywhere | {"invalid_request", "read_failed"},
+        "list_runs": everywhere | {"invalid_request", "read_failed"},
+    }
+
+
+def strict(schema):
+    """The schema with nothing let through that it doesn't name."""
+    if isinstance(schema, list):
+        return [strict(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: strict(inner) for name, inner in schema.items()}
+    return {**closed, "additionalProperties": False} if "properties" in schema and schema.get("type") else closed
+
+
+COMPONENTS = strict(DOCUMENT["components"])
+
+
+def fits(value, schema):
+    """Assert that `value` is what `schema` says, times and all, with no field that the document doesn't name."""
+    checker = Draft202012Validator.FORMAT_CHECKER
+    assert "date-time" in checker.checkers
+    # The components stand where the schema's references look for them.
+    Draft202012Validator({**schema, "components": COMPONENTS}, format_checker=checker).validate(value)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_openapi_examples_are_what_their_schemas_say(name):
+    operation = OPERATIONS[name]
+    contents = [answer["content"] for answer in operation["responses"].values()]
+    contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
+    for content in contents:
+        for about in content.values():
+            values = [about["example"]] if "example" in about else [one["value"] for one in about["examples"].values()]
+            assert values
+            for value in values:
+                fits(value, about["schema"])
+
+
+def test_openapi_says_what_the_handlers_answer(stack):
+    """Real answers, good and bad, have exactly the fields of the document, and its types."""
+
+    def call(name, method, path, *arguments, **options):
+        got = stack.call(method, path, *arguments, **options)
+        kind = got.headers["content-type"]
+        content = OPERATIONS[name]["responses"][str(got.status)]["content"][kind]
+        fits(got.body, content["schema"])
+        if "headers" in OPERATIONS[name]["responses"][str(got.status)]:
+            for header, about in OPERATIONS[name]["responses"][str(got.status)]["headers"].items():
+                if about.get("required") or header.lower() in got.headers:
+                    fits(got.headers[header.lower()], about["schema"])
+        return got
+
+    runs, key = "/chats/chat-1/runs", {"Idempotency-Key": "key"}
+    script = [
+        {"reasoning": "Hm.", "text": "Let me see. ", "tools": [["clock", {}], ["calculate", {"expression": "1/0"}]]},
+        {"text": "There."},
+    ]
+    asked = {"prompt": "#script " + json.dumps(script), "budget": {"max_steps": 5}, "metadata": {"page": [1, None]}}
+    fits(asked, {"$ref": "#/components/schemas/Start"})
+    run = call("start_run", "POST", runs, asked, headers=key).body["run"]
+    assert call("start_run", "POST", runs, asked, headers=key).headers["idempotency-replayed"] == "true"
+    assert call("start_run", "POST", runs, {"prompt": "other"}, headers=key).status == 409
+    assert call("start_run", "POST", runs, {"prompt": "other"}).body["active_run_id"] == run["id"]
+    assert call("start_run", "POST", runs, {"prompt": "mine"}, user="eve").status == 404
+    assert call("start_run", "POST", runs, {"prompt": " "}).status == 422
+    assert call("start_run", "POST", runs, {"prompt": "x" * 32_769}).status == 413
+    assert call("start_run", "POST", runs, {"prompt": "x"}, claims={"sub": "ada"}).status == 401
+    assert call("one_run", "GET", f"/runs/{run['id']}").body["run"]["status"] == "pending"
+    stack.deliver(stack.take())
+    assert call("latest_run", "GET", "/chats/chat-1/run").body["message"]["status"] == "streaming"
+    stack.work()
+    assert call("latest_run", "GET", "/chats/chat-1/run").body["run"]["status"] == "succeeded"
+    assert call("latest_run", "GET", "/chats/none/run").body == {"run": None, "message": None}
+    assert call("one_run", "GET", "/runs/none").status == 404
+    assert call("stop_run", "POST", f"/runs/{run['id']}/stop").body["stopped"] is False
+    failing = stack.script("chat-1", {"error": "permanent"}).body["run"]
+    stack.work()
+    assert call("one_run", "GET", f"/runs/{failing['id']}").body["run"]["error"] is not None
+    stack.begin("chat-1")
+    assert call("stop_chat", "POST", "/chats/chat-1/stop").body["stopped"] is True
+    assert call("stop_chat", "POST", "/chats/chat-1/stop").body == {"stopped": False, "run": None}
+    page = call("list_messages", "GET", "/chats/chat-1/messages", query={"limit": "1"}).body
+    assert call("list_messages", "GET", "/chats/chat-1/messages", query={"cursor": page["cursor"]}).body["messages"]
+    assert call("list_messages", "GET", "/chats/chat-1/messages", query={"limit": "0"}).status == 422
+    assert len(call("list_runs", "GET", runs).body["runs"]) == 3
+    stack.faults.refuse("GetItem", times=20)
+    assert call("latest_run", "GET", "/chats/chat-1/run").status == 503
+    assert call("stop_chat", "POST", "/chats/chat-1/stop").status == 503
+    assert call("start_run", "POST", runs, {"prompt": "other"}).status == 503
+
+
+def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
+    """What README says of a setting holds for the template and for the code alike."""
+    variables = {one.variable: one for one in PARAMETERS.values()}
+    # These two are what the template makes, not what its user chooses.
+    made = {"table_name", "queue_url"}
+    for setting in fields(Settings):
+        if setting.name in made:
+            continue
+        assert setting.name.upper() in variables, f"{setting.name} can't be set"
+        default = variables[setting.name.upper()].default
+        if setting.name != "agent_model":  # without one the code refuses starts; the template has the stand-in
+            assert setting.default is not MISSING
+            assert type(setting.default)(json.loads(default) if default[0] in "0123456789tf" else default) == (
+                setting.default
+            )
+
+
+def test_docs_lead_to_files_that_exist():
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#][^)]*)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+
+
+def test_readme_leads_to_headings_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]*)\)", readme)) <= headings
+
+
+def test_readme_names_only_targets_and_settings_that_exist():
+    """Every `make …` is in the Makefile, every setting in capitals is known."""
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake (?:-s )?([a-z]+)", readme)) <= targets
+    given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", readme))
+    known = {one.variable for one in PARAMETERS.values()}
+    assert given <= known | {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "TOKEN", "ARGS", "PYTHON", "UPGRADE"}
+
+
+def test_dependencies_and_only_they_are_explained():
+    """docs/decisions.md has a word on everything that requirements/*.in ask for."""
+    asked = set()
+    for file in (ROOT / "requirements").glob("*.in"):
+        for line in file.read_text().splitlines():
+            if line and not line.startswith(("#", "-r")):
+                asked.add(re.split(r"[\[=<>]", line)[0])
+    explained = re.findall(r"^\| `([a-z0-9-]+)`", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(asked)
