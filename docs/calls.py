@@ -8,6 +8,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from docs.template import ROOT
@@ -48,18 +49,17 @@ def calls_of(function: str) -> list[Call]:
     ]
 
 
-def said_with(kind: type[Problem]) -> str | None:
-    """The detail that the code first gives with this problem, where that is a plain text."""
-    files = [*sorted((ROOT / "shared").rglob("*.py")), *sorted((ROOT / "functions").rglob("app.py"))]
-    for file in files:
-        found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
-        for node in sorted(found, key=lambda call: call.lineno):
+@cache
+def said_with() -> dict[str, str]:
+    """The detail that the code first gives with each problem, by the name of its class, where that is a plain text."""
+    found: dict[str, str] = {}
+    for file in [*sorted((ROOT / "shared").rglob("*.py")), *sorted((ROOT / "functions").rglob("app.py"))]:
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+        for node in sorted(nodes, key=lambda call: call.lineno):
             match node:
-                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(detail)), *_]) if (
-                    name == kind.__name__
-                ):
-                    return detail
-    return None
+                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(detail)), *_]) if name in PROBLEMS:
+                    found.setdefault(name, detail)
+    return found
 
 
 def _routes_on(node: ast.FunctionDef) -> Iterator[tuple[str, str]]:

@@ -199,7 +199,7 @@ def _problem(kind: type[Problem]) -> Problem:
             check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
         except Problem as refused:
             return refused
-    detail = said_with(kind)
+    detail = said_with().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
     return kind(detail, active_run_id=RUN_ID) if kind is RunAlreadyActive else kind(detail)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Parameter:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).upper()
 
 
+@cache
 def read() -> dict[str, Any]:
     """The template."""
     loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506  # a safe loader

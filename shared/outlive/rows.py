@@ -286,6 +286,8 @@ class Run(Row):
     finish_reason = OptionalText()
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
+    stop_requested_by = OptionalText()
+    """The stop that set it: how that knows its own write again."""
     finished_at = OptionalTime()
     settled_by = OptionalText()
 

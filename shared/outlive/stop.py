@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from outlive.clock import Clock
 from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError
-from outlive.lifecycle import STOP, TERMINAL, Facts, Status, lease_is_live
+from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
 from outlive.log import logger
 from outlive.retry import persistently
 from outlive.rows import Record, Run
@@ -49,19 +49,18 @@ class Stop:
             return self._stop(workspace_id, user, run_id)
 
     def _stop(self, workspace_id: str, user: str, run_id: str) -> Stopped:
-        asked_at, stop_id = self.clock.now(), self.new_id()
+        stop_id = self.new_id()
         run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
         for _ in range(ROUNDS):
             if run is None or run.owner != user:
                 return Stopped(False)
             if run.status in TERMINAL:
                 # Ended by this very call, if an answer to it was lost on the way.
-                mine = run.settled_by == stop_id or run.stop_requested_at == asked_at
-                return Stopped(mine and run.status == Status.ABORTED, run)
+                return Stopped(stop_id in (run.settled_by, run.stop_requested_by), run)
             if lease_is_live(run, self.clock.now()):
                 # For show, and read before: once the request stands, nothing may turn the answer into a failure.
                 last = self._last(run)
-                run, requested = self._request(run, user, asked_at)
+                run, requested = self._request(run, user, stop_id)
                 if requested:
                     return Stopped(True, run, last)
             else:
@@ -79,12 +78,10 @@ class Stop:
                         return Stopped(True, run)
         raise StoreBusy("the run changed hands again and again")
 
-    def _request(self, run: Run, user: str, asked_at: int) -> tuple[Run | None, bool]:
+    def _request(self, run: Run, user: str, stop_id: str) -> tuple[Run | None, bool]:
         """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
         try:
-            return persistently(
-                lambda: self.table.request_stop(run, user, asked_at, self.clock.now()), self.clock
-            ), True
+            return persistently(lambda: self.table.request_stop(run, user, stop_id, self.clock.now()), self.clock), True
         except Refused as refused:
             met = refused.items["run"]
             return (Run.of(met) if met else None), False

@@ -242,10 +242,11 @@ class Table:
         moved(RESEND.name, after, run.status)
         return after
 
-    def request_stop(self, run: Run, user: str, asked_at: int, now: int) -> Run:
-        """Have the holder of the run stop it; the first `asked_at` is kept. Refused by `run`."""
+    def request_stop(self, run: Run, user: str, stop_id: str, now: int) -> Run:
+        """Have the holder of the run stop it; the first stop's time and id are kept. Refused by `run`."""
         after = self._move(REQUEST_STOP, run, Facts(now, user=user), [
-            Run.stop_requested_at.set(Run.stop_requested_at | asked_at),
+            Run.stop_requested_at.set(Run.stop_requested_at | now),
+            Run.stop_requested_by.set(Run.stop_requested_by | stop_id),
             Run.updated_at.set(now),
         ])  # fmt: skip
         moved(REQUEST_STOP.name, after, run.status)
@@ -281,6 +282,7 @@ class Table:
         ended: list[Action] = [getattr(Run, name).set(value) for name, value in written.items()]
         if move is STOP:
             ended.append(Run.stop_requested_at.set(Run.stop_requested_at | now))
+            ended.append(Run.stop_requested_by.set(Run.stop_requested_by | ending.settled_by))
         ended += [gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)]
         chat = Chat(run.chat_pk, Chat.SK)
         header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))

@@ -167,8 +167,15 @@ class Stack:
 
     @property
     def log(self) -> str:
-        """All that the functions and the local AWS have logged since it was started."""
+        """What the local AWS has said since it was started, and what functions that were not called over HTTP said."""
         return (self.state / "aws.log").read_text(errors="replace")
+
+    def logged(self) -> list[str]:
+        """The lines that all functions have logged, those of the platform included."""
+        logs = self.client("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        pages = [page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)]
+        return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
 
     def run_row(self, run_id: str) -> dict[str, Any]:
         """The RUN row of a run, as DynamoDB has it."""
@@ -269,16 +276,17 @@ PLAYED = pytest.StashKey[dict[str, Future[None]]]()
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """All tests marked `together` run at the same time, each in a thread: what they do is mostly waiting.
 
-    The first of them plays them all and waits for all, so that no other test meets their runs. Such a test takes the
-    session's `stack` and its own parameters, and chats of its own.
+    The first of them plays them all, the `long` ones first, and waits for all, so that no other test meets their runs.
+    Such a test takes the session's `stack` and its own parameters, and chats of its own.
     """
     if pyfuncitem.get_closest_marker("together") is None:
         return None
     played = pyfuncitem.session.stash.setdefault(PLAYED, {})
     if not played:
+        marked = [(item, item.get_closest_marker("together")) for item in pyfuncitem.session.items]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for item in pyfuncitem.session.items:
-                if isinstance(item, pytest.Function) and item.get_closest_marker("together"):
+            for item, mark in sorted(marked, key=lambda one: not (one[1] and one[1].kwargs.get("long"))):
+                if isinstance(item, pytest.Function) and mark:
                     given = item.callspec.params if hasattr(item, "callspec") else {}
                     played[item.nodeid] = pool.submit(item.obj, stack=pyfuncitem.funcargs["stack"], **given)
     played[pyfuncitem.nodeid].result()

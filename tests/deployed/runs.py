@@ -94,12 +94,13 @@ def outcome(run: dict[str, Any]) -> tuple[Any, Any, Any]:
     return run["status"], run["finish_reason"], run["error"] and run["error"]["code"]
 
 
-def complaints(log: str) -> list[str]:
-    """Lines of a stack's log that no operator should ever see, whatever clients and workers do."""
-    return [line for line in log.splitlines() if any(mark in line for mark in WORRYING)]
+def complaints(stack: Stack) -> list[str]:
+    """What was logged and no operator should ever have to see, whatever clients do and workers suffer."""
+    lines = [*stack.log.splitlines(), *stack.logged()]
+    return [line for line in lines if any(mark in line for mark in WORRYING)]
 
 
 WORRYING = (
-    *("Traceback (most recent call last)", "exception_name", '"stack_trace"', "Exception:", "Error:", "AccessDenied"),
+    *("Traceback (most recent call last)", "exception_name", "stack_trace", "Exception:", "Error:", "AccessDenied"),
     *('"level":"ERROR"', '"level":"CRITICAL"', "Bearer ", "eyJ", "PRIVATE KEY"),
 )

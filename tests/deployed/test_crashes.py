@@ -11,7 +11,21 @@ from typing import Any
 import pytest
 
 from .conftest import Stack, until
-from .runs import LOOK_EVERY, ask, begin, complaints, ended, new_chat, outcome, running, script, seen, shape, stop, transcript
+from .runs import (
+    LOOK_EVERY,
+    ask,
+    begin,
+    complaints,
+    ended,
+    new_chat,
+    outcome,
+    running,
+    script,
+    seen,
+    shape,
+    stop,
+    transcript,
+)
 
 CALL = ["clock", {}]
 LEASE = {"LEASE_SECONDS": "2"}
@@ -25,20 +39,20 @@ def own_stack(**settings: str) -> Iterator[Stack]:
         stack.start()
         try:
             yield stack
-            assert complaints(stack.log) == []
+            assert complaints(stack) == []
         finally:
             stack.stop()
 
 
 def attempt(stack: Stack, run: dict[str, Any], number: int) -> None:
-    """Returns when a worker has taken up the claimed step for the `number`th time."""
+    """A worker has taken up the claimed step for the `number`th time."""
     until(lambda: stack.row(run, "attempt")["attempt"], lambda now: now == str(number), every=LOOK_EVERY)
 
 
-@pytest.mark.together
+@pytest.mark.together(long=True)
 def test_workers_that_are_killed_or_paused_in_mid_step(stack):
     """[19] [20] [22]"""
-    with own_stack(**LEASE) as own:
+    with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         killed_workers_are_made_up_for(own)
         a_paused_worker_does_no_harm(own)
 
@@ -56,9 +70,8 @@ def killed_workers_are_made_up_for(own):
     assert done["message"]["content"] == "one " + "two " * 10 + "three"
     assert (done["run"]["step_count"], len(transcript(own, walks["chat_id"]))) == (3, 2)
     assert [part["type"] for part in done["message"]["parts"]].count("step-start") == 3
-    for number in (2, 3):
-        attempt(own, deadly, number)
-        assert own.kill_workers()
+    attempt(own, deadly, 2)
+    assert own.kill_workers()
     done = ended(own, deadly)
     assert outcome(done["run"]) == ("failed", "error", "step_attempts")
     assert (done["run"]["step_count"], done["message"]["content"]) == (1, "kept ")
@@ -99,7 +112,7 @@ def lose_all_messages(own: Stack) -> None:
     until(own.queued, lambda left: left == 0)
 
 
-@pytest.mark.together
+@pytest.mark.together(long=True)
 def test_messages_that_wait_or_are_lost(stack):
     """[9] [13] [20] [24] [40] [41] [44]"""
     with own_stack(**LEASE) as own:
@@ -177,18 +190,25 @@ def a_step_lets_go_before_its_time_is_up(own):
     assert own.row(run, "attempt") == {"attempt": "3"}
 
 
-@pytest.mark.together
+@pytest.mark.together(long=True)
 def test_what_is_switched_off_keeps_what_is_under_way(stack):
     """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones only."""
     chat, headers = new_chat(), {"Idempotency-Key": "before"}
-    entries = [{"text": "one ", "tools": [CALL]}, {"text": "two ", "repeat": 5, "seconds": 3, "tools": [CALL]}, {"text": "three"}]
+    entries = [
+        {"text": "one ", "tools": [CALL]},
+        {"text": "two ", "repeat": 5, "seconds": 3, "tools": [CALL]},
+        {"text": "three"},
+    ]
     with own_stack(**LEASE) as own:
         run = begin(own, *entries, chat=chat, headers=headers)
         running(own, run, 1)
         assert own.stop() == 0
         own.start(RUNS_ENABLED="false")
         done = ended(own, run)
-        assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), "one " + "two " * 5 + "three")
+        assert (outcome(done["run"]), done["message"]["content"]) == (
+            ("succeeded", "stop", None),
+            "one " + "two " * 5 + "three",
+        )
 
         refusals = {"runs_disabled": 403}
         for code, status in refusals.items():

@@ -35,7 +35,6 @@ def test_a_stop_right_after_the_start_again_and_again(stack, by):
         done = ended(stack, run)
         assert outcome(done["run"]) == ABORTED
         assert (done["message"]["status"], done["run"]["usage"]["requests"] <= 1) == ("aborted", True)
-        assert len(done["message"]["content"]) < len("word ") * 100
         assert seconds_to_end(done["run"]) < PATIENCE
         runs.append(done)
     said = transcript(stack, chat)

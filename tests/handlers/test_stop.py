@@ -371,3 +371,13 @@ def test_a_stop_that_the_store_refuses_for_good_is_503_too(stack: Stack) -> None
     stack.begin()
     stack.faults.refuse("TransactWriteItems", "AccessDeniedException")
     assert stack.call("POST", "/chats/chat-1/stop").body["code"] == "stop_failed"
+
+
+def test_of_two_stops_in_the_same_millisecond_only_the_one_that_ended_the_run_is_true(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[33] A time is no identity."""
+    at = stack.stop.stop.clock.now()
+    monkeypatch.setattr(type(stack.stop.stop.clock), "now", lambda self: at)
+    run_id = stack.begin().body["run"]["id"]
+    assert [stop(stack, f"/runs/{run_id}")["stopped"] for _ in range(2)] == [True, False]

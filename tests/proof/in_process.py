@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 import pytest
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from botocore.exceptions import ReadTimeoutError
 
 from outlive.agent import Ask, Interrupt, Outcome, Piece
@@ -103,6 +104,10 @@ def _asked_in_this_thread(ask: Ask, say: Callable[[Piece], None], interrupt: Int
     return worker.wait_for_the_model(ask, say, interrupt)
 
 
+class _ProcessorOfEachThread(threading.local, BatchProcessor):
+    """On Lambda a process has one invocation at a time, and so a processor of its own."""
+
+
 @contextmanager
 def _watched_by_hand(watch: Watch) -> Iterator[None]:
     worker = threading.current_thread()
@@ -157,6 +162,8 @@ class World:
                 parts["queue"] = queue
             if verb == "step":
                 parts |= {"agent": _asked_in_this_thread, "watching": _watched_by_hand}
+                processor = _ProcessorOfEachThread(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+                patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
         self.http = Stack(self.start, self.step, self.stop, self.read, self.sweep, None, None, "", Hands(), None)  # type: ignore[arg-type]
 

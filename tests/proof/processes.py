@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 from greenlet import GreenletExit, getcurrent, greenlet
 
-LIVE_AT_MOST: Final = 400
+LIVE_AT_MOST: Final = 4000
 """How many processes are kept standing at a node, ready to go on without running again."""
 
 

@@ -204,7 +204,8 @@ class Scene:
         if event.actor is not None:
             if event.notes:
                 ghost = self._heard(stage, ghost, event, after, problems)
-            if event.request is not None and event.request.operation == "GetItem":
+            looking = event.request is not None and event.request.operation == "GetItem"
+            if looking and event.answer is not None and not event.answer.error:
                 ghost = self._looked(stage, ghost, before, event.actor)
             if event.label.endswith("break off"):
                 ghost = self._broke_off(stage, ghost, event.actor, after)

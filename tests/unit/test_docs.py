@@ -1,5 +1,6 @@
 """What is written about the code stays true of it."""
 
+import ast
 import json
 import re
 import shutil
@@ -13,6 +14,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+import model_errors
+import offline
 from docs import calls, openapi, template
 from outlive.errors import Problem, RouteNotFound
 from outlive.settings import Settings
@@ -266,10 +269,11 @@ def test_readme_names_only_targets_and_settings_that_exist():
     """Every `make …` is in the Makefile, every setting in capitals is known."""
     readme = (ROOT / "README.md").read_text()
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake (?:-s )?([a-z]+)", readme)) <= targets
+    assert set(re.findall(r"(?:`|\$ |\()(?:[A-Z]+=\S+ )*make (?:-s )?([a-z]+)", readme)) <= targets
     given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", readme))
     known = {one.variable for one in PARAMETERS.values()}
-    assert given <= known | {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "TOKEN", "ARGS", "PYTHON", "UPGRADE"}
+    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE"}
+    assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY"}
 
 
 def test_dependencies_and_only_they_are_explained():
@@ -281,3 +285,34 @@ def test_dependencies_and_only_they_are_explained():
                 asked.add(re.split(r"[\[=<>]", line)[0])
     explained = re.findall(r"^\| `([a-z0-9-]+)`", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE)
     assert sorted(explained) == sorted(asked)
+
+
+def test_readme_scripts_can_be_played():
+    """Each script in README is one the offline model obeys."""
+    scripts = re.findall(r"```text\n(#script .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert scripts
+    for script in scripts:
+        inner = offline.script_in(script)
+        assert inner is not None
+        assert offline.parse(inner, {"clock", "calculate", "wait"})
+
+
+def test_readme_names_every_field_of_a_script():
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("## The offline model")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z]+)` \|", section, re.MULTILINE)) == {one.name for one in fields(offline.Entry)}
+
+
+def test_readme_names_every_code_a_run_may_end_with():
+    """Nobody has to read the code to know what an error code means."""
+    ends = {code for _, kind, code in model_errors.KINDS if kind == "permanent"}
+    for file in (ROOT / "shared" / "outlive").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="error_of" | "_TooLarge") | ast.Attribute(attr="_fail"),
+                    args=[ast.Constant(value=code), *_],
+                ):
+                    ends.add(code)
+    assert {"stale", "loop_detected", "run_too_large", "tool_failed"} <= ends
+    assert {code for code in ends if f"`{code}`" not in (ROOT / "README.md").read_text()} == set()

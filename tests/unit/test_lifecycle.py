@@ -136,7 +136,7 @@ def make(table: Table, move: Move, run: Run) -> None:
         known = a_run(**{**willing(RESEND), "resends": FACTS.resends})
         table.resend(known, NOW + 60_000, "sweep", NOW)
     elif move is REQUEST_STOP:
-        table.request_stop(run, "ada", NOW, NOW)
+        table.request_stop(run, "ada", "stop", NOW)
     else:
         seal = Record(
             "w#c", Record.sort_key(2, 4), run_id="r", step=4, kind="end", packed=pack(Body([])), size=0,

@@ -1,0 +1,34 @@
+"""What all that the tests did before has left in the logs."""
+
+import json
+
+from .runs import begin, complaints, ended, seen, stop
+
+SECRET = "a secret of hers"
+
+
+def moves(stack, run):
+    """The moves of a run, as the functions logged them, in the order of their time."""
+    lines = [json.loads(line) for line in stack.logged() if line.startswith("{") and run["id"] in line]
+    return [(line["move"], line["from"], line["to"]) for line in sorted(lines, key=lambda line: line["timestamp"])]
+
+
+def test_one_line_a_move_and_nothing_of_what_was_said(stack):
+    run = begin(stack, {"text": SECRET, "tools": [["calculate", {"expression": "1 + 1"}]]}, {"text": "b"})
+    ended(stack, run)
+    stop(stack, run)
+    seen(stack, run)
+    assert moves(stack, run) == [
+        ("start", "none", "pending"),
+        ("claim", "pending", "running"),
+        ("record", "running", "running"),
+        ("claim", "running", "running"),
+        ("record", "running", "running"),
+        ("succeed", "running", "succeeded"),
+    ]
+    assert SECRET not in stack.log + "".join(stack.logged())
+
+
+def test_nothing_to_worry_about_and_no_token_was_logged(stack):
+    """Whatever clients sent, whatever came on the queue."""
+    assert complaints(stack) == []
