@@ -21,7 +21,7 @@ UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
 functions := start step stop read sweep
 groups := uv light step local sam dev
-sources := functions shared local tests $(wildcard docs/*.py)
+sources := functions shared local tests $(wildcard bench docs)
 
 .PHONY: help
 help: ## list what can be done
@@ -51,6 +51,7 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types,
 	@$(DEV) -m mypy
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
+	@mkdir -p .build
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
 	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
 	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py --check; fi
@@ -76,7 +77,7 @@ build-Start build-Step build-Stop build-Read build-Sweep: .envs/uv/.done
 build-Shared: .envs/uv/.done
 	@$(PYTHON) -m local.build layer "$(ARTIFACTS_DIR)"
 
-lock: .envs/uv/.done ## compile the requirements again, to the newest versions they allow (UPGRADE= keeps the rest)
+lock: .envs/uv/.done ## compile the requirements again; UPGRADE=--upgrade takes the newest versions they allow
 	@for group in $(groups); do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" $(UPGRADE) requirements/$$group.in -o requirements/$$group.txt || exit 1; \
@@ -104,7 +105,6 @@ clean: ## remove what was set up and built; the local state in .state stays
 
 .envs/%/.done: requirements/%.txt .envs/uv/.done
 	@echo "outlive: setting up $*" >&2
-	@mkdir -p .build
 	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/$* >&2
 	@$(UV) pip install --quiet --compile-bytecode --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
 	@touch $@

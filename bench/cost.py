@@ -132,9 +132,7 @@ def counted(app: OneProcess, meter: Meter, steps: int) -> Counted:
     records = [weight for sort_key, weight in rows.items() if "#STEP#" in sort_key]
     weights = {sort_key: weight for sort_key, weight in rows.items() if "#STEP#" not in sort_key}
     weights["record"] = max(records)
-    return Counted(
-        steps, meter.calls, meter.units, tuple(looks), each[0], each[-1], weights, sum(records)
-    )
+    return Counted(steps, meter.calls, meter.units, tuple(looks), each[0], each[-1], weights, sum(records))
 
 
 def prices() -> dict[str, dict[str, float]]:
@@ -236,7 +234,15 @@ def all_counted(other: Biller | None = None) -> tuple[list[Counted], list[str]]:
 
 def calls_table(run: Counted) -> str:
     """The calls of a run by phase."""
-    names = ["GetItem", "Query", "UpdateItem", "PutItem", "TransactWriteItems", "SendMessage", "ChangeMessageVisibility"]
+    names = [
+        "GetItem",
+        "Query",
+        "UpdateItem",
+        "PutItem",
+        "TransactWriteItems",
+        "SendMessage",
+        "ChangeMessageVisibility",
+    ]
     rows = []
     for phase in ("start", "steps", "settle"):
         units = run.units[phase]
@@ -251,7 +257,11 @@ def write_page(runs: list[Counted]) -> None:
     watched = [watching(run) for run in runs]
     others = [compared(run) for run in runs]
     heads = [f"{run.steps} step{'s' if run.steps > 1 else ''}" for run in runs]
-    put("cost.md", "calls", "\n\n".join(f"A run of {head}:\n\n{calls_table(run)}" for head, run in zip(heads, runs, strict=True)))
+    put(
+        "cost.md",
+        "calls",
+        "\n\n".join(f"A run of {head}:\n\n{calls_table(run)}" for head, run in zip(heads, runs, strict=True)),
+    )
     weights = runs[1].weights
     put("cost.md", "items", table(["item", "bytes"], [
         ["run, once it has ended", weights["RUN"]],

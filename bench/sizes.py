@@ -4,30 +4,39 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.build import GROUP, Platform, function, layer
+from local.build import GROUP, ROOT, Platform, function, layer, packages
 from local.zips import zipped
 
 LIMIT_UNPACKED = 250_000_000
 """What Lambda takes: a function and its layers, unpacked."""
 
 
-def sizes(name: str, platform: Platform = "lambda") -> tuple[int, int]:
-    """Bytes of a function (or of the `layer`): zipped, unpacked. Builds what isn't built yet."""
+def unpacked(name: str, platform: Platform = "lambda") -> int:
+    """Bytes of a function, or of the `layer`, as they lie on Lambda's disk. Installs what isn't installed yet."""
+    folders = [ROOT / "shared"] if name == "layer" else [ROOT / "functions" / name, packages(GROUP[name], platform)]
+    return sum(_size(folder) for folder in folders)
+
+
+def zip_size(name: str, platform: Platform = "lambda") -> int:
+    """Bytes of its zip."""
     with tempfile.TemporaryDirectory() as folder:
         to = Path(folder)
         if name == "layer":
             layer(to, platform)
         else:
             function(name, to, platform)
-        unpacked = sum(file.stat().st_size for file in to.rglob("*") if file.is_file())
-        return len(zipped(to)[0]), unpacked
+        return len(zipped(to)[0])
 
 
 def report(platform: Platform = "lambda") -> list[tuple[str, int, int]]:
     """Name, zipped and unpacked bytes of each."""
-    return [(name, *sizes(name, platform)) for name in (*GROUP, "layer")]
+    return [(name, zip_size(name, platform), unpacked(name, platform)) for name in (*GROUP, "layer")]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
 
 
 if __name__ == "__main__":
-    for name, packed, unpacked in report():
-        sys.stdout.write(f"{name:6} {packed / 1e6:6.1f} MB zipped {unpacked / 1e6:6.1f} MB unpacked\n")
+    for name, packed, flat in report():
+        sys.stdout.write(f"{name:6} {packed / 1e6:6.1f} MB zipped {flat / 1e6:6.1f} MB unpacked\n")

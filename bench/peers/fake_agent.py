@@ -5,9 +5,11 @@ stamped, so that the time of a step is taken in the same way everywhere: from on
 """
 
 import json
+import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pydantic_ai
@@ -32,17 +34,16 @@ LOOKS_UP = 1000
 """Characters the tool returns."""
 
 WORDS = [
-    "".join(random.Random(number).choices("abcdefghijklmnopqrstuvwxyz", k=3 + number % 7))  # noqa: S311
-    for number in range(2000)
+    "".join(random.Random(number).choices("abcdefghijklmnopqrstuvwxyz", k=3 + number % 7)) for number in range(2000)
 ]
 
-stamps: list[tuple[str, int, float]] = []
-"""Run (the prompt's first word), step and time of every request, in order."""
+STAMPS = os.environ.get("BENCH_STAMPS", "")
+"""The file every request of the model is stamped in: run (the prompt's first word), step and time, one line each."""
 
 
 def words(seed: int, length: int) -> str:
     """`length` characters that compress about as well as prose does, the same for the same seed."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     text = ""
     while len(text) < length:
         text += chance.choice(WORDS) + " "
@@ -75,7 +76,9 @@ def _place(messages: list[ModelMessage]) -> tuple[str, int, int]:
 
 def _answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     run, steps, step = _place(messages)
-    stamps.append((run, step, time.perf_counter()))
+    if STAMPS:
+        with Path(STAMPS).open("a") as file:
+            file.write(f"{run} {step} {time.perf_counter()}\n")
     parts: list[Any] = [TextPart(words(step, SAYS))]
     if step < steps - 1:
         parts.append(ToolCallPart("look_up", {"topic": step}, tool_call_id=f"call_{step}"))
@@ -91,11 +94,10 @@ async def _stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterato
             yield {1: DeltaToolCall(part.tool_name, json.dumps(part.args), tool_call_id=part.tool_call_id)}
 
 
-def new_agent() -> Agent[None, str]:
-    """The agent."""
-    return Agent(
-        FunctionModel(function=_answer, stream_function=_stream, model_name="fake"), name="fake", tools=[look_up]
-    )
+def new_agent(capabilities: Sequence[Any] = ()) -> Agent[None, str]:
+    """The agent, with what a runtime adds to it."""
+    model = FunctionModel(function=_answer, stream_function=_stream, model_name="fake")
+    return Agent(model, name="fake", tools=[look_up], capabilities=[*capabilities])
 
 
 async def plainly(agent: Agent[None, str], run: str, steps: int) -> None:
@@ -125,10 +127,12 @@ async def take_step(agent: Agent[None, str], said: str, kept: list[str]) -> tupl
 
 
 def gaps() -> dict[str, list[float]]:
-    """Seconds from each request of a run to its next."""
+    """Seconds from each request of a run to its next, for every run so far."""
     runs: dict[str, list[float]] = {}
     last: dict[str, float] = {}
-    for run, _, at in stamps:
+    for line in Path(STAMPS).read_text().splitlines():
+        run, _, time_text = line.split()
+        at = float(time_text)
         if run in last:
             runs.setdefault(run, []).append(at - last[run])
         last[run] = at

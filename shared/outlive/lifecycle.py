@@ -199,8 +199,8 @@ RESEND = Move(
     "counts, then sends the claimed step again",
 )  # fmt: skip
 REQUEST_STOP = Move(
-    "request_stop", "stop", ACTIVE, None, (Guard.OWNER, Guard.LIVE_LEASE),
-    "sets `stop_requested_at`, the first time is kept; the holder settles with what it has",
+    "request_stop", "stop", ACTIVE, None, (Guard.NO_STOP, Guard.OWNER, Guard.LIVE_LEASE),
+    "sets `stop_requested_at`, once; the holder settles with what it has",
 )  # fmt: skip
 STOP = Move(
     "stop", "stop", ACTIVE, Status.ABORTED, (Guard.OWNER, Guard.NO_LIVE_LEASE),

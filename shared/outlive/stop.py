@@ -60,6 +60,9 @@ class Stop:
             if lease_is_live(run, self.clock.now()):
                 # For show, and read before: once the request stands, nothing may turn the answer into a failure.
                 last = self._last(run)
+                if run.stop_requested_at is not None:
+                    # By this stop or an earlier one: nothing but `aborted` can come of it any more.
+                    return Stopped(True, run, last)
                 run, requested = self._request(run, user, stop_id)
                 if requested:
                     return Stopped(True, run, last)

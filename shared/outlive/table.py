@@ -243,10 +243,10 @@ class Table:
         return after
 
     def request_stop(self, run: Run, user: str, stop_id: str, now: int) -> Run:
-        """Have the holder of the run stop it; the first stop's time and id are kept. Refused by `run`."""
+        """Have the holder of the run stop it. Refused by `run`, also if it was asked to before."""
         after = self._move(REQUEST_STOP, run, Facts(now, user=user), [
-            Run.stop_requested_at.set(Run.stop_requested_at | now),
-            Run.stop_requested_by.set(Run.stop_requested_by | stop_id),
+            Run.stop_requested_at.set(now),
+            Run.stop_requested_by.set(stop_id),
             Run.updated_at.set(now),
         ])  # fmt: skip
         moved(REQUEST_STOP.name, after, run.status)

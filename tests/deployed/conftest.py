@@ -174,7 +174,9 @@ class Stack:
         """The lines that all functions have logged, those of the platform included."""
         logs = self.client("logs")
         groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-        pages = [page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)]
+        pages = [
+            page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)
+        ]
         return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
 
     def run_row(self, run_id: str) -> dict[str, Any]:

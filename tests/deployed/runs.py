@@ -8,7 +8,7 @@ from typing import Any
 from .conftest import Answer, Stack, until
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks: many tests wait at once, and each look is a function's invocation."""
+"""Seconds between two looks: many tests wait at once."""
 
 
 def new_chat() -> str:
@@ -44,12 +44,17 @@ def seen(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
 
 def once(stack: Stack, run: dict[str, Any], is_it: Callable[[dict[str, Any]], bool], **how: Any) -> dict[str, Any]:
     """The run and its message as soon as the run is like that."""
-    return until(lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), seconds=60, every=LOOK_EVERY)
+    return until(
+        lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), seconds=90, every=2 * LOOK_EVERY
+    )
 
 
-def ended(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
-    """The run and its message as soon as it has ended."""
-    return once(stack, run, lambda now: now["finished_at"] is not None, **how)
+def ended(stack: Stack, run: dict[str, Any], workspace: str = "acme", **how: Any) -> dict[str, Any]:
+    """The run and its message, read right after the run has ended."""
+    until(lambda: stack.row(run, "finished_at", workspace=workspace)["finished_at"], seconds=90, every=LOOK_EVERY)
+    body = seen(stack, run, **how)
+    assert body["run"]["finished_at"] is not None
+    return body
 
 
 def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
     until(
         lambda: stack.row(run, "claimed_step", "lease_until"),
         lambda row: row["claimed_step"] == str(step) and row["lease_until"] is not None,
-        seconds=60,
+        seconds=90,
         every=LOOK_EVERY,
     )
     return seen(stack, run)

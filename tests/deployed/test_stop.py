@@ -11,7 +11,7 @@ from .conftest import Stack, until
 from .runs import LOOK_EVERY, ask, begin, ended, new_chat, once, outcome, running, seen, shape, stop, transcript
 
 ABORTED = ("aborted", "aborted", None)
-WORDS = {"text": "word ", "repeat": 200, "seconds": 10}
+WORDS = {"text": "word ", "repeat": 600, "seconds": 30}
 PATIENCE = 10
 """Seconds a stop may take on a machine that has others to serve. The promise is about one; a lease is four."""
 
@@ -60,7 +60,7 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
     assert seconds_to_end(done["run"]) < PATIENCE
     assert (done["run"]["step_count"], done["run"]["usage"]["requests"]) == (2, 2)
     assert message["content"].startswith("before. word word ")
-    assert message["content"].count("word ") < 200
+    assert message["content"].count("word ") < 600
     assert [part["type"] for part in message["parts"]] == ["step-start", "text", "tool-clock", "step-start", "text"]
     assert message["metadata"] == {"error": None, "finish_reason": "aborted", "usage": done["run"]["usage"]}
     assert stop(stack, run) == {"stopped": False, "run": done["run"]}

@@ -16,6 +16,7 @@ from .engines import ENGINES, TABLE, Absent, Engine, Memory
 from .pynamodb_cases import pynamodb_cases
 from .values import Invalid, legal_attributes
 
+REFERENCE = "dynamodb_local"
 CASES = {case.name: case for case in [*cases(), *pynamodb_cases()]}
 # What an answer says besides these is about the connection or the bill.
 MEMBERS = ("Item", "Items", "Attributes", "Count", "ScannedCount", "LastEvaluatedKey", "Responses", "UnprocessedKeys")
@@ -69,6 +70,9 @@ def normal(engine: Engine, call: Call) -> dict[str, Any]:
                 (reason["Code"], plain(reason["Item"]) if "Item" in reason else None) for reason in reasons
             ]
         return said
+    except Exception as error:
+        # moto dies of some requests with errors of its own.
+        return {"error": type(error).__name__}
     said = {name: answer[name] for name in MEMBERS if name in answer}
     for name in ("Item", "Attributes", "LastEvaluatedKey"):
         if name in said:
@@ -92,7 +96,7 @@ def plain(row: Any) -> Any:
 def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], name: str) -> None:
     """Result or error code, reasons, items, and what the table then holds: all the same."""
     which, real = engine
-    case = CASES[name]
+    case = CASES[name] if which == REFERENCE else CASES[name].common()
     known = {label: reason for (where, title, label), reason in DEVIATIONS.items() if (where, title) == (which, name)}
     differing: dict[str, Any] = {}
     for (call, said), (_, expected) in zip(answers(real, case), answers(Memory(), case), strict=True):
