@@ -43,7 +43,7 @@ token: .envs/local/.done ## print a token: make token WORKSPACE=acme USER=ada (y
 
 .PHONY: test check fmt docs
 test: $(stack) .envs/dev/.done ## run every test
-	@$(DEV) -m pytest $(ARGS)
+	@$(DEV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
 	@$(DEV) -m ruff format --check --output-format concise $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }
