@@ -4,11 +4,9 @@
 `--against-dynamodb-local` makes the same calls on Amazon's own DynamoDB Local as well, and says where it bills otherwise.
 """
 
-import os
 import sys
 import tomllib
 from collections import Counter
-from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -225,11 +223,9 @@ def all_counted(other: Biller | None = None) -> tuple[list[Counted], list[str]]:
     ticks = count()
     queue = MemoryQueue(lambda: next(ticks))
     meter = Meter(MemoryTable(TABLE), queue, other=other)
-    with ExitStack() as stack:
-        out = stack.enter_context(Path(os.devnull).open("w"))
-        stack.enter_context(redirect_stdout(out))
-        app = OneProcess(meter.dynamodb, queue, meter.sqs, long_ids=True)
-        return [counted(app, meter, steps) for steps in RUNS], meter.differences
+    app = OneProcess(meter.dynamodb, queue, meter.sqs, long_ids=True)
+    app.hush()
+    return [counted(app, meter, steps) for steps in RUNS], meter.differences
 
 
 def calls_table(run: Counted) -> str:
@@ -306,7 +302,7 @@ class _DynamoDbLocal:
         self.engine.clear()
 
 
-def against_dynamodb_local() -> int:
+def against_dynamodb_local() -> None:
     """Say where DynamoDB Local bills the same calls otherwise."""
     with dynamodb_local() as engine:
         runs, differences = all_counted(_DynamoDbLocal(engine))
@@ -314,18 +310,16 @@ def against_dynamodb_local() -> int:
     say(f"{calls} calls and the looks between them; billed otherwise: {len(differences)}")
     for difference in differences:
         say(difference)
-    return 0
 
 
-def main() -> int:
+def report() -> None:
     """Count, and write the page."""
-    if sys.argv[1:] == ["--against-dynamodb-local"]:
-        return against_dynamodb_local()
     runs, _ = all_counted()
     write_page(runs)
-    say("docs/cost.md is written")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] == ["--against-dynamodb-local"]:
+        against_dynamodb_local()
+    else:
+        report()

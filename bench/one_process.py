@@ -104,6 +104,12 @@ class OneProcess:
         step = self.handlers["step"]
         step.step = replace(step.step, agent=PydanticAgent(new_agent(), "offline"))
 
+    def hush(self) -> None:
+        """Have the functions log nothing."""
+        from outlive.log import logger  # noqa: PLC0415
+
+        logger.setLevel("CRITICAL")
+
     def begin(self, chat: str, run: str, steps: int) -> dict[str, Any]:
         """The run that a start was answered with."""
         event = self._asking("start")

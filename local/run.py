@@ -94,11 +94,9 @@ def _show(part: dict[str, Any]) -> None:
 
 def invite(stack: Stack) -> None:
     """Print what the reader needs to go on alone."""
-    port = "" if stack.port == 4566 else f" PORT={stack.port}"
-    where = f" STATE='{os.environ['STATE']}'" if os.environ.get("STATE") else ""
     _say(f"The stack stays up until Ctrl-C, and its state survives that. Base address: {stack.url}\n")
-    _say("In another terminal, in this folder:\n")
-    _say(f"  TOKEN=$(make -s token WORKSPACE={WORKSPACE} USER={USER}{port}{where})")
+    _say(f"In another terminal, as {USER} of workspace {WORKSPACE} (make token prints others):\n")
+    _say(f"  TOKEN={stack.token(WORKSPACE, USER)}")
     _say(
         f"""  curl -H "Authorization: Bearer $TOKEN" -d '{{"prompt": "What time is it?"}}' {stack.url}/chats/mine/runs"""
     )

@@ -6,7 +6,7 @@ a ratio to something that ran on the same machine at the same time.
 
 import asyncio
 import json
-import resource
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -28,8 +28,10 @@ Finish = Callable[[Any], Awaitable[None]]
 """Waits for the run of that handle to end."""
 
 
-async def measured(name: str, version: str, storage: str, begin: Begin, finish: Finish) -> dict[str, Any]:
-    """Every figure of one runtime. Times are seconds."""
+async def measured(
+    name: str, version: str, storage: str, begin: Begin, finish: Finish, server: int | None = None
+) -> dict[str, Any]:
+    """Every figure of one runtime. Times are seconds; `server` is the process that stands beside this one, if one does."""
     agent = new_agent()
 
     async def whole(run: str, steps: int) -> float:
@@ -92,8 +94,22 @@ async def measured(name: str, version: str, storage: str, begin: Begin, finish: 
         "plain_step_50": typical("pf", slice(-3, None)),
         "steps_a_second": CHATS * STEPS / together,
         "plain_steps_a_second": CHATS * STEPS / plain_together,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "memory": peak_memory(os.getpid()),
+        "server_memory": 0 if server is None else peak_memory(server),
     }
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process and those it has started held at any time, each for itself; 0 where nobody tells."""
+    folder = Path("/proc") / str(pid)
+    try:
+        status = (folder / "status").read_text()
+        children = (folder / "task" / str(pid) / "children").read_text().split()
+    except OSError:
+        return 0
+    own = int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    # What stands beside this process as a server is told apart.
+    return own if pid == os.getpid() else own + sum(peak_memory(int(child)) for child in children)
 
 
 def hand_over(figures: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def wait_until_ready(port: int) -> None:
     raise TimeoutError("the server did not answer")
 
 
-async def main(port: int) -> None:
+async def main(port: int, server: int) -> None:
     """Measure."""
     client = get_client(url=f"http://127.0.0.1:{port}")
 
@@ -60,14 +60,16 @@ async def main(port: int) -> None:
         await client.runs.join(*handle)
 
     said = f"server {version('langgraph-api')}, langgraph {version('langgraph')}"
-    hand_over(await measured("LangGraph", said, "memory of its server", begin, finish))
+    hand_over(await measured("LangGraph", said, "memory of its server", begin, finish, server))
 
 
 if __name__ == "__main__":
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         config = Path(folder) / "langgraph.json"
-        config.write_text(json.dumps({"dependencies": [str(ROOT)], "graphs": {"turn": f"{ROOT}/bench/peers/graph.py:graph"}}))
+        config.write_text(
+            json.dumps({"dependencies": [str(ROOT)], "graphs": {"turn": f"{ROOT}/bench/peers/graph.py:graph"}})
+        )
         port = free_port()
         settings = {
             "LANGGRAPH_CLI_NO_ANALYTICS": "1",
@@ -77,7 +79,17 @@ if __name__ == "__main__":
             "N_JOBS_PER_WORKER": "16",
             "PYTHONPATH": str(ROOT),
         }
-        command = ["dev", "--no-browser", "--no-reload", "--host", "127.0.0.1", "--port", str(port), "--config", str(config)]
+        command = [
+            "dev",
+            "--no-browser",
+            "--no-reload",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--config",
+            str(config),
+        ]
         log = stack.enter_context((Path(folder) / "log").open("w"))
         server = stack.enter_context(
             subprocess.Popen(
@@ -88,7 +100,7 @@ if __name__ == "__main__":
         stack.callback(server.kill)
         try:
             wait_until_ready(port)
-            asyncio.run(main(port))
+            asyncio.run(main(port, server.pid))
         except Exception:
             sys.stderr.write((Path(folder) / "log").read_text()[-3000:])
             raise

@@ -55,7 +55,7 @@ async def ready(client: httpx.AsyncClient, url: str) -> None:
     raise TimeoutError(url)
 
 
-async def main(ingress: int, admin: int, own: int) -> None:
+async def main(ingress: int, admin: int, own: int, server: int) -> None:
     """Serve, register, measure."""
     config = Config()
     config.bind = [f"127.0.0.1:{own}"]
@@ -79,7 +79,7 @@ async def main(ingress: int, admin: int, own: int) -> None:
             got = await client.get(f"http://127.0.0.1:{ingress}/restate/invocation/{invocation}/attach")
             got.raise_for_status()
 
-        hand_over(await measured("Restate", VERSION, "its own log and RocksDB, on disk", begin, finish))
+        hand_over(await measured("Restate", VERSION, "its own log and RocksDB, on disk", begin, finish, server))
     over.set()
     await serving
 
@@ -108,4 +108,4 @@ if __name__ == "__main__":
             subprocess.Popen([SERVER], env={**os.environ, **settings}, cwd=folder, stdout=log, stderr=log)
         )
         stack.callback(server.kill)
-        asyncio.run(main(*ports[:2], ports[3]))
+        asyncio.run(main(*ports[:2], ports[3], server.pid))

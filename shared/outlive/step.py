@@ -205,6 +205,9 @@ class Step:
     def _claim(self, delivery: Delivery, lease_id: str) -> Run | None:
         """The run, held by this worker; None if there is nothing left to do. Raises GivenBack if it is held already."""
         key, take = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK), self.table.claim
+        # Before the claim: a worker that dies right after it must not keep the message for the queue's own minutes.
+        now = self.clock.now()
+        hide(self.queue, delivery, (lease_end(now, self.settings, delivery) - now) / SECOND + CLOSE_BY)
         for _ in range(ROUNDS):
             now = self.clock.now()
             until = lease_end(now, self.settings, delivery)
@@ -219,7 +222,6 @@ class Step:
                     take = self.table.reclaim
                     continue
                 run = found
-            hide(self.queue, delivery, (until - now) / SECOND + CLOSE_BY)
             return run
         raise GivenBack(CLOSE_BY)
 

@@ -44,33 +44,46 @@ def own_stack(**settings: str) -> Iterator[Stack]:
             stack.stop()
 
 
-def attempt(stack: Stack, run: dict[str, Any], number: int) -> None:
-    """A worker has taken up the claimed step for the `number`th time."""
-    until(lambda: stack.row(run, "attempt")["attempt"], lambda now: now == str(number), every=LOOK_EVERY)
+def at_work(stack: Stack, run: dict[str, Any], step: int, attempt: int = 1) -> None:
+    """A worker is in the middle of this step: it has sent a heartbeat since it took it up."""
+    names = ("claimed_step", "attempt", "progress_at")
+    row = until(
+        lambda: stack.row(run, *names),
+        lambda row: (row["claimed_step"], row["attempt"]) == (str(step), str(attempt)),
+        seconds=90,
+        every=LOOK_EVERY,
+    )
+    until(lambda: stack.row(run, *names), lambda now: now["progress_at"] != row["progress_at"], every=LOOK_EVERY)
 
 
 @pytest.mark.together(long=True)
 def test_workers_that_are_killed_or_paused_in_mid_step(stack):
-    """[19] [20] [22]"""
+    """[19] [20] [22] [32]"""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         killed_workers_are_made_up_for(own)
         a_paused_worker_does_no_harm(own)
 
 
 def killed_workers_are_made_up_for(own):
-    """The step runs again and what it says stands there once; a step that kills each of its workers fails its run."""
-    slow = {"text": "two ", "repeat": 10, "seconds": 2, "tools": [CALL]}
+    """The step runs again and what it says stands there once; a step that kills each of its workers fails its run; one
+    that is stopped meanwhile is settled when the lease is over."""
+    slow = {"text": "two ", "repeat": 10, "seconds": 3, "tools": [CALL]}
     walks = begin(own, {"text": "one ", "tools": [CALL]}, slow, {"text": "three"})
     deadly = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "deadly ", "repeat": 100, "seconds": 60})
-    running(own, walks, 1)
-    running(own, deadly, 1)
+    left = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 60})
+    for run in (walks, deadly, left):
+        at_work(own, run, 1)
     assert own.kill_workers()
+    assert stop(own, left)["stopped"]
+    done = ended(own, left)
+    assert outcome(done["run"]) == ("aborted", "aborted", None)
+    assert (done["run"]["step_count"], done["message"]["content"]) == (1, "kept ")
     done = ended(own, walks)
     assert outcome(done["run"]) == ("succeeded", "stop", None)
     assert done["message"]["content"] == "one " + "two " * 10 + "three"
     assert (done["run"]["step_count"], len(transcript(own, walks["chat_id"]))) == (3, 2)
     assert [part["type"] for part in done["message"]["parts"]].count("step-start") == 3
-    attempt(own, deadly, 2)
+    at_work(own, deadly, 1, attempt=2)
     assert own.kill_workers()
     done = ended(own, deadly)
     assert outcome(done["run"]) == ("failed", "error", "step_attempts")
@@ -81,10 +94,11 @@ def killed_workers_are_made_up_for(own):
 
 def a_paused_worker_does_no_harm(own):
     """It wakes up late, when another has done its step: nothing is said twice, nothing is written to the ended run."""
+    until(own.queued, lambda left: left == 0)
     own.kill_workers()
     until(own.workers, lambda pids: not pids)
-    run = begin(own, {"text": "said once ", "repeat": 10, "seconds": 2})
-    running(own, run)
+    run = begin(own, {"text": "said once ", "repeat": 10, "seconds": 3})
+    at_work(own, run, 0)
     (paused,) = own.workers()
     os.kill(paused, signal.SIGSTOP)
     done = ended(own, run)

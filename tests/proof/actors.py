@@ -29,7 +29,7 @@ from outlive.request import check_start
 from outlive.rows import Row
 from outlive.settings import Settings
 from outlive.start import Start
-from outlive.step import Step, Watch
+from outlive.step import Step, Watch, Watching
 from outlive.stop import Stop
 from outlive.sweep import Sweep
 from outlive.table import Table
@@ -66,11 +66,17 @@ class Wire:
 
 
 class ProofClock(Clock):
-    """The running process's clock. No two processes agree to the millisecond, as no two machines do."""
+    """The running process's clock. It moves when the explorer lets time pass, and only then.
+
+    With `skewed` no two processes agree to the millisecond, as no two machines do; without, far fewer worlds differ.
+    """
+
+    def __init__(self, *, skewed: bool) -> None:
+        self.skewed = skewed
 
     def now(self) -> int:
         process = running()
-        return process.now + _skew(process.name)
+        return process.now + (_skew(process.name) if self.skewed else 0)
 
     def sleep(self, seconds: float) -> None:
         """Time passes by choice, not by waiting."""
@@ -92,28 +98,39 @@ def jitter() -> float:
     return 1.0
 
 
-@contextmanager
-def watching(watch: Watch) -> Iterator[None]:
-    """The watch as a thread of the process: told to look or to beat, each at most once a step, or never."""
-    process = running()
+def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watching:
+    """The watch as a thread of the process: told to look or to beat, so many times at most in a step, or never."""
     far = 10**15
 
-    def loop(first: Any) -> None:
-        command = first
-        while True:
-            process.offers[number] = tuple(each for each in process.offers[number] if each != command)
-            watch.look_at = 0 if command == "look" else far
-            watch.beat_at = 0 if command == "beat" else far
-            watch.tick()
-            command = process.park()
+    @contextmanager
+    def watching(watch: Watch) -> Iterator[None]:
+        process = running()
+        left = ticks
 
-    number = process.spawn(loop)
-    process.offers[number] = ("look", "beat")
-    try:
-        yield
-    finally:
-        process.join(number)
-        process.offers.pop(number, None)
+        def loop(first: Any) -> None:
+            nonlocal left
+            command = first
+            while True:
+                left -= 1
+                if not left:
+                    process.offers[number] = ()
+                watch.look_at = 0 if command == "look" else far
+                watch.beat_at = 0 if command == "beat" else far
+                if command == "deadline":
+                    watch.out_of_time()
+                else:
+                    watch.tick()
+                command = process.park()
+
+        number = process.spawn(loop)
+        process.offers[number] = commands
+        try:
+            yield
+        finally:
+            process.join(number)
+            process.offers.pop(number, None)
+
+    return watching
 
 
 Script = Callable[[Ask], tuple[str, ...]]
@@ -225,10 +242,12 @@ def _load_step_app() -> ModuleType:
 class Cast:
     """The operations, put together as the functions' `wiring.py` does, for one script of the agent."""
 
-    def __init__(self, script: Script, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self, script: Script, watching: Watching, *, settings: Settings = SETTINGS, skewed: bool = False
+    ) -> None:
         logging.disable(logging.CRITICAL)
         settle.unsettled = _unsettled
-        wire, clock = Wire(), ProofClock()
+        wire, clock = Wire(), ProofClock(skewed=skewed)
         Row.Meta.table_name = TABLE
         connection = Row._get_connection()
         connection.connection._client = wire
@@ -242,6 +261,10 @@ class Cast:
         self.app = _load_step_app()
         self.app.step = Step(self.table, self.queue, agent_of(script), clock, new_id, settings, watching)
         self.app.clock = clock
+        self.ambient: tuple[object, ...] = (
+            self, self.table, self.queue, self.starting, self.stopping, self.sweeping, self.reading, self.app, self.app.step,
+            connection, connection.connection, wire, clock, settings, Row,
+        )  # fmt: skip
         # One shard: eight would be eight reads a sweep, and no run stands in two.
         rows.SHARDS = sweep.SHARDS = 1
 

@@ -5,19 +5,25 @@ a tree: a node is a process after a certain list of answers, and holds what it w
 runs again: exploring is walking trees, and code runs only where nobody has been. A process that has to go on from an old
 node is run again from its beginning with the same answers, and has to ask the same questions.
 
+Two nodes where the code stands alike are one (see `standpoint.py`), whatever was answered on the way.
+
 A process may have threads (a heartbeat beside the work); they take turns at the same points and die together.
 """
 
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from .standpoint import Incomparable, Standpoint
+
 LIVE_AT_MOST: Final = 4000
 """How many processes are kept standing at a node, ready to go on without running again."""
+TRIED_ONE_IN: Final = 20
+"""Of so many processes found to stand where another does, one has to show that it goes on the same."""
 
 
 class Killed(GreenletExit):
@@ -245,26 +251,12 @@ def running() -> Process:
 
 
 class Node:
-    """A process after certain answers: what it waits for, what it said on the way here, how it ended."""
+    """A process after certain answers: what it waits for, or how it ended."""
 
-    __slots__ = (
-        "children",
-        "event",
-        "finished",
-        "notes",
-        "number",
-        "offers",
-        "parent",
-        "pending",
-        "process",
-        "result",
-        "root",
-    )
+    __slots__ = ("event", "finished", "number", "offers", "parent", "pending", "process", "result", "root", "steps")
 
-    children: dict[tuple[int, int, int], "Node"]
     event: tuple[int, Answer, int] | None
     finished: bool
-    notes: tuple[Hashable, ...]
     number: int
     offers: dict[int, tuple[str, ...]]
     parent: "Node | None"
@@ -272,59 +264,110 @@ class Node:
     process: Process | None
     result: Any
     root: "tuple[str, Callable[[], Any], int]"
+    steps: dict[tuple[int, int, int], "Step"]
+
+
+class Step(NamedTuple):
+    """Where an answer leads, and what the process said on the way."""
+
+    node: Node
+    notes: tuple[Hashable, ...]
 
 
 class Forest:
     """Every process ever run, by its beginning and its answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, ambient: tuple[object, ...] | None = None) -> None:
+        """`ambient`: what all processes share and none changes. None keeps nodes apart that only stand alike."""
         self.nodes: list[Node] = []
-        self._roots: dict[Hashable, Node] = {}
+        self._roots: dict[Hashable, Step] = {}
         self._live: OrderedDict[int, Node] = OrderedDict()
-        self.ran = self.reran = 0
+        self._standing: dict[Hashable, Node] = {}
+        self._standpoint = None if ambient is None else Standpoint((*ambient, self))
+        self.ran = self.reran = self.merged = self.tried = self.incomparable = 0
 
-    def begin(self, name: str, key: Hashable, program: Callable[[], Any], now: int) -> Node:
+    def begin(self, name: str, key: Hashable, program: Callable[[], Any], now: int) -> Step:
         """The process that `program` is at its beginning. `key` and `now` must determine all that it does."""
-        node = self._roots.get((name, key, now))
-        if node is None:
+        step = self._roots.get((name, key, now))
+        if step is None:
             process = Process(name, program, now)
-            node = self._add(process, None, None, (name, program, now))
-            self._roots[name, key, now] = node
+            step = self._roots[name, key, now] = self._stands(process, None, None, (name, program, now))
             self.ran += 1
-        return node
+        return step
 
-    def go_on(self, node: Node, thread: int, answer: Answer, now: int) -> Node:
+    def go_on(self, node: Node, thread: int, answer: Answer, now: int) -> Step:
         """Where the process stands once its thread has this answer."""
         key = (thread, answer.number, now)
-        child = node.children.get(key)
-        if child is None:
+        step = node.steps.get(key)
+        if step is None:
             process = self._at(node)
             process.go_on(thread, answer, now)
             self.ran += 1
-            child = self._add(process, node, (thread, answer, now), node.root)
-            node.children[key] = child
-        return child
+            step = node.steps[key] = self._stands(process, node, (thread, answer, now), node.root)
+        return step
 
-    def _add(
+    def _stands(
         self,
         process: Process,
         parent: Node | None,
         event: tuple[int, Answer, int] | None,
         root: tuple[str, Callable[[], Any], int],
-    ) -> Node:
+    ) -> Step:
+        notes = tuple(process.notes)
+        standpoint = self._where(process)
+        alike = self._standing.get(standpoint)
+        if alike is not None:
+            self.merged += 1
+            if self.merged % TRIED_ONE_IN == 0:
+                self._try(process, alike)
+            process.kill()
+            return Step(alike, notes)
         node = Node()
         node.number = len(self.nodes)
         node.parent, node.event, node.root = parent, event, root
-        node.children = {}
+        node.steps = {}
         node.pending = process.pending()
-        node.notes = tuple(process.notes)
         node.offers = dict(process.offers)
         node.finished, node.result = process.finished, process.result
         node.process = None
         self.nodes.append(node)
+        if standpoint is not None:
+            self._standing[standpoint] = node
         if not process.finished:
             self._keep(node, process)
-        return node
+        return Step(node, notes)
+
+    def _where(self, process: Process) -> Hashable:
+        """All that decides how the process goes on; None if that can't be told."""
+        if process.finished:
+            return (process.name, "ended", process.result)
+        if self._standpoint is None:
+            return None
+        try:
+            threads = tuple(
+                None
+                if thread is None
+                else (thread.pending and thread.pending.number, self._standpoint.of(thread.greenlet))
+                for thread in process.threads
+            )
+        except Incomparable:
+            self.incomparable += 1
+            return None
+        return (process.name, process.ids, tuple(sorted(process.offers.items())), threads)
+
+    def _try(self, process: Process, alike: Node) -> None:
+        """Have two that stand alike hear the same, and see that they then ask the same."""
+        for (thread, _, now), step in alike.steps.items():
+            event = step.node.event
+            if event is None or event[0] != thread or event[2] != now or step.node.parent is not alike:
+                continue
+            self.tried += 1
+            process.go_on(*event)
+            if process.pending() != step.node.pending or tuple(process.notes) != step.notes:
+                raise Nondeterministic(
+                    f"{process.name} stands alike and asks {process.pending()}, not {step.node.pending}"
+                )
+            return
 
     def _keep(self, node: Node, process: Process) -> None:
         node.process = process
@@ -358,7 +401,7 @@ class Forest:
         return process
 
     def _same(self, process: Process, node: Node) -> None:
-        if process.pending() != node.pending or tuple(process.notes) != node.notes:
+        if process.pending() != node.pending:
             raise Nondeterministic(f"{process.name} asked {process.pending()}, earlier {node.pending}")
 
     def close(self) -> None:

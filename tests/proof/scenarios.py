@@ -10,11 +10,12 @@ from typing import Any
 
 from outlive.clock import from_iso
 
-from .actors import TABLE, Cast, Script, steps
+from .actors import TABLE, Cast, Script, steps, watched
 from .explorer import replay
 from .invariants import ACTIVE, TERMINAL, Ghost, Snapshot, moving, standing
 from .memory_queue import SECOND, Letter
 from .memory_table import MemoryTable
+from .processes import Forest
 from .world import Event, Play, Stage, World
 
 NOON = 1_763_726_400_000
@@ -119,7 +120,9 @@ class Director:
             if done(self.world):
                 return
             options = [event.label for event, _ in self.play.next(self.world) if event.actor == name]
-            usable = [label for label in options if "!" not in label and not label.endswith(("look", "beat"))]
+            usable = [
+                label for label in options if "!" not in label and not label.endswith(("look", "beat", "deadline"))
+            ]
             self.move(usable[0])
         raise AssertionError(f"{name} never got there")
 
@@ -139,13 +142,16 @@ class Scene:
     jumps: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ("crash", "lost", "refused", "message", "time")
     visibility: int = 150
-    lease_jump: int = LEASE_JUMP
-    stale_jump: int = STALE_JUMP
+    passing: tuple[int, ...] = (LEASE_JUMP,)
+    """How much time may pass at once, unseen, where that is the fault."""
+    ticks: int = 1
+    """How often a watch may look or beat in one step."""
+    commands: tuple[str, ...] = ("look", "beat")
     succeeds: bool = True
     """Whether, without a stop, the work is done even if something goes wrong once."""
 
     def __post_init__(self) -> None:
-        self.cast = Cast(self.script)
+        self.cast = Cast(self.script, watched(self.ticks, self.commands))
         self._standing: dict[int, list[str]] = {}
         self._moving: dict[tuple[int, int], list[str]] = {}
         self._endings: dict[tuple[int, int, int], list[str]] = {}
@@ -325,8 +331,9 @@ class Scene:
             if name != actor or clock != after.clock or faults != after.faults:
                 continue
             run = seen.runs[run_id]
-            kept = [each for each in seen.log(run) if (each.text("recorded_by") or "").startswith(f"{actor}.")]
-            if run.text("status") != "aborted" or not kept or kept[-1].text("kind") == "end":
+            # What it streamed, or what somebody else recorded of the same step before.
+            kept = [each.text("kind") for each in seen.log(run)[run.whole("claimed_step") :]]
+            if run.text("status") != "aborted" or kept in ([], ["end"]):
                 return [f"[4] {actor} let go of {run_id}, which is {run.text('status')}, and what it streamed is lost"]
         return []
 
@@ -377,6 +384,18 @@ class Scene:
         if run_status in TERMINAL and message_status == "streaming":
             return [f"[2] {actor} saw a streaming message under a run that is {run_status}"]
         return []
+
+    def matters(self, stage: Stage, world: World, passing: int) -> bool:
+        """Whether a lease ends, a message comes back, or a run grows stale meanwhile."""
+        if passing > LEASE_JUMP:
+            return True
+        if any(world.clock < letter.visible_at <= world.clock + passing for letter in world.queue.letters):
+            return True
+        for run in self.snapshot(stage, world.table).runs.values():
+            until = run.text("lease_until")
+            if until is not None and world.clock < from_iso(until) <= world.clock + passing:
+                return True
+        return False
 
     # -- the end of a path --
 
@@ -452,9 +471,9 @@ class Scene:
     _timed = False
     _troubled = False
 
-    def staged(self, kinds: frozenset[str], faults: int) -> tuple[Play, World]:
+    def staged(self, kinds: frozenset[str], faults: int, *, merging: bool = True) -> tuple[Play, World]:
         """The scene on a stage of its own, with so many faults of these kinds."""
-        stage = Stage(MemoryTable(TABLE))
+        stage = Stage(MemoryTable(TABLE), Forest(self.cast.ambient if merging else None))
         self._standing.clear()
         self._moving.clear()
         self._endings.clear()
@@ -477,7 +496,7 @@ class _Epilogue:
         self.visibility = self.scene.visibility
         self.workers = 1
         self.jumps: tuple[int, ...] = ()
-        self.lease_jump = self.stale_jump = 0
+        self.passing: tuple[int, ...] = ()
 
     def actors(self) -> tuple[str, ...]:
         return ()
@@ -489,6 +508,9 @@ class _Epilogue:
         return self.scene.cast.work(letter)
 
     def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
+        raise NotImplementedError
+
+    def matters(self, stage: Stage, world: World, passing: int) -> bool:
         raise NotImplementedError
 
     def finish(self, stage: Stage, world: World) -> list[str]:

@@ -59,8 +59,7 @@ class Scene(Protocol):
     visibility: int
     workers: int
     jumps: tuple[int, ...]
-    lease_jump: int
-    stale_jump: int
+    passing: tuple[int, ...]
 
     def actors(self) -> tuple[str, ...]:
         """The processes that begin once each, whenever they like."""
@@ -74,6 +73,9 @@ class Scene(Protocol):
     def watch(self, stage: "Stage", before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
         """The ghost of the world after, and every promise this event broke."""
 
+    def matters(self, stage: "Stage", world: World, passing: int) -> bool:
+        """Whether anything is different once so much time has passed."""
+
     def finish(self, stage: "Stage", world: World) -> list[str]:
         """Every promise broken by a world in which nothing can happen any more of itself."""
 
@@ -83,7 +85,7 @@ class Stage:
     """Where scenes are played: it knows every table and every process met so far."""
 
     table: MemoryTable
-    forest: Forest = field(default_factory=Forest)
+    forest: Forest
     tables: list[Any] = field(default_factory=list)
     _numbers: dict[tuple[int, ...], int] = field(default_factory=dict)
     _calls: dict[tuple[int, int], tuple[Answer, int]] = field(default_factory=dict)
@@ -145,9 +147,9 @@ class Play:
     def next(self, world: World) -> list[tuple[Event, World]]:
         """All that can happen, time that has to pass included. Ghosts are still those of `world`.
 
-        A process about to ask the queue goes first, and nobody else is offered: what it asks and what others do don't
-        touch each other, so every order has a twin in which it did, with the same end. (Time and mail faults do touch
-        messages in flight; while there can be any, only sends go first.)
+        A process about to ask the queue or to hear from its model goes first, and nobody else is offered: that and what
+        others do don't touch each other, so every order has a twin in which it went first, with the same end. (Time and
+        mail faults do touch messages in flight; while there can be any, of the queue's calls only sends go first.)
         """
         first = self._first(world)
         if first is not None:
@@ -173,7 +175,7 @@ class Play:
         for name, number in world.alive:
             yield name, nodes[number], world
         for name in world.todo:
-            node = self.stage.forest.begin(name, (self.scene.name, name), self.scene.program(name), world.clock)
+            node = self.stage.forest.begin(name, (self.scene.name, name), self.scene.program(name), world.clock).node
             alive = tuple(sorted((*world.alive, (name, node.number))))
             yield name, node, world._replace(todo=tuple(each for each in world.todo if each != name), alive=alive)
         if sum(name.startswith("w") and name[1:].isdigit() for name, _ in world.alive) < self.scene.workers:
@@ -186,7 +188,7 @@ class Play:
         (received,) = (each for each in queue.letters if each.number == letter.number)
         name = f"w{world.serial + 1}"
         key = (self.scene.name, received.body, received.receipt)
-        node = self.stage.forest.begin(name, key, self.scene.worker(name, received), world.clock)
+        node = self.stage.forest.begin(name, key, self.scene.worker(name, received), world.clock).node
         alive = tuple(sorted((*world.alive, (name, node.number))))
         return name, node, world._replace(queue=queue, alive=alive, serial=world.serial + 1)
 
@@ -196,9 +198,13 @@ class Play:
         for name, number in world.alive:
             node = nodes[number]
             request = node.pending[0]
-            if len(node.pending) == 1 and request is not None and request.where == "queue":
-                if settled or request.operation == "SendMessage":
-                    return name, node, world
+            alone = len(node.pending) == 1 or not (any(node.pending[2:]) or node.offers.get(1))
+            if request is None or not alone or (len(node.pending) > 1 and not parked(node.pending[1])):
+                continue
+            if request.where == "choice" or (
+                request.where == "queue" and (settled or request.operation == "SendMessage")
+            ):
+                return name, node, world
         return None
 
     def _normal(self, world: World) -> Iterator[tuple[Event, World]]:
@@ -246,8 +252,8 @@ class Play:
     ) -> tuple[Event, World]:
         """`name` gets its answer and goes on to its next question, or to its end."""
         request = node.pending[thread]
-        child = self.stage.forest.go_on(node, thread, answer, world.clock)
-        event = Event(label, name, request, answer, child, child.notes)
+        child, notes = self.stage.forest.go_on(node, thread, answer, world.clock)
+        event = Event(label, name, request, answer, child, notes)
         if not child.finished:
             alive = tuple((each, child.number if each == name else number) for each, number in world.alive)
             return event, world._replace(alive=alive)
@@ -280,7 +286,9 @@ class Play:
         if "message" in self.kinds:
             yield from self._mail_faults(less)
         if "time" in self.kinds:
-            for passed in (self.scene.lease_jump, self.scene.stale_jump):
+            for passed in self.scene.passing:
+                if not self.scene.matters(self.stage, less, passed):
+                    continue
                 event = Event(f"!+{passed // SECOND}s", None, None, None, None, ())
                 yield event, less._replace(clock=less.clock + passed)
         for name, node, begun in self._standing(world):

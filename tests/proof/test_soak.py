@@ -1,0 +1,13 @@
+"""A short soak; `make soak` runs the long one: 200 runs over 20 chats, the stack itself stopped and started."""
+
+import pytest
+
+from .soak import soak
+
+
+@pytest.mark.deployed
+def test_runs_end_exactly_whatever_is_killed() -> None:
+    """[20] [21] Workers killed, messages repeated: every run ends as its script says, no step is claimed for nothing."""
+    made = soak(runs=12, chats=4, seed=5, restarts=0, seconds=25)
+    assert made.wrong == [], made.table
+    assert made.done["kills of step workers"] > 0, made.table
