@@ -434,7 +434,7 @@ def test_junk_is_acknowledged_with_a_log_line(stack: Stack, body: str, caplog: p
     delivered = event("step")
     delivered["Records"][0]["body"] = body
     assert stack.step.handler(delivered, stack.context) == {"batchItemFailures": []}
-    assert [record.message for record in caplog.records][0].startswith("message_un")
+    assert any(record.message.startswith("message_un") for record in caplog.records)
 
 
 def test_a_message_for_a_step_far_ahead_is_not_believed(stack: Stack) -> None:
