@@ -9,6 +9,7 @@ one thing not seen is what the interpreter keeps between a frame's instructions;
 import functools
 import threading
 import types
+import uuid
 from collections.abc import Hashable
 from enum import Enum
 from typing import Any
@@ -47,6 +48,9 @@ class Standpoint:
             return (type(thing).__name__, thing.name)
         if isinstance(thing, PLAIN):
             return (type(thing).__name__, thing)
+        if isinstance(thing, uuid.UUID):
+            # PynamoDB numbers its calls for its signals; nothing else is drawn by chance.
+            return "uuid"
         if isinstance(thing, ATOMS) or id(thing) in self._ambient:
             return ("atom", id(thing))
         if id(thing) in seen:
