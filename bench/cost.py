@@ -278,7 +278,7 @@ def write_page(runs: list[Counted]) -> None:
     ]
     put("cost.md", "others", table(["USD per 1,000 runs", *heads], rows))
     rows = [
-        ["looks", *(looks for looks, _ in watched)],
+        ["looks", *(str(looks) for looks, _ in watched)],
         ["read units of the last look", *(f"{run.looks[-1].read:g}" for run in runs)],
         ["USD for 1,000 runs", *(f"{cost:.4f}" for _, cost in watched)],
     ]

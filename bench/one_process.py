@@ -96,12 +96,13 @@ class OneProcess:
         from turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
 
         if self.dynamodb is not None:
-            Row._get_connection().connection.client._make_api_call = self.dynamodb  # noqa: SLF001
+            client: Any = Row._get_connection().connection.client  # noqa: SLF001
+            client._make_api_call = self.dynamodb  # noqa: SLF001
         queue = Queue(Sqs(self.sqs), ENVIRONMENT["QUEUE_URL"])
         for verb in ("start", "step", "sweep"):
             module = self.handlers[verb]
             setattr(module, verb, replace(getattr(module, verb), queue=queue))
-        step = self.handlers["step"]
+        step: Any = self.handlers["step"]
         step.step = replace(step.step, agent=PydanticAgent(new_agent(), "offline"))
 
     def hush(self) -> None:

@@ -106,6 +106,7 @@ def lines(found: list[Runtime]) -> list[list[str]]:
         rows.append([
             f"{one.title} {first['version']}".strip(),
             first["storage"],
+            f"{one.typical(lambda f: f['work'] / f['plain_work']):.1f}",
             f"{one.typical(lambda f: overhead(f) / f['plain_step']):.1f}",
             f"{one.typical(overhead) * 1000:.1f}",
             f"{one.typical(lambda f: f['ten'] / f['plain_ten']):.1f}",
@@ -120,7 +121,7 @@ def lines(found: list[Runtime]) -> list[list[str]]:
 
 
 HEADS = [
-    "", "what it stores in", "overhead of a step, in plain steps", "the same, ms", "a 10-step run, in plain runs",
+    "", "what it stores in", "processor time, in plain runs", "overhead of a step, in plain steps", "the same, ms", "a 10-step run, in plain runs",
     "start, median, in plain steps", "start, p95", "steps a second with 16 chats, over plain", "the same, steps/s",
     "step 50 over step 2", "memory, MB: own + server",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ lease's end does not depend on its length.
 import random
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -83,9 +84,7 @@ def swept_seconds(stack: Stack, count: int) -> list[float]:
     ends = [from_iso(row(stack, run)["lease_until"]["S"]) for run in runs]
     found = []
     for run, end in zip(runs, ends, strict=True):
-        after = until(
-            lambda run=run: row(stack, run), lambda now: now["attempt"]["N"] != "1", seconds=3 * TICK, every=0.1
-        )
+        after = until(partial(row, stack, run), lambda now: now["attempt"]["N"] != "1", seconds=3 * TICK, every=0.1)
         found.append((from_iso(after["progress_at"]["S"]) - end) / 1000)
     for run in runs:
         _end(stack, run)

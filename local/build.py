@@ -5,6 +5,7 @@ the same files; only the platform of the native wheels differs.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -110,6 +111,12 @@ def _drop_unused_services(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+    # A cold start parses all of it, only to learn which regions there are: without the other services in a sixth less time.
+    file = folder / "botocore" / "data" / "endpoints.json"
+    known = json.loads(file.read_text())
+    for partition in known["partitions"]:
+        partition["services"] = {name: of for name, of in partition["services"].items() if name in BOTOCORE_DATA}
+    file.write_text(json.dumps(known, separators=(",", ":")))
 
 
 def _compile(folder: Path, platform: Platform) -> None:

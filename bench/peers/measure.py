@@ -55,10 +55,14 @@ async def measured(
         starts.append(time.perf_counter() - before)
         await finish(handle)
 
-    tens, plain_tens = [], []
+    tens, plain_tens, work, plain_work = [], [], 0.0, 0.0
     for number in range(TENS):
+        before = processor_time()
         tens.append(await whole(f"t{number}", STEPS))
+        work += processor_time() - before
+        before = processor_time()
         plain_tens.append(await plain(f"pt{number}", STEPS))
+        plain_work += processor_time() - before
 
     for number in range(FIFTIES):
         await whole(f"f{number}", 50)
@@ -86,6 +90,8 @@ async def measured(
         "start_p95": quantiles(starts, n=20)[-1],
         "ten": median(tens),
         "plain_ten": median(plain_tens),
+        "work": work / TENS / STEPS,
+        "plain_work": plain_work / TENS / STEPS,
         "step": typical("t", slice(None)),
         "plain_step": typical("pt", slice(None)),
         "step_2": typical("f", slice(1, 4)),
@@ -99,17 +105,38 @@ async def measured(
     }
 
 
+def processor_time() -> float:
+    """Seconds of processor time of this process and of those it has started, as far as they can be seen."""
+    return time.process_time() + sum(_time_of(child) for child in _children(os.getpid()))
+
+
+def _time_of(pid: int) -> float:
+    try:
+        fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_time_of(child) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        # Each thread tells of the processes it has started.
+        found = [tasks.read_text().split() for tasks in (Path("/proc") / str(pid) / "task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(child) for children in found for child in children]
+
+
 def peak_memory(pid: int) -> int:
     """The most bytes that a process and those it has started held at any time, each for itself; 0 where nobody tells."""
-    folder = Path("/proc") / str(pid)
     try:
-        status = (folder / "status").read_text()
-        children = (folder / "task" / str(pid) / "children").read_text().split()
+        status = (Path("/proc") / str(pid) / "status").read_text()
     except OSError:
         return 0
     own = int(status.partition("VmHWM:")[2].split()[0]) * 1024
     # What stands beside this process as a server is told apart.
-    return own if pid == os.getpid() else own + sum(peak_memory(int(child)) for child in children)
+    return own if pid == os.getpid() else own + sum(map(peak_memory, _children(pid)))
 
 
 def hand_over(figures: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 SECOND = 1000
 MINUTE = 60 * SECOND
 DAY = 24 * 60 * MINUTE
+LENGTH = 24
+"""Characters of a time as text."""
 
 
 class Clock:
@@ -27,5 +29,7 @@ def iso(at: int) -> str:
 
 def from_iso(text: str) -> int:
     """The milliseconds `iso` made `text` of. Raises ValueError for anything else."""
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if len(text) != LENGTH or text[-1] != "Z":
+        raise ValueError(f"{text!r} is no time of ours")
+    moment = datetime.fromisoformat(text)
     return int(moment.timestamp()) * SECOND + moment.microsecond // 1000

@@ -49,7 +49,7 @@ class Api(APIGatewayHttpResolver):
         """
         path = event["routeKey"].partition(" ")[2]
         for name, value in (event.get("pathParameters") or {}).items():
-            path = path.replace("{" + name + "}", quote(value, safe=""))
+            path = path.replace("{" + name + "}", quote(value, safe="", errors="replace"))
         return _fitting(self.resolve({**event, "rawPath": path}, context), event)
 
     @property

@@ -7,7 +7,6 @@ settler that finds its slot of the log taken reads what stands there and goes on
 from dataclasses import dataclass
 from typing import Any
 
-from outlive.agent import Usage
 from outlive.clock import Clock
 from outlive.errors import Overtaken, Refused, StoreError
 from outlive.lifecycle import (
@@ -30,6 +29,7 @@ from outlive.retry import persistently
 from outlive.rows import Body, Chat, Record, Run, pack, record_of
 from outlive.table import Ending, Table
 from outlive.text import clean
+from outlive.usage import Usage
 
 STOPPED_INSTEAD = {
     SUCCEED: ABORT_ANSWERED,

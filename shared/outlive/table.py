@@ -22,7 +22,6 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex
 
-from outlive.agent import Usage
 from outlive.clock import DAY, SECOND
 from outlive.errors import Item, Refused, StoreBroken, StoreBusy, StoreUnanswered
 from outlive.lifecycle import (
@@ -42,6 +41,7 @@ from outlive.lifecycle import (
 )
 from outlive.log import moved
 from outlive.rows import Chat, Message, Record, Row, Run, record_of, row_of
+from outlive.usage import Usage
 
 BUSY = frozenset(
     {

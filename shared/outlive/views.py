@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from outlive.agent import Usage
 from outlive.clock import iso
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
 from outlive.rows import Message, Record, Run
+from outlive.usage import Usage
 
 Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 

@@ -82,11 +82,11 @@ def test_a_message_that_comes_after_the_end_is_acknowledged_and_changes_nothing(
     stopped = begin(stack, {"text": "and so on", "seconds": 60}, chat=chat)
     assert stop(stack, stopped)["stopped"]
     ended(stack, stopped)
-    before = [stack.items(f"acme#{id}") for id in (chat, run["id"], stopped["id"])]
+    before = [stack.items(f"acme#{one}") for one in (chat, run["id"], stopped["id"])]
     for late in (message(run, 0), message(run, 1), message(run, 2), message(stopped, 0), message(stopped, 1)):
         stack.send(late)
     until(stack.queued, lambda left: left == 0)
-    assert [stack.items(f"acme#{id}") for id in (chat, run["id"], stopped["id"])] == before
+    assert [stack.items(f"acme#{one}") for one in (chat, run["id"], stopped["id"])] == before
 
 
 def test_nothing_was_left_on_any_queue(stack):

@@ -42,7 +42,7 @@ QUEUE = "https://queue.invalid/steps"
 SHARED = Path(outlive.__file__).resolve().parents[1]
 STEP_SECONDS = 120
 
-SETTINGS = Settings(table_name=TABLE, queue_url=QUEUE, agent_model="offline", step_attempts=2)
+SETTINGS = Settings(table_name=TABLE, queue_url=QUEUE, agent_model="offline")
 
 
 class Faulty(Exception):
@@ -110,6 +110,7 @@ def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watchin
         def loop(first: Any) -> None:
             nonlocal left
             command = first
+            del first
             while True:
                 left -= 1
                 if not left:
@@ -120,6 +121,9 @@ def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watchin
                     watch.out_of_time()
                 else:
                     watch.tick()
+                # What was due is of no more interest: processes that differ in nothing else stand alike.
+                watch.look_at = watch.beat_at = far
+                command = None
                 command = process.park()
 
         number = process.spawn(loop)

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from .world import Event, Play, World
 
 
+FAULT_WEIGHT = 0.15
+
+
 @dataclass(slots=True)
 class Failure:
     """A broken promise, and the labels that lead to it."""
@@ -76,7 +79,8 @@ def explore(play: Play, opening: World, *, until: float | None = None, most: int
             if problems:
                 report.failure = Failure(problems, trail.to(at))
                 break
-        for event, after in play.next(world):
+        for _, happen in play.choices(world):
+            event, after = happen()
             report.moves += 1
             ghost, problems = scene.watch(stage, world, event, after)
             if problems:
@@ -107,11 +111,12 @@ def walk(play: Play, opening: World, seed: int, most: int = 400) -> Report:
             if problems:
                 report.failure = Failure(problems, labels)
             break
-        choices = play.next(world)
-        weights = [0.15 if "!" in event.label else 1.0 for event, _ in choices]
-        ((event, after),) = chance.choices(choices, weights)
+        choices = play.choices(world)
+        weights = [FAULT_WEIGHT if "!" in label else 1.0 for label, _ in choices]
+        ((label, happen),) = chance.choices(choices, weights)
+        labels.append(label)
+        event, after = happen()
         report.moves += 1
-        labels.append(event.label)
         ghost, problems = play.scene.watch(play.stage, world, event, after)
         if problems:
             report.failure = Failure(problems, labels)
@@ -133,11 +138,10 @@ def replay(
     """Play a script again; returns where it ends and every promise it breaks. Raises Stuck."""
     world, broken = opening, list[str]()
     for label in labels:
-        for event, after in play.next(world):
-            if event.label == label:
-                break
-        else:
-            raise Stuck(f"{label!r} can't happen here; what can: {[event.label for event, _ in play.next(world)]}")
+        offered = dict(play.choices(world))
+        if label not in offered:
+            raise Stuck(f"{label!r} can't happen here; what can: {', '.join(offered)}")
+        event, after = offered[label]()
         ghost, problems = play.scene.watch(play.stage, world, event, after)
         after = after._replace(ghost=ghost)
         tell(world, event, after)

@@ -22,7 +22,7 @@ from .standpoint import Incomparable, Standpoint
 
 LIVE_AT_MOST: Final = 4000
 """How many processes are kept standing at a node, ready to go on without running again."""
-TRIED_ONE_IN: Final = 20
+TRIED_ONE_IN: Final = 4
 """Of so many processes found to stand where another does, one has to show that it goes on the same."""
 
 
@@ -283,7 +283,9 @@ class Forest:
         self._roots: dict[Hashable, Step] = {}
         self._live: OrderedDict[int, Node] = OrderedDict()
         self._standing: dict[Hashable, Node] = {}
-        self._standpoint = None if ambient is None else Standpoint((*ambient, self))
+        self._standpoint = (
+            None if ambient is None else Standpoint((*ambient, self), (Process, _Thread, Request, Answer))
+        )
         self.ran = self.reran = self.merged = self.tried = self.incomparable = 0
 
     def begin(self, name: str, key: Hashable, program: Callable[[], Any], now: int) -> Step:

@@ -98,15 +98,14 @@ class Wired:
 
     # --- the operations ---
 
-    def start(self, chat: str) -> str | None:
-        """The id of the run that was started, None if the chat was busy; then the winner's id was named."""
+    def start(self, chat: str) -> tuple[str | None, str]:
+        """The id of the run that was started; None if the chat was busy, and with which run."""
         operation = Start(self.table, self.queue, self.clock, new_id, self.settings, lambda: 1.0)
         request = StartRequest(chat, "hello", 3, {}, None, {"prompt": "hello"})
         try:
-            return operation.run(WORKSPACE, USER, request).run.id
+            return operation.run(WORKSPACE, USER, request).run.id, ""
         except RunAlreadyActive as busy:
-            assert busy.fields["active_run_id"]
-            return None
+            return None, busy.fields["active_run_id"]
 
     def stop(self, run_id: str) -> bool:
         """Whether this stop took effect."""
@@ -143,7 +142,7 @@ class Wired:
 
     def answered_run(self, chat: str) -> str:
         """A run whose worker stored its answer and died; its lease is over."""
-        run_id = self.start(chat)
+        run_id, _ = self.start(chat)
         assert run_id is not None
         now = self.clock.now()
         key = Run(Run.key(WORKSPACE, run_id), Run.SK)
@@ -215,12 +214,14 @@ class StartStart:
         return wired.start(chat)
 
     def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
-        winners = [one for one in said if one]
+        winners = [mine for mine, _ in said if mine]
         held = _chat(rows).get("active_run_id", {}).get("S")
-        return Judged(len(winners), [] if winners == [held] else [f"won: {winners}, the slot holds {held}"])
+        wrong = [] if winners == [held] else [f"won: {winners}, the slot holds {held}"]
+        wrong += [f"{named} was named as the winner" for mine, named in said if not mine and named != held]
+        return Judged(len(winners), wrong)
 
     def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None:
-        assert wired.stop(next(one for one in said if one))
+        assert wired.stop(next(mine for mine, _ in said if mine))
 
 
 class StartStop:
@@ -229,12 +230,12 @@ class StartStop:
     name = "start × stop"
 
     def prepare(self, wired: Wired, chat: str) -> str:
-        run_id = wired.start(chat)
+        run_id, _ = wired.start(chat)
         assert run_id is not None
         return run_id
 
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any:
-        return wired.start(chat) if number % 2 else wired.stop(prepared)
+        return wired.start(chat)[0] if number % 2 else wired.stop(prepared)
 
     def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
         stops, starts = said[::2].count(True), [one for one in said[1::2] if one]
@@ -258,7 +259,7 @@ class ClaimClaim:
     name = "claim × claim"
 
     def prepare(self, wired: Wired, chat: str) -> str:
-        run_id = wired.start(chat)
+        run_id, _ = wired.start(chat)
         assert run_id is not None
         return run_id
 
@@ -538,7 +539,7 @@ def _print(cell: Cell) -> None:
             cell.refused,
             cell.conflicts,
             len(cell.wrong),
-        )  # fmt: skip
+        )
     )
 
 

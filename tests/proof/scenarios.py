@@ -13,6 +13,7 @@ from outlive.clock import from_iso
 from .actors import TABLE, Cast, Script, steps, watched
 from .explorer import replay
 from .invariants import ACTIVE, TERMINAL, Ghost, Snapshot, moving, standing
+from . import memory_queue
 from .memory_queue import SECOND, Letter
 from .memory_table import MemoryTable
 from .processes import Forest
@@ -24,6 +25,7 @@ MINUTE = 61 * SECOND
 ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
 SKEW = 200
+WATCHED = ("look", "beat", "deadline")
 
 Program = Callable[[], Hashable]
 
@@ -119,11 +121,8 @@ class Director:
         for _ in range(60):
             if done(self.world):
                 return
-            options = [event.label for event, _ in self.play.next(self.world) if event.actor == name]
-            usable = [
-                label for label in options if "!" not in label and not label.endswith(("look", "beat", "deadline"))
-            ]
-            self.move(usable[0])
+            offered = [label for label, _ in self.play.choices(self.world) if label.split()[0].split("<")[0] == name]
+            self.move(next(label for label in offered if "!" not in label and label.split()[-1] not in WATCHED))
         raise AssertionError(f"{name} never got there")
 
 
@@ -156,7 +155,7 @@ class Scene:
         self._moving: dict[tuple[int, int], list[str]] = {}
         self._endings: dict[tuple[int, int, int], list[str]] = {}
         self._snapshots: dict[int, Snapshot] = {}
-        self._setting = False
+        self._desertions: dict[tuple[int, int], list[str]] = {}
 
     # -- what the world asks --
 
@@ -204,7 +203,7 @@ class Scene:
         assert isinstance(ghost, Ghost)
         problems: list[str] = []
         if after.table != before.table:
-            problems += self._table_problems(stage, before, after)
+            problems += self._table_problems(stage, before, after) or self._deserted(stage, after)
             if event.actor is not None:
                 ghost = self._wrote(stage, ghost, before, event.actor, after, problems)
         if event.actor is not None:
@@ -231,6 +230,19 @@ class Scene:
                 stage.tables[before.table], stage.tables[after.table], after.clock + SKEW
             )
         return [*found, *moved]
+
+    def _deserted(self, stage: Stage, world: World) -> list[str]:
+        """Every promise broken should everybody die right here and every message be lost."""
+        key = (world.table, world.clock)
+        found = self._desertions.get(key)
+        if found is None:
+            empty = world._replace(alive=(), todo=(), queue=memory_queue.State(), faults=0)
+            problems = [
+                *self._epilogue(stage, empty, delivers=False, done=False),
+                *self._epilogue(stage, empty, delivers=True, done=False),
+            ]
+            found = self._desertions[key] = [f"{problem}, should everybody die here" for problem in problems]
+        return found
 
     def _role(self, actor: str) -> Role | None:
         return self.roles.get(actor) or self.earlier.get(actor)
@@ -422,7 +434,7 @@ class Scene:
                 problems.append(f"[4] the stop of {result[2]}, answered true, is gone")
         return problems
 
-    def _epilogue(self, stage: Stage, world: World, *, delivers: bool) -> list[str]:
+    def _epilogue(self, stage: Stage, world: World, *, delivers: bool, done: bool = True) -> list[str]:
         """Sweep after sweep, minute after minute, until every run has ended."""
         play = Play(stage, _Epilogue(self), frozenset())
         at = world._replace(faults=0, jumps=len(self.jumps), results=(), ghost=Ghost(), serial=900)
@@ -431,8 +443,7 @@ class Scene:
                 break
             at = at._replace(clock=at.clock + pause, todo=(f"z{round_number}",))
             while at.todo or at.alive or (delivers and at.queue.letters):
-                choices = play.next(at)
-                event, after = choices[0]
+                event, after = play.choices(at)[0][1]()
                 problems = self._table_problems(stage, at, after) if after.table != at.table else []
                 if event.node is not None and event.node.finished and isinstance(event.node.result, tuple):
                     if event.node.result[0] == "error" or (event.node.result[0] == "swept" and event.node.result[1]):
@@ -452,7 +463,7 @@ class Scene:
             if run.text("stop_requested_at") is not None and run.text("status") != "aborted"
         ]
         once = world.faults >= self._faults - 1
-        if delivers and self.succeeds and once and not self._timed:
+        if done and delivers and self.succeeds and once and not self._timed:
             problems += [
                 f"[3] {name} ended {run.text('status')} ({run.text('error')}) though at most one thing went wrong"
                 for name, run in seen.runs.items()
@@ -477,6 +488,7 @@ class Scene:
         self._standing.clear()
         self._moving.clear()
         self._endings.clear()
+        self._desertions.clear()
         self._snapshots.clear()
         self._faults, self._clock = 10, NOON
         play, world = self.open(stage, kinds, faults)

@@ -330,7 +330,11 @@ class Soak:
                 self.done[f"error lines: {message}"] += 1
 
     def _judge_claims(self) -> None:
-        """Each step was claimed once, and once more for each error of its script, and for each worker it lost."""
+        """Each step was claimed once, and once more for each error of its script, and for each worker it lost.
+
+        A worker is lost if it was killed, or if this machine let it stand still for a whole lease: then its own lines
+        show that it woke up overtaken.
+        """
         attempts: dict[tuple[str, int], int] = {}
         moments: dict[tuple[str, int], list[float]] = {}
         for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
@@ -350,16 +354,37 @@ class Soak:
             # The lines of a worker that went with the stack are lost; the next claim's number counts it.
             first = min(moments[place]) if len(moments[place]) == times else _from_iso(begun[place[0]])
             unexplained += [(max(moments[place]), first, place)] * (times - 1 - scripted)
+        kills, woke = sorted(self.kills), self._woke_up_overtaken(attempts)
+        self.done["claims again after a lapsed lease"] = 0
         self.done["claims again after a kill or a restart"] = len(unexplained)
-        kills = sorted(self.kills)
         for last, first, place in sorted(unexplained):
             if any(gone <= last and first <= back for gone, back in self.outages):
                 continue
             kill = next((at for at in kills if first - 1 <= at <= last), None)
-            if kill is None:
+            if kill is None and woke[place]:
+                woke[place] -= 1
+                self.done["claims again after a lapsed lease"] += 1
+                self.done["claims again after a kill or a restart"] -= 1
+            elif kill is None:
                 self.wrong.append(f"step {place[1]} of run {place[0]} was claimed once more, and nobody knows why")
             else:
                 kills.remove(kill)
+
+    def _woke_up_overtaken(self, attempts: dict[tuple[str, int], int]) -> Counter[tuple[str, int]]:
+        """How many workers of each step went on after another one had claimed it."""
+        claimed: dict[tuple[str, int, int], float] = {}
+        woke: set[tuple[str, int, int]] = set()
+        for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
+            if move in ("claim", "reclaim"):
+                claimed[run, step, attempt] = _moment(at)
+        for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
+            if move == "record" and claimed.get((run, step, attempt + 1), float("inf")) < _moment(at):
+                woke.add((run, step, attempt))
+        found = Counter((run, step) for run, step, _ in woke)
+        for message, run, step, cause in self._said("message", "run", "step", "cause"):
+            if message == "step_put_off" and str(cause).startswith("Overtaken") and (run, step) in attempts:
+                found[run, step] += 1
+        return found
 
     def _said(self, *names: str) -> list[tuple[Any, ...]]:
         """These fields of every log line of the functions that has the first of them."""

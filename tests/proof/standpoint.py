@@ -12,7 +12,7 @@ import types
 import uuid
 from collections.abc import Hashable
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from greenlet import greenlet
 from pynamodb.models import Model
@@ -23,14 +23,22 @@ ITERATORS = (type(iter(range(0))), type(iter([])), type(iter(())))
 LOCK = type(threading.Lock())
 
 
+Seen: TypeAlias = dict[int, tuple[int, object]]
+
+
 class Incomparable(Exception):
     """Something in a frame has no contents that could be compared."""
 
 
 class Standpoint:
-    """Makes standpoints. `ambient` are objects that are the same for everybody and never change."""
+    """Makes standpoints.
 
-    def __init__(self, ambient: tuple[object, ...] = ()) -> None:
+    `ambient` are objects that are the same for everybody and never change; `harness` are the types of what runs the code,
+    whose contents are no business of the code's.
+    """
+
+    def __init__(self, ambient: tuple[object, ...] = (), harness: tuple[type, ...] = ()) -> None:
+        self._harness = (*harness, greenlet)
         # Kept alive, so that no other object ever has one of these ids.
         self._ambient = {id(each): each for each in ambient}
 
@@ -43,7 +51,7 @@ class Standpoint:
             frame = frame.f_back
         return tuple(found)
 
-    def _contents(self, thing: Any, seen: dict[int, int]) -> Hashable:
+    def _contents(self, thing: Any, seen: Seen) -> Hashable:
         if isinstance(thing, Enum):
             return (type(thing).__name__, thing.name)
         if isinstance(thing, PLAIN):
@@ -51,14 +59,21 @@ class Standpoint:
         if isinstance(thing, uuid.UUID):
             # PynamoDB numbers its calls for its signals; nothing else is drawn by chance.
             return "uuid"
+        if isinstance(thing, self._harness):
+            return "harness"
+        if isinstance(thing, types.BuiltinMethodType) and not isinstance(
+            thing.__self__, types.ModuleType | type | None
+        ):
+            return (thing.__name__, self._contents(thing.__self__, seen))
         if isinstance(thing, ATOMS) or id(thing) in self._ambient:
             return ("atom", id(thing))
         if id(thing) in seen:
-            return ("seen", seen[id(thing)])
-        seen[id(thing)] = len(seen)
+            return ("seen", seen[id(thing)][0])
+        # Kept with its number: were it let go, the next thing made here could get its id.
+        seen[id(thing)] = len(seen), thing
         return (type(thing).__name__, self._held(thing, seen))
 
-    def _held(self, thing: Any, seen: dict[int, int]) -> Hashable:
+    def _held(self, thing: Any, seen: Seen) -> Hashable:
         if isinstance(thing, dict):
             return tuple((self._contents(key, seen), self._contents(thing[key], seen)) for key in _in_order(thing))
         if isinstance(thing, (tuple, list)):
@@ -87,7 +102,7 @@ class Standpoint:
             return self._contents(thing.attribute_values, seen)
         return self._fields(thing, seen)
 
-    def _fields(self, thing: Any, seen: dict[int, int]) -> Hashable:
+    def _fields(self, thing: Any, seen: Seen) -> Hashable:
         """An ordinary object by its attributes."""
         fields = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
         for kind in type(thing).__mro__:

@@ -1,5 +1,6 @@
 """A few rounds of every race on DynamoDB Local; `make races` runs hundreds, and on MiniStack too."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,5 +32,6 @@ def test_of_many_at_once_exactly_one_wins() -> None:
         "10",
     ]
     # A process of its own: moto, where other tests have switched it on, would answer in the engine's place.
-    done = subprocess.run(races, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared")])}
+    done = subprocess.run(races, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     multiple,
     precondition,
     rule,
@@ -54,9 +55,9 @@ SETTINGS: Final = {
 }
 
 # A workspace may hold any character: this one is as close to another one's keys as it gets.
-workspaces = st.sampled_from(["acme", "acme#garden"])
-users = st.sampled_from(["ada", "bob"])
-chats = st.sampled_from(["garden", "kitchen"])
+workspaces = st.sampled_from(["acme", "acme", "acme", "acme#garden"])
+users = st.sampled_from(["ada", "ada", "ada", "bob"])
+chats = st.sampled_from(["garden", "garden", "kitchen"])
 prompts = st.sampled_from(["hello", "and now?"])
 budgets = st.sampled_from([None, 1, 2])
 keys = st.sampled_from([None, "key-1", "key-2"])
@@ -77,6 +78,10 @@ class Story(RuleBasedStateMachine):
         self.by_id: dict[str, Run] = {}
 
     # --- clients ---
+
+    @initialize(target=runs)
+    def ada_has_started_a_run(self) -> Any:
+        return self.start("acme", "ada", "garden", "hello", None, None, False)
 
     @rule(
         target=runs, workspace=workspaces, user=users, chat=chats, prompt=prompts, max_steps=budgets, key=keys,
@@ -106,19 +111,15 @@ class Story(RuleBasedStateMachine):
         assert got.headers.get("idempotency-replayed") == ("true" if expected.replayed else None)
         return self._none() if expected.replayed else expected.run
 
-    @rule(workspace=workspaces, user=users, chat=chats, answer_lost=st.booleans())
-    def stop_chat(self, workspace: str, user: str, chat: str, answer_lost: bool) -> None:
-        self.time_passes(0.001)
-        expected = self.contract.stop_chat(workspace, user, chat)
+    @rule(run=runs, by=st.sampled_from(["run", "chat"]), answer_lost=st.booleans())
+    def stop(self, run: Run, by: str, answer_lost: bool) -> None:
+        workspace, user = run.chat.workspace, run.chat.user
+        if by == "run":
+            expected, path = self.contract.stop_run(workspace, user, run), f"/runs/{run.id}/stop"
+        else:
+            expected, path = self.contract.stop_chat(workspace, user, run.chat.id), f"/chats/{run.chat.id}/stop"
         self.world.loses_an_answer = answer_lost
-        self._same_answer(self._call("POST", f"/chats/{chat}/stop", workspace, user), expected)
-
-    @rule(run=runs, answer_lost=st.booleans())
-    def stop_run(self, run: Run, answer_lost: bool) -> None:
-        self.time_passes(0.001)
-        expected = self.contract.stop_run(run.chat.workspace, run.chat.user, run)
-        self.world.loses_an_answer = answer_lost
-        self._same_answer(self._call("POST", f"/runs/{run.id}/stop", run.chat.workspace, run.chat.user), expected)
+        self._same_answer(self._call("POST", path, workspace, user), expected)
 
     @rule(run=runs, workspace=workspaces, user=users)
     def stranger_looks_and_stops(self, run: Run, workspace: str, user: str) -> None:
@@ -171,6 +172,13 @@ class Story(RuleBasedStateMachine):
     def the_queue_delivers_a_message_of(self, run: Run, answer_lost: bool) -> Any:
         letters = self.world.letters(run.id)
         return self._deliver(letters[-1], answer_lost) if letters else self._none()
+
+    @rule(run=runs, how=hows)
+    def a_step_is_done_at_once(self, run: Run, how: How) -> None:
+        letters = self.world.letters(run.id)
+        worker = self._deliver(letters[-1], False) if letters else None
+        if isinstance(worker, tuple):
+            self._go_on(worker, how)
 
     @rule(run=runs, which=st.integers(0, 3))
     def an_old_message_comes_again(self, run: Run, which: int) -> None:
@@ -422,7 +430,7 @@ def test_handlers_answer_as_the_contract_does() -> None:
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=STORIES or 40,
+            max_examples=STORIES or 80,
             stateful_step_count=60 if STORIES else 30,
             deadline=None,
             derandomize=not STORIES,

@@ -132,6 +132,10 @@ def moved(queue: memory_queue.State, now: int, change: Callable[[MemoryQueue], o
     return box.state
 
 
+Choice = tuple[str, Callable[[], tuple[Event, World]]]
+"""Something that can happen: its label, and how to have it happen."""
+
+
 @dataclass(slots=True)
 class Play:
     """One scene on a stage, with faults of the kinds allowed."""
@@ -144,7 +148,7 @@ class Play:
         """The world before anything has happened."""
         return World(table, memory_queue.State(), clock, self.scene.actors(), (), (), 0, 0, faults, ghost)
 
-    def next(self, world: World) -> list[tuple[Event, World]]:
+    def choices(self, world: World) -> list[Choice]:
         """All that can happen, time that has to pass included. Ghosts are still those of `world`.
 
         A process about to ask the queue or to hear from its model goes first, and nobody else is offered: that and what
@@ -153,21 +157,37 @@ class Play:
         """
         first = self._first(world)
         if first is not None:
-            happening = list(self._calls_of(world, *first))
-            return happening + (list(self._faults_of(world, *first)) if world.faults else [])
-        happening = list(self._normal(world))
-        if not happening and (waited := self._wait(world)) is not None:
-            happening.append(waited)
-        happening += self._jumps(world)
+            offered = list(self._calls_of(world, *first))
+            return offered + (list(self._faults_of(world, *first)) if world.faults else [])
+        offered = list(self._normal(world))
+        if not offered and world.queue.letters:
+            offered.append(("wait", lambda: self._waited(world)))
+        offered += self._jumps(world)
         if world.faults:
-            happening += self._faults(world)
-        return happening
+            offered += self._faults(world)
+        return offered
 
     def over(self, world: World) -> bool:
         """True if nothing more happens of itself: everybody has ended and the queue is empty."""
         return not world.todo and not world.alive and not world.queue.letters
 
+    def kept(self, queue: memory_queue.State, faults: int) -> memory_queue.State:
+        """The queue without what can't come back in this play, so that worlds which only differ in that are one."""
+        return queue if faults and "message" in self.kinds else queue._replace(gone=())
+
     # -- without faults --
+
+    def _first(self, world: World) -> tuple[str, Node, World] | None:
+        nodes = self.stage.forest.nodes
+        calm = world.jumps == len(self.scene.jumps) and not (world.faults and self.kinds & {"message", "time"})
+        for name, number in world.alive:
+            node = nodes[number]
+            request = node.pending[0]
+            if request is None or any(not parked(each) or node.offers.get(n) for n, each in enumerate(node.pending[1:], 1)):
+                continue
+            if request.where == "choice" or (request.where == "queue" and (calm or request.operation == "SendMessage")):
+                return name, node, world
+        return None
 
     def _standing(self, world: World) -> Iterator[tuple[str, Node, World]]:
         """Everybody who could do something: name, where it stands, and the world as it is once it has begun."""
@@ -175,10 +195,11 @@ class Play:
         for name, number in world.alive:
             yield name, nodes[number], world
         for name in world.todo:
-            node = self.stage.forest.begin(name, (self.scene.name, name), self.scene.program(name), world.clock).node
+            program = self.scene.program(name)
+            node = self.stage.forest.begin(name, (self.scene.name, name), program, world.clock).node
             alive = tuple(sorted((*world.alive, (name, node.number))))
             yield name, node, world._replace(todo=tuple(each for each in world.todo if each != name), alive=alive)
-        if sum(name.startswith("w") and name[1:].isdigit() for name, _ in world.alive) < self.scene.workers:
+        if sum(name[0] == "w" and name[1:].isdigit() for name, _ in world.alive) < self.scene.workers:
             for letter in world.queue.letters:
                 if letter.visible_at <= world.clock:
                     yield self._delivered(world, letter)
@@ -192,27 +213,12 @@ class Play:
         alive = tuple(sorted((*world.alive, (name, node.number))))
         return name, node, world._replace(queue=queue, alive=alive, serial=world.serial + 1)
 
-    def _first(self, world: World) -> tuple[str, Node, World] | None:
-        nodes = self.stage.forest.nodes
-        settled = world.jumps == len(self.scene.jumps) and not (world.faults and self.kinds & {"message", "time"})
-        for name, number in world.alive:
-            node = nodes[number]
-            request = node.pending[0]
-            alone = len(node.pending) == 1 or not (any(node.pending[2:]) or node.offers.get(1))
-            if request is None or not alone or (len(node.pending) > 1 and not parked(node.pending[1])):
-                continue
-            if request.where == "choice" or (
-                request.where == "queue" and (settled or request.operation == "SendMessage")
-            ):
-                return name, node, world
-        return None
-
-    def _normal(self, world: World) -> Iterator[tuple[Event, World]]:
+    def _normal(self, world: World) -> Iterator[Choice]:
         for name, node, begun in self._standing(world):
             yield from self._calls_of(world, name, node, begun)
 
-    def _calls_of(self, world: World, name: str, node: Node, begun: World) -> Iterator[tuple[Event, World]]:
-        label = self._label(world, begun, name)
+    def _calls_of(self, world: World, name: str, node: Node, begun: World) -> Iterator[Choice]:
+        label = _label(world, begun, name)
         for thread, request in enumerate(node.pending):
             if request is None or request.where == "thread":
                 continue
@@ -221,20 +227,7 @@ class Play:
                     yield self._answered(begun, name, node, thread, Answer.value(option), f"{label} {option}")
             else:
                 answer, after = self._effect(begun, request)
-                yield self._answered(after, name, node, thread, answer, self._threaded(label, thread))
-
-    def _label(self, world: World, begun: World, name: str) -> str:
-        if begun.serial == world.serial:
-            return name
-        ((letter,)) = [
-            after.number
-            for before, after in zip(world.queue.letters, begun.queue.letters, strict=True)
-            if before != after
-        ]
-        return f"{name}<-{letter}"
-
-    def _threaded(self, label: str, thread: int) -> str:
-        return label if thread == 0 else f"{label}'"
+                yield self._answered(after, name, node, thread, answer, _threaded(label, thread))
 
     def _effect(self, world: World, request: Request) -> tuple[Answer, World]:
         if request.where == "table":
@@ -243,21 +236,18 @@ class Play:
         answer, queue = self.stage.ask_queue(world.queue, world.clock, request)
         return answer, world._replace(queue=self.kept(queue, world.faults))
 
-    def kept(self, queue: memory_queue.State, faults: int) -> memory_queue.State:
-        """The queue without what can't come back in this play, so that worlds which only differ in that are one."""
-        return queue if faults and "message" in self.kinds else queue._replace(gone=())
-
-    def _answered(
-        self, world: World, name: str, node: Node, thread: int, answer: Answer, label: str
-    ) -> tuple[Event, World]:
+    def _answered(self, world: World, name: str, node: Node, thread: int, answer: Answer, label: str) -> Choice:
         """`name` gets its answer and goes on to its next question, or to its end."""
-        request = node.pending[thread]
-        child, notes = self.stage.forest.go_on(node, thread, answer, world.clock)
-        event = Event(label, name, request, answer, child, notes)
-        if not child.finished:
+
+        def happen() -> tuple[Event, World]:
+            child, notes = self.stage.forest.go_on(node, thread, answer, world.clock)
+            event = Event(label, name, node.pending[thread], answer, child, notes)
+            if child.finished:
+                return event, self._gone(world, name, child.result)
             alive = tuple((each, child.number if each == name else number) for each, number in world.alive)
             return event, world._replace(alive=alive)
-        return event, self._gone(world, name, child.result)
+
+        return label, happen
 
     def _gone(self, world: World, name: str, result: Hashable) -> World:
         alive = tuple(pair for pair in world.alive if pair[0] != name)
@@ -266,65 +256,57 @@ class Play:
             results = tuple(sorted((*results, (name, result)), key=repr))
         return world._replace(alive=alive, results=results)
 
-    def _wait(self, world: World) -> tuple[Event, World] | None:
+    def _waited(self, world: World) -> tuple[Event, World]:
         """Nobody can go on: time passes until the next message comes back."""
-        if not world.queue.letters:
-            return None
         clock = min(letter.visible_at for letter in world.queue.letters)
-        return Event("wait", None, None, None, None, ()), world._replace(clock=max(clock, world.clock))
+        return _aside("wait"), world._replace(clock=max(clock, world.clock))
 
-    def _jumps(self, world: World) -> Iterator[tuple[Event, World]]:
+    def _jumps(self, world: World) -> Iterator[Choice]:
         if world.jumps < len(self.scene.jumps):
             passed = self.scene.jumps[world.jumps]
-            event = Event(f"+{passed // SECOND}s", None, None, None, None, ())
-            yield event, world._replace(clock=world.clock + passed, jumps=world.jumps + 1)
+            after = world._replace(clock=world.clock + passed, jumps=world.jumps + 1)
+            yield _happened(f"+{passed // SECOND}s", after)
 
     # -- faults --
 
-    def _faults(self, world: World) -> Iterator[tuple[Event, World]]:
+    def _faults(self, world: World) -> Iterator[Choice]:
         less = world._replace(faults=world.faults - 1)
         if "message" in self.kinds:
             yield from self._mail_faults(less)
         if "time" in self.kinds:
             for passed in self.scene.passing:
-                if not self.scene.matters(self.stage, less, passed):
-                    continue
-                event = Event(f"!+{passed // SECOND}s", None, None, None, None, ())
-                yield event, less._replace(clock=less.clock + passed)
+                if self.scene.matters(self.stage, less, passed):
+                    yield _happened(f"!+{passed // SECOND}s", less._replace(clock=less.clock + passed))
         for name, node, begun in self._standing(world):
             yield from self._faults_of(world, name, node, begun)
 
-    def _faults_of(self, world: World, name: str, node: Node, begun: World) -> Iterator[tuple[Event, World]]:
-        label = self._label(world, begun, name)
+    def _faults_of(self, world: World, name: str, node: Node, begun: World) -> Iterator[Choice]:
+        label = _label(world, begun, name)
         begun = begun._replace(faults=world.faults - 1)
         # Who has not begun can't die; a delivered message can take its worker with it.
         if "crash" in self.kinds and name not in world.todo:
-            event = Event(f"{label} !crash", name, None, None, None, (("crash",),))
-            yield event, self._gone(begun, name, "crashed")
+            yield self._crashed(begun, name, f"{label} !crash")
         for thread, request in enumerate(node.pending):
             if request is not None and request.where not in ("thread", "choice"):
-                yield from self._call_faults(begun, name, node, thread, self._threaded(label, thread))
+                yield from self._call_faults(begun, name, node, thread, _threaded(label, thread))
 
-    def _call_faults(
-        self, world: World, name: str, node: Node, thread: int, label: str
-    ) -> Iterator[tuple[Event, World]]:
+    def _crashed(self, world: World, name: str, label: str) -> Choice:
+        event = Event(label, name, None, None, None, (("crash",),))
+        return label, lambda: (event, self._gone(world, name, "crashed"))
+
+    def _call_faults(self, world: World, name: str, node: Node, thread: int, label: str) -> Iterator[Choice]:
         request = node.pending[thread]
         assert request is not None
         reading = request.operation in READS
-        if "crash" in self.kinds:
+        if not reading and self.kinds & {"crash", "lost"}:
             answer, after = self._effect(world, request)
-            event, ended = self._answered(after, name, node, thread, answer, f"{label} !crash-after")
-            # Elsewhere the same as dying before the next call.
-            if event.node is not None and event.node.finished:
-                yield event._replace(notes=(("crash",),)), self._gone(after, name, "crashed")
-        if "lost" in self.kinds and not reading:
-            answer, after = self._effect(world, request)
-            # A refusal without effect that nobody hears of is an unanswered call; the other kind has that.
-            if not answer.error:
+            if "crash" in self.kinds:
+                yield self._crashed(after, name, f"{label} !crash-after")
+            # A refusal nobody hears of is a call unanswered, without effect: `refused` has that.
+            if "lost" in self.kinds and not answer.error:
                 yield self._answered(after, name, node, thread, TIMED_OUT, f"{label} !lost")
-                again, twice = (
-                    (DONE, after) if request.operation == "TransactWriteItems" else self._effect(after, request)
-                )
+                # Botocore asks again by itself; a transaction it knows again by its token.
+                again, twice = (DONE, after) if request.operation == "TransactWriteItems" else self._effect(after, request)
                 yield self._answered(twice, name, node, thread, again, f"{label} !retried")
         if "refused" in self.kinds:
             yield self._answered(world, name, node, thread, TIMED_OUT, f"{label} !timeout")
@@ -335,16 +317,35 @@ class Play:
                 held = Answer.raised(conflict(request.operation, actions))
                 yield self._answered(world, name, node, thread, held, f"{label} !conflict")
 
-    def _mail_faults(self, world: World) -> Iterator[tuple[Event, World]]:
-        for letter in world.queue.letters:
-            lost = moved(world.queue, world.clock, lambda box, n=letter.number: box.lose(n))  # type: ignore[misc]
-            event = Event(f"!lose {letter.number}", None, None, None, None, ())
-            yield event, world._replace(queue=self.kept(lost, world.faults))
-        hidden = [letter for letter in world.queue.letters if letter.visible_at > world.clock]
-        for letter in [*hidden, *world.queue.gone]:
-            again = moved(world.queue, world.clock, lambda box, n=letter.number: box.again(n))  # type: ignore[misc]
-            event = Event(f"!again {letter.number}", None, None, None, None, ())
-            yield event, world._replace(queue=self.kept(again, world.faults))
+    def _mail_faults(self, world: World) -> Iterator[Choice]:
+        queue, clock = world.queue, world.clock
+        for letter in queue.letters:
+            lost = moved(queue, clock, lambda box, n=letter.number: box.lose(n))  # type: ignore[misc]
+            yield _happened(f"!lose {letter.number}", world._replace(queue=self.kept(lost, world.faults)))
+        for letter in (*(each for each in queue.letters if each.visible_at > clock), *queue.gone):
+            again = moved(queue, clock, lambda box, n=letter.number: box.again(n))  # type: ignore[misc]
+            yield _happened(f"!again {letter.number}", world._replace(queue=self.kept(again, world.faults)))
+
+
+def _aside(label: str) -> Event:
+    """An event that is nobody's."""
+    return Event(label, None, None, None, None, ())
+
+
+def _happened(label: str, after: World) -> Choice:
+    return label, lambda: (_aside(label), after)
+
+
+def _label(world: World, begun: World, name: str) -> str:
+    """Who, and for a worker that has yet to get its message, which."""
+    if begun.serial == world.serial:
+        return name
+    pairs = zip(world.queue.letters, begun.queue.letters, strict=True)
+    return f"{name}<-{next(after.number for before, after in pairs if before != after)}"
+
+
+def _threaded(label: str, thread: int) -> str:
+    return label if thread == 0 else f"{label}'"
 
 
 def parked(request: Request | None) -> bool:

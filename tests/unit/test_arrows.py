@@ -18,7 +18,8 @@ OPERATIONS = {"start", "step", "stop", "read", "sweep"}
 LIGHT = OPERATIONS - {"step"}
 
 FLOORS = (
-    {"agent", "clock", "errors", "lifecycle", "text"},  # know nothing of ours
+    {"clock", "errors", "lifecycle", "text", "usage"},  # know nothing of ours
+    {"agent"},
     {"cursor", "log", "request", "retry", "settings"},
     {"http", "rows"},
     {"loops", "queue", "table", "views"},
