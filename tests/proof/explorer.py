@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from .world import Event, Play, World
 
-
 FAULT_WEIGHT = 0.15
 
 

@@ -183,7 +183,9 @@ class Play:
         for name, number in world.alive:
             node = nodes[number]
             request = node.pending[0]
-            if request is None or any(not parked(each) or node.offers.get(n) for n, each in enumerate(node.pending[1:], 1)):
+            if request is None or any(
+                not parked(each) or node.offers.get(n) for n, each in enumerate(node.pending[1:], 1)
+            ):
                 continue
             if request.where == "choice" or (request.where == "queue" and (calm or request.operation == "SendMessage")):
                 return name, node, world
@@ -306,7 +308,9 @@ class Play:
             if "lost" in self.kinds and not answer.error:
                 yield self._answered(after, name, node, thread, TIMED_OUT, f"{label} !lost")
                 # Botocore asks again by itself; a transaction it knows again by its token.
-                again, twice = (DONE, after) if request.operation == "TransactWriteItems" else self._effect(after, request)
+                again, twice = (
+                    (DONE, after) if request.operation == "TransactWriteItems" else self._effect(after, request)
+                )
                 yield self._answered(twice, name, node, thread, again, f"{label} !retried")
         if "refused" in self.kinds:
             yield self._answered(world, name, node, thread, TIMED_OUT, f"{label} !timeout")

@@ -1,0 +1,258 @@
+"""The proof, run: every scene, every order, every fault; then seeded walks beyond.
+
+    python -m tests.proof.prove              all of it: two faults a path, one kind at a time, and walks
+    python -m tests.proof.prove --short      one fault a path; part of the ordinary tests
+    python -m tests.proof.prove --scene claim-stop --kind lost --faults 2
+    python -m tests.proof.prove --replay 'claim-stop lost 1: s; w1<-1; w1 !lost; …'
+
+Ends with 1 if a promise was broken, having told the path as a script and how to replay it.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("PROOF_TREE", ROOT)) / "shared"
+sys.path[:0] = [str(SHARED)] if str(SHARED) not in sys.path else []
+
+from .explorer import Report, explore, replay, walk  # noqa: E402
+from .scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
+from .world import FAULTS, Event, World  # noqa: E402
+
+WALKS = 1500
+WALK_FAULTS = 5
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One exploration: a scene with so many faults of one kind, or a batch of walks from a seed."""
+
+    scene: str
+    kind: str
+    faults: int
+    seed: int | None = None
+    until: float | None = None
+
+
+@dataclass
+class Found:
+    """What a cell came to."""
+
+    cell: Cell
+    report: Report
+    walks: int = 0
+    seed: int | None = None
+
+
+@dataclass
+class Sum:
+    """Reports added up."""
+
+    states: int = 0
+    moves: int = 0
+    ends: int = 0
+    seconds: float = 0.0
+    incomplete: list[Cell] = field(default_factory=list)
+
+    def add(self, found: Found) -> None:
+        self.states += found.report.states
+        self.moves += found.report.moves
+        self.ends += found.report.ends
+        self.seconds += found.report.seconds
+        if not found.report.complete:
+            self.incomplete.append(found.cell)
+
+
+def script(cell: Cell, labels: list[str]) -> str:
+    """A path in one line, as `--replay` takes it."""
+    return f"{cell.scene} {cell.kind} {cell.faults}: {'; '.join(labels)}"
+
+
+def run(cell: Cell) -> Found:
+    """Explore one cell."""
+    if cell.seed is not None:
+        return _walk(cell)
+    scene = scene_named(cell.scene)
+    kinds = frozenset([cell.kind]) if cell.faults else frozenset[str]()
+    play, world = scene.staged(kinds, cell.faults)
+    report = explore(play, world, until=cell.until)
+    play.stage.forest.close()
+    return Found(cell, report)
+
+
+def _walk(cell: Cell) -> Found:
+    assert cell.seed is not None
+    scene = scene_named(cell.scene)
+    play, world = scene.staged(frozenset(FAULTS), cell.faults)
+    total = Report()
+    for number in range(BATCH):
+        seed = cell.seed + number
+        one = walk(play, world, seed)
+        total.states += one.states
+        total.moves += one.moves
+        total.ends += one.ends
+        total.seconds += one.seconds
+        if one.failure is not None:
+            total.failure = one.failure
+            return Found(cell, total, number + 1, seed)
+    play.stage.forest.close()
+    return Found(cell, total, BATCH)
+
+
+def plan(options: argparse.Namespace) -> list[Cell]:
+    """The cells to run, the long ones first."""
+    chosen = [scene for scene in scenes() if options.scene in (None, scene.name)]
+    faults = options.faults if options.faults is not None else (1 if options.short else 2)
+    cells = [Cell(scene.name, "none", 0, until=options.until) for scene in chosen if options.kind in (None, "none")]
+    for scene in chosen:
+        kinds = [kind for kind in scene.kinds if options.kind in (None, kind)]
+        cells += [Cell(scene.name, kind, faults, until=options.until) for kind in kinds if faults]
+    cells.sort(key=lambda cell: (cell.kind != "time", cell.scene not in ("overtaken", "overtaken-stop", "claim-stop")))
+    if not options.short and options.scene is None and options.kind is None:
+        wide = wide_scenes()
+        for batch in range(options.walks // BATCH):
+            scene = wide[batch % len(wide)]
+            cells.append(Cell(scene.name, "all", WALK_FAULTS, seed=options.seed + batch * BATCH))
+    return cells
+
+
+def tell(number: int, before: World, event: Event, after: World) -> str:
+    """One line of a script."""
+    clock = "" if after.clock == before.clock else f"   [time passes: {(after.clock - before.clock) / 1000:g} s]"
+    if event.request is None or event.answer is None:
+        return f"{number:4}. {event.label}{clock}"
+    fault = f"  {event.label[event.label.index('!') :]}" if "!" in event.label else ""
+    ending = "" if event.node is None or not event.node.finished else f"   = {event.node.result}"
+    return f"{number:4}. {event.label.split(' !')[0]:14} {_asked(event)} -> {event.answer.shown}{fault}{ending}{clock}"
+
+
+def _asked(event: Event) -> str:
+    request = event.request
+    assert request is not None
+    if request.where == "choice":
+        return f"{request.operation} {event.label.split()[-1] if ' ' in event.label else ''}"
+    body = request.body
+    if request.operation == "TransactWriteItems":
+        parts = []
+        for entry in body["TransactItems"]:
+            ((sort, action),) = entry.items()
+            parts.append(f"{sort} {(action.get('Item') or action['Key'])['sk']['S']}")
+        return f"TransactWriteItems [{', '.join(parts)}]"
+    if "Key" in body or "Item" in body:
+        key = body.get("Item") or body["Key"]
+        return f"{request.operation} {key['sk']['S']}"
+    if "MessageBody" in body:
+        return f"{request.operation} {body['MessageBody']}"
+    return request.operation
+
+
+def show(cell: Cell, labels: list[str]) -> list[str]:
+    """Play a script again and print it, numbered; returns every promise it breaks."""
+    scene = scene_named(cell.scene)
+    play, world = scene.staged(_kinds(cell.kind), cell.faults)
+    print(f"{scene.name}: {scene.about}")
+    number = 0
+
+    def line(before: World, event: Event, after: World) -> None:
+        nonlocal number
+        number += 1
+        print(tell(number, before, event, after))
+
+    _, broken = replay(play, world, labels, line)
+    for problem in broken:
+        print(f"      BROKEN: {problem}")
+    return broken
+
+
+def _kinds(kind: str) -> frozenset[str]:
+    return frozenset(FAULTS) if kind == "all" else frozenset() if kind == "none" else frozenset([kind])
+
+
+def parse_script(text: str) -> tuple[Cell, list[str]]:
+    """What `script` made."""
+    head, _, rest = text.partition(":")
+    name, kind, faults = head.split()
+    return Cell(name, kind, int(faults)), [label.strip() for label in rest.split(";") if label.strip()]
+
+
+def line_of(scene: Scene, founds: list[Found]) -> str:
+    """The line of a scene in the report."""
+    total = Sum()
+    for found in founds:
+        total.add(found)
+    faults = max(found.cell.faults for found in founds)
+    return (
+        f"{scene.name:18} {len(founds):2} kinds  {faults} faults  {total.states:>9,} states  {total.moves:>10,} moves  "
+        f"{total.ends:>7,} ends  {total.seconds:6.1f} s"
+    )
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description="Prove the guarantees by exploring.")
+    parser.add_argument("--short", action="store_true", help="one fault a path, no walks")
+    parser.add_argument("--scene", help="only this scene")
+    parser.add_argument("--kind", choices=("none", *FAULTS), help="only this kind of fault")
+    parser.add_argument("--faults", type=int, help="so many faults a path")
+    parser.add_argument("--until", type=float, help="give up on a cell after so many seconds")
+    parser.add_argument("--walks", type=int, default=WALKS, help="how many seeded walks follow")
+    parser.add_argument("--seed", type=int, default=1, help="the first walk's seed")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
+    parser.add_argument("--replay", help="play one script again")
+    options = parser.parse_args()
+    if options.replay:
+        return 1 if show(*parse_script(options.replay)) else 0
+    began = time.perf_counter()
+    cells = plan(options)
+    by_scene: dict[str, list[Found]] = {}
+    broken: list[Found] = []
+    walks, walked = 0, Sum()
+    context = multiprocessing.get_context("fork")
+    with context.Pool(options.jobs, maxtasksperchild=8) as pool:
+        for found in pool.imap_unordered(run, cells):
+            if found.report.failure is not None:
+                broken.append(found)
+                if options.first:
+                    pool.terminate()
+                    break
+            if found.cell.seed is not None:
+                walks += found.walks
+                walked.add(found)
+            else:
+                by_scene.setdefault(found.cell.scene, []).append(found)
+    total = Sum()
+    for scene in scenes():
+        if scene.name in by_scene:
+            print(line_of(scene, by_scene[scene.name]))
+            for found in by_scene[scene.name]:
+                total.add(found)
+    cells_done = sum(len(founds) for founds in by_scene.values())
+    print(
+        f"{len(by_scene)} scenes in {cells_done} explorations: {total.states:,} states, {total.moves:,} moves, "
+        f"{total.ends:,} ends; {time.perf_counter() - began:.0f} s on {options.jobs} cores"
+    )
+    if walks:
+        print(
+            f"{walks:,} walks of {walked.moves:,} moves with up to {WALK_FAULTS} faults of all kinds, seed {options.seed}"
+        )
+    for cell in total.incomplete:
+        print(f"not finished in time: {cell.scene} {cell.kind} {cell.faults}")
+    for found in broken:
+        assert found.report.failure is not None
+        text = script(found.cell, found.report.failure.labels)
+        seed = "" if found.seed is None else f" (seed {found.seed})"
+        print(f"\nBROKEN in {found.cell.scene}, {found.cell.kind}{seed}: {'; '.join(found.report.failure.problems)}")
+        show(found.cell, found.report.failure.labels)
+        print(f"replay: make replay SCRIPT='{text}'")
+    return 1 if broken or total.incomplete else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
