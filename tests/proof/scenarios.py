@@ -3,11 +3,12 @@
 What must hold is the same for all of them; `scene.py` has it. The wide scenes are for walks: too many orders to see all.
 """
 
-from .actors import steps
+from .actors import Ask, steps
 from .scene import LEASE_JUMP, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
 
 UNTIMED = ("crash", "lost", "refused", "message")
 """For scenes in which time passes anyway."""
+BOTH = (LEASE_JUMP, STALE_JUMP)
 
 
 # -- how things stand when a scene begins --
@@ -78,6 +79,14 @@ def at_the_model(director: Director) -> None:
     director.until(director.deliver(), "model")
 
 
+def frozen(director: Director) -> None:
+    """A worker froze while it asked; its lease is over, its message lost."""
+    director.run("a")
+    director.until(director.deliver(), "model")
+    director.move("!lose 1")
+    director.passes(LEASE_JUMP)
+
+
 def at_the_settle(director: Director) -> None:
     """A worker has put the final record and is about to settle."""
     director.run("a")
@@ -102,6 +111,8 @@ def scenes() -> list[Scene]:
     a = {"a": start()}
     return [
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
+        Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
+              workers=1),
         Scene("one-key", "a start and the same again, by its key", {"a": start(key="k"), "b": start(key="k")}, steps(0),
               workers=1),
         Scene("start-stop", "a stop comes while a start is on its way", {"a": start(), "s": stop()}, steps(0), workers=1),
@@ -119,14 +130,23 @@ def scenes() -> list[Scene]:
               kinds=UNTIMED),
         Scene("overtaken-stop", "a worker wakes up after its lease, and a stop", {"s": stop()}, steps(0), at_the_model, a,
               jumps=(LEASE_JUMP,), kinds=UNTIMED),
+        Scene("watched", "a worker hears of a stop, or of its end, while its lease runs out and is renewed", {"s": stop()},
+              steps(0), at_the_model, a, jumps=(LEASE_JUMP,), workers=1, kinds=UNTIMED, ticks=3),
+        Scene("out-of-time", "the platform is about to kill a worker, and a stop", {"s": stop()}, steps(0), at_the_model, a,
+              workers=1, commands=("look", "deadline"), ticks=2),
         Scene("dead-before-send", "a worker died between record and send", {"s": stop()}, steps(1), dead_after_record, a,
               workers=1),
         Scene("two-sweeps-final", "two sweeps find a final record that nobody settled", {"y": sweep(), "z": sweep()},
               steps(0), final_unsettled, a, workers=1),
+        Scene("start-on-final", "a start finds a final record that nobody settled; so does a sweep",
+              {"b": start(), "z": sweep()}, steps(0), final_unsettled, a, workers=1),
         Scene("two-sweeps-left", "two sweeps find a step nobody holds", {"y": sweep(), "z": sweep()}, steps(0), left_alone,
-              a),
+              a, passing=BOTH),
         Scene("sweep-stop", "a sweep and a stop find a step nobody holds", {"s": stop(), "z": sweep()}, steps(0),
-              left_alone, a, workers=1),
+              left_alone, a, workers=1, passing=BOTH),
+        Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
+              {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
+              succeeds=False),
         Scene("never-sent", "two sweeps find a run whose message was lost", {"y": sweep(), "z": sweep()}, steps(0),
               never_sent, a),
         Scene("forgotten", "a sweep, a start and a late message find a run never claimed in an hour",
@@ -147,3 +167,36 @@ def scenes() -> list[Scene]:
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip
+
+
+def moody(ask: Ask) -> tuple[str, ...]:
+    """An agent of three steps that now and then fails."""
+    usual = "answer" if ask.step >= 2 or ask.text_only else "call"
+    return (usual, usual, usual, "transient", "permanent", "raise")
+
+
+def wide_scenes() -> list[Scene]:
+    """Scenes with far more going on; for walks."""
+    times = (7 * SECOND, LEASE_JUMP, LEASE_JUMP, STALE_JUMP, LEASE_JUMP, PENDING_JUMP)
+    one_chat = {
+        **{"a": start(), "b": start(key="k"), "bb": start(key="k"), "c": start()},
+        **{"s": stop(), "t": stop(), "u": stop_run("a.1"), "x": sweep(), "y": sweep(), "z": sweep()},
+        **{"r": read(), "e": start(user="eve"), "f": stop(user="eve")},
+    }
+    two_chats = {
+        **{"a": start(), "b": start("d"), "c": start(workspace="x"), "d": start("d", user="eve", workspace="x")},
+        **{"s": stop(), "t": stop("d"), "u": stop(workspace="x"), "v": stop_run("a.1", workspace="x"), "y": sweep()},
+        **{"z": sweep(0), "aa": start(), "cc": start(workspace="x"), "r": read(workspace="x")},
+    }
+    rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
+    loose = {"succeeds": False, "troubled": True, "skewed": True}
+    return [
+        Scene("wide-chat", "everybody at once in one chat", one_chat, moody, **rest, **loose),
+        Scene("wide-chats", "everybody at once in chats of two workspaces", two_chats, moody, **rest, **loose),
+        Scene("wide-steady", "everybody at once, the agent never failing", one_chat, steps(2), **rest, **loose),
+    ]
+
+
+def scene_named(name: str) -> Scene:
+    """The scene of this name. Raises KeyError."""
+    return {scene.name: scene for scene in [*scenes(), *wide_scenes()]}[name]
