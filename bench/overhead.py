@@ -6,10 +6,12 @@ ratio to that. The runtimes take turns as well, a round each, and the median of 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -55,23 +57,38 @@ class Runtime:
                 "BENCH_STAMPS": str(Path(folder) / "stamps"),
                 "RESTATE_SERVER": str(restate_server()),
             }
-            try:
-                done = subprocess.run(
-                    [str(python), "-m", self.arguments[0], str(out), *self.arguments[1:]],
-                    env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
-                    timeout=PATIENCE,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
+            said = Path(folder) / "errors"
+            code = _ended([str(python), "-m", self.arguments[0], str(out), *self.arguments[1:]], env, said)
+            if code is None:
                 self.absent = f"a round took longer than {PATIENCE} seconds"
                 return
-            if done.returncode or not out.exists():
-                self.absent = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            if code or not out.exists():
+                self.absent = (said.read_text().strip() or "no reason given").splitlines()[-1]
                 return
             self.rounds.append(json.loads(out.read_text()))
 
     def typical(self, figure: Callable[[Figures], float]) -> float:
         """The median of the rounds."""
         return median(map(figure, self.rounds))
+
+
+def _ended(command: list[str], env: dict[str, str], said: Path) -> int | None:
+    """Run `command` to its end: its exit code, None if that took too long. What it says on stderr goes to `said`.
+
+    Whatever it started and left behind, a server, ends with it.
+    """
+    with said.open("w") as errors:
+        process = subprocess.Popen(
+            command, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
+        )
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def runtimes() -> list[Runtime]:

@@ -27,8 +27,9 @@ def python_of(name: str) -> Path:
 
 
 def restate_server() -> Path:
-    """The server that npm brought."""
-    return ROOT / ".envs" / "bench-restate" / "node" / "node_modules" / ".bin" / "restate-server"
+    """The server that npm brought: the binary itself, for ending npm's script would leave it running."""
+    folder = ROOT / ".envs" / "bench-restate" / "node" / "node_modules" / "@restatedev"
+    return next(folder.glob("restate-server-*/bin/restate-server"), folder / "restate-server")
 
 
 def _install(folder: Path, wanted: dict[str, list[str]]) -> None:

@@ -4,6 +4,7 @@ What must hold is the same for all of them; `scene.py` has it. The wide scenes a
 """
 
 from .actors import Ask, steps
+from .memory_queue import SECOND
 from .scene import LEASE_JUMP, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
 
 UNTIMED = ("crash", "lost", "refused", "message")
@@ -179,14 +180,34 @@ def wide_scenes() -> list[Scene]:
     """Scenes with far more going on; for walks."""
     times = (7 * SECOND, LEASE_JUMP, LEASE_JUMP, STALE_JUMP, LEASE_JUMP, PENDING_JUMP)
     one_chat = {
-        **{"a": start(), "b": start(key="k"), "bb": start(key="k"), "c": start()},
-        **{"s": stop(), "t": stop(), "u": stop_run("a.1"), "x": sweep(), "y": sweep(), "z": sweep()},
-        **{"r": read(), "e": start(user="eve"), "f": stop(user="eve")},
+        "a": start(),
+        "b": start(key="k"),
+        "bb": start(key="k"),
+        "c": start(),
+        "s": stop(),
+        "t": stop(),
+        "u": stop_run("a.1"),
+        "x": sweep(),
+        "y": sweep(),
+        "z": sweep(),
+        "r": read(),
+        "e": start(user="eve"),
+        "f": stop(user="eve"),
     }
     two_chats = {
-        **{"a": start(), "b": start("d"), "c": start(workspace="x"), "d": start("d", user="eve", workspace="x")},
-        **{"s": stop(), "t": stop("d"), "u": stop(workspace="x"), "v": stop_run("a.1", workspace="x"), "y": sweep()},
-        **{"z": sweep(0), "aa": start(), "cc": start(workspace="x"), "r": read(workspace="x")},
+        "a": start(),
+        "b": start("d"),
+        "c": start(workspace="x"),
+        "d": start("d", user="eve", workspace="x"),
+        "s": stop(),
+        "t": stop("d"),
+        "u": stop(workspace="x"),
+        "v": stop_run("a.1", workspace="x"),
+        "y": sweep(),
+        "z": sweep(0),
+        "aa": start(),
+        "cc": start(workspace="x"),
+        "r": read(workspace="x"),
     }
     rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
     loose = {"succeeds": False, "troubled": True, "skewed": True}
