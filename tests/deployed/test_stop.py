@@ -50,8 +50,10 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
     running(stack, run, 1)
     until(lambda: seconds_since(stack, run) > 2, every=LOOK_EVERY)
     first, second = stop(stack, run), stack.call("POST", f"/chats/{run['chat_id']}/stop").body
-    assert (first["stopped"], second["stopped"]) == (True, True)
-    assert first["run"]["stop_requested_at"] == second["run"]["stop_requested_at"]
+    assert first["stopped"]
+    # On a machine that is busy enough the run has ended before the second stop gets there.
+    assert second["stopped"] or ended(stack, run)["run"]["finished_at"]
+    assert second["run"] is None or second["run"]["stop_requested_at"] == first["run"]["stop_requested_at"]
     assert (first["run"]["finished_at"], first["run"]["step_count"]) == (None, 1)
     done = ended(stack, run)
     message = done["message"]

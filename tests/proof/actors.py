@@ -22,7 +22,7 @@ import outlive
 from outlive import rows, settle, sweep
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Usage
 from outlive.clock import Clock
-from outlive.errors import Problem
+from outlive.errors import Problem, StoreError
 from outlive.queue import Queue
 from outlive.read import Read
 from outlive.request import check_start
@@ -225,7 +225,8 @@ def _load_step_app() -> ModuleType:
     os.environ.update(environment)
     try:
         spec = importlib.util.spec_from_file_location("proof_step_app", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules["proof_step_app"] = module
         spec.loader.exec_module(module)
@@ -320,7 +321,11 @@ class Cast:
         """A reconnect: ends with ("read", run id, run status, message status)."""
 
         def program() -> Hashable:
-            run, message = self.reading.latest(workspace, user, chat)
+            try:
+                run, message = self.reading.latest(workspace, user, chat)
+            except StoreError:
+                # The router answers 503.
+                return ("problem", 503, "read_failed", None)
             return ("read", run and run.id, run and str(run.status), message and str(message.status))
 
         return _safely(program)

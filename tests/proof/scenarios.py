@@ -134,7 +134,7 @@ def scenes() -> list[Scene]:
         Scene("watched", "a worker hears of a stop, or of its end, while its lease runs out and is renewed", {"s": stop()},
               steps(0), at_the_model, a, jumps=(LEASE_JUMP,), workers=1, kinds=UNTIMED, ticks=3),
         Scene("out-of-time", "the platform is about to kill a worker, and a stop", {"s": stop()}, steps(0), at_the_model, a,
-              workers=1, commands=("look", "deadline"), ticks=2),
+              workers=1, commands=("look", "deadline"), ticks=2, succeeds=False),
         Scene("dead-before-send", "a worker died between record and send", {"s": stop()}, steps(1), dead_after_record, a,
               workers=1),
         Scene("two-sweeps-final", "two sweeps find a final record that nobody settled", {"y": sweep(), "z": sweep()},

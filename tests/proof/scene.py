@@ -20,6 +20,8 @@ LEASE_JUMP, STALE_JUMP, PENDING_JUMP = 31 * SECOND, 601 * SECOND, 3601 * SECOND
 MINUTE = 61 * SECOND
 ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
+DEAD_ROUNDS = (MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
+"""The same for a queue that delivers nothing: resends do nothing then."""
 SKEW = 200
 WATCHED = ("look", "beat", "deadline")
 
@@ -248,10 +250,7 @@ class Scene:
         found = self._desertions.get(key)
         if found is None:
             empty = world._replace(alive=(), todo=(), queue=memory_queue.State(), faults=0)
-            problems = [
-                *self._epilogue(stage, empty, delivers=False, done=False),
-                *self._epilogue(stage, empty, delivers=True, done=False),
-            ]
+            problems = self._epilogue(stage, empty, delivers=False, done=False)
             found = self._desertions[key] = [f"{problem}, should everybody die here" for problem in problems]
         return found
 
@@ -460,7 +459,7 @@ class Scene:
         """Sweep after sweep, minute after minute, until every run has ended."""
         play = Play(stage, _Epilogue(self), frozenset())
         at = world._replace(faults=0, jumps=len(self.jumps), results=(), ghost=Ghost(), serial=900)
-        for round_number, pause in enumerate(ROUNDS):
+        for round_number, pause in enumerate(ROUNDS if delivers else DEAD_ROUNDS):
             if self._all_ended(stage, at):
                 break
             at = at._replace(clock=at.clock + pause, todo=(f"z{round_number}",))
@@ -503,14 +502,15 @@ class Scene:
     _clock = NOON
     _timed = False
 
-    def staged(self, kinds: frozenset[str], faults: int, *, merging: bool = True) -> tuple[Play, World]:
-        """The scene on a stage of its own, with so many faults of these kinds."""
-        stage = Stage(MemoryTable(TABLE), Forest(self.cast.ambient if merging else None))
-        self._standing.clear()
-        self._moving.clear()
+    def stage(self, *, merging: bool = True) -> Stage:
+        """A new stage for this scene; what was found out on another is forgotten."""
+        for memory in (self._standing, self._moving, self._snapshots, self._desertions):
+            memory.clear()
+        return Stage(MemoryTable(TABLE), Forest(self.cast.ambient if merging else None))
+
+    def staged(self, stage: Stage, kinds: frozenset[str], faults: int) -> tuple[Play, World]:
+        """The scene on its stage, with so many faults of these kinds."""
         self._endings.clear()
-        self._desertions.clear()
-        self._snapshots.clear()
         self._faults, self._clock = 10, NOON
         play, world = self.open(stage, kinds, faults)
         self._faults, self._clock = faults, world.clock
