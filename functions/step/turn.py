@@ -45,7 +45,8 @@ from model import model_named, step_settings
 from model_errors import ModelNotConfigured, ToolBroke, agent_error, shown
 from offline import NAME as OFFLINE
 from offline import offline_model
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece
+from outlive.usage import Usage
 from own_loop import OwnLoop
 from parts import both_forms, closed, written
 from step_deps import StepDeps

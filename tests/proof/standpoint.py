@@ -10,18 +10,22 @@ import functools
 import threading
 import types
 import uuid
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeAlias
 
+import pynamodb
 from greenlet import greenlet
 from pynamodb.models import Model
 
-PLAIN = (str, bytes, int, float, bool, type(None))
-ATOMS = (type, types.ModuleType, types.BuiltinFunctionType, types.CodeType, types.MethodDescriptorType, property)
-ITERATORS = (type(iter(range(0))), type(iter([])), type(iter(())))
+PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
+ATOMS = (type, types.ModuleType, types.CodeType, types.MethodDescriptorType, property)
+ITERATORS = frozenset({type(iter(range(0))), type(iter([])), type(iter(()))})
+SEQUENCES = frozenset({tuple, list})
 LOCK = type(threading.Lock())
-
+# On the way of a call these hold nothing but the call, which is told anyway.
+CARRIERS = str(Path(pynamodb.__file__).parent)
 
 Seen: TypeAlias = dict[int, tuple[int, object]]
 
@@ -38,86 +42,113 @@ class Standpoint:
     """
 
     def __init__(self, ambient: tuple[object, ...] = (), harness: tuple[type, ...] = ()) -> None:
-        self._harness = (*harness, greenlet)
+        self._harness = frozenset((*harness, greenlet))
         # Kept alive, so that no other object ever has one of these ids.
         self._ambient = {id(each): each for each in ambient}
+        self._how: dict[type, Callable[[Any, Seen], Hashable]] = {}
 
     def of(self, thread: greenlet) -> Hashable:
         """The standpoint of a suspended greenlet. Raises `Incomparable`."""
         found: list[Hashable] = []
         frame = thread.gr_frame
         while frame is not None:
-            found.append((id(frame.f_code), frame.f_lasti, self._contents(dict(frame.f_locals), {})))
+            code = frame.f_code
+            carries = code.co_filename.startswith(CARRIERS)
+            found.append((id(code), frame.f_lasti, None if carries else self._contents(dict(frame.f_locals), {})))
             frame = frame.f_back
         return tuple(found)
 
     def _contents(self, thing: Any, seen: Seen) -> Hashable:
-        if isinstance(thing, Enum):
-            return (type(thing).__name__, thing.name)
-        if isinstance(thing, PLAIN):
-            return (type(thing).__name__, thing)
-        if isinstance(thing, uuid.UUID):
-            # PynamoDB numbers its calls for its signals; nothing else is drawn by chance.
-            return "uuid"
-        if isinstance(thing, self._harness):
+        kind = type(thing)
+        if kind in PLAIN:
+            # With its type: 1, 1.0 and True are not alike.
+            return (kind, thing)
+        if kind in self._harness:
             return "harness"
-        if isinstance(thing, types.BuiltinMethodType) and not isinstance(
-            thing.__self__, types.ModuleType | type | None
-        ):
-            return (thing.__name__, self._contents(thing.__self__, seen))
-        if isinstance(thing, ATOMS) or id(thing) in self._ambient:
-            return ("atom", id(thing))
-        if id(thing) in seen:
-            return ("seen", seen[id(thing)][0])
+        number = id(thing)
+        if number in self._ambient:
+            return ("atom", number)
+        if number in seen:
+            return ("seen", seen[number][0])
         # Kept with its number: were it let go, the next thing made here could get its id.
-        seen[id(thing)] = len(seen), thing
-        return (type(thing).__name__, self._held(thing, seen))
+        seen[number] = len(seen), thing
+        how = self._how.get(kind)
+        if how is None:
+            how = self._how[kind] = self._how_to(kind)
+        return (kind, how(thing, seen))
 
-    def _held(self, thing: Any, seen: Seen) -> Hashable:
-        if isinstance(thing, dict):
-            return tuple((self._contents(key, seen), self._contents(thing[key], seen)) for key in _in_order(thing))
-        if isinstance(thing, (tuple, list)):
-            return tuple(self._contents(each, seen) for each in thing)
-        if isinstance(thing, (set, frozenset)):
-            return tuple(sorted((self._contents(each, seen) for each in thing), key=repr))
-        if isinstance(thing, types.FunctionType):
-            cells = [_cell(cell) for cell in thing.__closure__ or ()]
-            return (id(thing.__code__), self._contents([cells, thing.__defaults__, thing.__kwdefaults__], seen))
-        if isinstance(thing, types.MethodType):
-            return self._contents([thing.__func__, thing.__self__], seen)
-        if isinstance(thing, functools.partial):
-            return self._contents([thing.func, thing.args, thing.keywords], seen)
-        if isinstance(thing, BaseException):
-            return self._contents([thing.args, vars(thing)], seen)
-        if isinstance(thing, types.GeneratorType):
-            frame = thing.gi_frame
-            return (
-                None if frame is None else (id(frame.f_code), frame.f_lasti, self._contents(dict(frame.f_locals), seen))
-            )
-        if isinstance(thing, ITERATORS):
-            return self._contents(list(thing.__reduce__()[1:]), seen)
-        if isinstance(thing, LOCK):
-            return thing.locked()
-        if isinstance(thing, Model):
-            return self._contents(thing.attribute_values, seen)
-        return self._fields(thing, seen)
+    def _how_to(self, kind: type) -> Callable[[Any, Seen], Hashable]:
+        """How things of this type are compared."""
+        if issubclass(kind, dict):
+            return self._mapping
+        if kind in SEQUENCES or issubclass(kind, (tuple, list)):
+            return lambda thing, seen: tuple([self._contents(each, seen) for each in thing])
+        if issubclass(kind, Enum):
+            return lambda thing, seen: thing.name
+        if issubclass(kind, (set, frozenset)):
+            return lambda thing, seen: tuple(sorted((self._contents(each, seen) for each in thing), key=repr))
+        if issubclass(kind, uuid.UUID):
+            # PynamoDB numbers its calls for its signals; nothing else is drawn by chance.
+            return lambda thing, seen: "uuid"
+        if issubclass(kind, ATOMS):
+            return lambda thing, seen: id(thing)
+        if kind is types.BuiltinFunctionType:
+            return lambda thing, seen: (thing.__name__, self._contents(thing.__self__, seen))
+        if kind is types.FunctionType:
+            return self._function
+        if kind is types.MethodType:
+            return lambda thing, seen: self._contents((thing.__func__, thing.__self__), seen)
+        if kind is functools.partial:
+            return lambda thing, seen: self._contents((thing.func, thing.args, thing.keywords), seen)
+        if issubclass(kind, BaseException):
+            return lambda thing, seen: self._contents((thing.args, vars(thing)), seen)
+        if kind is types.GeneratorType:
+            return self._generator
+        if kind in ITERATORS:
+            return lambda thing, seen: self._contents(thing.__reduce__()[1:], seen)
+        if kind is LOCK:
+            return lambda thing, seen: thing.locked()
+        if issubclass(kind, Model):
+            return lambda thing, seen: self._contents(thing.attribute_values, seen)
+        if kind.__module__ == "builtins":
+            raise Incomparable(kind.__name__)
+        return self._fields
+
+    def _mapping(self, thing: dict[Any, Any], seen: Seen) -> Hashable:
+        try:
+            keys = sorted(thing)
+        except TypeError:
+            keys = list(thing)
+        return tuple(
+            [(key if type(key) is str else self._contents(key, seen), self._contents(thing[key], seen)) for key in keys]
+        )
+
+    def _function(self, thing: types.FunctionType, seen: Seen) -> Hashable:
+        cells = tuple([_cell(cell) for cell in thing.__closure__ or ()])
+        return (id(thing.__code__), self._contents((cells, thing.__defaults__, thing.__kwdefaults__), seen))
+
+    def _generator(self, thing: types.GeneratorType, seen: Seen) -> Hashable:
+        frame = thing.gi_frame
+        if frame is None:
+            return None
+        return (id(frame.f_code), frame.f_lasti, self._contents(dict(frame.f_locals), seen))
 
     def _fields(self, thing: Any, seen: Seen) -> Hashable:
         """An ordinary object by its attributes."""
         fields = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
-        for kind in type(thing).__mro__:
-            slots = kind.__dict__.get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if name not in ("__dict__", "__weakref__") and hasattr(thing, name):
-                    fields[name] = getattr(thing, name)
-        if not fields and type(thing).__reduce__ is object.__reduce__ and type(thing).__module__ == "builtins":
-            raise Incomparable(type(thing).__name__)
-        return self._contents(fields, seen)
+        for name in _slots(type(thing)):
+            if hasattr(thing, name):
+                fields[name] = getattr(thing, name)
+        return self._mapping(fields, seen)
 
 
-def _in_order(thing: dict[Any, Any]) -> list[Any]:
-    keys = list(thing)
-    return sorted(keys) if all(isinstance(key, str) for key in keys) else keys
+@functools.cache
+def _slots(kind: type) -> tuple[str, ...]:
+    found: list[str] = []
+    for each in kind.__mro__:
+        slots = each.__dict__.get("__slots__", ())
+        found += [slots] if isinstance(slots, str) else slots
+    return tuple(name for name in found if name not in ("__dict__", "__weakref__"))
 
 
 def _cell(cell: types.CellType) -> Any:
