@@ -115,6 +115,15 @@ clean: ## remove what was set up and built; the local state in .state stays
 bench: $(stack) .envs/dev/.done ## measure cost, cold start, overhead and recovery, and write the pages in docs (half an hour)
 	@PYTHONPATH=shared $(DEV) -m bench $(ARGS)
 
+# ------------------------------------------------------------------ every order, every fault
+
+.PHONY: prove replay
+prove: .envs/dev/.done ## play every scene in every order with every fault (ARGS=--short: one fault a path)
+	@PYTHONPATH=.:shared $(DEV) -m tests.proof.prove $(ARGS)
+
+replay: .envs/dev/.done ## play one script of the proof again: make replay SCRIPT='claim-stop lost 1: s; ...'
+	@PYTHONPATH=.:shared $(DEV) -m tests.proof.prove --replay '$(SCRIPT)'
+
 # ------------------------------------------------------------------ many at once, killed, made up
 
 .PHONY: races soak fuzz

@@ -22,11 +22,12 @@ sys.path[:0] = [str(SHARED)] if str(SHARED) not in sys.path else []
 
 from .explorer import Report, explore, replay, walk  # noqa: E402
 from .scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
-from .world import FAULTS, Event, World  # noqa: E402
+from .world import FAULTS, Event, Play, World  # noqa: E402
 
 WALKS = 1500
 WALK_FAULTS = 5
 BATCH = 100
+LONG = ("overtaken-stop", "sweep-frozen", "two-workers-stop", "overtaken", "claim-stop", "two-sweeps-left", "two-stops")
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,23 @@ def script(cell: Cell, labels: list[str]) -> str:
     return f"{cell.scene} {cell.kind} {cell.faults}: {'; '.join(labels)}"
 
 
-def run(cell: Cell) -> Found:
-    """Explore one cell."""
-    if cell.seed is not None:
-        return _walk(cell)
-    scene = scene_named(cell.scene)
-    kinds = frozenset([cell.kind]) if cell.faults else frozenset[str]()
-    play, world = scene.staged(kinds, cell.faults)
-    report = explore(play, world, until=cell.until)
-    play.stage.forest.close()
-    return Found(cell, report)
+def run(cells: list[Cell]) -> list[Found]:
+    """Explore cells of one scene, one after the other, on one stage: what one finds out the next one knows."""
+    scene = scene_named(cells[0].scene)
+    stage = scene.stage()
+    founds: list[Found] = []
+    for cell in cells:
+        play, world = scene.staged(stage, _kinds(cell.kind), cell.faults)
+        if cell.seed is None:
+            founds.append(Found(cell, explore(play, world, until=cell.until)))
+        else:
+            founds.append(_walk(cell, play, world))
+    stage.forest.close()
+    return founds
 
 
-def _walk(cell: Cell) -> Found:
+def _walk(cell: Cell, play: Play, world: World) -> Found:
     assert cell.seed is not None
-    scene = scene_named(cell.scene)
-    play, world = scene.staged(frozenset(FAULTS), cell.faults)
     total = Report()
     for number in range(BATCH):
         seed = cell.seed + number
@@ -101,25 +103,30 @@ def _walk(cell: Cell) -> Found:
         if one.failure is not None:
             total.failure = one.failure
             return Found(cell, total, number + 1, seed)
-    play.stage.forest.close()
     return Found(cell, total, BATCH)
 
 
-def plan(options: argparse.Namespace) -> list[Cell]:
-    """The cells to run, the long ones first."""
-    chosen = [scene for scene in scenes() if options.scene in (None, scene.name)]
+def plan(options: argparse.Namespace) -> list[list[Cell]]:
+    """The cells to run, by scene, the long ones first."""
     faults = options.faults if options.faults is not None else (1 if options.short else 2)
-    cells = [Cell(scene.name, "none", 0, until=options.until) for scene in chosen if options.kind in (None, "none")]
-    for scene in chosen:
-        kinds = [kind for kind in scene.kinds if options.kind in (None, kind)]
-        cells += [Cell(scene.name, kind, faults, until=options.until) for kind in kinds if faults]
-    cells.sort(key=lambda cell: (cell.kind != "time", cell.scene not in ("overtaken", "overtaken-stop", "claim-stop")))
-    if not options.short and options.scene is None and options.kind is None:
-        wide = wide_scenes()
-        for batch in range(options.walks // BATCH):
-            scene = wide[batch % len(wide)]
-            cells.append(Cell(scene.name, "all", WALK_FAULTS, seed=options.seed + batch * BATCH))
-    return cells
+    tasks: list[list[Cell]] = []
+    for scene in scenes():
+        if options.scene not in (None, scene.name):
+            continue
+        cells = [Cell(scene.name, "none", 0, until=options.until)] if options.kind in (None, "none") else []
+        kinds = [kind for kind in scene.kinds if options.kind in (None, kind) and faults]
+        cells += [Cell(scene.name, kind, faults, until=options.until) for kind in kinds]
+        tasks.append(cells)
+    tasks.sort(key=lambda cells: cells[0].scene not in LONG)
+    if options.walks is not None:
+        walks = options.walks
+    else:
+        walks = 0 if options.short or options.scene or options.kind else WALKS
+    wide = wide_scenes()
+    for batch in range(walks // BATCH):
+        scene = wide[batch % len(wide)]
+        tasks.append([Cell(scene.name, "all", WALK_FAULTS, seed=options.seed + batch * BATCH)])
+    return tasks
 
 
 def tell(number: int, before: World, event: Event, after: World) -> str:
@@ -155,7 +162,7 @@ def _asked(event: Event) -> str:
 def show(cell: Cell, labels: list[str]) -> list[str]:
     """Play a script again and print it, numbered; returns every promise it breaks."""
     scene = scene_named(cell.scene)
-    play, world = scene.staged(_kinds(cell.kind), cell.faults)
+    play, world = scene.staged(scene.stage(), _kinds(cell.kind), cell.faults)
     print(f"{scene.name}: {scene.about}")
     number = 0
 
@@ -201,7 +208,7 @@ def main() -> int:
     parser.add_argument("--kind", choices=("none", *FAULTS), help="only this kind of fault")
     parser.add_argument("--faults", type=int, help="so many faults a path")
     parser.add_argument("--until", type=float, help="give up on a cell after so many seconds")
-    parser.add_argument("--walks", type=int, default=WALKS, help="how many seeded walks follow")
+    parser.add_argument("--walks", type=int, help="how many seeded walks follow")
     parser.add_argument("--seed", type=int, default=1, help="the first walk's seed")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
@@ -210,23 +217,22 @@ def main() -> int:
     if options.replay:
         return 1 if show(*parse_script(options.replay)) else 0
     began = time.perf_counter()
-    cells = plan(options)
     by_scene: dict[str, list[Found]] = {}
     broken: list[Found] = []
     walks, walked = 0, Sum()
     context = multiprocessing.get_context("fork")
-    with context.Pool(options.jobs, maxtasksperchild=8) as pool:
-        for found in pool.imap_unordered(run, cells):
+    with context.Pool(options.jobs, maxtasksperchild=1) as pool:
+        for found in (found for founds in pool.imap_unordered(run, plan(options)) for found in founds):
             if found.report.failure is not None:
                 broken.append(found)
-                if options.first:
-                    pool.terminate()
-                    break
             if found.cell.seed is not None:
                 walks += found.walks
                 walked.add(found)
             else:
                 by_scene.setdefault(found.cell.scene, []).append(found)
+            if options.first and broken:
+                pool.terminate()
+                break
     total = Sum()
     for scene in scenes():
         if scene.name in by_scene:
