@@ -55,8 +55,9 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
     except (msgspec.DecodeError, UnicodeError):
         logger.warning("message_unreadable", message_id=record.message_id)
         return
-    deadline = clock.now() + lambda_context.get_remaining_time_in_millis()
-    if not step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline)):
+    now = clock.now()
+    deadline = now + lambda_context.get_remaining_time_in_millis()
+    if not step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now)):
         raise NotDone
 
 

@@ -28,6 +28,8 @@ class Settings:
     max_steps: int = 20
     step_attempts: int = 3
     stop_poll_seconds: float = 1.0
+    steps_per_message: int = 1
+    """How many steps in a row one message stands for; its worker does them while time allows."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
     runs_enabled: bool = True
@@ -55,6 +57,7 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         max_steps=_whole(environment, "MAX_STEPS", Settings.max_steps, 1, 1000),
         step_attempts=_whole(environment, "STEP_ATTEMPTS", Settings.step_attempts, 1, 100),
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
+        steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
         workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,

@@ -9,6 +9,10 @@ counts and everybody else adopts it; nothing is added to a run that has ended.
     die after the record         the message comes back: reclaim, find the record, send on, ask nobody
     die after the send           the message comes back, finds a later claim: acknowledged
     overtaken                    heartbeat, release and settle are refused; a record counts only if it is the first
+
+With `STEPS_PER_MESSAGE` above 1 a message stands for that many steps, its own and those after it: its worker claims the
+next one itself while time allows, and sends nothing. Dies that worker, the message comes back all the same and goes on
+from the step that is claimed by then.
 """
 
 from collections.abc import Callable
@@ -62,13 +66,18 @@ ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A queue message as it was delivered, and when the platform ends this invocation (ms)."""
+    """A queue message as it was delivered, and when this invocation began and the platform ends it (ms)."""
 
     workspace_id: str
     run_id: str
     step: int
     receipt: str
     deadline: int
+    began: int
+
+    def half_is_left(self, now: int) -> bool:
+        """True while another step has at least half of what the first one had."""
+        return self.deadline - now >= (self.deadline - self.began) // 2
 
 
 DONE, NOT_DONE = True, False
@@ -190,19 +199,32 @@ class Step:
         True if the message is done with and to be acknowledged, False if it was given back.
         """
         run: Run | None = None
+        step = delivery.step
         try:
-            run = self._claim(delivery, self.new_id())
-            return DONE if run is None else _Held(self, delivery, run).go()
+            while True:
+                run = None
+                run = self._claim(delivery, step, self.new_id())
+                if run is None:
+                    return DONE
+                held = _Held(self, delivery, run)
+                held.go()
+                if not held.goes_on:
+                    return DONE
+                step = run.claimed_step + 1
         except GivenBack as back:
             hide(self.queue, delivery, back.seconds)
         except (Overtaken, StoreError) as error:
             cause = f"{type(error).__name__}: {error}"
-            logger.warning("step_put_off", run=delivery.run_id, step=delivery.step, cause=cause)
+            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause)
             if run is None:
                 hide(self.queue, delivery, CLOSE_BY)
         return NOT_DONE
 
-    def _claim(self, delivery: Delivery, lease_id: str) -> Run | None:
+    def covers(self, delivery: Delivery, step: int) -> bool:
+        """Whether `step` is one of those the delivered message stands for."""
+        return delivery.step <= step < delivery.step + self.settings.steps_per_message
+
+    def _claim(self, delivery: Delivery, step: int, lease_id: str) -> Run | None:
         """The run, held by this worker; None if there is nothing left to do. Raises GivenBack if it is held already."""
         key, take = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK), self.table.claim
         # Before the claim: a worker that dies right after it must not keep the message for the queue's own minutes.
@@ -212,36 +234,40 @@ class Step:
             now = self.clock.now()
             until = lease_end(now, self.settings, delivery)
             try:
-                run = persistently(partial(take, key, delivery.step, lease_id, until, now), self.clock)
+                run = persistently(partial(take, key, step, lease_id, until, now), self.clock)
             except Refused as refused:
                 met = refused.items["run"]
                 found = Run.of(met) if met else None
                 if found is None or found.lease_id != lease_id:
-                    if not self._may_reclaim(found, delivery, now):
+                    if not self._may_reclaim(found, delivery, step, now):
                         return None
-                    take = self.table.reclaim
+                    assert found is not None
+                    step, take = found.claimed_step, self.table.reclaim
                     continue
                 run = found
             return run
         raise GivenBack(CLOSE_BY)
 
-    def _may_reclaim(self, run: Run | None, delivery: Delivery, now: int) -> bool:
-        """Whether a step that could not be claimed may be reclaimed; if not, there is nothing left to do.
+    def _may_reclaim(self, run: Run | None, delivery: Delivery, step: int, now: int) -> bool:
+        """Whether `step` could not be claimed but the claimed one may be reclaimed; if not, there is nothing left to do.
 
         A run that only a stop kept from going on is ended here. Raises GivenBack while somebody holds it.
         """
-        facts = Facts(now, step=delivery.step)
-        if run is None or run.claimed_step < delivery.step - 1:
-            logger.warning("message_unknown", run=delivery.run_id, step=delivery.step)
+        if run is None or run.claimed_step < step - 1:
+            logger.warning("message_unknown", run=delivery.run_id, step=step)
             return False
-        if run.status in TERMINAL or run.claimed_step > delivery.step:
+        if run.status in TERMINAL:
             return False
+        facts = Facts(now, step=step)
         if only_stop_refuses(CLAIM, run, facts):
             self._end_stopped(run, ABORT_UNCLAIMED, facts)
+            return False
+        if not self.covers(delivery, run.claimed_step):
             return False
         if lease_is_live(run, now):
             assert run.lease_until is not None
             raise GivenBack((run.lease_until - now) / SECOND + CLOSE_BY)
+        facts = Facts(now, step=run.claimed_step)
         if only_stop_refuses(RECLAIM, run, facts):
             self._end_stopped(run, ABORT_LEFT, facts)
             return False
@@ -281,21 +307,24 @@ class _Held:
     streamed: list[Piece] = field(default_factory=list)
     partial: Partial | None = None
     """What there is of this step, should the run end with it."""
+    goes_on: bool = False
+    """True once the step is recorded and the next is this worker's as well: no message was sent for it."""
 
-    def go(self) -> bool:
+    def go(self) -> None:
+        """Take the step to its end. Raises GivenBack or Overtaken, or StoreError."""
         try:
-            return self._step()
+            self._step()
         except (Overtaken, GivenBack):
             raise
         except StoreError as error:
-            return self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
+            self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
         except Exception as error:
-            unexpected("step_failed", error, run=self.run.id, step=self.delivery.step)
+            unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
             self.partial = self.partial or self._said_so_far()
-            return self._fail("step_failed", f"{type(error).__name__}: {error}")
+            self._fail("step_failed", f"{type(error).__name__}: {error}")
 
-    def _step(self) -> bool:
-        n, limit = self.delivery.step, self.by.settings.step_attempts
+    def _step(self) -> None:
+        n, limit = self.run.claimed_step, self.by.settings.step_attempts
         history, records = persistently(self._history, self.by.clock)
         if len(records) > n:
             return self._carry_on(records[n])
@@ -316,7 +345,7 @@ class _Held:
         outcome = self._ask(history, interrupt)
         if outcome.kind == "partial":
             return self._broken_off(outcome, interrupt)
-        return self._record(outcome)
+        self._record(outcome)
 
     def _history(self) -> tuple[tuple[Turn, ...], list[Record]]:
         """All that was said in the chat, oldest first, and this run's own records; no turns if the prompt is gone.
@@ -353,7 +382,7 @@ class _Held:
             workspace_id=run.workspace_id,
             chat_id=run.chat_id,
             run_id=run.id,
-            step=self.delivery.step,
+            step=self.run.claimed_step,
             attempt=run.attempt,
             history=history,
             text_only=self._is_last,
@@ -364,9 +393,9 @@ class _Held:
 
     @property
     def _is_last(self) -> bool:
-        return self.delivery.step >= self.run.max_steps - 1
+        return self.run.claimed_step >= self.run.max_steps - 1
 
-    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> bool:
+    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> None:
         error, self.partial = outcome.error, self._partial(outcome)
         if error is not None and error.kind == "permanent":
             return self._fail(error.code, error.message)
@@ -380,13 +409,13 @@ class _Held:
             error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
         if self.run.attempt >= self.by.settings.step_attempts:
             return self._fail_attempts({"code": error.code, "message": error.message})
-        return self._let_go(error, self._pause(error.retry_after))
+        self._let_go(error, self._pause(error.retry_after))
 
     def _pause(self, wish: float | None = None) -> float:
         """Seconds until another attempt: twice as long each time, or as long as wished, and shorter than a lease."""
         return min(max(2.0 ** (self.run.attempt - 1), wish or 0.0), self.by.settings.lease_seconds - 1.0)
 
-    def _record(self, outcome: Outcome) -> bool:
+    def _record(self, outcome: Outcome) -> None:
         try:
             packed, size = self._packed(outcome)
         except _TooLarge as large:
@@ -396,9 +425,9 @@ class _Held:
             finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
         record = Record(
             self.run.chat_pk,
-            Record.sort_key(self.run.assistant_seq, self.delivery.step),
+            Record.sort_key(self.run.assistant_seq, self.run.claimed_step),
             run_id=self.run.id,
-            step=self.delivery.step,
+            step=self.run.claimed_step,
             kind=kind,
             packed=packed,
             size=size,
@@ -411,31 +440,31 @@ class _Held:
             persistently(lambda: self.by.table.record(self.run, record), self.by.clock)
         except Refused as refused:
             record = record_of(refused.items["record"] or {})
-        return self._carry_on(record)
+        self._carry_on(record)
 
-    def _carry_on(self, record: Record) -> bool:
+    def _carry_on(self, record: Record) -> None:
         """Do what follows from the step's record, whoever put it."""
         if record.kind == "final":
             self._settle(SUCCEED, Log.upto(record))
         elif record.kind == "step":
-            self.by.queue.send(self.run, record.step + 1)
-        return DONE
+            due = record.step + 1
+            self.goes_on = self.by.covers(self.delivery, due) and self.delivery.half_is_left(self.by.clock.now())
+            if not self.goes_on:
+                self.by.queue.send(self.run, due)
 
-    def _abort(self) -> bool:
+    def _abort(self) -> None:
         self._settle(ABORT_HELD, self.log)
-        return DONE
 
-    def _fail_attempts(self, last_error: dict[str, str] | None) -> bool:
+    def _fail_attempts(self, last_error: dict[str, str] | None) -> None:
         last = f"{last_error['code']}: {last_error['message']}" if last_error else "the worker died"
-        return self._fail("step_attempts", f"step {self.delivery.step} broke off again and again; last: {last}")
+        self._fail("step_attempts", f"step {self.run.claimed_step} broke off again and again; last: {last}")
 
-    def _fail(self, code: str, message: str) -> bool:
+    def _fail(self, code: str, message: str) -> None:
         try:
             self._settle(FAIL, self.log, error=error_of(code, message))
         except StoreError:
             # Whoever comes next fails the run by what is kept here, and asks no model again.
-            return self._let_go(AgentError("permanent", code, message), CLOSE_BY)
-        return DONE
+            self._let_go(AgentError("permanent", code, message), CLOSE_BY)
 
     def _settle(self, move: Move, log: Log, *, error: dict[str, str] | None = None) -> None:
         assert self.run.lease_id is not None
@@ -445,7 +474,7 @@ class _Held:
             error=error, partial=self.partial,
         )  # fmt: skip
 
-    def _let_go(self, error: AgentError, pause: float) -> bool:
+    def _let_go(self, error: AgentError, pause: float) -> None:
         """Give run and message back for `pause` seconds; a stop that came meanwhile is settled right here.
 
         Raises GivenBack, or Overtaken.
@@ -472,9 +501,9 @@ class _Held:
         try:
             packed, size = self._packed(outcome)
         except _TooLarge as large:
-            logger.warning("partial_too_large", run=self.run.id, step=self.delivery.step, cause=str(large))
+            logger.warning("partial_too_large", run=self.run.id, step=self.run.claimed_step, cause=str(large))
             return None
-        return Partial(self.delivery.step, packed, size, outcome.usage)
+        return Partial(self.run.claimed_step, packed, size, outcome.usage)
 
     def _packed(self, outcome: Outcome) -> tuple[bytes, int]:
         """The outcome as it is stored, and how many bytes its parts take as JSON. Raises _TooLarge; nothing is cut."""

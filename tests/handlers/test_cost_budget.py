@@ -135,7 +135,8 @@ def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_re
     deliver_first_claim(stack)
     step = stack.step.step
     run = step.table.again(Run(next(item["pk"]["S"] for item in stack.items() if item["sk"]["S"] == "RUN"), "RUN"))
-    delivery = Delivery("acme", run.id, 0, message["ReceiptHandle"], step.clock.now() + 300 * SECOND)
+    now = step.clock.now()
+    delivery = Delivery("acme", run.id, 0, message["ReceiptHandle"], now + 300 * SECOND, now)
     watch = Watch(step.table, step.queue, step.clock, step.settings, run, delivery, Interrupt())
     with meter.costs(UpdateItem=1, queue={"ChangeMessageVisibility": 1}):
         watch.heartbeat(step.clock.now())

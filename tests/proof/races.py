@@ -120,7 +120,8 @@ class Wired:
             return Outcome("final", [{"type": "text", "text": "hello yourself"}], "[]", Usage(1, 1, 1), "stop")
 
         worker = Step(self.table, self.queue, agent, self.clock, new_id, self.settings, nullcontext)  # type: ignore[arg-type]
-        worker.run(Delivery(WORKSPACE, run_id, 0, "none", self.clock.now() + 300 * SECOND))
+        now = self.clock.now()
+        worker.run(Delivery(WORKSPACE, run_id, 0, "none", now + 300 * SECOND, now))
         return bool(asked)
 
     def settle(self, run_id: str, final: bool) -> str | None:

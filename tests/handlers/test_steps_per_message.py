@@ -1,0 +1,153 @@
+"""One message for several steps: its worker goes on by itself, and whatever happens to it, nothing is lost or done twice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
+from tests.handlers.conftest import Context, Stack
+
+FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
+STEP = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {"STEPS_PER_MESSAGE": "3"}
+
+
+def kinds(stack: Stack, run_id: str) -> list[tuple[int, str]]:
+    return [(int(item["step"]["N"]), item["kind"]["S"]) for item in stack.records(run_id)]
+
+
+def test_a_message_stands_for_that_many_steps_and_the_last_of_them_sends_the_next(stack: Stack) -> None:
+    """[17]"""
+    asked = stack.answer_with(STEP, STEP, STEP, STEP, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    assert stack.deliver(stack.take() or {})
+    assert [ask.step for ask in asked] == [0, 1, 2]
+    due = stack.take()
+    assert due is not None
+    assert '"step": 3' in due["Body"]
+    assert stack.take() is None
+    assert stack.deliver(due)
+    assert kinds(stack, run_id) == [(0, "step"), (1, "step"), (2, "step"), (3, "step"), (4, "final")]
+    run = stack.run_of(run_id)
+    assert (run["status"], run["usage"]["requests"]) == ("succeeded", 5)
+
+
+def test_each_further_step_costs_the_same_calls_of_the_table_and_no_send(stack: Stack) -> None:
+    stack.answer_with(STEP, FINAL)
+    stack.begin()
+    stack.faults.calls.clear()
+    stack.deliver(stack.take() or {})
+    a_step = ["UpdateItem", "Query", "GetItem", "PutItem"]
+    assert stack.faults.calls == [*a_step, *a_step, "TransactWriteItems"]
+    assert stack.take() is None
+
+
+@pytest.mark.parametrize("seconds_left", [300.0, 60.0])
+def test_a_worker_goes_on_only_while_half_of_its_time_is_left(stack: Stack, seconds_left: float) -> None:
+    """[24] A step begun too late would only be broken off."""
+
+    def slow(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        stack.clock.forward(seconds_left * 0.3)
+        return STEP
+
+    asked = stack.answer_with(slow, slow, slow, FINAL)
+    stack.begin()
+    assert stack.deliver(stack.take() or {}, Context(seconds_left))
+    assert [ask.step for ask in asked] == [0, 1]
+    due = stack.take()
+    assert due is not None
+    assert '"step": 2' in due["Body"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_dead_workers_message_comes_back_and_goes_on_from_the_claimed_step(stack: Stack, after: int) -> None:
+    """[20, 21] Nobody sent a message for the step it died in, and no sweep is needed."""
+    answers: list[Outcome | BaseException] = [*[STEP] * after, SystemExit(), STEP, FINAL]
+    asked = stack.answer_with(*answers)
+    run_id = stack.begin().body["run"]["id"]
+    message = stack.take() or {}
+    with pytest.raises(SystemExit):
+        stack.deliver(message)
+    kept = stack.records(run_id)
+    assert len(kept) == after
+    assert not stack.deliver(message), "the dead worker's lease still stands"
+    stack.clock.forward(31)
+    assert stack.deliver(message)
+    stack.work()
+    assert stack.records(run_id)[:after] == kept
+    assert [ask.step for ask in asked] == [*range(after), after, after, after + 1]
+    assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_a_lost_answer_of_the_next_claim_is_no_second_step(stack: Stack) -> None:
+    asked = stack.answer_with(lambda *_: (stack.faults.lose("UpdateItem"), STEP)[1], FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    assert stack.deliver(stack.take() or {})
+    assert [ask.step for ask in asked] == [0, 1]
+    assert kinds(stack, run_id) == [(0, "step"), (1, "final")]
+
+
+def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nobody_twice(stack: Stack) -> None:
+    """[37]"""
+
+    def refuse_the_rest(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        stack.faults.refuse("UpdateItem", times=3)
+        return STEP
+
+    asked = stack.answer_with(refuse_the_rest, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    message = stack.take() or {}
+    assert not stack.deliver(message)
+    stack.clock.forward(31)
+    assert stack.deliver(message)
+    assert [ask.step for ask in asked] == [0, 1]
+    assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_a_stop_between_two_steps_of_a_message_is_heard_before_the_model_is_asked(stack: Stack) -> None:
+    """[14]"""
+
+    def stopped_meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
+        return STEP
+
+    asked = stack.answer_with(stopped_meanwhile, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    assert stack.deliver(stack.take() or {})
+    assert len(asked) == 1
+    assert kinds(stack, run_id) == [(0, "step"), (1, "end")]
+    run = stack.run_of(run_id)
+    assert (run["status"], run["error"]) == ("aborted", None)
+    assert stack.transcript()[1]["content"] == "more"
+
+
+def test_a_resent_step_under_a_worker_that_goes_on_is_done_once(stack: Stack) -> None:
+    """[18] A message for the very step that the first message's worker has just claimed."""
+    second: list[bool] = []
+
+    def meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        second.append(stack.deliver(stack.message(ask.run_id, 1)))
+        return FINAL
+
+    asked = stack.answer_with(STEP, meanwhile)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.take() or {})
+    assert second == [False], "given back until the lease is over, for its worker might die"
+    assert [ask.step for ask in asked] == [0, 1]
+    assert kinds(stack, run_id) == [(0, "step"), (1, "final")]
+
+
+def test_a_message_whose_steps_are_all_claimed_is_acknowledged(stack: Stack) -> None:
+    """[18]"""
+    asked = stack.answer_with(STEP)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.take() or {})
+    stack.deliver(stack.take() or {})
+    before = stack.items()
+    assert stack.deliver(stack.message(run_id, 0)), "steps 0 to 2 are done, and 5 is claimed"
+    assert stack.items() == before
+    assert len(asked) == 6
