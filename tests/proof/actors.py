@@ -56,7 +56,11 @@ class Wire:
 
     def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
         request = {name: value for name, value in request.items() if name != "ReturnConsumedCapacity"}
-        return running().ask(Request.of("table", operation, request))
+        answer = running().ask(Request.of("table", operation, request))
+        if "IndexName" in request:
+            # A sweep goes through this while it does other things; no frame shows how far it is but by the key it is at.
+            running().mark = repr(answer)
+        return answer
 
     def send_message(self, **request: Any) -> Any:
         return running().ask(Request.of("queue", "SendMessage", request))
@@ -133,6 +137,7 @@ def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watchin
         finally:
             process.join(number)
             process.offers.pop(number, None)
+            process.mark = None
 
     return watching
 
@@ -170,6 +175,8 @@ def agent_of(script: Script) -> Agent:
         interrupt.on_set(interrupted)
         choice = process.ask(Request.of("choice", "model", (ask.run_id, ask.step, ask.attempt)))
         process.offers.pop(0, None)
+        # Until the watch has ended, what the agent returns is on its way and in nobody's hands.
+        process.mark = choice
         return _outcome(choice, ask, text)
 
     return agent

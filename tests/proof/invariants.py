@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outlive.clock import from_iso
+from outlive.settings import Settings
 
 from .memory_table import Key, Row
 
@@ -21,6 +22,10 @@ MESSAGE_OF = {
     "failed": "error",
     "aborted": "aborted",
 }
+
+RESEND_LIMIT = Settings.sweep_resend_limit
+SKEW = 200
+"""Milliseconds by which no two clocks differ."""
 
 Rows = Mapping[Key, Row]
 
@@ -139,6 +144,8 @@ def _log_problems(run: Item, log: list[Item], status: str) -> list[str]:
         broken.append(f"[6] ended, but the log is open: {kinds}")
     if not ended and kinds and kinds[-1] in ("partial", "end"):
         broken.append(f"[6] the log is sealed under a run that is {status}")
+    if kinds[-1:] == ["final"] and ended and status != "succeeded" and run.text("stop_requested_at") is None:
+        broken.append(f"[behaviour 42] the work was done, and nobody stopped it, but it ended {status}")
     if status == "succeeded" and kinds[-1:] != ["final"]:
         broken.append(f"[2] succeeded without a final record: {kinds}")
     counted = sum(kind != "end" for kind in kinds)
@@ -185,6 +192,10 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
         if was.messages[place(old)]._wire is not now.messages[place(new)]._wire:
             broken.append("[2] the message of a terminal run changed")
         return broken
+    if new.text("status") in TERMINAL:
+        broken += _ending_problems(was, old, new, clock)
+    if new.whole("resends") > old.whole("resends"):
+        broken += _resend_problems(old, new, clock)
     for name in ("stop_requested_at", "started_at", "created_at", "owner", "fingerprint"):
         if old.text(name) is not None and old.text(name) != new.text(name):
             broken.append(f"{name} changed from {old.text(name)} to {new.text(name)}")
@@ -198,10 +209,44 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
             broken.append("[5] a step was claimed after the stop")
     elif old.text("lease_id") and new.text("lease_id") and old.text("lease_id") != new.text("lease_id"):
         until = old.text("lease_until")
-        if until is not None and from_iso(until) > clock + 100:
+        if until is not None and from_iso(until) > clock + SKEW:
             broken.append(f"[6] the lease of {old.text('lease_id')} was live and taken by {new.text('lease_id')}")
         if old.text("stop_requested_at") is not None:
             broken.append("[5] a step was claimed again after the stop")
+    return broken
+
+
+def is_held(run: Item, clock: int) -> bool:
+    """True while somebody's lease on the run is live, give or take the clocks."""
+    until = run.text("lease_until")
+    return until is not None and from_iso(until) > clock + SKEW
+
+
+def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[str]:
+    """A run ended: who held it then, and who ended it?"""
+    held, holder, by = is_held(old, clock), old.text("lease_id"), new.text("settled_by")
+    # Who has put its record is done with the step, whatever is left of its lease.
+    at_work = held and len(was.log(old)) <= old.whole("claimed_step")
+    status = new.text("status")
+    if status == "failed" and by != holder:
+        return [f"[settle] failed by {by}, while {holder} held it"]
+    if status == "aborted" and at_work and by != holder:
+        return [f"[behaviour 32] aborted by {by} under the live lease of {holder}"]
+    return []
+
+
+def _resend_problems(old: Item, new: Item, clock: int) -> list[str]:
+    """A sweep sends again: only where nobody works and nothing is on its way."""
+    broken: list[str] = []
+    if new.whole("resends") != old.whole("resends") + 1 or new.whole("resends") > RESEND_LIMIT:
+        broken.append(f"[behaviour 41] resends went from {old.whole('resends')} to {new.whole('resends')}")
+    if is_held(old, clock):
+        broken.append("[behaviour 41] sent again under a live lease")
+    if old.text("stop_requested_at") is not None:
+        broken.append("[behaviour 42] sent again after the stop")
+    after = old.text("resend_after")
+    if after is not None and from_iso(after) > clock + SKEW:
+        broken.append(f"[behaviour 41] sent again before {after}")
     return broken
 
 

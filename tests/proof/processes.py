@@ -22,8 +22,6 @@ from .standpoint import Incomparable, Standpoint
 
 LIVE_AT_MOST: Final = 4000
 """How many processes are kept standing at a node, ready to go on without running again."""
-TRIED_ONE_IN: Final = 4
-"""Of so many processes found to stand where another does, one has to show that it goes on the same."""
 
 
 class Killed(GreenletExit):
@@ -140,8 +138,8 @@ class _Thread:
 class Process:
     """A program under way.
 
-    `now` is its clock, `notes` what it said since it was last left waiting, and `offers` what a thread that waits for a
-    choice can be told.
+    `now` is its clock, `notes` what it said since it was last left waiting, `offers` what a thread that waits for a choice
+    can be told, and `mark` whatever of its state no frame shows.
     """
 
     def __init__(self, name: str, program: Callable[[], Any], now: int) -> None:
@@ -149,6 +147,7 @@ class Process:
         self.now = now
         self.notes: list[Hashable] = []
         self.offers: dict[int, tuple[str, ...]] = {}
+        self.mark: Hashable = None
         self.ids = 0
         self.dead = False
         self.result: Any = None
@@ -173,8 +172,8 @@ class Process:
         """End the process here and now; what its `finally` blocks still ask reaches nothing."""
         self.dead = True
         for thread in self.threads:
-            if thread is not None and not thread.greenlet.dead and thread.greenlet:
-                thread.greenlet.throw(Killed)
+            if thread is not None and thread.greenlet:
+                self._enter(thread.greenlet.throw, Killed)
 
     # -- called by the program, from inside --
 
@@ -210,16 +209,20 @@ class Process:
     def _run(self, loop: Callable[[Any], None], answer: Answer) -> None:
         loop(answer.take())
 
-    def _switch(self, number: int, arguments: tuple[Any, ...]) -> None:
+    def _enter(self, way: Callable[..., Any], *arguments: Any) -> Any:
+        """Go into a thread by `way`, as the process that is running."""
         global _running
+        before, _running = _running, self
+        try:
+            return way(*arguments)
+        finally:
+            _running = before
+
+    def _switch(self, number: int, arguments: tuple[Any, ...]) -> None:
         while True:
             thread = self.threads[number]
             assert thread is not None
-            before, _running = _running, self
-            try:
-                yielded = thread.greenlet.switch(*arguments)
-            finally:
-                _running = before
+            yielded = self._enter(thread.greenlet.switch, *arguments)
             if thread.greenlet.dead:
                 self.threads[number] = None
                 if number == 0:
@@ -236,7 +239,7 @@ class Process:
                 return
             for each in beside:
                 if each.greenlet:
-                    each.greenlet.throw(Killed)
+                    self._enter(each.greenlet.throw, Killed)
             del self.threads[1:]
             number, arguments = 0, (None,)
 
@@ -320,8 +323,7 @@ class Forest:
         alike = self._standing.get(standpoint)
         if alike is not None:
             self.merged += 1
-            if self.merged % TRIED_ONE_IN == 0:
-                self._try(process, alike)
+            self._try(process, alike)
             process.kill()
             return Step(alike, notes)
         node = Node()
@@ -355,21 +357,19 @@ class Forest:
         except Incomparable:
             self.incomparable += 1
             return None
-        return (process.name, process.ids, tuple(sorted(process.offers.items())), threads)
+        return (process.name, process.ids, process.mark, tuple(sorted(process.offers.items())), threads)
 
     def _try(self, process: Process, alike: Node) -> None:
         """Have two that stand alike hear the same, and see that they then ask the same."""
-        for (thread, _, now), step in alike.steps.items():
-            event = step.node.event
-            if event is None or event[0] != thread or event[2] != now or step.node.parent is not alike:
-                continue
-            self.tried += 1
-            process.go_on(*event)
-            if process.pending() != step.node.pending or tuple(process.notes) != step.notes:
-                raise Nondeterministic(
-                    f"{process.name} stands alike and asks {process.pending()}, not {step.node.pending}"
-                )
+        first = [step for step in alike.steps.values() if step.node.event is not None and step.node.parent is alike]
+        if not first:
             return
+        step = first[self.merged % len(first)]
+        assert step.node.event is not None
+        self.tried += 1
+        process.go_on(*step.node.event)
+        if process.pending() != step.node.pending:
+            raise Nondeterministic(f"{process.name} stands alike and asks {process.pending()}, not {step.node.pending}")
 
     def _keep(self, node: Node, process: Process) -> None:
         node.process = process

@@ -1,5 +1,6 @@
 """A scene: who acts, with which agent, how things stand when it begins, and what must hold all along and at its end."""
 
+import json
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from outlive.clock import from_iso
 from . import memory_queue
 from .actors import TABLE, Cast, Script, watched
 from .explorer import replay
-from .invariants import ACTIVE, TERMINAL, Ghost, Item, Snapshot, moving, standing
+from .invariants import ACTIVE, SKEW, TERMINAL, Ghost, Item, Snapshot, is_held, moving, standing
 from .memory_queue import SECOND, Letter
 from .memory_table import MemoryTable
 from .processes import Forest
@@ -22,7 +23,6 @@ ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, 
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
 DEAD_ROUNDS = (MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
 """The same for a queue that delivers nothing: resends do nothing then."""
-SKEW = 200
 WATCHED = ("look", "beat", "deadline")
 
 Program = Callable[[], Hashable]
@@ -150,6 +150,8 @@ class Scene:
     succeeds: bool = True
     """Whether, without a stop, the work is done even if something goes wrong once."""
 
+    prompt: bool = True
+    """Whether runs end without a sweep as long as no message is lost."""
     troubled: bool = False
     """Whether the agent itself may fail, so that a step is asked again without any fault."""
     skewed: bool = False
@@ -158,7 +160,7 @@ class Scene:
     def __post_init__(self) -> None:
         self._cast: Cast | None = None
         self._standing: dict[int, list[str]] = {}
-        self._moving: dict[tuple[int, int], list[str]] = {}
+        self._moving: dict[tuple[int, int, int], list[str]] = {}
         self._endings: dict[tuple[int, int, int], list[str]] = {}
         self._snapshots: dict[int, Snapshot] = {}
         self._desertions: dict[tuple[int, int], list[str]] = {}
@@ -225,6 +227,8 @@ class Scene:
             looking = event.request is not None and event.request.operation == "GetItem"
             if looking and event.answer is not None and not event.answer.error:
                 ghost = self._looked(stage, ghost, before, event.actor)
+            if event.request is not None and event.request.operation == "SendMessage":
+                problems += self._send_problems(stage, event, after)
             if event.label.endswith("break off"):
                 ghost = self._broke_off(stage, ghost, event.actor, after)
             if event.node is not None and event.node.finished and ("crash",) not in event.notes:
@@ -235,7 +239,7 @@ class Scene:
         found = self._standing.get(after.table)
         if found is None:
             found = self._standing[after.table] = standing(stage.tables[after.table])
-        step = (before.table, after.table)
+        step = (before.table, after.table, after.clock)
         moved = self._moving.get(step)
         if moved is None:
             # By the slowest clock that could have moved it.
@@ -259,6 +263,8 @@ class Scene:
 
     def _wrote(self, stage: Stage, ghost: Ghost, before: World, actor: str, after: World, problems: list[str]) -> Ghost:
         role = self._role(actor)
+        if role is None:
+            problems += self._lease_problems(stage, before, actor, after)
         if role is None or role.part == "sweep":
             return ghost
         old, new = stage.tables[before.table], stage.tables[after.table]
@@ -283,6 +289,18 @@ class Scene:
         if actor in ghost.wrote:
             return ghost
         return ghost._replace(wrote=ghost.wrote | {actor})
+
+    def _lease_problems(self, stage: Stage, before: World, actor: str, after: World) -> list[str]:
+        """What a worker did to a lease that is not its own: it may take over a run, and end it, and nothing else."""
+        fresh = self.snapshot(stage, after.table).runs
+        broken: list[str] = []
+        for name, run in self.snapshot(stage, before.table).runs.items():
+            holder, until = run.text("lease_id"), run.text("lease_until")
+            if holder is None or holder.startswith(f"{actor}.") or fresh[name].text("status") in TERMINAL:
+                continue
+            if fresh[name].text("lease_id") in (holder, None) and fresh[name].text("lease_until") != until:
+                broken.append(f"[behaviour 19] {actor} changed the lease of {holder} on {name}")
+        return broken
 
     def _looked(self, stage: Stage, ghost: Ghost, before: World, actor: str) -> Ghost:
         """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names."""
@@ -322,13 +340,29 @@ class Scene:
             problems.append(f"[6] step {step} of {run_id} was asked {asks[run_id, step]} times")
         return ghost._replace(asks=tuple(sorted(asks.items())))
 
+    def _send_problems(self, stage: Stage, event: Event, after: World) -> list[str]:
+        """A message is sent after the write that made it due, never before."""
+        assert event.request is not None and event.actor is not None
+        due = json.loads(event.request.body["MessageBody"])
+        run = self.snapshot(stage, after.table).runs.get(due["run_id"])
+        if run is None:
+            return [f"[behaviour 6] {event.actor} sent a message for {due['run_id']}, which is not stored"]
+        if len(self.snapshot(stage, after.table).log(run)) < due["step"]:
+            return [f"[6] {event.actor} sent step {due['step']} before the records before it were stored"]
+        role = self._role(event.actor)
+        if (
+            role is not None
+            and role.part == "sweep"
+            and not (run.text("resent_by") or "").startswith(f"{event.actor}.")
+        ):
+            return [f"[behaviour 41] {event.actor} sent without having counted"]
+        return []
+
     def _broke_off(self, stage: Stage, ghost: Ghost, actor: str, after: World) -> Ghost:
         """Remember a living worker that heard of the stop while it held the run: what it streamed must be kept."""
         for name, run in self.snapshot(stage, after.table).runs.items():
             held = (run.text("lease_id") or "").startswith(f"{actor}.")
-            until = run.text("lease_until")
-            live = until is not None and from_iso(until) > after.clock + SKEW
-            if held and live and run.text("stop_requested_at") is not None:
+            if held and is_held(run, after.clock) and run.text("stop_requested_at") is not None:
                 return ghost._replace(broke_off=(*ghost.broke_off, (actor, name, after.clock, after.faults)))
         return ghost
 
@@ -446,6 +480,9 @@ class Scene:
 
     def _ending_problems(self, stage: Stage, world: World) -> list[str]:
         problems: list[str] = []
+        workers_only = self._mailed and self._kinds <= {"crash"} and "crashed" not in dict(world.results).values()
+        if self.prompt and (world.faults == self._faults or workers_only) and not self._all_ended(stage, world):
+            problems.append("[contract 3] only a sweep can end it, though nothing was lost")
         for actor, result in world.results:
             role = self._role(actor)
             if role is None or role.part != "stop" or not isinstance(result, tuple) or result[:2] != ("stopped", True):
@@ -499,8 +536,11 @@ class Scene:
     # -- set by whoever plays it --
 
     _faults = 0
+    _kinds: frozenset[str] = frozenset()
     _clock = NOON
     _timed = False
+    _mailed = True
+    """Whether no message was lost before the scene began."""
 
     def stage(self, *, merging: bool = True) -> Stage:
         """A new stage for this scene; what was found out on another is forgotten."""
@@ -513,8 +553,9 @@ class Scene:
         self._endings.clear()
         self._faults, self._clock = 10, NOON
         play, world = self.open(stage, kinds, faults)
-        self._faults, self._clock = faults, world.clock
+        self._faults, self._kinds, self._clock = faults, kinds, world.clock
         self._timed = bool(self.jumps) or "time" in kinds
+        self._mailed = bool(world.queue.letters) or self._all_ended(stage, world)
         return play, world
 
 

@@ -3,9 +3,11 @@
 What a process was answered is more than what it still knows: a read that told nothing new leaves it where it was. So
 processes are compared by what their frames hold: the code, the instruction, and every local by its contents. What can't be
 compared (an object of a kind not named here) makes a standpoint equal to no other, which costs time and never truth. The
-one thing not seen is what the interpreter keeps between a frame's instructions; `Forest` therefore tries twins out.
+one thing not seen is what the interpreter keeps between a frame's instructions: most of all the iterator of a `for`. So a
+frame inside a loop over anything but a range is not compared, unless it is one of `TOLD`, and `Forest` tries twins out.
 """
 
+import dis
 import functools
 import threading
 import types
@@ -26,6 +28,9 @@ SEQUENCES = frozenset({tuple, list})
 LOCK = type(threading.Lock())
 # On the way of a call these hold nothing but the call, which is told anyway.
 CARRIERS = str(Path(pynamodb.__file__).parent)
+
+TOLD = frozenset({"_sweep_shard"})
+"""Loops over what one answer listed; the process keeps that answer in its mark."""
 
 Seen: TypeAlias = dict[int, tuple[int, object]]
 
@@ -54,6 +59,8 @@ class Standpoint:
         while frame is not None:
             code = frame.f_code
             carries = code.co_filename.startswith(CARRIERS)
+            if not carries and any(start < frame.f_lasti < end for start, end in _blind_loops(code)):
+                raise Incomparable(code.co_name)
             found.append((id(code), frame.f_lasti, None if carries else self._contents(dict(frame.f_locals), {})))
             frame = frame.f_back
         return tuple(found)
@@ -140,6 +147,21 @@ class Standpoint:
             if hasattr(thing, name):
                 fields[name] = getattr(thing, name)
         return self._mapping(fields, seen)
+
+
+@functools.cache
+def _blind_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
+    """The bodies of loops whose iterator can't be told from the locals: from the instruction that steps it to its exit."""
+    if code.co_name in TOLD:
+        return ()
+    found: list[tuple[int, int]] = []
+    recent: list[str] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "FOR_ITER" and "range" not in recent[-12:]:
+            assert isinstance(instruction.argval, int)
+            found.append((instruction.offset, instruction.argval))
+        recent.append(str(instruction.argval))
+    return tuple(found)
 
 
 @functools.cache

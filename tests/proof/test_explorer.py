@@ -1,0 +1,183 @@
+"""The explorer finds what is there to be found, tells it shortly, and passes what is right."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from .explorer import explore, replay, walk
+from .memory_queue import Letter
+from .memory_table import MemoryTable
+from .processes import Forest, Killed, Nondeterministic, Process, Request, running
+from .world import Event, Play, Stage, World
+
+KEY = {"pk": {"S": "counter"}, "sk": {"S": "n"}}
+
+
+def ask(operation: str, **request: Any) -> Any:
+    return running().ask(Request.of("table", operation, {"TableName": "runs", **request}))
+
+
+def read() -> int:
+    item = ask("GetItem", Key=KEY, ConsistentRead=True).get("Item")
+    return int(item["n"]["N"]) if item else 0
+
+
+def check_then_act() -> Hashable:
+    """Add one, and lose somebody else's."""
+    ask("PutItem", Item={**KEY, "n": {"N": str(read() + 1)}})
+    return True
+
+
+def conditional() -> Hashable:
+    """Add one if the number is still the one that was read; else read again."""
+    for _ in range(5):
+        before = read()
+        try:
+            ask(
+                "PutItem",
+                Item={**KEY, "n": {"N": str(before + 1)}},
+                ConditionExpression="attribute_not_exists(n) OR n = :n",
+                ExpressionAttributeValues={":n": {"N": str(before)}},
+            )
+        except ClientError:
+            continue
+        return True
+    return False
+
+
+def retrying() -> Hashable:
+    """As `conditional`, and asks again if no answer comes: counts twice if only the answer was lost."""
+    for _ in range(3):
+        try:
+            return conditional()
+        except Exception:
+            continue
+    return False
+
+
+@dataclass
+class Counting:
+    """Processes that each add one to a counter; whoever is told that it did has done so exactly once."""
+
+    add: Callable[[], Hashable]
+    names: tuple[str, ...] = ("a", "b")
+
+    name = "counting"
+    visibility = 30
+    workers = 1
+    jumps = ()
+    passing = ()
+
+    def actors(self) -> tuple[str, ...]:
+        return self.names
+
+    def program(self, actor: str) -> Callable[[], Hashable]:
+        return self.add
+
+    def worker(self, name: str, letter: Letter) -> Callable[[], Hashable]:
+        raise AssertionError
+
+    def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
+        return before.ghost, []
+
+    def matters(self, stage: Stage, world: World, passing: int) -> bool:
+        return False
+
+    def finish(self, stage: Stage, world: World) -> list[str]:
+        row = stage.tables[world.table].get(("counter", "n"))
+        count = 0 if row is None else int(row.attributes["n"]["N"])
+        told = sum(result is True for _, result in world.results)
+        crashed = sum(result == "crashed" for _, result in world.results)
+        return [] if told <= count <= told + crashed else [f"{told} were told, the counter says {count}"]
+
+
+def played(scene: Counting, *kinds: str, faults: int = 0, merging: bool = True) -> tuple[Play, World]:
+    stage = Stage(MemoryTable("runs"), Forest(() if merging else None))
+    play = Play(stage, scene, frozenset(kinds))
+    return play, play.opening(stage.number(), faults, None, 0)
+
+
+def test_check_then_act_is_caught_with_the_shortest_script() -> None:
+    report = explore(*played(Counting(check_then_act)))
+    assert report.failure is not None
+    assert sorted(report.failure.labels) == ["a", "a", "b", "b"]
+    assert report.failure.labels[:2] in (["a", "b"], ["b", "a"])
+
+
+@pytest.mark.parametrize("kind", ["crash", "refused"])
+def test_a_conditional_write_passes_every_order_and_fault(kind: str) -> None:
+    report = explore(*played(Counting(conditional, ("a", "b", "c"))))
+    assert report.failure is None and report.complete and report.ends
+    faulty = explore(*played(Counting(retrying), kind, faults=2))
+    assert faulty.failure is None and faulty.states > 20
+
+
+def test_a_retry_that_does_not_know_its_own_write_is_caught() -> None:
+    report = explore(*played(Counting(retrying), "lost", faults=1))
+    assert report.failure is not None
+    assert any("!lost" in label or "!retried" in label for label in report.failure.labels)
+
+
+def test_a_failing_script_replays_to_the_same_failure() -> None:
+    report = explore(*played(Counting(check_then_act)))
+    assert report.failure is not None
+    told: list[str] = []
+    play, world = played(Counting(check_then_act))
+    _, broken = replay(play, world, report.failure.labels, lambda before, event, after: told.append(event.label))
+    assert broken == report.failure.problems
+    assert told == report.failure.labels
+
+
+def test_walks_of_one_seed_are_one_walk() -> None:
+    failures = [walk(*played(Counting(check_then_act)), seed).failure for seed in (*range(20), *range(20))]
+    assert failures[:20] == failures[20:]
+    assert any(failures)
+
+
+def test_merging_what_stands_alike_changes_no_verdict() -> None:
+    for add, faults in ((conditional, 0), (retrying, 1), (check_then_act, 0)):
+        merged = explore(*played(Counting(add), "lost", faults=faults))
+        apart = explore(*played(Counting(add), "lost", faults=faults, merging=False))
+        assert (merged.failure is None) is (apart.failure is None)
+        assert merged.states <= apart.states
+
+
+def test_a_crashed_process_reaches_nothing_any_more() -> None:
+    seen: list[str] = []
+
+    def program() -> Hashable:
+        try:
+            read()
+        except Exception:
+            seen.append("caught")
+        finally:
+            try:
+                check_then_act()
+            except Killed:
+                seen.append("refused")
+        return None
+
+    process = Process("a", program, 0)
+    process.kill()
+    assert seen == ["refused"]
+
+
+def test_a_process_that_asks_something_else_the_second_time_is_not_trusted() -> None:
+    moods = iter(range(10))
+
+    def program() -> Hashable:
+        ask("GetItem", Key={"pk": {"S": str(next(moods))}, "sk": {"S": "n"}})
+        return read()
+
+    forest = Forest(None)
+    node = forest.begin("a", "a", program, 0).node
+    forest.close()
+    request = node.pending[0]
+    assert request is not None
+    from .processes import Answer
+
+    with pytest.raises(Nondeterministic):
+        forest.go_on(node, 0, Answer.value({}), 0)
