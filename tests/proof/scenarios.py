@@ -3,13 +3,16 @@
 What must hold is the same for all of them; `scene.py` has it. The wide scenes are for walks: too many orders to see all.
 """
 
-from .actors import Ask, steps
+from dataclasses import replace
+
+from .actors import SETTINGS, Ask, steps
 from .memory_queue import SECOND
 from .scene import LEASE_JUMP, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
 
 UNTIMED = ("crash", "lost", "refused", "message")
 """For scenes in which time passes anyway."""
 BOTH = (LEASE_JUMP, STALE_JUMP)
+TWO_IN_ONE = replace(SETTINGS, steps_per_message=2)
 
 
 # -- how things stand when a scene begins --
@@ -135,6 +138,10 @@ def scenes() -> list[Scene]:
               steps(0), at_the_model, a, jumps=(LEASE_JUMP,), workers=1, kinds=UNTIMED, ticks=3),
         Scene("out-of-time", "the platform is about to kill a worker, and a stop", {"s": stop()}, steps(0), at_the_model, a,
               workers=1, commands=("look", "deadline"), ticks=2, succeeds=False),
+        Scene("two-in-one", "one message stands for two steps and comes to two workers", {}, steps(2), twice, a,
+              settings=TWO_IN_ONE),
+        Scene("two-in-one-stop", "one message stands for two steps, and a stop", {"s": stop()}, steps(1), pending, a,
+              workers=1, settings=TWO_IN_ONE),
         Scene("dead-before-send", "a worker died between record and send", {"s": stop()}, steps(1), dead_after_record, a,
               workers=1),
         Scene("two-sweeps-final", "two sweeps find a final record that nobody settled", {"y": sweep(), "z": sweep()},

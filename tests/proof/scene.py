@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlive.clock import from_iso
+from outlive.settings import Settings
 
 from . import memory_queue
-from .actors import TABLE, Cast, Script, watched
+from .actors import SETTINGS, TABLE, Cast, Script, watched
 from .explorer import replay
 from .invariants import ACTIVE, SKEW, TERMINAL, Ghost, Item, Snapshot, is_held, moving, standing
 from .memory_queue import SECOND, Letter
@@ -156,6 +157,7 @@ class Scene:
     """Whether the agent itself may fail, so that a step is asked again without any fault."""
     skewed: bool = False
     """Whether no two clocks agree."""
+    settings: Settings = SETTINGS
 
     def __post_init__(self) -> None:
         self._cast: Cast | None = None
@@ -169,7 +171,8 @@ class Scene:
     def cast(self) -> Cast:
         """The operations, put together when they are first needed."""
         if self._cast is None:
-            self._cast = Cast(self.script, watched(self.ticks, self.commands), skewed=self.skewed)
+            watching = watched(self.ticks, self.commands)
+            self._cast = Cast(self.script, watching, settings=self.settings, skewed=self.skewed)
         return self._cast
 
     # -- what the world asks --
@@ -342,7 +345,8 @@ class Scene:
 
     def _send_problems(self, stage: Stage, event: Event, after: World) -> list[str]:
         """A message is sent after the write that made it due, never before."""
-        assert event.request is not None and event.actor is not None
+        assert event.request is not None
+        assert event.actor is not None
         due = json.loads(event.request.body["MessageBody"])
         run = self.snapshot(stage, after.table).runs.get(due["run_id"])
         if run is None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from .explorer import explore, replay, walk
 from .memory_queue import Letter
 from .memory_table import MemoryTable
-from .processes import Forest, Killed, Nondeterministic, Process, Request, running
+from .processes import Answer, Forest, Killed, Nondeterministic, Process, Request, running
 from .world import Event, Play, Stage, World
 
 KEY = {"pk": {"S": "counter"}, "sk": {"S": "n"}}
@@ -110,9 +110,12 @@ def test_check_then_act_is_caught_with_the_shortest_script() -> None:
 @pytest.mark.parametrize("kind", ["crash", "refused"])
 def test_a_conditional_write_passes_every_order_and_fault(kind: str) -> None:
     report = explore(*played(Counting(conditional, ("a", "b", "c"))))
-    assert report.failure is None and report.complete and report.ends
+    assert report.failure is None
+    assert report.complete
+    assert report.ends
     faulty = explore(*played(Counting(retrying), kind, faults=2))
-    assert faulty.failure is None and faulty.states > 20
+    assert faulty.failure is None
+    assert faulty.states > 20
 
 
 def test_a_retry_that_does_not_know_its_own_write_is_caught() -> None:
@@ -177,7 +180,5 @@ def test_a_process_that_asks_something_else_the_second_time_is_not_trusted() -> 
     forest.close()
     request = node.pending[0]
     assert request is not None
-    from .processes import Answer
-
     with pytest.raises(Nondeterministic):
         forest.go_on(node, 0, Answer.value({}), 0)

@@ -32,11 +32,13 @@ def receive(queue: MemoryQueue) -> list[dict[str, str]]:
 def test_a_received_message_is_hidden_and_comes_back(queue: MemoryQueue, clock: Clock) -> None:
     queue.call("SendMessage", {"MessageBody": "x", "MessageGroupId": "g"})
     (first,) = receive(queue)
-    assert first["Body"] == "x" and first["Attributes"] == {"ApproximateReceiveCount": "1", "MessageGroupId": "g"}
+    assert first["Body"] == "x"
+    assert first["Attributes"] == {"ApproximateReceiveCount": "1", "MessageGroupId": "g"}
     assert receive(queue) == []
     clock.now = 30_000
     (second,) = receive(queue)
-    assert second["MessageId"] == first["MessageId"] and second["ReceiptHandle"] != first["ReceiptHandle"]
+    assert second["MessageId"] == first["MessageId"]
+    assert second["ReceiptHandle"] != first["ReceiptHandle"]
 
 
 def test_a_deleted_message_never_comes_back(queue: MemoryQueue, clock: Clock) -> None:
@@ -80,7 +82,7 @@ def test_a_delayed_message_comes_after_its_delay(queue: MemoryQueue, clock: Cloc
 def test_a_message_comes_once_more_or_never_on_demand(queue: MemoryQueue) -> None:
     for body in "xy":
         queue.call("SendMessage", {"MessageBody": body})
-    first, second = receive(queue)
+    _, second = receive(queue)
     queue.again(1)
     assert [each["Body"] for each in receive(queue)] == ["x"]
     queue.call("DeleteMessage", {"ReceiptHandle": second["ReceiptHandle"]})
