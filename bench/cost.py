@@ -7,7 +7,7 @@
 import sys
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,8 @@ from tests.proof.memory_table import MemoryTable
 
 RUNS = (1, 10, 50)
 """How many steps the runs have that are counted."""
+PER_MESSAGE = (1, 5, 20)
+"""Values of `STEPS_PER_MESSAGE` that are counted."""
 CHAT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 """As long as ids are that others make; workspace and user are made as long."""
 WATCHED_EVERY = 2.0
@@ -91,6 +93,8 @@ class Counted:
     weights: dict[str, int]
     recorded: int
     """Bytes all its records take."""
+    messages: int
+    """Messages its steps came in, each an invocation."""
 
     @property
     def total(self) -> Units:
@@ -101,7 +105,7 @@ class Counted:
     def queue_requests(self) -> int:
         """Ours, and the two of the mapping that fetches and deletes each message."""
         ours = sum(calls[name] for calls in self.calls.values() for name in ("SendMessage", "ChangeMessageVisibility"))
-        return ours + 2 * self.steps
+        return ours + 2 * self.messages
 
 
 def counted(app: OneProcess, meter: Meter, steps: int) -> Counted:
@@ -130,7 +134,19 @@ def counted(app: OneProcess, meter: Meter, steps: int) -> Counted:
     records = [weight for sort_key, weight in rows.items() if "#STEP#" in sort_key]
     weights = {sort_key: weight for sort_key, weight in rows.items() if "#STEP#" not in sort_key}
     weights["record"] = max(records)
-    return Counted(steps, meter.calls, meter.units, tuple(looks), each[0], each[-1], weights, sum(records))
+    return Counted(steps, meter.calls, meter.units, tuple(looks), each[0], each[-1], weights, sum(records), steps)
+
+
+def counted_in_few(app: OneProcess, meter: Meter, run: Counted, per_message: int) -> Counted:
+    """The same run with so many steps per message. What is read of it in between is not looked at."""
+    meter.calls, meter.units = {}, {}
+    meter.table.state = MemoryTable(TABLE).state
+    meter.phase = "start"
+    app.begin(CHAT, f"run{run.steps}", run.steps)
+    meter.phase = "steps"
+    with app.steps_per_message(per_message):
+        messages = app.work()
+    return replace(run, calls=meter.calls, units=meter.units, messages=messages)
 
 
 def prices() -> dict[str, dict[str, float]]:
@@ -151,7 +167,7 @@ def dollars(run: Counted) -> dict[str, float]:
         "DynamoDB reads": PER * total.read * storage["million_read_units"] / MILLION,
         "SQS": PER * run.queue_requests * price["sqs"]["million_requests"] / MILLION,
         "HTTP API": PER * price["http_api"]["million_requests"] / MILLION,
-        "Lambda requests": PER * (1 + run.steps) * price["lambda"]["million_requests"] / MILLION,
+        "Lambda requests": PER * (1 + run.messages) * price["lambda"]["million_requests"] / MILLION,
         "Lambda time, our own": PER * (light + run.steps * step),
     }
 
@@ -218,14 +234,16 @@ def standing() -> list[tuple[str, str, float]]:
     ]
 
 
-def all_counted(other: Biller | None = None) -> tuple[list[Counted], list[str]]:
-    """The runs, and where another engine bills otherwise."""
+def all_counted(other: Biller | None = None) -> tuple[list[Counted], list[list[Counted]], list[str]]:
+    """The runs, each of them again with so many steps per message, and where another engine bills otherwise."""
     ticks = count()
     queue = MemoryQueue(lambda: next(ticks))
     meter = Meter(MemoryTable(TABLE), queue, other=other)
     app = OneProcess(meter.dynamodb, queue, meter.sqs, long_ids=True)
     app.hush()
-    return [counted(app, meter, steps) for steps in RUNS], meter.differences
+    runs = [counted(app, meter, steps) for steps in RUNS]
+    meter.other = None
+    return runs, [[counted_in_few(app, meter, run, per) for run in runs] for per in PER_MESSAGE], meter.differences
 
 
 def calls_table(run: Counted) -> str:
@@ -247,7 +265,7 @@ def calls_table(run: Counted) -> str:
     return table(["phase", *(f"`{name}`" for name in names), "write units", "read units"], rows)
 
 
-def write_page(runs: list[Counted]) -> None:
+def write_page(runs: list[Counted], in_few: list[list[Counted]]) -> None:
     """Write the tables of docs/cost.md."""
     per_run = [dollars(run) for run in runs]
     watched = [watching(run) for run in runs]
@@ -277,6 +295,14 @@ def write_page(runs: list[Counted]) -> None:
         for name in others[0]
     ]
     put("cost.md", "others", table(["USD per 1,000 runs", *heads], rows))
+    rows = []
+    for per, few in zip(PER_MESSAGE, in_few, strict=True):
+        costs = [sum(dollars(run).values()) for run in few]
+        shares = [cost / sum(one.values()) for cost, one in zip(costs, per_run, strict=True)]
+        messages = [f"{run.messages} message{'s' if run.messages > 1 else ''}" for run in few]
+        told = zip(messages, costs, shares, strict=True)
+        rows.append([per, *(f"{count}, {cost:.4f}, {share:.0%}" for count, cost, share in told)])
+    put("cost.md", "per message", table(["`StepsPerMessage`", *heads], rows))
     rows = [
         ["looks", *(str(looks) for looks, _ in watched)],
         ["read units of the last look", *(f"{run.looks[-1].read:g}" for run in runs)],
@@ -305,7 +331,7 @@ class _DynamoDbLocal:
 def against_dynamodb_local() -> None:
     """Say where DynamoDB Local bills the same calls otherwise."""
     with dynamodb_local() as engine:
-        runs, differences = all_counted(_DynamoDbLocal(engine))
+        runs, _, differences = all_counted(_DynamoDbLocal(engine))
     calls = sum(counter[name] for run in runs for counter in run.calls.values() for name in counter if name in BILLED)
     say(f"{calls} calls and the looks between them; billed otherwise: {len(differences)}")
     for difference in differences:
@@ -314,8 +340,8 @@ def against_dynamodb_local() -> None:
 
 def report() -> None:
     """Count, and write the page."""
-    runs, _ = all_counted()
-    write_page(runs)
+    runs, in_few, _ = all_counted()
+    write_page(runs, in_few)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +111,17 @@ class OneProcess:
         from outlive.log import logger  # noqa: PLC0415
 
         logger.setLevel("CRITICAL")
+
+    @contextmanager
+    def steps_per_message(self, count: int) -> Iterator[None]:
+        """Within, one message stands for `count` steps."""
+        module: Any = self.handlers["step"]
+        before = module.step
+        module.step = replace(before, settings=replace(before.settings, steps_per_message=count))
+        try:
+            yield
+        finally:
+            module.step = before
 
     def begin(self, chat: str, run: str, steps: int) -> dict[str, Any]:
         """The run that a start was answered with."""

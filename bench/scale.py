@@ -169,7 +169,7 @@ def backlogs() -> list[list[str]]:
 
 def report() -> None:
     """Write the tables of docs/scale.md."""
-    runs, _ = all_counted()
+    runs, _, _ = all_counted()
     put("scale.md", "rates", table(["steps a second", "where it binds", "what moves it"], a_second(runs[1]), left=3))
     heads = [
         "active runs",

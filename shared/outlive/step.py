@@ -199,6 +199,7 @@ class Step:
         True if the message is done with and to be acknowledged, False if it was given back.
         """
         run: Run | None = None
+        known: _Said | None = None
         step = delivery.step
         try:
             while True:
@@ -206,9 +207,10 @@ class Step:
                 run = self._claim(delivery, step, self.new_id())
                 if run is None:
                     return DONE
-                held = _Held(self, delivery, run)
-                held.go()
-                if not held.goes_on:
+                # Of a step that was claimed before, there may be a record that is not known here.
+                held = _Held(self, delivery, run, known if run.attempt == 1 else None)
+                known = held.go()
+                if known is None:
                     return DONE
                 step = run.claimed_step + 1
         except GivenBack as back:
@@ -294,6 +296,21 @@ class _TooLarge(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said before a step: the chat's turns, oldest first, and the run's own records among them."""
+
+    turns: tuple[Turn, ...]
+    records: tuple[Record, ...]
+    prompted: bool
+    """False if the run's own prompt is gone."""
+
+    def and_then(self, record: Record) -> "_Said":
+        """The same with the run's next record."""
+        turn = Turn("assistant", record.body.text, record.body.messages)
+        return _Said((*self.turns, turn), (*self.records, record), self.prompted)
+
+
 @dataclass(slots=True)
 class _Held:
     """A step while its worker holds the run."""
@@ -301,6 +318,8 @@ class _Held:
     by: Step
     delivery: Delivery
     run: Run
+    said: _Said | None = None
+    """All there was to read before this step, if this worker has it in hand."""
     log: Log = field(default_factory=Log)
     size: int = 0
     """Bytes the parts recorded so far take as JSON."""
@@ -310,8 +329,11 @@ class _Held:
     goes_on: bool = False
     """True once the step is recorded and the next is this worker's as well: no message was sent for it."""
 
-    def go(self) -> None:
-        """Take the step to its end. Raises GivenBack or Overtaken, or StoreError."""
+    def go(self) -> _Said | None:
+        """Take the step to its end. Returns what the next one needs to know if that is this worker's, else None.
+
+        Raises GivenBack or Overtaken, or StoreError.
+        """
         try:
             self._step()
         except (Overtaken, GivenBack):
@@ -322,13 +344,16 @@ class _Held:
             unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
             self.partial = self.partial or self._said_so_far()
             self._fail("step_failed", f"{type(error).__name__}: {error}")
+        return self.said if self.goes_on else None
 
     def _step(self) -> None:
         n, limit = self.run.claimed_step, self.by.settings.step_attempts
-        history, records = persistently(self._history, self.by.clock)
+        if self.said is None:
+            self.said = persistently(self._history, self.by.clock)
+        records = self.said.records
         if len(records) > n:
             return self._carry_on(records[n])
-        if len(records) < n or not history:
+        if len(records) < n or not self.said.prompted:
             return self._fail("history_incomplete", "what was said before can't be found any more")
         self.log = Log.upto(records[-1] if records else None)
         self.size = sum(record.size for record in records)
@@ -342,13 +367,13 @@ class _Held:
         if self._stop_requested():
             return self._abort()
         interrupt = Interrupt()
-        outcome = self._ask(history, interrupt)
+        outcome = self._ask(self.said.turns, interrupt)
         if outcome.kind == "partial":
             return self._broken_off(outcome, interrupt)
-        self._record(outcome)
+        return self._record(outcome)
 
-    def _history(self) -> tuple[tuple[Turn, ...], list[Record]]:
-        """All that was said in the chat, oldest first, and this run's own records; no turns if the prompt is gone.
+    def _history(self) -> _Said:
+        """All that was said in the chat, oldest first, and this run's own records.
 
         Retention deletes in no order, so records count only with their header and from the first one on.
         """
@@ -366,7 +391,7 @@ class _Held:
                 if row.counts:
                     turns.append(Turn("assistant", row.body.text, row.body.messages))
         own = header == Message.sort_key(self.run.assistant_seq)
-        return (tuple(turns) if prompted else ()), records if own else []
+        return _Said(tuple(turns), tuple(records) if own else (), prompted)
 
     def _stop_requested(self) -> bool:
         """Look once more right before money is spent."""
@@ -409,7 +434,7 @@ class _Held:
             error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
         if self.run.attempt >= self.by.settings.step_attempts:
             return self._fail_attempts({"code": error.code, "message": error.message})
-        self._let_go(error, self._pause(error.retry_after))
+        return self._let_go(error, self._pause(error.retry_after))
 
     def _pause(self, wish: float | None = None) -> float:
         """Seconds until another attempt: twice as long each time, or as long as wished, and shorter than a lease."""
@@ -440,7 +465,7 @@ class _Held:
             persistently(lambda: self.by.table.record(self.run, record), self.by.clock)
         except Refused as refused:
             record = record_of(refused.items["record"] or {})
-        self._carry_on(record)
+        return self._carry_on(record)
 
     def _carry_on(self, record: Record) -> None:
         """Do what follows from the step's record, whoever put it."""
@@ -451,6 +476,8 @@ class _Held:
             self.goes_on = self.by.covers(self.delivery, due) and self.delivery.half_is_left(self.by.clock.now())
             if not self.goes_on:
                 self.by.queue.send(self.run, due)
+            elif self.said is not None and len(self.said.records) == record.step:
+                self.said = self.said.and_then(record)
 
     def _abort(self) -> None:
         self._settle(ABORT_HELD, self.log)

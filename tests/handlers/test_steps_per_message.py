@@ -1,10 +1,12 @@
 """One message for several steps: its worker goes on by itself, and whatever happens to it, nothing is lost or done twice."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
+from outlive.step import Delivery
 from tests.handlers.conftest import Context, Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
@@ -36,14 +38,58 @@ def test_a_message_stands_for_that_many_steps_and_the_last_of_them_sends_the_nex
     assert (run["status"], run["usage"]["requests"]) == ("succeeded", 5)
 
 
-def test_each_further_step_costs_the_same_calls_of_the_table_and_no_send(stack: Stack) -> None:
+def test_a_further_step_reads_no_history_and_sends_nothing(stack: Stack) -> None:
+    """Contract 4.11, less the query: what was said is in hand, and nobody else can have added to it."""
     stack.answer_with(STEP, FINAL)
     stack.begin()
     stack.faults.calls.clear()
     stack.deliver(stack.take() or {})
-    a_step = ["UpdateItem", "Query", "GetItem", "PutItem"]
-    assert stack.faults.calls == [*a_step, *a_step, "TransactWriteItems"]
+    first, further = ["UpdateItem", "Query", "GetItem", "PutItem"], ["UpdateItem", "GetItem", "PutItem"]
+    assert stack.faults.calls == [*first, *further, "TransactWriteItems"]
     assert stack.take() is None
+
+
+def test_what_a_further_step_is_told_is_what_it_would_have_read(stack: Stack) -> None:
+    """Contract 4.7: a worker's own memory and the table never differ."""
+    stack.answer_with(STEP, STEP, STEP, FINAL)
+    stack.begin(prompt="an earlier run")
+    stack.work()
+    asked = stack.answer_with(STEP, STEP, STEP, FINAL)
+    stack.begin()
+    stack.deliver(stack.take() or {})
+    known = [ask.history for ask in asked]
+    stack.work()
+    stack.step.step = replace(stack.step.step, settings=replace(stack.step.settings, steps_per_message=1))
+    again = stack.answer_with(STEP, STEP, STEP, FINAL)
+    stack.begin("chat-2", prompt="an earlier run")
+    stack.work()
+    again.clear()
+    stack.begin("chat-2")
+    stack.work()
+    assert [len(history) for history in known] == [6, 7, 8]
+    assert known == [ask.history for ask in again[:3]]
+
+
+def test_a_step_that_somebody_else_claimed_meanwhile_is_read_again(stack: Stack) -> None:
+    """[19] Its record is there, so it counts and no model is asked."""
+
+    def overtake(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        stack.faults.then("PutItem", lambda: do_step_1(ask.run_id))
+        return STEP
+
+    def do_step_1(run_id: str) -> None:
+        message, now = stack.message(run_id, 1), stack.step.clock.now()
+        other = replace(
+            stack.step.step, agent=lambda *_: STEP, settings=replace(stack.step.settings, steps_per_message=1)
+        )
+        assert other.run(Delivery(stack.workspace, run_id, 1, message["ReceiptHandle"], now + 300_000, now))
+        stack.clock.forward(31)
+
+    asked = stack.answer_with(overtake, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.take() or {})
+    assert kinds(stack, run_id) == [(0, "step"), (1, "step"), (2, "final")]
+    assert [ask.step for ask in asked] == [0, 2]
 
 
 @pytest.mark.parametrize("seconds_left", [300.0, 60.0])
