@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,13 +21,25 @@ from docs.template import ROOT
 from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
-from outlive.clock import from_iso
+from outlive.clock import Clock, from_iso
 from outlive.cursor import cursor_at
 from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
+from outlive.events import Event
 from outlive.http import MAX_IDENTITY, Api, problem
 from outlive.lifecycle import Status
-from outlive.request import DEFAULT_LIMIT, ID, IDEMPOTENCY_KEY, MAX_LIMIT, MAX_PROMPT, StartBody, check_start
+from outlive.request import (
+    DEFAULT_LIMIT,
+    ID,
+    IDEMPOTENCY_KEY,
+    MAX_LIMIT,
+    MAX_PROMPT,
+    MAX_WAIT,
+    StartBody,
+    check_start,
+)
 from outlive.rows import Body, Message, Record, Run, pack
+from outlive.sse import KIND, streamed
+from outlive.tail import Tail
 from outlive.views import MessageView, RunView, view_message, view_run
 
 
@@ -71,6 +84,13 @@ class Runs(msgspec.Struct):
     cursor: str | None
 
 
+class Events(msgspec.Struct):
+    """What is new, and the cursor behind it: for `after` of the next call."""
+
+    events: list[Event]
+    cursor: str
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a call answers when all goes well, and what its reader should know."""
@@ -79,6 +99,8 @@ class Answer:
     body: type[msgspec.Struct]
     about: str
     headers: tuple[str, ...] = ()
+    over: str = ""
+    """What a 204 means; empty if there is none."""
 
 
 ANSWERS = {
@@ -118,6 +140,17 @@ ANSWERS = {
     "list_runs": Answer(
         200, Runs, "The list may lag a moment behind; each run in it is current. A chat that is not yours is empty."
     ),
+    "run_events": Answer(
+        200,
+        Events,
+        "Everything the run says, in order, none of it twice, live text included. Ask again with the `cursor` of the "
+        "answer, and stop at a 204. Applied one by one the events make the run's message; `step` with state `started` "
+        "voids what was shown of that step before, for a step can begin anew after its worker died.\n\n"
+        "With `Accept: text/event-stream` the same comes as server-sent events, each with the cursor as its id: a "
+        "window that ends after what is new, or after `wait` seconds. A browser's EventSource comes back by itself "
+        "after what it got last, and ends with the 204.",
+        over="The run has ended and all of it was told: there is nothing more to ask for.",
+    ),
 }
 
 SCHEMA_NAMES = {
@@ -153,13 +186,12 @@ def asked() -> dict[str, Any]:
     return body
 
 
-def examples() -> dict[str, Any]:
-    """An answer of each call, by the name of its function."""
+def _told_of() -> tuple[Run, list[Record]]:
     log = [_record(0, "step", SAID, Usage(131, 24, 1)), _record(1, "final", ANSWERED, Usage(306, 37, 2))]
-    prompt = _message("prompt", 1, role="user", status="completed", text=asked()["prompt"])
-    answer = _message("answer", 2, role="assistant", status="streaming")
     done = _run(
         Status.SUCCEEDED,
+        claimed_step=1,
+        attempt=1,
         started_at=ASKED_AT + 41,
         updated_at=ASKED_AT + 3120,
         finished_at=ASKED_AT + 3120,
@@ -167,6 +199,14 @@ def examples() -> dict[str, Any]:
         step_count=2,
         usage=log[-1].usage,
     )
+    return done, log
+
+
+def examples() -> dict[str, Any]:
+    """An answer of each call, by the name of its function."""
+    done, log = _told_of()
+    prompt = _message("prompt", 1, role="user", status="completed", text=asked()["prompt"])
+    answer = _message("answer", 2, role="assistant", status="streaming")
     stopping = _run(
         Status.RUNNING, started_at=ASKED_AT + 41, updated_at=ASKED_AT + 2045, stop_requested_at=ASKED_AT + 2040
     )
@@ -180,8 +220,18 @@ def examples() -> dict[str, Any]:
         "stop_run": stopped,
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
         "list_runs": Runs([view_run(done)], None),
+        "run_events": Events(*told(done, log)),
     }
     return {name: msgspec.to_builtins(answer) for name, answer in made.items()}
+
+
+def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
+    """The events of a run that was followed from its start, and the cursor behind them."""
+    rows = SimpleNamespace(again=lambda _: run, records=lambda *_: log)
+    window = Tail(rows, Clock()).after("acme", "ada", RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
+    assert window is not None
+    assert window.cursor is not None
+    return window.events, window.cursor
 
 
 def example_of(kind: type[Problem]) -> dict[str, Any]:
@@ -220,6 +270,7 @@ def _run(status: Status, **said: Any) -> Run:
         "id": RUN_ID,
         "workspace_id": "acme",
         "chat_id": request.chat_id,
+        "owner": "ada",
         "created_by": "ada",
         "trigger": "user",
         "status": status,
@@ -304,6 +355,7 @@ def document() -> dict[str, Any]:
         "tags": [
             {"name": "start", "description": "Starting a run"},
             {"name": "read", "description": "Watching runs, reading what was said"},
+            {"name": "tail", "description": "Following a run as it speaks"},
             {"name": "stop", "description": "Stopping a run: the only thing a client can do that ends one"},
         ],
         "paths": paths,
@@ -316,7 +368,7 @@ def schemas() -> dict[str, Any]:
     bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values())]
     _, found = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     for name, schema in found.items():
-        if schema.get("type") == "object" and name not in ("StartBody", "Budget"):
+        if schema.get("type") == "object" and name not in ("StartBody", "Budget") and not name.endswith("Event"):
             # What we write is always there, whether it has a default in the code or not.
             schema["required"] = list(schema["properties"])
             for member in schema["properties"].values():
@@ -399,7 +451,10 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         "tags": [call.function],
         "summary": call.summary.rstrip("."),
         "description": answer.about,
-        "parameters": [*map(_parameter, _asked_in_path(call)), *map(_parameter, sorted(call.headers | call.queries))],
+        "parameters": [
+            *map(_parameter, _asked_in_path(call)),
+            *map(_parameter, sorted((call.headers - {"Accept"}) | call.queries)),
+        ],
     }
     if call.takes_body:
         operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/Start"}, asked())}
@@ -412,6 +467,12 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
     }
     if not answer.headers:
         del responses[str(answer.status)]["headers"]
+    if "Accept" in call.headers:
+        events, _ = told(*_told_of())
+        schema = {"type": "string", "contentMediaType": KIND}
+        responses[str(answer.status)]["content"][KIND] = {"schema": schema, "example": streamed(events[:3])}
+    if answer.over:
+        responses["204"] = {"description": answer.over}
     for status in sorted({kind.status for kind in call.problems}):
         responses[str(status)] = _problems(status, (kind for kind in call.problems if kind.status == status))
     return operation | {"responses": responses}
@@ -459,6 +520,23 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "query",
         "description": "How many at most.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    },
+    "after": {
+        "in": "query",
+        "description": "The `cursor` of the answer before, or the `id` of any event; without it everything. Opaque, and "
+        "good only for this run.",
+        "schema": {"type": "string"},
+    },
+    "Last-Event-ID": {
+        "in": "header",
+        "description": "The same, as a browser's EventSource sends it by itself; it counts more than `after`.",
+        "schema": {"type": "string"},
+    },
+    "wait": {
+        "in": "query",
+        "description": "How many seconds to wait for something new; 0 unless given, "
+        f"{MAX_WAIT} for server-sent events. The answer comes as soon as there is something.",
+        "schema": {"type": "number", "minimum": 0, "maximum": MAX_WAIT},
     },
     "cursor": {
         "in": "query",

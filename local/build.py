@@ -18,7 +18,7 @@ from local.said import Trouble, note, or_say
 ROOT = Path(__file__).resolve().parent.parent
 Platform = Literal["lambda", "here"]
 
-GROUP = {"start": "light", "step": "step", "stop": "light", "read": "light", "sweep": "light"}
+GROUP = {"start": "light", "step": "step", "stop": "light", "read": "light", "tail": "light", "sweep": "light"}
 """Function → the requirements it ships."""
 
 LAMBDA_PYTHON = "3.13"

@@ -63,11 +63,12 @@ class Stack:
         invoke = self.aws.client("lambda").invoke
         with ThreadPoolExecutor(3) as pool:
             step = pool.submit(invoke, FunctionName=self.outputs["StepFunction"], Payload=json.dumps(junk).encode())
-            # An empty start is refused, a stop and a read of an unknown chat find nothing: nothing is left behind.
+            # An empty start is refused, a stop and reads of what is unknown find nothing: nothing is left behind.
             calls = [
                 pool.submit(self._call, "POST", "/chats/warm-up/runs"),
                 pool.submit(self._call, "POST", "/chats/warm-up/stop"),
                 pool.submit(self._call, "GET", "/chats/warm-up/run"),
+                pool.submit(self._call, "GET", "/runs/warm-up/events"),
             ]
             statuses = [call.result() for call in calls]
             step.result()

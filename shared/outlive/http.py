@@ -107,6 +107,11 @@ def _is_too_large(body: bytes) -> bool:
     return 2 * len(body) > MOST_CARRIED and len(json.dumps(body.decode(), ensure_ascii=False).encode()) > MOST_CARRIED
 
 
+def nothing() -> Response[str]:
+    """204: there is nothing, and there won't be."""
+    return Response(204, body="", headers={"Cache-Control": "no-store"})
+
+
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
     """`body` as JSON."""
     text = msgspec.json.encode(body).decode()

@@ -17,6 +17,8 @@ MAX_METADATA = 2048
 MAX_DEPTH = 100
 """Levels of nesting: whatever handles the body later then never runs out of stack."""
 MAX_LIMIT = 100
+MAX_WAIT = 20
+"""Seconds: with a slow store on top an answer still comes within the 30 that the gateway gives it."""
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -94,6 +96,15 @@ def check_limit(text: str | None) -> int:
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:
         raise InvalidRequest("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
     return int(text)
+
+
+def check_wait(text: str | None, default: float) -> float:
+    """How many seconds to wait for something new. Raises InvalidRequest."""
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) or float(text) > MAX_WAIT:
+        raise InvalidRequest("wait", f"must be a number of seconds from 0 to {MAX_WAIT}")
+    return float(text)
 
 
 def _json(body: bytes) -> Any:

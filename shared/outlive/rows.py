@@ -6,6 +6,7 @@
     | workspace # chat id  | MSG#<seq>            | Message |
     | workspace # chat id  | MSG#<seq>#STEP#<n>   | Record  |
     | workspace # run id   | RUN                  | Run     |
+    | same                 | LIVE#<n>#<a>#<k>     | Live    |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -388,6 +389,27 @@ class Record(Row):
     def counts(self) -> bool:
         """True for a step, whole or partial; False for the end mark."""
         return self.kind != "end"
+
+
+class Live(Row):
+    """Piece `k` of what attempt `a` of step `n` has said so far. For readers alone: no decision and no model sees it.
+
+    Never changed once it is written, and expired a day later: the record has it all.
+    """
+
+    said = Text()
+    """JSON: a list of passages, as `outlive.passages` writes them."""
+
+    @staticmethod
+    def sort_key(step: int, attempt: int, number: int) -> str:
+        """Where the piece stands in its run's partition: before the run itself."""
+        return f"LIVE#{step:06d}#{attempt:06d}#{number:06d}"
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Step, attempt and number of the piece."""
+        _, step, attempt, number = self.sk.split("#")
+        return int(step), int(attempt), int(number)
 
 
 def row_of(item: dict[str, Any]) -> Message | Record | None:

@@ -40,7 +40,7 @@ from outlive.lifecycle import (
     Status,
 )
 from outlive.log import moved
-from outlive.rows import Chat, Message, Record, Row, Run, record_of, row_of
+from outlive.rows import Chat, Live, Message, Record, Row, Run, record_of, row_of
 from outlive.usage import Usage
 
 BUSY = frozenset(
@@ -350,6 +350,23 @@ class Table:
         for item in self._query(run.chat_pk, Row.sk.startswith(log), consistent=True, backwards=True, limit=1):
             return record_of(item)
         return None
+
+    def records(self, run: Run, from_step: int) -> list[Record]:
+        """The entries of the run's log from `from_step` on."""
+        first, last = (Record.sort_key(run.assistant_seq, step) for step in (from_step, 999_999))
+        return [record_of(item) for item in self._query(run.chat_pk, Row.sk.between(first, last), consistent=True)]
+
+    def live(self, key: Run, step: int, attempt: int, number: int) -> tuple[list[Live], Run | None]:
+        """The live pieces from this one on, and the run as it stood no earlier than they did.
+
+        In one query, in the order of the keys: pieces, then the run.
+        """
+        pieces: list[Live] = []
+        for item in self._query(key.pk, Row.sk.between(Live.sort_key(step, attempt, number), Run.SK), consistent=True):
+            if item["sk"]["S"] == Run.SK:
+                return pieces, Run.of(item)
+            pieces.append(Live.of(item))
+        return pieces, None
 
     def runs_of(
         self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int

@@ -304,4 +304,7 @@ def _free_port() -> int:
 def _answer(status: int, body: bytes, headers: Any) -> Answer:
     if headers["Content-Encoding"] == "gzip":
         body = gzip.decompress(body)
-    return Answer(status, json.loads(body) if body else None, {name.lower(): value for name, value in headers.items()})
+    said: Any = body.decode()
+    if "json" in headers.get("Content-Type", "json"):
+        said = json.loads(body) if body else None
+    return Answer(status, said, {name.lower(): value for name, value in headers.items()})

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from outlive.rows import Live
 from tests.unit.test_template import FUNCTIONS, actions, statements
 
 from .conftest import ROOT, Stack, until
@@ -122,6 +123,24 @@ def read_everything(stack: Stack, run: dict[str, Any]) -> str:
     return ""
 
 
+def live(stack: Stack) -> dict[str, Any]:
+    """A run that a worker holds, and that has said something."""
+    run = begin(stack)
+    change(stack, run, status={"S": "running"}, claimed_step={"N": "0"}, attempt={"N": "1"})
+    piece = Live(
+        f"acme#{run['id']}", Live.sort_key(0, 1, 0), created_at=0, said='[{"kind":"text","text":"Hello"}]'
+    )  # fmt: skip
+    stack.client("dynamodb").put_item(TableName=stack.outputs["TableName"], Item=piece.serialize())
+    return run
+
+
+def follow_it(stack: Stack, run: dict[str, Any]) -> str:
+    answer = stack.call("GET", f"/runs/{run['id']}/events")
+    if answer.status != 200:
+        return f"answered {answer}"
+    return "" if [event["type"] for event in answer.body["events"]] == ["run", "step", "text"] else f"told {answer}"
+
+
 def lost_and_left(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     lost, left = begin(stack), left_alone(stack)
     change(stack, lost, created_at=ago(minutes=5))
@@ -177,6 +196,7 @@ JOBS = {
     "Step": Job(two_steps, work_on_it),
     "Stop": Job(left_alone, stop_it),
     "Read": Job(begin, read_everything),
+    "Tail": Job(live, follow_it),
     "Sweep": Job(lost_and_left, sweep_them),
 }
 

@@ -1,4 +1,4 @@
-"""The five handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
+"""The six handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
 
 import base64
 import copy
@@ -75,6 +75,7 @@ class Stack:
     step: ModuleType
     stop: ModuleType
     read: ModuleType
+    tail: ModuleType
     sweep: ModuleType
     dynamodb: Any
     sqs: Any
@@ -98,7 +99,7 @@ class Stack:
         route = f"{method} /" + "/".join([first, "{" + parameter + "}", *rest])
         module = {"stop": self.stop, "runs": self.start}.get(rest[-1] if rest else "", self.read)
         if method == "GET":
-            module = self.read
+            module = self.tail if rest[-1:] == ["events"] else self.read
         asked = copy.deepcopy(event("read"))
         asked["routeKey"] = asked["requestContext"]["routeKey"] = route
         asked["rawPath"] = "/" + "/".join([first, quote(identifier, safe=""), *rest])
@@ -106,7 +107,7 @@ class Stack:
         asked["requestContext"]["http"]["path"] = asked["rawPath"]
         asked["pathParameters"] = {parameter: identifier}
         asked["queryStringParameters"] = query
-        asked["headers"] = {**asked["headers"], **(headers or {})}
+        asked["headers"] |= {name.lower(): value for name, value in (headers or {}).items()}
         if claims is None:
             claims = {"workspace_id": workspace or self.workspace, "sub": user or self.user}
         asked["requestContext"]["authorizer"]["jwt"]["claims"] = claims
@@ -116,8 +117,11 @@ class Stack:
         found = {name.lower(): value for name, value in (got.get("headers") or {}).items()}
         found |= {name.lower(): values[0] for name, values in (got.get("multiValueHeaders") or {}).items()}
         got = json.loads(json.dumps(got))
-        body = gzip.decompress(base64.b64decode(got["body"])) if got.get("isBase64Encoded") else got["body"]
-        return Answer(got["statusCode"], json.loads(body), found)
+        body = (
+            gzip.decompress(base64.b64decode(got["body"])).decode() if got.get("isBase64Encoded") else got.get("body")
+        )
+        is_json = "json" in found.get("content-type", "")
+        return Answer(got["statusCode"], json.loads(body) if is_json else body, found)
 
     def begin(self, chat: str = "chat-1", prompt: str = "hello", **said: Any) -> Answer:
         """Start a run."""
@@ -358,7 +362,7 @@ def stack(
         monkeypatch.setenv(name, value)
     key = json.dumps(environment, sort_keys=True)
     if key not in started:
-        started[key] = [_load(verb) for verb in ("start", "step", "stop", "read", "sweep")]
+        started[key] = [_load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")]
     modules = started[key]
     for verb, module in zip(("start", "step"), modules, strict=False):
         monkeypatch.setattr(module, verb, getattr(module, verb))

@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared" / "outlive"
 FUNCTIONS = ROOT / "functions"
 
-OPERATIONS = {"start", "step", "stop", "read", "sweep"}
+OPERATIONS = {"start", "step", "stop", "read", "tail", "sweep"}
 LIGHT = OPERATIONS - {"step"}
 
 FLOORS = (
     {"clock", "errors", "lifecycle", "text", "usage"},  # know nothing of ours
     {"agent"},
-    {"cursor", "log", "request", "retry", "settings"},
-    {"http", "rows"},
+    {"cursor", "log", "passages", "request", "retry", "settings"},
+    {"http", "place", "rows"},
     {"loops", "queue", "table", "views"},
-    {"settle", "wiring"},
-    {"overdue"},
+    {"events", "settle", "wiring"},
+    {"overdue", "sse"},
     OPERATIONS,
     {"watching"},  # the one thread, around the watch of a step
 )
@@ -37,10 +37,14 @@ OUTSIDE = {
     "wiring": {"botocore"},
     "http": {"aws_lambda_powertools", "msgspec"},
     "log": {"aws_lambda_powertools"},
+    "events": {"msgspec"},
     "loops": {"msgspec"},
+    "passages": {"msgspec"},
     "read": {"msgspec"},
     "request": {"msgspec"},
+    "sse": {"msgspec"},
     "step": {"msgspec"},
+    "tail": {"msgspec"},
     "views": {"msgspec"},
 }
 """What a module takes from other people; one that isn't listed takes nothing."""

@@ -128,7 +128,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         name: {
             code
             for answer in operation["responses"].values()
-            for code in answer["content"].get("application/problem+json", {}).get("examples", {})
+            for code in answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
         }
         for name, operation in OPERATIONS.items()
     }
@@ -142,6 +142,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "stop_run": everywhere | {"stop_failed"},
         "list_messages": everywhere | {"invalid_request", "read_failed"},
         "list_runs": everywhere | {"invalid_request", "read_failed"},
+        "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed"},
     }
 
 
@@ -169,7 +170,7 @@ def fits(value, schema):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_openapi_examples_are_what_their_schemas_say(name):
     operation = OPERATIONS[name]
-    contents = [answer["content"] for answer in operation["responses"].values()]
+    contents = [answer["content"] for answer in operation["responses"].values() if "content" in answer]
     contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
     for content in contents:
         for about in content.values():
@@ -184,6 +185,9 @@ def test_openapi_says_what_the_handlers_answer(stack):
 
     def call(name, method, path, *arguments, **options):
         got = stack.call(method, path, *arguments, **options)
+        if got.status == 204:
+            assert "content" not in OPERATIONS[name]["responses"]["204"]
+            return got
         kind = got.headers["content-type"]
         content = OPERATIONS[name]["responses"][str(got.status)]["content"][kind]
         fits(got.body, content["schema"])
@@ -216,6 +220,19 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("latest_run", "GET", "/chats/none/run").body == {"run": None, "message": None}
     assert call("one_run", "GET", "/runs/none").status == 404
     assert call("stop_run", "POST", f"/runs/{run['id']}/stop").body["stopped"] is False
+    events = call("run_events", "GET", f"/runs/{run['id']}/events").body
+    assert {event["type"] for event in events["events"]} >= {
+        "run",
+        "step",
+        "text",
+        "tool-call",
+        "tool-result",
+        "settled",
+    }
+    assert call("run_events", "GET", f"/runs/{run['id']}/events", query={"after": events["cursor"]}).status == 204
+    assert call("run_events", "GET", f"/runs/{run['id']}/events", query={"after": "x"}).status == 422
+    assert call("run_events", "GET", "/runs/none/events").status == 404
+    call("run_events", "GET", f"/runs/{run['id']}/events", headers={"Accept": "text/event-stream"})
     failing = stack.script("chat-1", {"error": "permanent"}).body["run"]
     stack.work()
     assert call("one_run", "GET", f"/runs/{failing['id']}").body["run"]["error"] is not None

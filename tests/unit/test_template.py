@@ -11,7 +11,7 @@ import yaml
 from local.build import GROUP
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("Start", "Step", "Stop", "Read", "Sweep")
+FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Sweep")
 
 
 class Loader(yaml.SafeLoader):
@@ -179,6 +179,7 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/runs/{run_id}"): "Read",
         ("GET", "/chats/{chat_id}/messages"): "Read",
         ("GET", "/chats/{chat_id}/runs"): "Read",
+        ("GET", "/runs/{run_id}/events"): "Tail",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
     }

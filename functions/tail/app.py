@@ -1,0 +1,51 @@
+"""GET /runs/{run_id}/events: what a run says, as it says it."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from outlive.clock import Clock
+from outlive.errors import RunNotFound
+from outlive.http import Api, answer, nothing
+from outlive.request import MAX_WAIT, check_wait, is_run_id
+from outlive.sse import KIND, streamed
+from outlive.tail import Tail, Window
+from outlive.wiring import settings_of, table_of
+
+settings = settings_of()
+api = Api(settings.workspace_claim)
+tail = Tail(table_of(settings), Clock())
+
+
+@api.get("/runs/<run_id>/events")
+def run_events(run_id: str) -> Response[str]:
+    """What the run says after a cursor."""
+    caller, asked = api.caller, api.parameter("run_id")
+    if not is_run_id(asked):
+        raise RunNotFound("no run of yours has this id")
+    cursor, named, wait = _asked()
+    return _answer(tail.after(caller.workspace_id, caller.user, asked, cursor, wait, named))
+
+
+def _asked() -> tuple[str | None, str, float]:
+    """The cursor, the field it came in, and how long to wait."""
+    wait = check_wait(api.query("wait"), MAX_WAIT if _wants_a_stream() else 0)
+    last = api.header("Last-Event-ID")
+    return (last, "Last-Event-ID", wait) if last else (api.query("after"), "after", wait)
+
+
+def _wants_a_stream() -> bool:
+    return KIND in (api.header("Accept") or "").lower()
+
+
+def _answer(window: Window | None) -> Response[str]:
+    if window is None:
+        return nothing()
+    if _wants_a_stream():
+        return Response(200, KIND, streamed(window.events), headers={"Cache-Control": "no-store"})
+    return answer({"events": window.events, "cursor": window.cursor})
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """What the platform calls."""
+    return api.handle(event, context)

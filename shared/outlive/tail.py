@@ -1,0 +1,250 @@
+"""Following a run: everything it says, in order, from wherever a reader stands.
+
+    what there is                 what a reader is told
+    the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
+    a record of the step          what of it was not told yet, then that the step is finished
+    live pieces of the attempt    what they say; should another attempt or the record say otherwise, the step begins anew
+    an end without a record       that the step is discarded
+
+Exact, because a place knows what was told of its step down to the letter, pieces never change, and a record is final.
+Pieces and run are read together, the run last, and the records after that: whatever the run says has happened, the
+records show. Reading changes nothing, and the run knows of no reader.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from outlive.clock import SECOND, Clock, iso
+from outlive.errors import RunNotFound
+from outlive.events import (
+    Event,
+    PartEvent,
+    RunEvent,
+    SettledEvent,
+    StepEvent,
+    TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+)
+from outlive.lifecycle import TERMINAL
+from outlive.log import logger
+from outlive.passages import (
+    BEGINNING,
+    Call,
+    Passage,
+    Result,
+    Words,
+    in_bits,
+    passages,
+    read_passages,
+    rest_after,
+    split,
+    weight,
+)
+from outlive.place import Place, cursor_of, place_of
+from outlive.rows import Live, Record, Run
+from outlive.table import Table
+from outlive.usage import Usage
+from outlive.views import RunView, view_run
+
+POLL = 0.5
+"""Seconds between two looks for something new."""
+PAGE_BYTES = 5_000_000
+"""A window ends before it grows past this; a function answers with at most 6 MB."""
+
+Making = Callable[..., Event]
+"""Makes an event, given its `id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is new, and the cursor behind it; nothing new and the same cursor if nothing came in time."""
+
+    events: list[Event]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Tells whoever is entitled what a run says. To anybody but its owner the run does not exist."""
+
+    table: Table
+    clock: Clock
+
+    def after(
+        self, workspace_id: str, user: str, run_id: str, cursor: str | None, wait: float, named: str = "after"
+    ) -> Window | None:
+        """What comes after `cursor`, as soon as there is something, or nothing after `wait` seconds.
+
+        None once the run has ended and all of it was told. Raises RunNotFound, and InvalidRequest, which names the
+        field `named`, for a cursor of anything else.
+        """
+        place = place_of(cursor, named, workspace_id, run_id)
+        until = self.clock.now() + int(wait * SECOND)
+        while True:
+            events = self._events(workspace_id, user, run_id, place)
+            if events is None:
+                return None
+            left = until - self.clock.now()
+            if events or left <= 0:
+                return Window(events, events[-1].id if events else cursor)
+            self.clock.sleep(min(POLL, left / SECOND))
+
+    def _events(self, workspace_id: str, user: str, run_id: str, place: Place) -> list[Event] | None:
+        """What there is to tell right now after `place`; None if nothing ever will be."""
+        key = Run(Run.key(workspace_id, run_id), Run.SK)
+        pieces: list[Live] = []
+        if place.settled or not place.status:
+            run = _of(self.table.again(key), user)
+            if place.settled:
+                return None
+            if run.status not in TERMINAL:
+                # From the claimed step on: pieces of steps before it have their records.
+                pieces, found = self.table.live(key, max(run.claimed_step, 0), run.attempt, 0)
+                run = _of(found, user)
+        else:
+            pieces, found = self.table.live(key, place.step, place.attempt, place.number)
+            run = _of(found, user)
+        # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
+        records = self.table.records(run, place.step) if run.claimed_step >= place.step else []
+        events: list[Event] = []
+        size = 0
+        for behind, make in _Told(place, run, records, pieces).story():
+            event = make(id=cursor_of(behind, workspace_id, run_id))
+            size += len(msgspec.json.encode(event)) + 1
+            if events and size > PAGE_BYTES:
+                break
+            events.append(event)
+        return events
+
+
+def _of(run: Run | None, user: str) -> Run:
+    if run is None or run.owner != user:
+        raise RunNotFound("no run of yours has this id")
+    return run
+
+
+@dataclass(slots=True)
+class _Told:
+    """The story as it goes on from `place`. Each event is yielded with the place behind it."""
+
+    place: Place
+    run: Run
+    records: list[Record]
+    pieces: list[Live]
+
+    def story(self) -> Iterator[tuple[Place, Making]]:
+        run, ended = self.run, self.run.status in TERMINAL
+        seen, stopping = self.place.status, run.stop_requested_at is not None
+        if not seen or not (ended or (seen, self.place.stopping) == (run.status, stopping)):
+            self.place = replace(self.place, status=str(run.status), stopping=stopping)
+            yield self.place, partial(RunEvent, at=iso(run.updated_at), run=self._view())
+        for record in self.records:
+            if record.step > self.place.step:
+                if not ended:
+                    break  # a record can only be missing in a run that has ended, when it was deleted
+                yield from self._discarded()
+            yield from self._recorded(record)
+        if not ended:
+            if run.claimed_step == self.place.step:
+                yield from self._live()
+            return
+        yield from self._discarded()
+        self.place = replace(self.place, status=str(run.status), stopping=stopping, settled=True)
+        yield self.place, partial(SettledEvent, at=iso(run.finished_at or run.updated_at), run=self._view())
+
+    def _view(self) -> RunView:
+        return view_run(self.run, self.records[-1] if self.records else None)
+
+    def _recorded(self, record: Record) -> Iterator[tuple[Place, Making]]:
+        at = iso(record.created_at)
+        if not record.counts:
+            yield from self._discarded()
+            self._go_to(record.step + 1)
+            return
+        found = list(passages(record.body.parts))
+        rest = rest_after(found, self.place.position) if self._at(record.step) else None
+        if rest is None:
+            yield self._begun(record.step, 0, at)
+            rest = found
+        for passage in in_bits(rest):
+            self._pass(passage, 0, 0)
+            yield self.place, _making(passage, record.step, at)
+        self._go_to(record.step + 1)
+        said: dict[str, Any] = {"kind": record.kind, "usage": record.usage or Usage()}
+        yield self.place, partial(StepEvent, at=at, step=record.step, state="finished", **said)
+
+    def _live(self) -> Iterator[tuple[Place, Making]]:
+        step, attempt = self.run.claimed_step, self.run.attempt
+        mine = [piece for piece in self.pieces if piece.place[:2] == (step, attempt)]
+        if not self._at(step) or self.place.attempt != attempt:
+            yield self._begun(step, attempt, iso(mine[0].created_at if mine else self.run.updated_at))
+        for piece in mine:
+            number = piece.place[2]
+            if number < self.place.number:
+                continue
+            found = _read(piece)
+            if number > self.place.number or found is None:
+                return  # the ones between are on their way, or the record will say it
+            inside = self.place.inside
+            _, rest = split(found, inside)
+            bits = list(in_bits(rest))
+            for index, passage in enumerate(bits, start=1):
+                inside += weight(passage)
+                self._pass(passage, *((number + 1, 0) if index == len(bits) else (number, inside)))
+                yield self.place, _making(passage, step, iso(piece.created_at))
+            if not bits:
+                self.place = replace(self.place, number=number + 1, inside=0)
+
+    def _discarded(self) -> Iterator[tuple[Place, Making]]:
+        """If a step was begun that the run ended without, it is void."""
+        if self.place.started:
+            step = self.place.step
+            self._go_to(step + 1)
+            at = iso(self.run.finished_at or self.run.updated_at)
+            yield self.place, partial(StepEvent, at=at, step=step, state="discarded")
+
+    def _at(self, step: int) -> bool:
+        return self.place.started and self.place.step == step
+
+    def _begun(self, step: int, attempt: int, at: str) -> tuple[Place, Making]:
+        self._go_to(step)
+        self.place = replace(self.place, started=True, attempt=attempt)
+        return self.place, partial(StepEvent, at=at, step=step, state="started", attempt=attempt or None)
+
+    def _go_to(self, step: int) -> None:
+        self.place = replace(
+            self.place, step=step, started=False, attempt=0, number=0, inside=0, position=BEGINNING
+        )  # fmt: skip
+
+    def _pass(self, passage: Passage, number: int, inside: int) -> None:
+        self.place = replace(
+            self.place, number=number, inside=inside, position=self.place.position.after(passage)
+        )  # fmt: skip
+
+
+def _read(piece: Live) -> list[Passage] | None:
+    """What the piece says; None, with a warning, if it can't be read."""
+    try:
+        return read_passages(piece.said)
+    except Exception as error:
+        logger.warning("piece_unreadable", row=piece.sk, cause=type(error).__name__)
+        return None
+
+
+def _making(passage: Passage, step: int, at: str) -> Making:
+    said: dict[str, Any] = {"at": at, "step": step}
+    match passage:
+        case Words(kind, text):
+            return partial(TextEvent, kind=kind, text=text, **said)
+        case Call(call_id, name, given, by_provider):
+            said |= {"provider_executed": True} if by_provider else {}
+            return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **said)
+        case Result(call_id, name, state, came):
+            return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **came, **said)
+        case _:
+            return partial(PartEvent, part=passage.part, **said)

@@ -1,0 +1,212 @@
+"""Following a run: everything it says, in order, none of it twice, for whoever is entitled."""
+
+from typing import Any
+
+import pytest
+
+from outlive.agent import Outcome, Usage
+from outlive.rows import Live
+from tests.handlers.conftest import Answer, Stack
+from tests.handlers.told import Reader, events_in, plain
+
+TOOL: list[list[Any]] = [["clock", {}]]
+
+
+def look(stack: Stack, run_id: str, after: str | None = None, **how: Any) -> Answer:
+    """One window of the run's events."""
+    return stack.call("GET", f"/runs/{run_id}/events", query={"after": after} if after else None, **how)
+
+
+def follow(stack: Stack, run_id: str, reader: Reader, cursor: str | None = None) -> str | None:
+    """Let the reader read until there is nothing new; returns where it stands, None once it is told that it is over."""
+    while True:
+        answer = look(stack, run_id, cursor)
+        if answer.status == 204:
+            assert reader.settled
+            return None
+        assert answer.status == 200, answer
+        reader.take(answer.body["events"])
+        if not answer.body["events"]:
+            assert answer.body["cursor"] == cursor
+            return cursor
+        cursor = answer.body["cursor"]
+        assert cursor == answer.body["events"][-1]["id"]
+
+
+def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attempt: int = 1) -> None:
+    """A live piece, as a worker writes it."""
+    live = Live(
+        f"{stack.workspace}#{run_id}", Live.sort_key(step, attempt, number), created_at=1_780_000_000_000,
+        said=f'[{{"kind":"text","text":"{text}"}}]',
+    )  # fmt: skip
+    stack.dynamodb.put_item(TableName="outlive", Item=live.serialize())
+
+
+def test_the_events_of_a_run_make_its_message(stack: Stack) -> None:
+    """Whoever reads from the start gets each step, text, call and result once, and then the end."""
+    run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
+    reader = Reader()
+    cursor = follow(stack, run["id"], reader)
+    assert reader.run is not None
+    assert reader.run["status"] == "pending"
+    while (message := stack.take()) is not None:
+        stack.deliver(message)
+        cursor = follow(stack, run["id"], reader, cursor)
+    assert cursor is None
+    shown = stack.call("GET", f"/runs/{run['id']}").body
+    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.run == shown["run"]
+    assert [event["kind"] for event in reader.finished.values()] == ["step", "final"]
+    again = Reader()
+    assert follow(stack, run["id"], again) is None
+    assert (again.parts, again.run) == (reader.parts, reader.run)
+
+
+def test_the_same_comes_as_a_stream(stack: Stack) -> None:
+    """With `Accept: text/event-stream`: `id`, `event` and `data` of each, and when to come back."""
+    run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
+    stack.work()
+    answer = look(stack, run["id"], headers={"Accept": "text/event-stream"})
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
+    assert answer.headers["cache-control"] == "no-store"
+    events, retry = events_in(answer.body)
+    assert retry == 1000
+    assert events == look(stack, run["id"]).body["events"]
+
+
+def test_a_stream_goes_on_after_the_last_event_a_browser_got(stack: Stack) -> None:
+    """`Last-Event-ID` counts more than `after`: an EventSource asks for the same address again."""
+    run = stack.begin().body["run"]
+    stack.work()
+    events = look(stack, run["id"]).body["events"]
+    stream = {"Accept": "text/event-stream", "Last-Event-ID": events[3]["id"]}
+    answer = look(stack, run["id"], events[0]["id"], headers=stream)
+    assert events_in(answer.body)[0] == events[4:]
+
+
+def test_a_stream_ends_with_a_204_once_all_was_told(stack: Stack) -> None:
+    """A browser asks no more after that."""
+    run = stack.begin().body["run"]
+    stack.work()
+    last = look(stack, run["id"]).body["cursor"]
+    for headers in ({}, {"Accept": "text/event-stream"}):
+        answer = look(stack, run["id"], last, headers=headers)
+        assert (answer.status, answer.body or "") == (204, "")
+
+
+def test_every_cursor_is_a_place_to_go_on_from(stack: Stack) -> None:
+    """After any event: exactly those that followed it."""
+    run = stack.script("chat-1", {"reasoning": "hm", "text": "a ", "tools": TOOL * 2}, {"text": "b"}).body["run"]
+    stack.work()
+    events = look(stack, run["id"]).body["events"]
+    assert [event["type"] for event in events[:4]] == ["run", "step", "text", "text"]
+    for index, event in enumerate(events[:-1]):
+        assert look(stack, run["id"], event["id"]).body["events"] == events[index + 1 :]
+
+
+def test_live_text_goes_on_in_the_record_where_it_left_off(stack: Stack) -> None:
+    """What was told live is not told again."""
+    run, reader = stack.begin().body["run"], Reader()
+
+    def answer(*_: Any) -> Outcome:
+        nonlocal cursor
+        cursor = follow(stack, run["id"], reader, cursor)
+        for number, text in enumerate(["Once ", "upon "]):
+            say(stack, run["id"], number, text)
+            cursor = follow(stack, run["id"], reader, cursor)
+        assert reader.parts == [{"type": "text", "text": "Once upon "}]
+        return Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "Once upon a time."}], None, Usage())
+
+    cursor: str | None = None
+    stack.answer_with(answer)
+    stack.work()
+    assert follow(stack, run["id"], reader, cursor) is None
+    assert reader.parts == [{"type": "text", "text": "Once upon a time."}]
+    assert reader.voided == []
+
+
+def test_another_attempt_begins_the_step_anew(stack: Stack) -> None:
+    """[22] What a dead worker had said is void, and is said once."""
+    run, reader = stack.begin().body["run"], Reader()
+
+    def die(*_: Any) -> Outcome:
+        say(stack, run["id"], 0, "Once upon")
+        raise SystemExit
+
+    stack.answer_with(die, Outcome("final", [{"type": "text", "text": "Twice."}], None, Usage()))
+    message = stack.take()
+    assert message is not None
+    with pytest.raises(SystemExit):
+        stack.deliver(message)
+    cursor = follow(stack, run["id"], reader)
+    assert reader.parts == [{"type": "text", "text": "Once upon"}]
+    stack.clock.forward(60)
+    assert stack.deliver(stack.message(run["id"], 0))
+    assert follow(stack, run["id"], reader, cursor) is None
+    assert reader.parts == [{"type": "text", "text": "Twice."}]
+    assert reader.voided == [0]
+
+
+def test_a_step_the_run_ended_without_is_discarded(stack: Stack) -> None:
+    """A worker died in mid-text, and then the run was stopped: nothing of that step is in the message."""
+    run, reader = stack.begin().body["run"], Reader()
+
+    def die(*_: Any) -> Outcome:
+        say(stack, run["id"], 0, "Once upon")
+        raise SystemExit
+
+    stack.answer_with(die)
+    message = stack.take()
+    assert message is not None
+    with pytest.raises(SystemExit):
+        stack.deliver(message)
+    cursor = follow(stack, run["id"], reader)
+    stack.clock.forward(60)
+    assert stack.call("POST", f"/runs/{run['id']}/stop").body["stopped"] is True
+    assert follow(stack, run["id"], reader, cursor) is None
+    assert reader.parts == []
+    assert reader.run is not None
+    assert reader.run["status"] == "aborted"
+
+
+def test_nobody_else_may_follow(stack: Stack) -> None:
+    """[48] [49] To another user or workspace the run does not exist, whatever cursor they bring."""
+    run = stack.begin().body["run"]
+    stack.work()
+    cursor = look(stack, run["id"]).body["cursor"]
+    for who in ({"user": "eve"}, {"workspace": "other"}):
+        answer = look(stack, run["id"], **who)
+        assert (answer.status, answer.body["code"]) == (404, "run_not_found")
+        answer = look(stack, run["id"], cursor, **who)
+        assert answer.status == (404 if "user" in who else 422)
+        assert run["id"] not in str(answer.body)
+    assert look(stack, "none").status == 404
+    assert look(stack, "no run#id").status == 404
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "A" * 5000, "MC4w", "=", "0"])
+def test_a_cursor_that_is_none_is_refused(stack: Stack, cursor: str) -> None:
+    """It names the field it came in."""
+    run = stack.begin().body["run"]
+    answer = stack.call("GET", f"/runs/{run['id']}/events", query={"after": cursor})
+    assert (answer.status, answer.body.get("field")) == (422, "after")
+    if cursor:
+        answer = look(stack, run["id"], headers={"Last-Event-ID": cursor})
+        assert (answer.status, answer.body["field"]) == (422, "Last-Event-ID")
+
+
+def test_a_cursor_of_another_run_is_refused(stack: Stack) -> None:
+    """Even of the same chat."""
+    one = stack.begin().body["run"]
+    stack.work()
+    other = stack.begin().body["run"]
+    answer = look(stack, other["id"], look(stack, one["id"]).body["cursor"])
+    assert (answer.status, answer.body["field"]) == (422, "after")
+
+
+@pytest.mark.parametrize("wait", ["-1", "21", "20.1", "x", "1e1", "", "١"])
+def test_a_wait_out_of_bounds_is_refused(stack: Stack, wait: str) -> None:
+    """0 to 20 seconds."""
+    run = stack.begin().body["run"]
+    answer = stack.call("GET", f"/runs/{run['id']}/events", query={"wait": wait})
+    assert (answer.status, answer.body["field"]) == (422, "wait")

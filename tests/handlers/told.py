@@ -1,0 +1,135 @@
+"""A reader of a run's events that knows as little as it may: it applies them one by one, and so makes the message."""
+
+import json
+import re
+from typing import Any
+
+
+def events_in(stream: str) -> tuple[list[dict[str, Any]], int | None]:
+    """The events of a stream of server-sent events, and the `retry` it asks for, read as the standard says.
+
+    Each is its data as JSON; `id` and `event` must say what the data says.
+    """
+    events: list[dict[str, Any]] = []
+    retry = None
+    last_id, kind, data = "", "", list[str]()
+    for line in re.split("\r\n|\r|\n", stream):
+        if not line:
+            if data:
+                event = json.loads("\n".join(data))
+                assert (event["id"], event["type"]) == (last_id, kind)
+                events.append(event)
+            kind, data = "", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "id":
+                last_id = value
+            case "event":
+                kind = value
+            case "data":
+                data.append(value)
+            case "retry":
+                retry = int(value)
+            case _:
+                assert field == "", f"unknown field {field}"
+    return events, retry
+
+
+class Reader:
+    """Applies events to what it shows; whatever it can't make sense of is an AssertionError."""
+
+    def __init__(self) -> None:
+        self.run: dict[str, Any] | None = None
+        self.steps: dict[int, list[dict[str, Any]]] = {}
+        self.finished: dict[int, dict[str, Any]] = {}
+        self.open: int | None = None
+        self.settled = False
+        self.voided: list[int] = []
+        self.seen: list[str] = []
+
+    def take(self, events: list[dict[str, Any]]) -> None:
+        """Apply them."""
+        for event in events:
+            assert not self.settled, f"after the end: {event}"
+            assert event["id"] not in self.seen, f"twice: {event}"
+            self.seen.append(event["id"])
+            getattr(self, "_" + event["type"].replace("-", "_"))(event)
+
+    def _run(self, event: dict[str, Any]) -> None:
+        assert event["run"] != self.run, "a run event that says nothing new"
+        self.run = event["run"]
+
+    def _settled(self, event: dict[str, Any]) -> None:
+        assert self.open is None, f"the run ended with step {self.open} open"
+        self.run, self.settled = event["run"], True
+
+    def _step(self, event: dict[str, Any]) -> None:
+        step, state = event["step"], event["state"]
+        if state == "started":
+            assert self.run is not None
+            assert step not in self.finished, f"step {step} begins after it was finished"
+            assert self.open in (None, step), f"step {step} begins while {self.open} is open"
+            assert all(one < step for one in self.finished)
+            if self.steps.get(step):
+                self.voided.append(step)
+            self.steps[step], self.open = [], step
+            return
+        assert self.open == step
+        self.open = None
+        if state == "discarded":
+            del self.steps[step]
+        else:
+            self.finished[step] = event
+
+    def _text(self, event: dict[str, Any]) -> None:
+        parts = self._parts(event)
+        if parts and parts[-1]["type"] == event["kind"]:
+            parts[-1]["text"] += event["text"]
+        else:
+            parts.append({"type": event["kind"], "text": event["text"]})
+
+    def _tool_call(self, event: dict[str, Any]) -> None:
+        parts = self._parts(event)
+        assert not [part for part in parts if part.get("toolCallId") == event["tool_call_id"]], f"twice: {event}"
+        name = {"type": f"tool-{event['tool_name']}", "toolCallId": event["tool_call_id"]}
+        parts.append({**name, "state": "input-available", "input": event["input"]})
+
+    def _tool_result(self, event: dict[str, Any]) -> None:
+        (part,) = [part for part in self._parts(event) if part.get("toolCallId") == event["tool_call_id"]]
+        assert part["state"] == "input-available", f"twice: {event}"
+        assert part["type"] == f"tool-{event['tool_name']}"
+        part["state"] = event["state"]
+        part |= {"output": event["output"]} if "output" in event else {}
+        part |= {"errorText": event["error_text"]} if "error_text" in event else {}
+
+    def _part(self, event: dict[str, Any]) -> None:
+        self._parts(event).append(event["part"])
+
+    def _parts(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        assert self.open == event["step"], f"outside of its step: {event}"
+        return self.steps[event["step"]]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """All parts that are shown, as `plain` has them."""
+        return [part for step in sorted(self.steps) for part in self.steps[step]]
+
+
+def plain(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A message's parts without what tells nothing: step marks, and where text that is one was stored as several."""
+    found: list[dict[str, Any]] = []
+    joined = False
+    for part in parts:
+        if part["type"] in ("text", "reasoning"):
+            if joined and found and found[-1]["type"] == part["type"]:
+                found[-1]["text"] += part["text"]
+            elif part["text"]:
+                found.append({"type": part["type"], "text": part["text"]})
+            joined = True
+        elif part["type"] == "step-start":
+            joined = False
+        else:
+            found.append(part)
+    return found
