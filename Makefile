@@ -20,8 +20,8 @@ LOCAL := .envs/local/bin/python
 UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
 functions := start step stop read tail sweep
-groups := uv light step local sam dev fuzz
-sources := functions shared local tests $(wildcard bench docs)
+groups := uv light step local sam dev fuzz cli
+sources := functions shared local clients/python tests $(wildcard bench docs)
 
 .PHONY: help
 help: ## list what can be done
@@ -29,7 +29,7 @@ help: ## list what can be done
 
 # ------------------------------------------------------------------ run
 
-.PHONY: run serve token
+.PHONY: run serve token cli
 run: $(stack) ## start the local stack, show a run, and stay until Ctrl-C
 	@$(LOCAL) -m local.run
 
@@ -39,10 +39,13 @@ serve: $(stack) ## start the local stack and stay until Ctrl-C
 token: .envs/local/.done ## print a token: make token WORKSPACE=acme USER=ada (your login name if USER is not given)
 	@$(LOCAL) -m local.token
 
+cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
+	@echo "$(CURDIR)/.envs/cli/bin/outlive"
+
 # ------------------------------------------------------------------ test and check
 
 .PHONY: test check fmt docs
-test: $(stack) .envs/dev/.done ## run every test
+test: $(stack) .envs/dev/.done .envs/cli/.done ## run every test
 	@$(DEV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
@@ -107,6 +110,14 @@ clean: ## remove what was set up and built; the local state in .state stays
 	@echo "outlive: setting up $*" >&2
 	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/$* >&2
 	@$(UV) pip install --quiet --compile-bytecode --python .envs/$*/bin/python --require-hashes -r requirements/$*.txt >&2 || { echo "outlive: the packages of requirements/$*.txt could not be installed; is the package index within reach?" >&2; exit 1; }
+	@touch $@
+
+# The package itself is built with what is pinned here, without an index.
+.envs/cli/.done: requirements/cli.txt .envs/uv/.done $(shell find clients/python -name '*.py' -o -name '*.toml' -o -name '*.md')
+	@echo "outlive: setting up cli" >&2
+	@$(UV) venv --quiet --clear --python .envs/uv/bin/python .envs/cli >&2
+	@$(UV) pip install --quiet --compile-bytecode --python .envs/cli/bin/python --require-hashes -r requirements/cli.txt >&2 || { echo "outlive: the packages of requirements/cli.txt could not be installed; is the package index within reach?" >&2; exit 1; }
+	@$(UV) pip install --quiet --python .envs/cli/bin/python --no-deps --no-build-isolation --reinstall ./clients/python >&2 || { echo "outlive: the command could not be installed from clients/python" >&2; exit 1; }
 	@touch $@
 
 # ------------------------------------------------------------------ measure

@@ -1,0 +1,73 @@
+"""Where the API is, and what opens it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import httpx
+
+from outlive_client.asking import Answer, Ask
+
+Token: TypeAlias = str | Callable[[], str]
+AsyncToken: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
+
+CONNECT_SECONDS = 5.0
+VERSION = "0.1.0"
+
+
+class Address:
+    """The base address. Raises ValueError if it is none."""
+
+    def __init__(self, base_url: str) -> None:
+        try:
+            url = httpx.URL(base_url.strip())
+            # It also sees half an IPv6 address.
+            urlsplit(base_url)
+        except (httpx.InvalidURL, ValueError):
+            raise ValueError("the address of the API is not a URL") from None
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError("the address of the API must begin with http:// or https:// and name a host")
+        if url.query or url.fragment:
+            raise ValueError("the address of the API has no question mark and no fragment")
+        self._base = str(url).rstrip("/")
+        # Never shown with what may stand before the host: a user and a password.
+        self.shown = str(url.copy_with(userinfo=b"")).rstrip("/")
+
+    def request(self, client: httpx.Client | httpx.AsyncClient, ask: Ask, token: str) -> httpx.Request:
+        """What goes over the wire."""
+        return client.build_request(
+            ask.method,
+            self._base + ask.path,
+            params=dict(ask.query),
+            headers={
+                **ask.headers,
+                "Accept": "application/json",
+                "Authorization": f"Bearer {_usable(token)}",
+                "User-Agent": f"outlive-client/{VERSION}",
+            },
+            content=ask.body,
+            timeout=httpx.Timeout(ask.seconds, connect=CONNECT_SECONDS),
+        )
+
+    def lost(self, error: httpx.HTTPError) -> str:
+        """Why no answer came, in words that hold no secret."""
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return f"nothing answers at {self.shown}"
+        if isinstance(error, httpx.TimeoutException):
+            return f"{self.shown} did not answer in time"
+        return f"the connection to {self.shown} broke off"
+
+
+def answer_of(response: httpx.Response) -> Answer:
+    """The answer as plans take it."""
+    return Answer(
+        response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+    )
+
+
+def _usable(token: str) -> str:
+    token = token.strip()
+    # Checked here because the library below would show the token in its own complaint.
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("the token is empty, or holds what no token holds")
+    return token

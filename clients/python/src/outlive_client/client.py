@@ -1,0 +1,149 @@
+"""The client for programs that wait."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from outlive_client import calls
+from outlive_client.address import Address, Token, answer_of
+from outlive_client.asking import Ask, Flow, Item, Lost, Pause, Plan, Reply
+from outlive_client.events import Event, Window
+from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+
+T = TypeVar("T")
+
+
+class Outlive:
+    """The API at `base_url`. `token` is a bearer token, or a function that has one whenever it is called.
+
+    A call is tried again where that is safe and may help; what still goes wrong is an OutliveError. Arguments that can't be sent are a
+    ValueError. `transport` stands in for the network in tests, `sleep` for time.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Token,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._address = Address(base_url)
+        self._token = token
+        self._http = httpx.Client(transport=transport)
+        self._sleep = sleep
+
+    def __repr__(self) -> str:
+        return f"Outlive({self._address.shown!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def start(
+        self,
+        chat_id: str,
+        prompt: str,
+        *,
+        max_steps: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Started:
+        """The prompt is accepted as a run of the chat, which goes on by itself.
+
+        `key` is the Idempotency-Key; without one it is a new one, kept over the tries of this call. Raises RunAlreadyActive with the id of
+        the run that the chat is busy with.
+        """
+        return self._done(calls.start(chat_id, prompt, max_steps=max_steps, metadata=metadata, key=key))
+
+    def run(self, run_id: str) -> Snapshot:
+        """A run and its assistant message as they are now. Raises RunNotFound."""
+        return self._done(calls.run(run_id))
+
+    def latest(self, chat_id: str) -> Latest:
+        """The chat's latest run and its assistant message."""
+        return self._done(calls.latest(chat_id))
+
+    def messages(self, chat_id: str) -> Iterator[Message]:
+        """The chat's messages, oldest first, fetched as they are taken."""
+        return self._items(calls.messages(chat_id))
+
+    def runs(self, chat_id: str) -> Iterator[Run]:
+        """The chat's runs, newest first, fetched as they are taken."""
+        return self._items(calls.runs(chat_id))
+
+    def stop_run(self, run_id: str) -> Stopped:
+        """The run is asked to end. Once this has returned `stopped` it ends aborted, with what was said so far."""
+        return self._done(calls.stop_run(run_id))
+
+    def stop_chat(self, chat_id: str) -> Stopped:
+        """The chat's active run is asked to end."""
+        return self._done(calls.stop_chat(chat_id))
+
+    def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
+        """What happened in the run behind the cursor `after`, waiting up to `wait` seconds (at most 20) for something."""
+        return self._done(calls.events(run_id, after, wait))
+
+    def watch(self, run_id: str, after: str | None = None) -> Iterator[Event]:
+        """Every event behind the cursor `after`, once each and in order, as it happens, until the run has ended.
+
+        Goes on over lost connections. To go on elsewhere or later, give the `id` of the last event as `after`.
+        """
+        return self._items(calls.watch(run_id, after))
+
+    def ticket(self, run_id: str) -> Ticket:
+        """A short-lived ticket that reads this run's events without a token, for a browser's EventSource."""
+        return self._done(calls.ticket(run_id))
+
+    def _done(self, plan: Plan[T]) -> T:
+        reply: Reply = None
+        while True:
+            try:
+                wanted = plan.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply = self._do(wanted)
+
+    def _items(self, flow: Flow[T]) -> Iterator[T]:
+        reply: Reply = None
+        while True:
+            try:
+                wanted = flow.send(reply)
+            except StopIteration:
+                return
+            if isinstance(wanted, Item):
+                reply = None
+                yield wanted.value
+            else:
+                reply = self._do(wanted)
+
+    def _do(self, wanted: Ask | Pause) -> Reply:
+        if isinstance(wanted, Pause):
+            self._sleep(wanted.seconds)
+            return None
+        token = self._current_token()
+        response = self._send(wanted, token)
+        if isinstance(response, Lost):
+            return response
+        if response.status_code == 401 and (newer := self._current_token()) != token:
+            response = self._send(wanted, newer)
+        return response if isinstance(response, Lost) else answer_of(response)
+
+    def _send(self, ask: Ask, token: str) -> httpx.Response | Lost:
+        try:
+            return self._http.send(self._address.request(self._http, ask, token))
+        except httpx.HTTPError as error:
+            return Lost(self._address.lost(error))
+
+    def _current_token(self) -> str:
+        return self._token() if callable(self._token) else self._token

@@ -1,0 +1,97 @@
+"""From events to the message they tell of."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from outlive_client.events import (
+    Event,
+    RunEvent,
+    SettledEvent,
+    StepEvent,
+    TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+)
+from outlive_client.views import MESSAGE_STATUS, Message, MessageMetadata, Run
+
+
+class MessageFold:
+    """The assistant message of a run, as far as the events applied so far tell it.
+
+    Its parts are those of `GET /runs/{id}`, and a call whose result is still to come is `input-available`.
+    """
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._steps: dict[int, list[dict[str, Any]]] = {}
+        self._at: datetime | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take the next event in."""
+        match event:
+            case RunEvent(run=run) | SettledEvent(run=run):
+                self._run = run
+            case StepEvent(step=step, state="started" | "discarded"):
+                self._steps[step] = []
+            case TextEvent(step=step, kind=kind, text=text):
+                self._say(self._steps.setdefault(step, []), kind, text)
+            case ToolCallEvent(step=step):
+                self._steps.setdefault(step, []).append(
+                    {
+                        "type": f"tool-{event.tool_name}",
+                        "toolCallId": event.tool_call_id,
+                        "state": "input-available",
+                        "input": event.input,
+                    }
+                )
+            case ToolResultEvent(step=step):
+                self._close(self._steps.setdefault(step, []), event)
+        self._at = event.at or self._at
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The message's parts so far, each step led by a `step-start`."""
+        said = (self._steps[step] for step in sorted(self._steps))
+        return [dict(part) for parts in said if parts for part in ({"type": "step-start"}, *parts)]
+
+    @property
+    def message(self) -> Message | None:
+        """The message so far; None as long as no event has told of the run."""
+        run, parts = self._run, self.parts
+        if run is None:
+            return None
+        return Message(
+            id=run.assistant_message_id,
+            chat_id=run.chat_id,
+            run_id=run.id,
+            role="assistant",
+            status=MESSAGE_STATUS[run.status],
+            content="".join(part["text"] for part in parts if part["type"] == "text"),
+            parts=parts,
+            metadata=MessageMetadata(run.error, run.finish_reason, run.usage) if run.ended else MessageMetadata(),
+            created_at=run.created_at,
+            updated_at=self._at,
+        )
+
+    @staticmethod
+    def _say(parts: list[dict[str, Any]], kind: str, text: str) -> None:
+        if parts and parts[-1]["type"] == kind:
+            parts[-1]["text"] += text
+        else:
+            parts.append({"type": kind, "text": text})
+
+    @staticmethod
+    def _close(parts: list[dict[str, Any]], event: ToolResultEvent) -> None:
+        result = {"errorText": event.error_text} if event.state == "output-error" else {"output": event.output}
+        for part in parts:
+            if part.get("toolCallId") == event.tool_call_id:
+                part |= {"state": event.state, **result}
+
+
+def message_of(events: Iterable[Event]) -> Message | None:
+    """The assistant message that these events tell of, from the first on; None if none of them tells of the run."""
+    fold = MessageFold()
+    for event in events:
+        fold.apply(event)
+    return fold.message

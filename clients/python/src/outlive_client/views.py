@@ -1,0 +1,126 @@
+"""What the API tells of runs and messages. Fields that a newer server adds are passed over."""
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Status: TypeAlias = Literal["pending", "running", "succeeded", "failed", "aborted"]
+MessageStatus: TypeAlias = Literal["streaming", "completed", "error", "aborted"]
+
+TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "aborted"})
+MESSAGE_STATUS: dict[Status, MessageStatus] = {
+    "pending": "streaming",
+    "running": "streaming",
+    "succeeded": "completed",
+    "failed": "error",
+    "aborted": "aborted",
+}
+
+
+class RunError(msgspec.Struct, frozen=True):
+    """Why a run failed, or was given up: the first real cause."""
+
+    code: str
+    message: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens and model requests of a run so far."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How much a run may use up."""
+
+    max_steps: int | None = None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One agent turn. It is over once `ended`, and then never changes again."""
+
+    id: str
+    chat_id: str
+    status: Status
+    trigger: str = "user"
+    created_by: str | None = None
+    assistant_message_id: str = ""
+    step_count: int = 0
+    error: RunError | None = None
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    budget: Budget = Budget()
+    metadata: dict[str, Any] = {}
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    stop_requested_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True once the run has succeeded, failed or been aborted."""
+        return self.status in TERMINAL
+
+
+class MessageMetadata(msgspec.Struct, frozen=True):
+    """How the run ended, once it has."""
+
+    error: RunError | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One entry of a chat. `parts` are AI SDK UI message parts, `content` is the text of all of them."""
+
+    id: str
+    chat_id: str
+    run_id: str
+    role: str
+    status: MessageStatus
+    content: str = ""
+    parts: list[dict[str, Any]] = []
+    metadata: MessageMetadata = MessageMetadata()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A start that was accepted. `replayed`: an earlier request with this `key` had started the run."""
+
+    run: Run
+    replayed: bool
+    key: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A run and its assistant message as they are now; the message may have been deleted."""
+
+    run: Run
+    message: Message | None = None
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """The latest run of a chat and its assistant message; both None if the chat never had one, or is not yours."""
+
+    run: Run | None = None
+    message: Message | None = None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """What a stop did. `stopped`: the run ends aborted. Otherwise nothing was active, and nothing was written."""
+
+    stopped: bool
+    run: Run | None = None
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """Reads the events of one run, without a token, until it expires. `url` is a path below the base address."""
+
+    ticket: str
+    expires_at: datetime
+    url: str
