@@ -30,6 +30,7 @@ from outlive_client.errors import (
 )
 from outlive_client.events import (
     Event,
+    PartEvent,
     RunEvent,
     SettledEvent,
     StepEvent,
@@ -72,6 +73,7 @@ __all__ = [
     "ModelNotConfigured",
     "Outlive",
     "OutliveError",
+    "PartEvent",
     "Problem",
     "PromptTooLong",
     "ReadFailed",

@@ -52,6 +52,8 @@ class ToolCallEvent(msgspec.Struct, frozen=True, tag="tool-call"):
     tool_call_id: str
     tool_name: str
     input: Any = None
+    provider_executed: bool = False
+    """True: the model's provider runs it, not the API."""
     at: datetime | None = None
 
 
@@ -68,6 +70,15 @@ class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
     at: datetime | None = None
 
 
+class PartEvent(msgspec.Struct, frozen=True, tag="part"):
+    """Any other part of the message, as the message has it: a file, a source."""
+
+    id: str
+    step: int
+    part: dict[str, Any]
+    at: datetime | None = None
+
+
 class SettledEvent(msgspec.Struct, frozen=True, tag="settled"):
     """The run has ended. Always the last event."""
 
@@ -76,7 +87,7 @@ class SettledEvent(msgspec.Struct, frozen=True, tag="settled"):
     at: datetime | None = None
 
 
-Event: TypeAlias = RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | SettledEvent
+Event: TypeAlias = RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | PartEvent | SettledEvent
 
 _KINDS: dict[str, type[Event]] = {
     "run": RunEvent,
@@ -84,6 +95,7 @@ _KINDS: dict[str, type[Event]] = {
     "text": TextEvent,
     "tool-call": ToolCallEvent,
     "tool-result": ToolResultEvent,
+    "part": PartEvent,
     "settled": SettledEvent,
 }
 

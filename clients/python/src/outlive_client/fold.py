@@ -6,6 +6,7 @@ from typing import Any
 
 from outlive_client.events import (
     Event,
+    PartEvent,
     RunEvent,
     SettledEvent,
     StepEvent,
@@ -37,14 +38,9 @@ class MessageFold:
             case TextEvent(step=step, kind=kind, text=text):
                 self._say(self._steps.setdefault(step, []), kind, text)
             case ToolCallEvent(step=step):
-                self._steps.setdefault(step, []).append(
-                    {
-                        "type": f"tool-{event.tool_name}",
-                        "toolCallId": event.tool_call_id,
-                        "state": "input-available",
-                        "input": event.input,
-                    }
-                )
+                self._steps.setdefault(step, []).append(self._opened(event))
+            case PartEvent(step=step, part=part):
+                self._steps.setdefault(step, []).append(dict(part))
             case ToolResultEvent(step=step):
                 self._close(self._steps.setdefault(step, []), event)
         self._at = event.at or self._at
@@ -80,6 +76,16 @@ class MessageFold:
             parts[-1]["text"] += text
         else:
             parts.append({"type": kind, "text": text})
+
+    @staticmethod
+    def _opened(event: ToolCallEvent) -> dict[str, Any]:
+        return {
+            "type": f"tool-{event.tool_name}",
+            "toolCallId": event.tool_call_id,
+            "state": "input-available",
+            "input": event.input,
+            **({"providerExecuted": True} if event.provider_executed else {}),
+        }
 
     @staticmethod
     def _close(parts: list[dict[str, Any]], event: ToolResultEvent) -> None:

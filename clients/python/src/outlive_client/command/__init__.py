@@ -1,0 +1,15 @@
+"""The command `outlive`."""
+
+import sys
+
+
+def main() -> int:
+    """Do what the command line says. Returns the exit code."""
+    try:
+        from outlive_client.command import outlive  # noqa: PLC0415  # click and rich come with an extra
+    except ModuleNotFoundError as missing:
+        if missing.name not in {"click", "rich"}:
+            raise
+        sys.stderr.write("outlive: the command is not complete; install it as outlive-client[command]\n")
+        return 8
+    return outlive.main()
