@@ -19,7 +19,7 @@ DEV := .envs/dev/bin/python
 LOCAL := .envs/local/bin/python
 UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
-functions := start step stop read tail sweep
+functions := start step stop read tail sweep console
 groups := uv light step local sam dev fuzz cli
 sources := functions shared local clients/python tests $(wildcard bench docs)
 
@@ -73,8 +73,8 @@ build: .envs/sam/.done ## make the zips for AWS (then: sam deploy --guided)
 	@$(SAM) build
 
 # `sam build` comes back here for each function and for the layer; ARTIFACTS_DIR is its.
-.PHONY: build-Start build-Step build-Stop build-Read build-Tail build-Sweep build-Shared
-build-Start build-Step build-Stop build-Read build-Tail build-Sweep: .envs/uv/.done
+.PHONY: build-Start build-Step build-Stop build-Read build-Tail build-Sweep build-Console build-Shared
+build-Start build-Step build-Stop build-Read build-Tail build-Sweep build-Console: .envs/uv/.done
 	@$(PYTHON) -m local.build $(shell echo $(@:build-%=%) | tr A-Z a-z) "$(ARTIFACTS_DIR)"
 
 build-Shared: .envs/uv/.done

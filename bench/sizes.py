@@ -13,8 +13,7 @@ LIMIT_UNPACKED = 250_000_000
 
 def unpacked(name: str, platform: Platform = "lambda") -> int:
     """Bytes of a function, or of the `layer`, as they lie on Lambda's disk. Installs what isn't installed yet."""
-    folders = [ROOT / "shared"] if name == "layer" else [ROOT / "functions" / name, packages(GROUP[name], platform)]
-    return sum(_size(folder) for folder in folders)
+    return sum(_size(folder) for folder in _folders(name, platform))
 
 
 def zip_size(name: str, platform: Platform = "lambda") -> int:
@@ -31,6 +30,14 @@ def zip_size(name: str, platform: Platform = "lambda") -> int:
 def report(platform: Platform = "lambda") -> list[tuple[str, int, int]]:
     """Name, zipped and unpacked bytes of each."""
     return [(name, zip_size(name, platform), unpacked(name, platform)) for name in (*GROUP, "layer")]
+
+
+def _folders(name: str, platform: Platform) -> list[Path]:
+    if name == "layer":
+        return [ROOT / "shared"]
+    pages = [ROOT / "console"] if name == "console" else []
+    group = GROUP[name]
+    return [ROOT / "functions" / name, *pages, *([packages(group, platform)] if group else [])]
 
 
 def _size(folder: Path) -> int:

@@ -52,11 +52,11 @@ def read() -> dict[str, Any]:
 
 
 def routes(template: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """Method and path of each route, and the folder of the function behind it."""
+    """Method and path of each route, and the folder of the function behind it. The console's page is no call of the API."""
     return {
         (event["Properties"]["Method"], event["Properties"]["Path"]): Path(resource["Properties"]["CodeUri"]).name
         for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and resource["Properties"]["CodeUri"] != "functions/console"
         for event in resource["Properties"].get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }

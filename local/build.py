@@ -18,8 +18,16 @@ from local.said import Trouble, note, or_say
 ROOT = Path(__file__).resolve().parent.parent
 Platform = Literal["lambda", "here"]
 
-GROUP = {"start": "light", "step": "step", "stop": "light", "read": "light", "tail": "light", "sweep": "light"}
-"""Function → the requirements it ships."""
+GROUP = {
+    "start": "light",
+    "step": "step",
+    "stop": "light",
+    "read": "light",
+    "tail": "light",
+    "sweep": "light",
+    "console": None,
+}
+"""Function → the requirements it ships, if any."""
 
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
@@ -59,12 +67,15 @@ def packages(group: str, platform: Platform) -> Path:
 def function(name: str, to: Path, platform: Platform = "lambda") -> None:
     """Fill `to` with the function's own code and its packages, as its zip will hold them."""
     own_code(name, to, platform)
-    shutil.copytree(packages(GROUP[name], platform), to, dirs_exist_ok=True)
+    if group := GROUP[name]:
+        shutil.copytree(packages(group, platform), to, dirs_exist_ok=True)
 
 
 def own_code(name: str, to: Path, platform: Platform) -> None:
     """Fill `to` with the function's own code alone."""
     _copy_source(ROOT / "functions" / name, to)
+    if name == "console":
+        _copy_source(ROOT / "console", to / "page")
     _compile(to, platform)
 
 

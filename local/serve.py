@@ -69,6 +69,7 @@ class Stack:
                 pool.submit(self._call, "POST", "/chats/warm-up/stop"),
                 pool.submit(self._call, "GET", "/chats/warm-up/run"),
                 pool.submit(self._call, "GET", "/runs/warm-up/events"),
+                pool.submit(self._call, "GET", "/console"),
             ]
             statuses = [call.result() for call in calls]
             step.result()

@@ -51,8 +51,9 @@ def prepare(port: int) -> Prepared:
             # On Lambda the packages are in the zip. Here every worker would unpack it for itself, a hundred megabytes
             # for one step, so all workers of a function share one unpacked copy. `sam build` makes the real zips from
             # the same files.
-            variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
-            variables["PYTHONPATH"] = str(packages(GROUP[name], "here"))
+            if group := GROUP[name]:
+                variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+                variables["PYTHONPATH"] = str(packages(group, "here"))
         elif resource["Type"] == SERVERLESS_LAYER:
             properties["ContentUri"] = _packed(zips, partial(layer, platform="here"))
     return Prepared(translated(template, values), values, zips)

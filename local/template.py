@@ -184,9 +184,9 @@ def _spell_out(api: str, resources: dict[str, Any]) -> None:
             }
             (security,) = about.get("security") or [{"": []}]
             (scheme,) = security
-            allowed = (
-                {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}} if scheme else {}
-            )
+            # A route that needs no token says NONE, which is no scheme.
+            known = scheme in body["components"]["securitySchemes"]
+            allowed = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}} if known else {}
             resources[f"{name}Route"] = {
                 "Type": "AWS::ApiGatewayV2::Route",
                 "Properties": {

@@ -11,7 +11,7 @@ import yaml
 from local.build import GROUP
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Sweep")
+FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Sweep", "Console")
 
 
 class Loader(yaml.SafeLoader):
@@ -182,11 +182,13 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/runs/{run_id}/events"): "Tail",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
+        ("GET", "/console"): "Console",
+        ("GET", "/console/{file}"): "Console",
     }
 
 
 def test_no_call_goes_without_a_token():
-    """[48]"""
+    """[48] The console's files are no call: they are the same for everyone."""
     auth = of("Api")["Auth"]
     authorizer = auth["Authorizers"][auth["DefaultAuthorizer"]]
     assert authorizer["JwtConfiguration"] == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
@@ -194,8 +196,10 @@ def test_no_call_goes_without_a_token():
         event
         for function in FUNCTIONS
         for event in of(function)["Events"].values()
-        if event["Type"] == "HttpApi" and "Auth" in event["Properties"]
+        if event["Type"] == "HttpApi" and "Auth" in event["Properties"] and function != "Console"
     ]
+    for event in of("Console")["Events"].values():
+        assert event["Properties"]["Auth"] == {"Authorizer": "NONE"}
 
 
 def test_issuer_and_audience_have_no_default_to_forget():
@@ -249,6 +253,11 @@ def test_the_read_function_can_write_nothing():
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
     }
+
+
+def test_the_console_may_do_nothing_but_log():
+    allowed = {action for statement in statements("Console") for action in actions(statement)}
+    assert {action.partition(":")[0] for action in allowed} == {"logs", "xray"}
 
 
 def test_an_index_is_asked_by_the_one_function_that_needs_it():
@@ -346,6 +355,7 @@ def test_logs_are_kept_as_long_as_was_said(logs):
 def test_an_operator_learns_the_names_of_everything():
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl",
+        "ConsoleUrl",
         "TableName",
         "QueueUrl",
         "DeadLetterQueueUrl",
@@ -364,7 +374,10 @@ def test_each_function_has_an_event_to_try_it_with(name):
         (record,) = event["Records"]
         assert set(json.loads(record["body"])) == {"workspace_id", "run_id", "step"}
     elif name != "sweep":
+        needs_token = name != "console"
+        assert ("authorizer" in event["requestContext"]) == needs_token
         method, path = event["routeKey"].split()
         routes = [one["Properties"] for one in of(name.title())["Events"].values()]
-        assert {"ApiId": {"Ref": "Api"}, "Method": method, "Path": path} in routes
-        assert {"iss", "aud", "sub", "workspace_id"} <= set(event["requestContext"]["authorizer"]["jwt"]["claims"])
+        assert (method, path) in {(one["Method"], one["Path"]) for one in routes}
+        if needs_token:
+            assert {"iss", "aud", "sub", "workspace_id"} <= set(event["requestContext"]["authorizer"]["jwt"]["claims"])

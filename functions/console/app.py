@@ -1,0 +1,93 @@
+"""The web console: one page and what it loads, as they lie in this function's zip. It knows no table and no caller."""
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PAGE = "index.html"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+# Nothing from elsewhere, nothing to elsewhere, no script or style inside the page, and no text that becomes markup.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    # Kept, but never used unasked: a deployment reaches an open browser with its next visit.
+    "cache-control": "no-cache",
+    "vary": "accept-encoding",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it is sent: `body` as it is, `packed` for who takes gzip. `tag` changes with the content."""
+
+    body: str
+    packed: str
+    kind: str
+    tag: str
+
+
+def read_all(folder: Path, workspace_claim: str) -> dict[str, File]:
+    """Every file of the console by its name: what isn't among them can't be asked for, however a path is spelled.
+
+    The page learns which claim of a token is the workspace, so that it can keep apart what it remembers.
+    """
+    files = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in TYPES:
+            body = path.read_text(encoding="utf-8")
+            if path.name == PAGE:
+                body = body.replace('content="workspace_id"', f'content="{html.escape(workspace_claim)}"')
+            packed = base64.b64encode(gzip.compress(body.encode(), mtime=0)).decode()
+            tag = hashlib.sha256(body.encode()).hexdigest()[:32]
+            files[path.name] = File(body, packed, f"{TYPES[path.suffix]}; charset=utf-8", f'W/"{tag}"')
+    return files
+
+
+ENABLED = os.environ.get("CONSOLE_ENABLED", "true") == "true"
+FILES = read_all(Path(__file__).parent / "page", os.environ.get("WORKSPACE_CLAIM", "workspace_id")) if ENABLED else {}
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """What the platform calls: the file, 304 if the caller has it, 404 if there is none or the console is off."""
+    asked = (event.get("pathParameters") or {}).get("file", PAGE)
+    file = FILES.get(asked)
+    if file is None:
+        return not_found()
+    headers = {**HEADERS, "content-type": file.kind, "etag": file.tag}
+    if file.tag in _listed(event, "if-none-match"):
+        return {"statusCode": 304, "headers": headers, "body": ""}
+    if "gzip" in _listed(event, "accept-encoding"):
+        packed = {"isBase64Encoded": True, "body": file.packed}
+        return {"statusCode": 200, "headers": {**headers, "content-encoding": "gzip"}, **packed}
+    return {"statusCode": 200, "headers": headers, "body": file.body}
+
+
+def not_found() -> dict[str, Any]:
+    """The answer for what isn't there, in the form all problems have."""
+    said = {
+        "type": "urn:outlive:problem:not_found",
+        "title": "There is nothing here",
+        "status": 404,
+        "detail": "the console has no such file" if ENABLED else "the console is switched off",
+        "code": "not_found",
+    }
+    headers = {**HEADERS, "content-type": "application/problem+json"}
+    return {"statusCode": 404, "headers": headers, "body": json.dumps(said)}
+
+
+def _listed(event: dict[str, Any], header: str) -> list[str]:
+    """What a header lists. The gateway hands header names over in small letters."""
+    return [one.strip() for one in (event.get("headers") or {}).get(header, "").split(",")]
