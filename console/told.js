@@ -52,6 +52,9 @@ const ADD = {
     if (event.state === "output-error") Object.assign(tool, { state: "error", error: event.error_text ?? "" });
     else Object.assign(tool, { state: "done", output: event.output });
   },
+  part: (told, event) => {
+    step(told, event.step).parts.push({ type: "other", part: event.part });
+  },
   settled: (told, event) => {
     told.run = event.run;
     told.over = true;
@@ -75,6 +78,7 @@ export function fromMessage(message) {
     const { parts } = steps.at(-1);
     if (part.type === "text" || part.type === "reasoning") parts.push({ type: part.type, text: part.text });
     else if (part.toolCallId) parts.push(toolFrom(part));
+    else if (part.type !== "step-start") parts.push({ type: "other", part });
   }
   return steps;
 }

@@ -144,7 +144,7 @@ function notice(kind, heading, text, error) {
   );
 }
 
-const newView = (part) => new { text: TextView, reasoning: ReasoningView, tool: ToolView }[part.type]();
+const newView = (part) => new { text: TextView, reasoning: ReasoningView, tool: ToolView, other: OtherView }[part.type]();
 
 class TextView {
   node = make("div", { class: "prose" });
@@ -165,6 +165,16 @@ class ReasoningView {
   show(part, { live }) {
     write(this.label, live ? "Thinking…" : "Reasoning");
     write(this.said, part.text);
+  }
+}
+
+/** A file or a source: what it is called, never what is in it. */
+class OtherView {
+  node = make("p", { class: "other" });
+
+  show({ part }) {
+    const said = [part.type.replaceAll("-", " "), part.title ?? part.filename, part.mediaType, part.url?.startsWith("http") ? part.url : ""];
+    write(this.node, said.filter(Boolean).join(" · "));
   }
 }
 

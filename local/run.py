@@ -11,9 +11,8 @@ import uuid
 from typing import Any
 
 from local.said import Trouble, or_say
-from local.serve import Leave, Stack, running, stay
+from local.serve import USER, WORKSPACE, Leave, Stack, running, stay
 
-WORKSPACE, USER = "acme", "ada"
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 120
 
@@ -41,8 +40,7 @@ def main() -> int:
     """Serve and show, until told to stop."""
     try:
         with running() as stack:
-            show(stack)
-            invite(stack)
+            invite(stack, show(stack))
             stay(stack)
     except Leave:
         # Told to stop while it was still starting.
@@ -50,8 +48,8 @@ def main() -> int:
     return 0
 
 
-def show(stack: Stack) -> None:
-    """A run is started and its steps are printed as they are stored. Raises `Trouble` if it does not end."""
+def show(stack: Stack) -> str:
+    """A run is started and its steps are printed as they are stored. Returns its chat. Raises `Trouble` if it does not end."""
     model = os.environ.get("AGENT_MODEL", "offline")
     chat = f"demo-{uuid.uuid4().hex[:8]}"
     prompt = f"#script {json.dumps(SCRIPT)}" if model == "offline" else QUESTION
@@ -77,6 +75,7 @@ def show(stack: Stack) -> None:
         shown = len(parts)
     why = f": {run['error']['code']}, {run['error']['message']}" if run["error"] else ""
     _say(f"  {run['status']:<10} after {run['step_count']} steps, {run['usage']['requests']} model requests{why}\n")
+    return chat
 
 
 def _show(part: dict[str, Any]) -> None:
@@ -92,9 +91,11 @@ def _show(part: dict[str, Any]) -> None:
         _say(f"  {'':<10} {kind.removeprefix('tool-')} {given} → {result}")
 
 
-def invite(stack: Stack) -> None:
+def invite(stack: Stack, chat: str) -> None:
     """Print what the reader needs to go on alone."""
     _say(f"The stack stays up until Ctrl-C, and its state survives that. Base address: {stack.url}\n")
+    if stack.console:
+        _say(f"Open the console in a browser; this run is in it:\n\n  {stack.console}&chat={chat}\n")
     _say(f"In another terminal, as {USER} of workspace {WORKSPACE} (make token prints others):\n")
     _say(f"  TOKEN={stack.token(WORKSPACE, USER)}")
     _say(

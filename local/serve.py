@@ -20,6 +20,8 @@ from local.said import Trouble, note, or_say
 from local.stack import deploy, prepare
 
 WARM_SECONDS = 90
+WORKSPACE, USER = "acme", "ada"
+"""Who the reader of what is printed is."""
 
 
 class Stack:
@@ -47,6 +49,12 @@ class Stack:
     def token(self, workspace: str, user: str) -> str:
         """A token of this stack's issuer."""
         return identity.token(self.folder, self.port, workspace, user)
+
+    @property
+    def console(self) -> str:
+        """Address of the web console with a fresh token in it, which it takes out at once; empty if it is off."""
+        off = os.environ.get("CONSOLE_ENABLED") == "false"
+        return "" if off else f"{self.url}/console#token={self.token(WORKSPACE, USER)}"
 
     def stop(self) -> None:
         """Stop it and let it save its state, which a second Ctrl-C must not cut short."""
@@ -128,6 +136,8 @@ def main() -> int:
     try:
         with running() as stack:
             sys.stdout.write(f"ready {stack.url}\n")
+            if stack.console:
+                sys.stdout.write(f"console {stack.console}\n")
             sys.stdout.flush()
             stay(stack)
     except Leave:

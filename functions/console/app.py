@@ -62,6 +62,9 @@ FILES = read_all(Path(__file__).parent / "page", os.environ.get("WORKSPACE_CLAIM
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """What the platform calls: the file, 304 if the caller has it, 404 if there is none or the console is off."""
+    if event.get("rawPath", "").endswith("/console/"):
+        # What the page refers to is relative to its address, which must not end in a slash.
+        return {"statusCode": 308, "headers": {**HEADERS, "location": "../console"}, "body": ""}
     asked = (event.get("pathParameters") or {}).get("file", PAGE)
     file = FILES.get(asked)
     if file is None:

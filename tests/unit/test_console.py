@@ -64,6 +64,12 @@ def test_the_page_is_what_an_address_without_a_file_shows(app):
     assert app().handler(asked(), None)["body"] == (CONSOLE / "index.html").read_text()
 
 
+def test_an_address_with_a_slash_at_its_end_leads_to_the_page(app):
+    """What the page refers to would be looked for a folder too deep."""
+    answer = app().handler({**asked(), "rawPath": "/stage/console/"}, None)
+    assert (answer["statusCode"], answer["headers"]["location"]) == (308, "../console")
+
+
 @pytest.mark.parametrize("name", ["index.html", "main.js", "nothing.js"])
 def test_no_answer_lets_a_page_load_or_become_anything_else(app, name):
     headers = app().handler(asked(name), None)["headers"]
