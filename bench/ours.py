@@ -1,6 +1,6 @@
 """Outlive itself, measured like the others: the five handlers over an in-process queue.
 
-`python -m bench.ours <file for the figures> memory|dynamodb_local`
+`python -m bench.ours <file for the figures> memory|dynamodb_local [steps per message]`
 """
 
 import asyncio
@@ -44,7 +44,8 @@ def main() -> None:
             Client(endpoint).close()
             app = OneProcess(None, queue, queue.call)
             storage = "DynamoDB Local, over HTTP"
-        hand_over(asyncio.run(figures(app, storage)))
+        with app.steps_per_message(int(sys.argv[3]) if len(sys.argv) > 3 else 1):
+            hand_over(asyncio.run(figures(app, storage)))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,11 @@ def runtimes() -> list[Runtime]:
 
     return [
         Runtime("memory", "Outlive, a table in memory", lambda: own, ("bench.ours", "memory")),
+        Runtime("memory-20", "the same, 20 steps per message", lambda: own, ("bench.ours", "memory", "20")),
         Runtime("local", "Outlive, DynamoDB Local", with_dynamodb_local, ("bench.ours", "dynamodb_local")),
+        Runtime(
+            "local-20", "the same, 20 steps per message", with_dynamodb_local, ("bench.ours", "dynamodb_local", "20")
+        ),
         Runtime("dbos", "DBOS", lambda: python_of("dbos"), ("bench.peers.run_dbos",)),
         Runtime("langgraph", "LangGraph", lambda: python_of("langgraph"), ("bench.peers.run_langgraph",)),
         Runtime("restate", "Restate", lambda: python_of("restate"), ("bench.peers.run_restate",)),
