@@ -18,6 +18,8 @@ from typing import Any
 # A function that somebody waits for over HTTP. The gateway gives up after 30 seconds.
 ANSWERS_WITHIN = 29
 WIDTH = 4
+# Of the function whose callers wait for something new: each holds its worker for as long.
+WAITING, WAITING_WIDTH = "-Tail-", 24
 
 
 def live_no_longer_than_the_parent() -> None:
@@ -35,7 +37,7 @@ def waiting(hand_out: Callable[..., tuple[Any, str]]) -> Callable[..., tuple[Any
     """
 
     def acquire(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST") -> tuple[Any, str]:
-        width = WIDTH if config.get("Timeout", 0) <= ANSWERS_WITHIN else None
+        width = WAITING_WIDTH if WAITING in name else WIDTH if config.get("Timeout", 0) <= ANSWERS_WITHIN else None
         patience = time.monotonic() + ANSWERS_WITHIN
         while True:
             worker, reason = hand_out(name, config, code, qualifier=qualifier, max_concurrency=width)

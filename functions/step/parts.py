@@ -19,6 +19,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.ui.vercel_ai import VercelAIAdapter
 
+from outlive.agent import ToolCall
 from storable import storable
 
 INTERRUPTED = "Interrupted before it finished."
@@ -91,6 +92,14 @@ def _ui_part(part: dict[str, Any]) -> dict[str, Any]:
         part.pop("output", None)
         part |= {"state": "output-error", "errorText": INTERRUPTED}
     return part
+
+
+def asked_for(call: ToolCallPart) -> ToolCall | None:
+    """The call with its input as the step's UI parts will have it; None for one that is not whole."""
+    if not _whole(call):
+        return None
+    _, part = ui_parts([ModelResponse(parts=[call])])
+    return ToolCall(part["toolCallId"], call.tool_name, part.get("input"))
 
 
 def closed(

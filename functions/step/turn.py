@@ -26,6 +26,7 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     PartDeltaEvent,
+    PartEndEvent,
     PartStartEvent,
     TextPart,
     TextPartDelta,
@@ -45,10 +46,10 @@ from model import model_named, step_settings
 from model_errors import ModelNotConfigured, ToolBroke, agent_error, shown
 from offline import NAME as OFFLINE
 from offline import offline_model
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Said, ToolCall
 from outlive.usage import Usage
 from own_loop import OwnLoop
-from parts import both_forms, closed, written
+from parts import asked_for, both_forms, closed, written
 from step_deps import StepDeps
 from storable import Mender
 
@@ -76,7 +77,7 @@ class PydanticAgent:
         self._name = model
         self._model: tuple[int, Model] | None = None
 
-    def __call__(self, ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def __call__(self, ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome:
         """One step. Everything that goes wrong in it comes back in the outcome; `say` runs in the caller's thread."""
         if interrupt.reason is not None:
             return Outcome("partial", [], None)
@@ -101,9 +102,9 @@ class PydanticAgent:
         return self._model[1]
 
 
-def _await(step: "_Step", say: Callable[[Piece], None], interrupt: Interrupt) -> BaseException | None:
+def _await(step: "_Step", say: Callable[[Said], None], interrupt: Interrupt) -> BaseException | None:
     """Run the step to its end and say its pieces. Returns what it raised, None also if it had to be left behind."""
-    mail: SimpleQueue[Piece | Literal["interrupted", "over"]] = SimpleQueue()
+    mail: SimpleQueue[Said | Literal["interrupted", "over"]] = SimpleQueue()
     step.speak = mail.put
     work: Future[None] = LOOP.start(step.take)
     work.add_done_callback(lambda _: mail.put("over"))
@@ -120,7 +121,7 @@ def _await(step: "_Step", say: Callable[[Piece], None], interrupt: Interrupt) ->
                 item = mail.get(timeout=None if give_up is None else max(0.0, give_up - time.monotonic()))
             except Empty:
                 return None
-            if isinstance(item, Piece):
+            if isinstance(item, Piece | ToolCall):
                 say(item)
             elif item == "over":
                 return work.exception()
@@ -138,7 +139,7 @@ class _Step:
     agent: Agent[StepDeps, Any]
     model: Model
     token: CancellationToken = field(default_factory=CancellationToken)
-    speak: Callable[[Piece], None] = lambda _: None
+    speak: Callable[[Said], None] = lambda _: None
     kind: Literal["step", "final", "partial"] = "partial"
     run: AgentRun[StepDeps, Any] | None = None
     stream: AgentStream[StepDeps, Any] | None = None
@@ -197,7 +198,11 @@ class _Step:
                     kind = "reasoning"
                 case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(text))):
                     kind = "reasoning"
-                case _:  # a part's end repeats all of it
+                case PartEndEvent(part=ToolCallPart() as call) if not self.ask.text_only:
+                    if (asked := asked_for(call)) is not None:
+                        self.speak(asked)
+                    continue
+                case _:  # the end of any other part repeats all of it
                     continue
             if piece := menders[kind].feed(text):
                 self.speak(Piece(kind, piece))

@@ -50,6 +50,19 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool the model asked for, as soon as it has asked; `input` is JSON, as the step's parts will have it."""
+
+    id: str
+    name: str
+    input: Any
+
+
+Said = Piece | ToolCall
+"""What an agent says while it is at it, in the order of the step's parts."""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentError:
     """Why a step broke off. A transient one is worth another attempt, a permanent one never is.
 
@@ -112,8 +125,8 @@ class Interrupt:
 class Agent(Protocol):
     """Answers one step.
 
-    `say` is called for each streamed piece, in order. What a model does wrong comes back as an `Outcome` with an
+    `say` is called for each streamed piece and for each tool call, in order; calls may be left out. What a model does wrong comes back as an `Outcome` with an
     `error`; whatever is raised instead counts as a permanent failure of the run.
     """
 
-    def __call__(self, ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome: ...
+    def __call__(self, ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome: ...

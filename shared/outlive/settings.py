@@ -32,6 +32,8 @@ class Settings:
     """How many steps in a row one message stands for; its worker does them while time allows."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
+    live_text: bool = True
+    """Whether a step's text is stored while it streams, for readers to follow."""
     runs_enabled: bool = True
     workspace_claim: str = "workspace_id"
 
@@ -59,6 +61,7 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
+        live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
         workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,
     )

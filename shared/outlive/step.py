@@ -23,7 +23,7 @@ from itertools import groupby
 
 import msgspec
 
-from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Turn
+from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Said, Turn
 from outlive.clock import SECOND, Clock
 from outlive.errors import Overtaken, Refused, StoreError
 from outlive.lifecycle import (
@@ -41,6 +41,7 @@ from outlive.lifecycle import (
     lease_is_live,
     only_stop_refuses,
 )
+from outlive.live import LiveLog
 from outlive.log import logger, unexpected
 from outlive.loops import goes_in_circles
 from outlive.queue import Queue
@@ -86,7 +87,7 @@ DONE, NOT_DONE = True, False
 
 @dataclass(slots=True)
 class Watch:
-    """What a worker does beside its agent: keep the lease, hear the stop, mind the time.
+    """What a worker does beside its agent: keep the lease, hear the stop, mind the time; and let readers hear the agent.
 
     `tick` does whatever is due and says when to come back; a thread runs it in production, a proof drives it by hand.
     """
@@ -98,6 +99,8 @@ class Watch:
     run: Run
     delivery: Delivery
     interrupt: Interrupt
+    live: LiveLog | None = None
+    """Ticks by itself, so that no heartbeat waits for a reader's sake."""
     beat_at: int = field(init=False)
     look_at: int = field(init=False)
 
@@ -402,7 +405,8 @@ class _Held:
 
     def _ask(self, history: tuple[Turn, ...], interrupt: Interrupt) -> Outcome:
         by, run = self.by, self.run
-        watch = Watch(by.table, by.queue, by.clock, by.settings, run, self.delivery, interrupt)
+        live = LiveLog(run, by.table.say, by.clock) if by.settings.live_text else None
+        watch = Watch(by.table, by.queue, by.clock, by.settings, run, self.delivery, interrupt, live)
         ask = Ask(
             workspace_id=run.workspace_id,
             chat_id=run.chat_id,
@@ -413,8 +417,15 @@ class _Held:
             text_only=self._is_last,
             seconds=watch.seconds_left,
         )
+
+        def say(said: Said) -> None:
+            if isinstance(said, Piece):
+                self.streamed.append(said)
+            if live is not None:
+                live.say(said)
+
         with by.watching(watch):
-            return by.agent(ask, self.streamed.append, interrupt)
+            return by.agent(ask, say, interrupt)
 
     @property
     def _is_last(self) -> bool:

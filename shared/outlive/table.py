@@ -317,6 +317,10 @@ class Table:
         moved(move.name, after, run.status)
         return after
 
+    def say(self, piece: Live) -> None:
+        """Put a live piece, whatever stands there: nothing is decided by it, and only its own worker writes there."""
+        self._call("PutItem", piece.get_save_kwargs_from_instance())
+
     # --- reads ---
 
     def chat(self, workspace_id: str, chat_id: str) -> Chat | None:

@@ -7,16 +7,15 @@ import pytest
 from tests.handlers.told import Reader, events_in, plain
 
 from .conftest import Stack
-from .runs import begin, seen
+from .runs import begin, seen, stop
 
 TOOL: list[list[Any]] = [["clock", {}]]
 
 
-def follow(stack: Stack, run: dict[str, Any], reader: Reader, wait: float = 10) -> None:
+def follow(stack: Stack, run: dict[str, Any], reader: Reader, cursor: str = "") -> None:
     """Let the reader read until it is told that it is over."""
-    cursor = ""
     while True:
-        answer = stack.call("GET", f"/runs/{run['id']}/events?wait={wait}{cursor}")
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
         if answer.status == 204:
             return
         assert answer.status == 200, answer
@@ -52,3 +51,74 @@ def test_a_run_is_streamed_in_windows_that_the_gateway_carries(stack):
         reader.take(events)
         headers["Last-Event-ID"] = events[-1]["id"]
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+
+
+@pytest.mark.together
+def test_text_is_seen_while_its_step_still_streams(stack):
+    """A reader has the first words long before the step is stored, and the rest of it exactly."""
+    text = "".join(f"word {number} " for number in range(200))
+    run = begin(stack, {"text": text, "seconds": 6}, {"text": "over"})
+    reader, cursor = Reader(), ""
+    while not reader.steps.get(0):
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
+        reader.take(answer.body["events"])
+        cursor = f"&after={answer.body['cursor']}"
+    early = reader.steps[0][0]["text"]
+    assert text.startswith(early)
+    assert len(early) < len(text)
+    assert seen(stack, run)["message"]["parts"] == []
+    other = Reader()
+    follow(stack, run, other)
+    follow(stack, run, reader, cursor=cursor)
+    assert reader.parts == other.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.voided == other.voided == []
+
+
+@pytest.mark.together
+def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
+    run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 4}]]}, {"text": "over"})
+    reader, cursor = Reader(), ""
+    while not [part for part in reader.parts if part["type"] == "tool-wait"]:
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
+        reader.take(answer.body["events"])
+        cursor = f"&after={answer.body['cursor']}"
+    (part,) = [part for part in reader.parts if part["type"] == "tool-wait"]
+    assert (part["state"], part["input"]) == ("input-available", {"seconds": 4})
+    follow(stack, run, reader, cursor=cursor)
+    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.voided == []
+
+
+@pytest.mark.together
+def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack):
+    """[31] The partial step, then the end."""
+    run = begin(stack, {"text": "word " * 300, "seconds": 30})
+    reader, cursor = Reader(), ""
+    while not reader.steps.get(0):
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
+        reader.take(answer.body["events"])
+        cursor = f"&after={answer.body['cursor']}"
+    assert stop(stack, run)["stopped"] is True
+    follow(stack, run, reader, cursor=cursor)
+    shown = seen(stack, run)
+    assert shown["run"]["status"] == "aborted"
+    assert reader.run == shown["run"]
+    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.voided == []
+    assert reader.finished[0]["kind"] == "partial"
+
+
+def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
+    """[20] A reader sees the step begin anew, and each word of it once."""
+    run = begin(stack, {"text": "word " * 300, "seconds": 8}, {"text": "over"})
+    reader, cursor = Reader(), ""
+    while not reader.steps.get(0):
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
+        reader.take(answer.body["events"])
+        cursor = f"&after={answer.body['cursor']}"
+    assert stack.kill_workers()
+    follow(stack, run, reader, cursor=cursor)
+    shown = seen(stack, run)
+    assert shown["run"]["status"] == "succeeded"
+    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.voided == [0]

@@ -28,7 +28,7 @@ def violations(items: Iterable[Item]) -> list[str]:
             chats[pk] = item
         elif "#STEP#" in sk:
             logs[pk, int(sk.split("#")[1])].append(item)
-        else:
+        elif sk.startswith("MSG#"):
             headers[pk, int(sk.split("#")[1])] = item
     found = _slots(runs, chats)
     for pk, run in runs.items():
@@ -52,8 +52,8 @@ def changed_after_its_end(before: Iterable[Item], after: Iterable[Item]) -> list
             found.append(f"{key} is gone")
         elif key[1] == "RUN" and item["status"]["S"] in ENDED and dict(item) != dict(now[key]):
             found.append(f"run {key[0]} changed after its end")
-        elif "#STEP#" in key[1] and dict(item) != dict(now[key]):
-            found.append(f"record {key} was replaced")
+        elif ("#STEP#" in key[1] or key[1].startswith("LIVE#")) and dict(item) != dict(now[key]):
+            found.append(f"{key} was replaced")
     return found
 
 

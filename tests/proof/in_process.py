@@ -1,4 +1,4 @@
-"""The five handlers as they are, on the table and the queue in memory, under a clock that stands still unless it is moved.
+"""The six handlers as they are, on the table and the queue in memory, under a clock that stands still unless it is moved.
 
 A worker runs in a thread of its own and waits in mid-step, right where it has asked the model, until it is told what the
 model says; only one thread ever runs at a time. What dies never writes again.
@@ -150,12 +150,12 @@ class World:
         patch.setattr(Clock, "sleep", lambda clock, seconds: None)
         logger.setLevel(logging.CRITICAL)
         modules = _handlers(tuple(sorted(self.settings.items())))
-        self.start, self.step, self.stop, self.read, self.sweep = modules.values()
+        self.start, self.step, self.stop, self.read, self.tail, self.sweep = modules.values()
         client = modules["start"].start.table._connection.client
         patch.setattr(client, "_make_api_call", self._call)
         queue = Queue(_Sqs(self.queue), "memory")
         for verb, module in modules.items():
-            if verb == "read":
+            if verb in ("read", "tail"):
                 continue
             parts: dict[str, Any] = {"new_id": self._new_id}
             if verb != "stop":
@@ -165,7 +165,9 @@ class World:
                 processor = _ProcessorOfEachThread(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
-        self.http = Stack(self.start, self.step, self.stop, self.read, self.sweep, None, None, "", Hands(), None)  # type: ignore[arg-type]
+        self.http = Stack(
+            self.start, self.step, self.stop, self.read, self.tail, self.sweep, None, None, "", Hands(), None
+        )  # type: ignore[arg-type]
 
     def close(self) -> None:
         """End every worker and put everything back."""
@@ -252,5 +254,5 @@ def _handlers(settings: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The handlers, cold-started once for these settings, on a connection that is theirs alone."""
     if settings not in _LOADED:
         Row._connection = None
-        _LOADED[settings] = {verb: _load(verb) for verb in ("start", "step", "stop", "read", "sweep")}
+        _LOADED[settings] = {verb: _load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
     return _LOADED[settings]

@@ -66,7 +66,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, rows: Rows) -> "Snapshot":
-        """Sort the rows of a table."""
+        """Sort the rows of a table. What is there for readers alone, live pieces and tickets, decides nothing."""
         made = cls()
         for (pk, sk), row in sorted(rows.items()):
             item = Item((pk, sk), row)
@@ -76,7 +76,7 @@ class Snapshot:
                 made.runs[item.text("id") or ""] = item
             elif "#STEP#" in sk:
                 made.logs.setdefault((pk, int(sk.split("#")[1])), []).append(item)
-            else:
+            elif sk.startswith("MSG#"):
                 made.messages[pk, int(sk.split("#")[1])] = item
         return made
 

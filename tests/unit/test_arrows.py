@@ -22,7 +22,7 @@ FLOORS = (
     {"agent"},
     {"cursor", "log", "passages", "request", "retry", "settings"},
     {"http", "place", "rows"},
-    {"loops", "queue", "table", "views"},
+    {"live", "loops", "queue", "table", "views"},
     {"events", "settle", "wiring"},
     {"overdue", "sse"},
     OPERATIONS,
@@ -38,6 +38,7 @@ OUTSIDE = {
     "http": {"aws_lambda_powertools", "msgspec"},
     "log": {"aws_lambda_powertools"},
     "events": {"msgspec"},
+    "live": {"msgspec"},
     "loops": {"msgspec"},
     "passages": {"msgspec"},
     "read": {"msgspec"},
@@ -60,7 +61,7 @@ SURROUNDINGS = {
     "uuid": {"wiring"},
     "time": {"clock"},
     "datetime": {"clock"},
-    "threading": {"agent", "watching"},
+    "threading": {"agent", "live", "watching"},
 }
 """Environment, chance, clock and threads: each has its one door, so that a proof can hold it shut."""
 SHUT = {"random", "secrets", "socket", "subprocess", "asyncio", "urllib.request", "http.client", "logging", "environ"}

@@ -326,6 +326,7 @@ def test_the_defaults_are_those_of_the_contract():
         "StopPollSeconds": 1,
         "RetentionDays": 0,
         "RunsEnabled": "true",
+        "LiveText": "true",
         "WorkspaceClaim": "workspace_id",
     }
     assert {name: PARAMETERS[name]["Default"] for name in defaults} == defaults

@@ -14,7 +14,8 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRe
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 import turn
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, ToolCall, Turn
+from outlive.passages import BEGINNING, Call, Result, Words, passages, rest_after
 from step_deps import StepDeps
 from turn import PydanticAgent
 
@@ -46,8 +47,12 @@ def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float =
 @dataclass
 class Answered:
     outcome: Outcome
-    pieces: list[Piece]
+    all_said: list[Said]
     model: Scripted
+
+    @property
+    def pieces(self) -> list[Piece]:
+        return [piece for piece in self.all_said if isinstance(piece, Piece)]
 
     @property
     def messages(self) -> list[ModelMessage]:
@@ -75,15 +80,15 @@ def answer(
         instructions="Be brief.",
         tools=[Tool(tool) for tool in tools],
     )
-    pieces: list[Piece] = []
+    all_said: list[Said] = []
 
-    def say(piece: Piece) -> None:
-        pieces.append(piece)
-        if on_piece is not None:
-            on_piece(piece)
+    def say(said: Said) -> None:
+        all_said.append(said)
+        if on_piece is not None and isinstance(said, Piece):
+            on_piece(said)
 
     outcome = PydanticAgent(agent, "unused")(asked or ask(), say, interrupt or Interrupt())
-    return Answered(outcome, pieces, model)
+    return Answered(outcome, all_said, model)
 
 
 def call(name: str, arguments: str = "{}", index: int = 1) -> dict[int, DeltaToolCall]:
@@ -160,6 +165,71 @@ def test_pieces_are_said_in_order_and_make_up_the_parts() -> None:
         Piece("text", "two."),
     ]
     assert [part.get("text") for part in done.outcome.parts] == [None, "Hmm.", "One two."]
+
+
+def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> None:
+    """So a reader sees a tool at work before there is a result of it."""
+    said_when_it_ran: list[int] = []
+
+    def slow(note: str) -> str:
+        said_when_it_ran.append(len(said))
+        return note
+
+    said: list[Said] = []
+    agent = Agent(
+        FunctionModel(
+            stream_function=Scripted(["One ", call("slow", '{"note": "\\u0000 1"}'), call("slow", '{"note": ""}', 2)])
+        ),
+        deps_type=StepDeps,
+        tools=[Tool(slow)],
+    )
+    outcome = PydanticAgent(agent, "unused")(ask(), said.append, Interrupt())
+    assert said == [
+        Piece("text", "One "),
+        ToolCall("call-1", "slow", {"note": "\ufffd 1"}),
+        ToolCall("call-2", "slow", {"note": ""}),
+    ]
+    parts = [part for part in outcome.parts if part["type"] == "tool-slow"]
+    assert [(part["toolCallId"], part["input"]) for part in parts] == [(one.id, one.input) for one in said[1:]]
+
+
+def test_a_call_with_half_its_arguments_is_not_said() -> None:
+    """Nobody asked for it: it is not in the parts either, or as an error."""
+    done = answer([call("double", '{"number": ')], double)
+    assert [one for one in done.all_said if isinstance(one, ToolCall)] == []
+
+
+def test_no_call_is_said_where_none_is_made() -> None:
+    """The last step the budget allows drops them."""
+    done = answer(["One.", call("double", '{"number": 1}')], double, asked=ask(text_only=True))
+    assert done.all_said == [Piece("text", "One.")]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["One ", call("double", '{"number": 1}')],
+        [
+            {0: DeltaThinkingPart(content="Hm")},
+            "One ",
+            call("double", '{"number": 1}'),
+            call("double", '{"number": 2}', 2),
+        ],
+        [call("double", '{"number": "x"}')],
+        [call("unknown", '{"number": 1.0, "deep": [1, {"a": null}]}')],
+        ["a\ud83d", "\ude00b\0"],
+    ],
+)
+def test_what_is_said_live_is_how_the_record_begins(items: Items) -> None:
+    """So a reader who followed it live goes on in the record, and nothing is told twice."""
+    done = answer(items, double)
+    position = BEGINNING
+    for said in done.all_said:
+        words = Words(said.kind, said.text) if isinstance(said, Piece) else Call(said.id, said.name, said.input)
+        position = position.after(words)
+    rest = rest_after(passages(done.outcome.parts), position)
+    assert rest is not None
+    assert not [passage for passage in rest if not isinstance(passage, Result)]
 
 
 def test_pieces_are_said_in_the_callers_thread() -> None:
