@@ -21,7 +21,7 @@ from docs.template import ROOT
 from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
-from outlive.clock import Clock, from_iso
+from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
 from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
 from outlive.events import Event
@@ -40,7 +40,8 @@ from outlive.request import (
 from outlive.rows import Body, Message, Record, Run, pack
 from outlive.sse import KIND, streamed
 from outlive.tail import Tail
-from outlive.views import MessageView, RunView, view_message, view_run
+from outlive.ticket import TICKET_SECONDS, new_ticket
+from outlive.views import MessageView, Moment, RunView, view_message, view_run
 
 
 class Drift(Exception):
@@ -91,6 +92,14 @@ class Events(msgspec.Struct):
     cursor: str
 
 
+class TicketMade(msgspec.Struct):
+    """The ticket, when it is over, and the path it opens."""
+
+    ticket: str
+    expires_at: Moment
+    url: str
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a call answers when all goes well, and what its reader should know."""
@@ -102,6 +111,8 @@ class Answer:
     over: str = ""
     """What a 204 means; empty if there is none."""
 
+
+OVER = "The run has ended and all of it was told: there is nothing more to ask for."
 
 ANSWERS = {
     "start_run": Answer(
@@ -149,7 +160,19 @@ ANSWERS = {
         "With `Accept: text/event-stream` the same comes as server-sent events, each with the cursor as its id: a "
         "window that ends after what is new, or after `wait` seconds. A browser's EventSource comes back by itself "
         "after what it got last, and ends with the 204.",
-        over="The run has ended and all of it was told: there is nothing more to ask for.",
+        over=OVER,
+    ),
+    "open_ticket": Answer(
+        201,
+        TicketMade,
+        "For a browser's EventSource, which can send no token, and for nobody else: a token in an address ends up in "
+        "logs. A ticket opens the events of this one run, as often as they are asked for, until it is over.",
+    ),
+    "ticket_events": Answer(
+        200,
+        Events,
+        "The same as the events of the run, for whoever holds a ticket for it; no token is asked for.",
+        over=OVER,
     ),
 }
 
@@ -160,12 +183,14 @@ SCHEMA_NAMES = {
     "BudgetView": "Budget",
     "Budget": "AskedBudget",
     "StartBody": "Start",
+    "TicketMade": "Ticket",
 }
 
 # ------------------------------------------------------------------ examples, made by the code they show
 
 RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
 ASKED_AT = from_iso("2026-11-21T09:10:00.000Z")
+TICKET = new_ticket("acme", RUN_ID, "0b8e1d5c6f7a4e3f9a2b4c6d8e0f1a3b")
 SAID: list[dict[str, Any]] = [
     {"type": "step-start"},
     {"type": "text", "text": "Let me look at the clock. ", "state": "done"},
@@ -221,6 +246,8 @@ def examples() -> dict[str, Any]:
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
         "list_runs": Runs([view_run(done)], None),
         "run_events": Events(*told(done, log)),
+        "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_SECONDS * SECOND), f"/tickets/{TICKET}/events"),
+        "ticket_events": Events(*told(done, log)),
     }
     return {name: msgspec.to_builtins(answer) for name, answer in made.items()}
 
@@ -228,7 +255,7 @@ def examples() -> dict[str, Any]:
 def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
     """The events of a run that was followed from its start, and the cursor behind them."""
     rows = SimpleNamespace(again=lambda _: run, records=lambda *_: log)
-    window = Tail(rows, Clock()).after("acme", "ada", RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
+    window = Tail(rows, Clock(), str).after("acme", "ada", RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
     assert window is not None
     assert window.cursor is not None
     return window.events, window.cursor
@@ -462,7 +489,10 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         str(answer.status): {
             "description": (answer.body.__doc__ or "").strip(),
             "headers": {name: HEADERS[name] for name in answer.headers},
-            "content": _json({"$ref": f"#/components/schemas/{answer.body.__name__}"}, example),
+            "content": _json(
+                {"$ref": f"#/components/schemas/{SCHEMA_NAMES.get(answer.body.__name__, answer.body.__name__)}"},
+                example,
+            ),
         }
     }
     if not answer.headers:
@@ -475,6 +505,9 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         responses["204"] = {"description": answer.over}
     for status in sorted({kind.status for kind in call.problems}):
         responses[str(status)] = _problems(status, (kind for kind in call.problems if kind.status == status))
+    if (call.method, call.path) in template.without_token(template.read()):
+        operation["security"] = []
+        del responses["401"]["content"]["application/json"]
     return operation | {"responses": responses}
 
 
@@ -520,6 +553,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "query",
         "description": "How many at most.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    },
+    "ticket": {
+        "in": "path",
+        "required": True,
+        "description": "The ticket, as it was made.",
+        "schema": {"type": "string"},
+        "example": TICKET,
     },
     "after": {
         "in": "query",

@@ -62,6 +62,17 @@ def routes(template: dict[str, Any]) -> dict[tuple[str, str], str]:
     }
 
 
+def without_token(template: dict[str, Any]) -> set[tuple[str, str]]:
+    """Method and path of each route that asks for no token."""
+    return {
+        (event["Properties"]["Method"], event["Properties"]["Path"])
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for event in resource["Properties"].get("Events", {}).values()
+        if event["Properties"].get("Auth", {}).get("Authorizer") == "NONE"
+    }
+
+
 def parameters(template: dict[str, Any]) -> dict[str, list[Parameter]]:
     """The parameters by the title of their group."""
     return {

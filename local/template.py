@@ -24,6 +24,7 @@ from local.said import Trouble
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 SERVERLESS_LAYER = "AWS::Serverless::LayerVersion"
+NO_AUTHORIZER = "NONE"
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -182,11 +183,11 @@ def _spell_out(api: str, resources: dict[str, Any]) -> None:
                     "PayloadFormatVersion": integration["payloadFormatVersion"],
                 },
             }
-            (security,) = about.get("security") or [{"": []}]
+            (security,) = about.get("security") or [{NO_AUTHORIZER: []}]
             (scheme,) = security
-            # A route that needs no token says NONE, which is no scheme.
-            known = scheme in body["components"]["securitySchemes"]
-            allowed = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}} if known else {}
+            allowed = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}}
+            if scheme == NO_AUTHORIZER:
+                allowed = {"AuthorizationType": "NONE"}
             resources[f"{name}Route"] = {
                 "Type": "AWS::ApiGatewayV2::Route",
                 "Properties": {

@@ -1,20 +1,20 @@
-"""GET /runs/{run_id}/events: what a run says, as it says it."""
+"""GET /runs/{run_id}/events: what a run says, as it says it. With a token, or with a ticket."""
 
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from outlive.clock import Clock
+from outlive.clock import Clock, iso
 from outlive.errors import RunNotFound
 from outlive.http import Api, answer, nothing
 from outlive.request import MAX_WAIT, check_wait, is_run_id
 from outlive.sse import KIND, streamed
 from outlive.tail import Tail, Window
-from outlive.wiring import settings_of, table_of
+from outlive.wiring import new_id, settings_of, table_of
 
 settings = settings_of()
 api = Api(settings.workspace_claim)
-tail = Tail(table_of(settings), Clock())
+tail = Tail(table_of(settings), Clock(), new_id)
 
 
 @api.get("/runs/<run_id>/events")
@@ -25,6 +25,23 @@ def run_events(run_id: str) -> Response[str]:
         raise RunNotFound("no run of yours has this id")
     cursor, named, wait = _asked()
     return _answer(tail.after(caller.workspace_id, caller.user, asked, cursor, wait, named))
+
+
+@api.post("/runs/<run_id>/ticket")
+def open_ticket(run_id: str) -> Response[str]:
+    """Make a ticket for the run's events."""
+    caller, asked = api.caller, api.parameter("run_id")
+    if not is_run_id(asked):
+        raise RunNotFound("no run of yours has this id")
+    ticket, until = tail.ticket(caller.workspace_id, caller.user, asked)
+    return answer({"ticket": ticket, "expires_at": iso(until), "url": f"/tickets/{ticket}/events"}, 201)
+
+
+@api.get("/tickets/<ticket>/events")
+def ticket_events(ticket: str) -> Response[str]:
+    """What the ticket's run says after a cursor, without a token."""
+    cursor, named, wait = _asked()
+    return _answer(tail.admitted(api.parameter("ticket"), cursor, wait, named))
 
 
 def _asked() -> tuple[str | None, str, float]:

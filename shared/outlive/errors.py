@@ -9,7 +9,7 @@ OutliveError
 ├── Overtaken           nobody: another worker has the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
 └── Problem             the client: an answer over HTTP
-    ├── Unauthorized · RunsDisabled · ChatNotFound · RunNotFound
+    ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · PromptTooLong
     ├── RunAlreadyActive · IdempotencyKeyReused
     └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
@@ -74,6 +74,12 @@ class Unauthorized(Problem):
     """The token is valid but says nothing usable about who calls."""
 
     status, code, title = 401, "unauthorized", "The token does not say who you are"
+
+
+class TicketExpired(Problem):
+    """The ticket is over, or never was one."""
+
+    status, code, title = 401, "ticket_expired", "The ticket is not good any more"
 
 
 class RunsDisabled(Problem):

@@ -7,6 +7,7 @@
     | workspace # chat id  | MSG#<seq>#STEP#<n>   | Record  |
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
+    | same                 | TICKET#<hash>        | Ticket  |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -410,6 +411,17 @@ class Live(Row):
         """Step, attempt and number of the piece."""
         _, step, attempt, number = self.sk.split("#")
         return int(step), int(attempt), int(number)
+
+
+class Ticket(Row):
+    """Leave to read one run's events for a while, for whoever holds the secret that the key is a hash of."""
+
+    owner = Text()
+
+    @staticmethod
+    def sort_key(ticket: str) -> str:
+        """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
+        return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
 
 
 def row_of(item: dict[str, Any]) -> Message | Record | None:

@@ -40,7 +40,7 @@ from outlive.lifecycle import (
     Status,
 )
 from outlive.log import moved
-from outlive.rows import Chat, Live, Message, Record, Row, Run, record_of, row_of
+from outlive.rows import Chat, Live, Message, Record, Row, Run, Ticket, record_of, row_of
 from outlive.usage import Usage
 
 BUSY = frozenset(
@@ -321,6 +321,10 @@ class Table:
         """Put a live piece, whatever stands there: nothing is decided by it, and only its own worker writes there."""
         self._call("PutItem", piece.get_save_kwargs_from_instance())
 
+    def admit(self, ticket: Ticket) -> None:
+        """Put a ticket; its key is as good as random."""
+        self._call("PutItem", ticket.get_save_kwargs_from_instance())
+
     # --- reads ---
 
     def chat(self, workspace_id: str, chat_id: str) -> Chat | None:
@@ -371,6 +375,11 @@ class Table:
                 return pieces, Run.of(item)
             pieces.append(Live.of(item))
         return pieces, None
+
+    def ticket(self, workspace_id: str, run_id: str, ticket: str) -> Ticket | None:
+        """The ticket, or None."""
+        item = self._get(Run.key(workspace_id, run_id), Ticket.sort_key(ticket))
+        return Ticket.of(item) if item else None
 
     def runs_of(
         self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int

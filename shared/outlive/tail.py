@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import RunNotFound
+from outlive.errors import RunNotFound, TicketExpired
 from outlive.events import (
     Event,
     PartEvent,
@@ -46,8 +46,9 @@ from outlive.passages import (
     weight,
 )
 from outlive.place import Place, cursor_of, place_of
-from outlive.rows import Live, Record, Run
+from outlive.rows import Live, Record, Run, Ticket
 from outlive.table import Table
+from outlive.ticket import TICKET_SECONDS, new_ticket, read_ticket
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
 
@@ -74,6 +75,32 @@ class Tail:
 
     table: Table
     clock: Clock
+    new_id: Callable[[], str]
+
+    def ticket(self, workspace_id: str, user: str, run_id: str) -> tuple[str, int]:
+        """Leave to read this run's events without a token, and when it ends (ms).
+
+        Raises RunNotFound; a table that does not answer makes it ReadFailed.
+        """
+        _of(self.table.run(workspace_id, run_id), user)
+        now = self.clock.now()
+        ticket, until = new_ticket(workspace_id, run_id, self.new_id()), now + TICKET_SECONDS * SECOND
+        row = Ticket(
+            Run.key(workspace_id, run_id), Ticket.sort_key(ticket), owner=user, created_at=now,
+            expires_at=until // SECOND,
+        )  # fmt: skip
+        self.table.admit(row)
+        return ticket, until
+
+    def admitted(self, ticket: str, cursor: str | None, wait: float, named: str = "after") -> Window | None:
+        """The same as `after`, for whoever holds a ticket. Raises TicketExpired, InvalidRequest or RunNotFound."""
+        meant = read_ticket(ticket)
+        row = self.table.ticket(*meant, ticket) if meant else None
+        # DynamoDB deletes what has expired within days, not at once.
+        if meant is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
+            raise TicketExpired("ask for another one")
+        workspace_id, run_id = meant
+        return self.after(workspace_id, row.owner, run_id, cursor, wait, named)
 
     def after(
         self, workspace_id: str, user: str, run_id: str, cursor: str | None, wait: float, named: str = "after"

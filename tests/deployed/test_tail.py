@@ -122,3 +122,31 @@ def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
     assert shown["run"]["status"] == "succeeded"
     assert reader.parts == plain(shown["message"]["parts"])
     assert reader.voided == [0]
+
+
+@pytest.mark.together
+def test_a_ticket_opens_a_stream_where_no_token_can_be_sent(stack):
+    """And no other door: neither another call, nor another run."""
+    run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two"})
+    assert stack.call("GET", f"/runs/{run['id']}/events", token=None).status == 401
+    made = stack.call("POST", f"/runs/{run['id']}/ticket")
+    assert made.status == 201
+    reader, headers = Reader(), {"Accept": "text/event-stream"}
+    while (answer := stack.call("GET", made.body["url"], token=None, headers=headers)).status == 200:
+        events, _ = events_in(answer.body)
+        reader.take(events)
+        headers["Last-Event-ID"] = events[-1]["id"]
+    assert answer.status == 204
+    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    ticket = made.body["ticket"]
+    for path in (f"/runs/{run['id']}", f"/runs/{run['id']}/events", f"/chats/{run['chat_id']}/run"):
+        assert stack.call("GET", path, token=ticket).status == 401
+        assert stack.call("GET", f"{path}?ticket={ticket}", token=None).status == 401
+
+
+@pytest.mark.together
+@pytest.mark.parametrize("ticket", ["x", "%00", "A" * 4000, "W10", "WyJhY21lIiwieCIsInkiXQ", "%F0%9F%8E%AB", "a%23b"])
+def test_a_hostile_ticket_is_answered_like_any_other_that_is_over(stack, ticket):
+    answer = stack.call("GET", f"/tickets/{ticket}/events", token=None)
+    assert (answer.status, answer.body["code"]) == (401, "ticket_expired")
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -1,6 +1,9 @@
 """Following a run: everything it says, in order, none of it twice, for whoever is entitled."""
 
+import base64
+import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -210,3 +213,101 @@ def test_a_wait_out_of_bounds_is_refused(stack: Stack, wait: str) -> None:
     run = stack.begin().body["run"]
     answer = stack.call("GET", f"/runs/{run['id']}/events", query={"wait": wait})
     assert (answer.status, answer.body["field"]) == (422, "wait")
+
+
+def ticket_for(stack: Stack, run_id: str) -> dict[str, Any]:
+    """What is answered to somebody who asks for a ticket."""
+    answer = stack.call("POST", f"/runs/{run_id}/ticket")
+    assert answer.status == 201, answer
+    made: dict[str, Any] = answer.body
+    return made
+
+
+def test_a_ticket_opens_the_events_of_its_run_without_a_token(stack: Stack) -> None:
+    """As often as they are asked for, and from any cursor."""
+    run = stack.begin().body["run"]
+    stack.work()
+    made = ticket_for(stack, run["id"])
+    assert made["url"] == f"/tickets/{made['ticket']}/events"
+    told = look(stack, run["id"]).body
+    assert stack.call("GET", made["url"]).body == told
+    assert stack.call("GET", made["url"]).body == told
+    some = told["events"][2]["id"]
+    assert stack.call("GET", made["url"], query={"after": some}).body["events"] == told["events"][3:]
+    assert stack.call("GET", made["url"], headers={"Last-Event-ID": told["cursor"]}).status == 204
+
+
+def test_a_ticket_is_over_after_five_minutes(stack: Stack) -> None:
+    """Whether DynamoDB has deleted it yet or not."""
+    run = stack.begin().body["run"]
+    made = ticket_for(stack, run["id"])
+    stack.clock.forward(298)
+    assert stack.call("GET", made["url"]).status == 200
+    stack.clock.forward(3)
+    answer = stack.call("GET", made["url"])
+    assert (answer.status, answer.body["code"]) == (401, "ticket_expired")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_ticket_is_stored_as_a_hash_and_expires(stack: Stack) -> None:
+    """Whoever can read the table can't use it."""
+    run = stack.begin().body["run"]
+    made = ticket_for(stack, run["id"])
+    (row,) = [item for item in stack.items() if item["sk"]["S"].startswith("TICKET#")]
+    assert made["ticket"] not in str(row)
+    assert int(row["expires_at"]["N"]) > 0
+    assert row["pk"]["S"] == f"acme#{run['id']}"
+
+
+@pytest.mark.parametrize("who", [{"user": "eve"}, {"workspace": "other"}])
+def test_nobody_else_gets_a_ticket(stack: Stack, who: dict[str, str]) -> None:
+    """[49] And nothing is written."""
+    run = stack.begin().body["run"]
+    before = stack.items()
+    answer = stack.call("POST", f"/runs/{run['id']}/ticket", **who)
+    assert (answer.status, answer.body["code"]) == (404, "run_not_found")
+    assert stack.call("POST", "/runs/no run#/ticket").status == 404
+    assert stack.items() == before
+
+
+def packed(*said: object) -> str:
+    """What a ticket with this in it would look like."""
+    return base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
+
+
+HOSTILE = {
+    "empty": " ",
+    "short": "x",
+    "no base64": "é✂" * 10,
+    "huge": "A" * 100_000,
+    "no JSON": "AAAA",
+    "too few": packed("acme", "run"),
+    "numbers": packed(1, 2, 3),
+    "a foreign key": packed("acme#chat-1", "CHAT", "x"),
+    "a key in a run": packed("acme", "run#RUN", "x"),
+    "a long workspace": packed("w" * 1000, "run", "x"),
+    "no workspace": packed("", "run", "x"),
+    "half a pair": packed("\ud800", "run", "x"),
+    "a NUL": packed("a\0", "run", "x"),
+    "a path": "../../runs",
+    "a JWT": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.",
+}
+
+
+@pytest.mark.parametrize("ticket", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_ticket_is_refused_and_told_nothing(stack: Stack, ticket: str) -> None:
+    """401, whatever it is, and not a word of what it held."""
+    stack.begin()
+    answer = stack.call("GET", f"/tickets/{quote(ticket, safe='')}/events")
+    assert (answer.status, answer.body["code"]) == (401, "ticket_expired")
+    assert set(answer.body) == {"type", "title", "status", "detail", "code"}
+    assert answer.body["detail"] == "ask for another one"
+
+
+def test_a_guessed_or_changed_ticket_is_none(stack: Stack) -> None:
+    """Neither another secret, nor another run under the same one."""
+    mine, other = stack.begin("one").body["run"], stack.begin("two").body["run"]
+    made = ticket_for(stack, mine["id"])["ticket"]
+    workspace, _, secret = json.loads(base64.urlsafe_b64decode(made + "=="))
+    for changed in (packed(workspace, mine["id"], "0" * 32), packed(workspace, other["id"], secret), made + "A"):
+        assert stack.call("GET", f"/tickets/{changed}/events").status == 401

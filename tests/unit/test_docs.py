@@ -143,6 +143,8 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "list_messages": everywhere | {"invalid_request", "read_failed"},
         "list_runs": everywhere | {"invalid_request", "read_failed"},
         "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed"},
+        "open_ticket": everywhere | {"run_not_found", "read_failed"},
+        "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"},
     }
 
 
@@ -233,6 +235,10 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("run_events", "GET", f"/runs/{run['id']}/events", query={"after": "x"}).status == 422
     assert call("run_events", "GET", "/runs/none/events").status == 404
     call("run_events", "GET", f"/runs/{run['id']}/events", headers={"Accept": "text/event-stream"})
+    ticket = call("open_ticket", "POST", f"/runs/{run['id']}/ticket").body["ticket"]
+    assert call("ticket_events", "GET", f"/tickets/{ticket}/events").body == events
+    assert call("ticket_events", "GET", "/tickets/none/events").status == 401
+    assert call("open_ticket", "POST", "/runs/none/ticket").status == 404
     failing = stack.script("chat-1", {"error": "permanent"}).body["run"]
     stack.work()
     assert call("one_run", "GET", f"/runs/{failing['id']}").body["run"]["error"] is not None

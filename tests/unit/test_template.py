@@ -180,6 +180,8 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/chats/{chat_id}/messages"): "Read",
         ("GET", "/chats/{chat_id}/runs"): "Read",
         ("GET", "/runs/{run_id}/events"): "Tail",
+        ("POST", "/runs/{run_id}/ticket"): "Tail",
+        ("GET", "/tickets/{ticket}/events"): "Tail",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
         ("GET", "/console"): "Console",
@@ -187,19 +189,17 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
     }
 
 
-def test_no_call_goes_without_a_token():
+def test_no_call_goes_without_a_token_but_with_a_ticket():
     """[48] The console's files are no call: they are the same for everyone."""
     auth = of("Api")["Auth"]
     authorizer = auth["Authorizers"][auth["DefaultAuthorizer"]]
     assert authorizer["JwtConfiguration"] == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
-    assert not [
-        event
+    assert {
+        event["Properties"]["Path"]: event["Properties"]["Auth"]
         for function in FUNCTIONS
         for event in of(function)["Events"].values()
-        if event["Type"] == "HttpApi" and "Auth" in event["Properties"] and function != "Console"
-    ]
-    for event in of("Console")["Events"].values():
-        assert event["Properties"]["Auth"] == {"Authorizer": "NONE"}
+        if event["Type"] == "HttpApi" and "Auth" in event["Properties"]
+    } == {path: {"Authorizer": "NONE"} for path in ("/tickets/{ticket}/events", "/console", "/console/{file}")}
 
 
 def test_issuer_and_audience_have_no_default_to_forget():
