@@ -162,6 +162,8 @@ def agent_of(script: Script) -> Agent:
     def agent(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         process = running()
         process.notes.append(("asked", ask.run_id, ask.step, ask.attempt))
+        if not process.covers[0] <= ask.step < process.covers[1]:
+            process.notes.append(("astray", ask.step, process.covers[0]))
         if problem := _history_problem(ask):
             process.notes.append(("history", problem))
         text = f"{ask.run_id}/{ask.step} by {process.name}. "
@@ -349,11 +351,14 @@ class Cast:
                     "attributes": {},
                 }
             )
+            due = json.loads(letter.body)["step"]
+            running().covers = (due, due + self.settings.steps_per_message)
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: STEP_SECONDS * 1000)
             try:
                 self.app.do(record, context)
             except self.app.NotDone:
                 return False
+            running().notes.append(("acknowledges", json.loads(letter.body)["run_id"], due))
             request = {"QueueUrl": QUEUE, "ReceiptHandle": letter.receipt}
             try:
                 running().ask(Request.of("queue", "DeleteMessage", request))

@@ -4,6 +4,7 @@ The numbers in brackets are the contract's section 4.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -196,6 +197,9 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
         broken += _ending_problems(was, old, new, clock)
     if new.whole("resends") > old.whole("resends"):
         broken += _resend_problems(old, new, clock)
+    asked = old.text("stop_requested_at") is None and new.text("stop_requested_at") is not None
+    if asked and new.text("status") in ACTIVE and new.text("lease_id") is None:
+        broken.append("[behaviour 13] a stop was left to a worker, and none holds the run")
     for name in ("stop_requested_at", "started_at", "created_at", "owner", "fingerprint"):
         if old.text(name) is not None and old.text(name) != new.text(name):
             broken.append(f"{name} changed from {old.text(name)} to {new.text(name)}")
@@ -207,9 +211,12 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
             broken.append(f"[6] step {after} was claimed before the records before it were stored")
         if old.text("stop_requested_at") is not None:
             broken.append("[5] a step was claimed after the stop")
-    elif old.text("lease_id") and new.text("lease_id") and old.text("lease_id") != new.text("lease_id"):
-        until = old.text("lease_until")
-        if until is not None and from_iso(until) > clock + SKEW:
+        if (new.whole("attempt"), new.whole("resends")) != (1, 0):
+            broken.append(f"[behaviour 22] step {after} begins with attempt {new.whole('attempt')}")
+    elif new.text("lease_id") not in (None, old.text("lease_id")):
+        if new.whole("attempt") != old.whole("attempt") + 1:
+            broken.append(f"[behaviour 22] attempt {new.whole('attempt')} follows {old.whole('attempt')}")
+        if is_held(old, clock):
             broken.append(f"[6] the lease of {old.text('lease_id')} was live and taken by {new.text('lease_id')}")
         if old.text("stop_requested_at") is not None:
             broken.append("[5] a step was claimed again after the stop")
@@ -232,6 +239,14 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
         return [f"[settle] failed by {by}, while {holder} held it"]
     if status == "aborted" and at_work and by != holder:
         return [f"[behaviour 32] aborted by {by} under the live lease of {holder}"]
+    error = new.json("error") or {}
+    if error.get("code") in ("stale", "never_started"):
+        # The error says how long; nothing may have moved the run for as long.
+        (window,) = re.findall(r"(\d+) seconds", error["message"])[:1]
+        moved = old.text("progress_at" if error["code"] == "stale" else "created_at")
+        claimed = error["code"] == "never_started" and old.whole("claimed_step") >= 0
+        if moved is None or claimed or from_iso(moved) > clock + SKEW - int(window) * 1000:
+            return [f"[behaviour 40] ended as {error['code']} though it moved at {moved}"]
     return []
 
 
@@ -259,3 +274,7 @@ class Ghost(NamedTuple):
     wrote: frozenset[str] = frozenset()
     broke_off: tuple[tuple[str, str, int, int], ...] = ()
     """Workers that broke off for a stop while they held the run: name, run, clock, faults left."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """How many resends each sweep saw when it last looked at a run; -1 if it saw a stop that nobody is left to hear."""
+    done: frozenset[tuple[str, int]] = frozenset()
+    """Workers that took over a step, and the step, where its record was there."""

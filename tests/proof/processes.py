@@ -139,7 +139,7 @@ class Process:
     """A program under way.
 
     `now` is its clock, `notes` what it said since it was last left waiting, `offers` what a thread that waits for a choice
-    can be told, and `mark` whatever of its state no frame shows.
+    can be told, `mark` whatever of its state no frame shows, and `covers` the steps its message stands for.
     """
 
     def __init__(self, name: str, program: Callable[[], Any], now: int) -> None:
@@ -148,6 +148,7 @@ class Process:
         self.notes: list[Hashable] = []
         self.offers: dict[int, tuple[str, ...]] = {}
         self.mark: Hashable = None
+        self.covers = (0, 0)
         self.ids = 0
         self.dead = False
         self.result: Any = None

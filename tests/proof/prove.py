@@ -81,7 +81,7 @@ def run(cells: list[Cell]) -> list[Found]:
     stage = scene.stage()
     founds: list[Found] = []
     for cell in cells:
-        play, world = scene.staged(stage, _kinds(cell.kind), cell.faults)
+        play, world = scene.staged(stage, kinds_of(cell.kind), cell.faults)
         if cell.seed is None:
             founds.append(Found(cell, explore(play, world, until=cell.until)))
         else:
@@ -111,7 +111,7 @@ def plan(options: argparse.Namespace) -> list[list[Cell]]:
     faults = options.faults if options.faults is not None else (1 if options.short else 2)
     tasks: list[list[Cell]] = []
     for scene in scenes():
-        if options.scene not in (None, scene.name):
+        if options.scene and scene.name not in options.scene:
             continue
         cells = [Cell(scene.name, "none", 0, until=options.until)] if options.kind in (None, "none") else []
         kinds = [kind for kind in scene.kinds if options.kind in (None, kind) and faults]
@@ -162,7 +162,7 @@ def _asked(event: Event) -> str:
 def show(cell: Cell, labels: list[str]) -> list[str]:
     """Play a script again and print it, numbered; returns every promise it breaks."""
     scene = scene_named(cell.scene)
-    play, world = scene.staged(scene.stage(), _kinds(cell.kind), cell.faults)
+    play, world = scene.staged(scene.stage(), kinds_of(cell.kind), cell.faults)
     print(f"{scene.name}: {scene.about}")
     number = 0
 
@@ -177,8 +177,8 @@ def show(cell: Cell, labels: list[str]) -> list[str]:
     return broken
 
 
-def _kinds(kind: str) -> frozenset[str]:
-    return frozenset(FAULTS) if kind == "all" else frozenset() if kind == "none" else frozenset([kind])
+def kinds_of(kind: str) -> frozenset[str]:
+    return frozenset(FAULTS) if kind == "all" else frozenset() if kind == "none" else frozenset(kind.split("+"))
 
 
 def parse_script(text: str) -> tuple[Cell, list[str]]:
@@ -200,17 +200,28 @@ def line_of(scene: Scene, founds: list[Found]) -> str:
     )
 
 
+def cell_line(found: Found) -> str:
+    """The line of one exploration."""
+    cell, report = found.cell, found.report
+    ending = "to the end" if report.complete else f"cut at {report.seconds:.0f} s"
+    return (
+        f"{cell.scene:20} {cell.kind:8} {cell.faults} faults  {report.states:>9,} states  {report.moves:>10,} moves  "
+        f"{report.seconds:6.1f} s  {ending}"
+    )
+
+
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description="Prove the guarantees by exploring.")
     parser.add_argument("--short", action="store_true", help="one fault a path, no walks")
-    parser.add_argument("--scene", help="only this scene")
+    parser.add_argument("--scene", action="append", help="only this scene; more than once: these")
     parser.add_argument("--kind", choices=("none", *FAULTS), help="only this kind of fault")
     parser.add_argument("--faults", type=int, help="so many faults a path")
     parser.add_argument("--until", type=float, help="give up on a cell after so many seconds")
     parser.add_argument("--walks", type=int, help="how many seeded walks follow")
     parser.add_argument("--seed", type=int, default=1, help="the first walk's seed")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--cells", action="store_true", help="tell each exploration as it ends")
     parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
     parser.add_argument("--replay", help="play one script again")
     options = parser.parse_args()
@@ -223,6 +234,8 @@ def main() -> int:
     context = multiprocessing.get_context("fork")
     with context.Pool(options.jobs, maxtasksperchild=1) as pool:
         for found in (found for founds in pool.imap_unordered(run, plan(options)) for found in founds):
+            if options.cells:
+                print(cell_line(found), flush=True)
             if found.report.failure is not None:
                 broken.append(found)
             if found.cell.seed is not None:

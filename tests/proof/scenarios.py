@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .actors import SETTINGS, Ask, steps
 from .memory_queue import SECOND
-from .scene import LEASE_JUMP, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
+from .scene import LEASE_JUMP, MINUTE, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
 
 UNTIMED = ("crash", "lost", "refused", "message")
 """For scenes in which time passes anyway."""
@@ -110,19 +110,81 @@ def forgotten(director: Director) -> None:
     director.passes(PENDING_JUMP)
 
 
+def idle(director: Director) -> None:
+    """The chat's first run has ended."""
+    director.run("a")
+    director.work()
+
+
+def about_to_reclaim(director: Director) -> None:
+    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's turn."""
+    director.run("a")
+    first = director.deliver()
+    director.until(first, "PutItem")
+    director.passes(LEASE_JUMP)
+    second = director.deliver()
+    director.until(second, "UpdateItem")
+    director.move(second)
+    director.until(second, "UpdateItem")
+    director.run(first)
+
+
+def left_with_message(director: Director) -> None:
+    """The worker died while it asked, and its message comes back only after ten minutes."""
+    director.run("a")
+    name = director.deliver()
+    director.until(name, "model")
+    director.move(f"{name} !crash")
+    director.passes(STALE_JUMP)
+
+
+def frozen_and_stopped(director: Director) -> None:
+    """A worker froze while it asked; the run was stopped, and then its lease ran out."""
+    at_the_model(director)
+    director.run("s")
+    director.passes(LEASE_JUMP)
+
+
+def resent_twice(director: Director) -> None:
+    """As left alone; two sweeps sent the step again, every message was lost, and a minute has passed."""
+    left_alone(director)
+    for number, name in enumerate("vx", 2):
+        director.run(name)
+        director.move(f"!lose {number}")
+        director.passes(MINUTE)
+
+
+def slow(director: Director) -> None:
+    """A worker is asking the model and its lease is over."""
+    at_the_model(director)
+    director.passes(LEASE_JUMP)
+
+
+def first_fails(ask: Ask) -> tuple[str, ...]:
+    """An agent that fails, one way or another, and answers the second time."""
+    return ("transient", "permanent", "raise") if ask.attempt == 1 else ("answer",)
+
+
 def scenes() -> list[Scene]:
     """Every scene of the proof."""
     a = {"a": start()}
     return [
+        Scene("one-start", "a start, and nobody else", {"a": start()}, steps(0), workers=1),
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
         Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
               workers=1),
         Scene("one-key", "a start and the same again, by its key", {"a": start(key="k"), "b": start(key="k")}, steps(0),
               workers=1),
+        Scene("two-starts-later", "two starts on a chat whose first run has ended", {"b": start(), "c": start()}, steps(0),
+              idle, a, workers=1),
+        Scene("one-key-later", "a start by the key of a run that has ended, or ends meanwhile",
+              {"b": start(key="k"), "c": start(key="k")}, steps(0), pending, {"a": start(key="k")}, workers=1),
         Scene("start-stop", "a stop comes while a start is on its way", {"a": start(), "s": stop()}, steps(0), workers=1),
         Scene("claim-stop", "a stop of a run whose message waits", {"s": stop()}, steps(0), pending, a),
         Scene("two-stops", "two stops of a run whose message waits", {"s": stop(), "t": stop()}, steps(0), pending, a,
               workers=1),
+        Scene("two-stops-held", "two stops of a run at work, by clocks that differ", {"s": stop(), "t": stop()}, steps(0),
+              at_the_model, a, workers=1, commands=("look",), skewed=True),
         Scene("steps-stop", "a stop in the middle of a run", {"s": stop()}, steps(1), one_step_done, a, workers=1),
         Scene("settle-stop", "a stop as the final record is in", {"s": stop(), "t": stop()}, steps(0), at_the_settle, a),
         Scene("settle-sweep", "a sweep finds a lease that ran out under a worker about to settle",
@@ -134,6 +196,12 @@ def scenes() -> list[Scene]:
               kinds=UNTIMED),
         Scene("overtaken-stop", "a worker wakes up after its lease, and a stop", {"s": stop()}, steps(0), at_the_model, a,
               jumps=(LEASE_JUMP,), kinds=UNTIMED),
+        Scene("overtaken-fails", "a worker wakes up after its lease and fails, and a stop", {"s": stop()}, first_fails,
+              at_the_model, a, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=(), succeeds=False, troubled=True),
+        Scene("late-reclaim", "a worker reclaims a step that was done just before", {}, steps(1, s1=("answer", "transient")),
+              about_to_reclaim, a, commands=(), kinds=("crash", "lost"), troubled=True, succeeds=False),
+        Scene("overtaken-otherwise", "a worker wakes up after its lease and comes to another outcome", {},
+              steps(1, s0=("answer", "call")), at_the_model, a, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=()),
         Scene("watched", "a worker hears of a stop, or of its end, while its lease runs out and is renewed", {"s": stop()},
               steps(0), at_the_model, a, jumps=(LEASE_JUMP,), workers=1, kinds=UNTIMED, ticks=3),
         Scene("out-of-time", "the platform is about to kill a worker, and a stop", {"s": stop()}, steps(0), at_the_model, a,
@@ -150,6 +218,17 @@ def scenes() -> list[Scene]:
               {"b": start(), "z": sweep()}, steps(0), final_unsettled, a, workers=1),
         Scene("two-sweeps-left", "two sweeps find a step nobody holds", {"y": sweep(), "z": sweep()}, steps(0), left_alone,
               a, passing=BOTH),
+        Scene("two-sweeps-slow", "two sweeps find a step nobody holds, one of them over a minute late",
+              {"y": sweep(), "z": sweep()}, steps(0), left_alone, a, jumps=(MINUTE,), kinds=UNTIMED, workers=1),
+        Scene("sweep-by-hand", "an operator's sweep without a window, a worker that wakes up, and another",
+              {"z": sweep(0)}, steps(0), slow, a, workers=1, kinds=UNTIMED, succeeds=False),
+        Scene("sweep-stopped", "a sweep finds a stopped run whose frozen worker wakes up", {"z": sweep()}, steps(0),
+              frozen_and_stopped, {"a": start(), "s": stop()}, workers=1, kinds=UNTIMED),
+        Scene("resent-twice", "two sweeps, a minute apart, find a step that was sent again twice", {"y": sweep(), "z": sweep()},
+              steps(0), resent_twice, {"a": start(), "v": sweep(), "x": sweep()}, jumps=(MINUTE,), kinds=("crash", "lost"), workers=1,
+              succeeds=False),
+        Scene("sweep-late-message", "a sweep finds a stale run whose message comes after all", {"z": sweep()},
+              steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True),
         Scene("sweep-stop", "a sweep and a stop find a step nobody holds", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
@@ -163,6 +242,8 @@ def scenes() -> list[Scene]:
               stale, a, workers=1, succeeds=False),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
               stale_but_alive, a, workers=1, succeeds=False),
+        Scene("stop-start-on-final", "a start and a stop find a final record that nobody settled",
+              {"b": start(), "s": stop()}, steps(0), final_unsettled, a, workers=1),
         Scene("stop-next", "a stop by chat, while one run ends and the next one starts", {"s": stop(), "b": start()},
               steps(0), at_the_settle, a, workers=1),
         Scene("permanent-stop", "a permanent error, and a stop", {"s": stop()}, steps(0, s0=("permanent",)), pending, a,
@@ -170,7 +251,8 @@ def scenes() -> list[Scene]:
         Scene("transient-stop", "a transient error, an answer or a broken agent, and a stop", {"s": stop()},
               steps(0, s0=("answer", "transient", "raise")), pending, a, workers=1, succeeds=False),
         Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
-              {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve")},
+              {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve"),
+               "i": stop_run("a.1", user="eve")},
               steps(0), pending, a, workers=1, kinds=("crash", "lost")),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),

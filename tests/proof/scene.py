@@ -24,6 +24,7 @@ ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, 
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
 DEAD_ROUNDS = (MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
 """The same for a queue that delivers nothing: resends do nothing then."""
+REFUSED = "ConditionalCheckFailedException"
 WATCHED = ("look", "beat", "deadline")
 
 Program = Callable[[], Hashable]
@@ -40,6 +41,12 @@ class Role:
     chat: str = "c"
     run_id: str | None = None
     key: str | None = None
+    window: int | None = None
+
+    @property
+    def same(self) -> tuple[object, ...]:
+        """Equal for two that do the same."""
+        return (self.part, self.workspace, self.user, self.chat, self.run_id, self.key, self.window)
 
 
 def start(chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w") -> Role:
@@ -63,7 +70,7 @@ def stop_run(run_id: str, *, user: str = "ada", workspace: str = "w") -> Role:
 
 def sweep(window: int | None = None) -> Role:
     """The schedule ticks."""
-    return Role(lambda cast: cast.sweep(window), "sweep", "", "")
+    return Role(lambda cast: cast.sweep(window), "sweep", "", "", window=window)
 
 
 def read(chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Role:
@@ -161,6 +168,12 @@ class Scene:
 
     def __post_init__(self) -> None:
         self._cast: Cast | None = None
+        self._twins: dict[str, str] = {}
+        names = list(self.roles)
+        for number, name in enumerate(names):
+            alike = [each for each in names[:number] if self.roles[each].same == self.roles[name].same]
+            if alike and not self.skewed:
+                self._twins[name] = alike[-1]
         self._standing: dict[int, list[str]] = {}
         self._moving: dict[tuple[int, int, int], list[str]] = {}
         self._endings: dict[tuple[int, int, int], list[str]] = {}
@@ -179,6 +192,9 @@ class Scene:
 
     def actors(self) -> tuple[str, ...]:
         return tuple(self.earlier) + tuple(self.roles)
+
+    def twin(self, actor: str) -> str | None:
+        return self._twins.get(actor)
 
     def program(self, actor: str) -> Program:
         return {**self.earlier, **self.roles}[actor].does(self.cast)
@@ -229,7 +245,9 @@ class Scene:
                 ghost = self._heard(stage, ghost, event, after, problems)
             looking = event.request is not None and event.request.operation == "GetItem"
             if looking and event.answer is not None and not event.answer.error:
-                ghost = self._looked(stage, ghost, before, event.actor)
+                ghost = self._looked(stage, ghost, before, event)
+            if event.answer is not None and event.answer.shown == REFUSED:
+                problems += _deaf(event)
             if event.request is not None and event.request.operation == "SendMessage":
                 problems += self._send_problems(stage, event, after)
             if event.label.endswith("break off"):
@@ -268,6 +286,18 @@ class Scene:
         role = self._role(actor)
         if role is None:
             problems += self._lease_problems(stage, before, actor, after)
+            fresh = self.snapshot(stage, after.table)
+            for run in fresh.runs.values():
+                lease, step = run.text("lease_id"), run.whole("claimed_step")
+                held_before = self.snapshot(stage, before.table).runs[run.text("id") or ""].text("lease_id") == lease
+                if not held_before and (lease or "").startswith(f"{actor}.") and len(fresh.log(run)) > step:
+                    ghost = ghost._replace(done=ghost.done | {(actor, step)})
+        if role is not None and role.part == "sweep":
+            was = self.snapshot(stage, before.table).runs
+            for name, run in self.snapshot(stage, after.table).runs.items():
+                counted = was[name].whole("resends")
+                if run.whole("resends") > counted and dict(ghost.counts).get(actor) != counted:
+                    problems.append(f"[behaviour 41] {actor} sent {name} again by an old count")
         if role is None or role.part == "sweep":
             return ghost
         old, new = stage.tables[before.table], stage.tables[after.table]
@@ -305,9 +335,23 @@ class Scene:
                 broken.append(f"[behaviour 19] {actor} changed the lease of {holder} on {name}")
         return broken
 
-    def _looked(self, stage: Stage, ghost: Ghost, before: World, actor: str) -> Ghost:
-        """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names."""
+    def _looked(self, stage: Stage, ghost: Ghost, before: World, event: Event) -> Ghost:
+        """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names.
+
+        And how many resends a sweep saw.
+        """
+        actor = event.actor
+        assert actor is not None
         role = self._role(actor)
+        if role is not None and role.part == "sweep" and event.request is not None:
+            row = stage.tables[before.table].get((event.request.body["Key"]["pk"]["S"], "RUN"))
+            run = Item(("", ""), row) if row is not None else None
+            seen_count = run.whole("resends") if run is not None else 0
+            if run is not None and run.text("stop_requested_at") is not None and run.text("status") in ACTIVE:
+                until = run.text("lease_until")
+                seen_count = -1 if until is None or from_iso(until) < before.clock - SKEW else 0
+            others = [each for each in ghost.counts if each[0] != actor]
+            return ghost._replace(counts=tuple(sorted((*others, (actor, seen_count)))))
         if role is None or role.part != "stop" or actor in dict(ghost.targets):
             return ghost
         seen = self.snapshot(stage, before.table)
@@ -320,7 +364,16 @@ class Scene:
     def _heard(self, stage: Stage, ghost: Ghost, event: Event, after: World, problems: list[str]) -> Ghost:
         for note in event.notes:
             assert isinstance(note, tuple)
-            if note[0] == "history":
+            if note[0] == "acknowledges":
+                seen = self.snapshot(stage, after.table)
+                run = seen.runs.get(note[1])
+                if run is not None and run.text("status") in ACTIVE and len(seen.log(run)) <= note[2]:
+                    problems.append(
+                        f"[behaviour 28] {event.actor} is done with step {note[2]} of {note[1]}, which is not done"
+                    )
+            elif note[0] == "astray":
+                problems.append(f"[behaviour 18] {event.actor} did step {note[1]}, its message is for {note[2]}")
+            elif note[0] == "history":
                 problems.append(f"[7] {event.actor} got a history that is wrong: {note[1]}")
             elif note[0] == "asked":
                 ghost = self._asked(stage, ghost, event, note, after, problems)
@@ -335,6 +388,8 @@ class Scene:
             problems.append(f"[5] {event.actor} asked the model after the stop or the end of {run_id}")
         if not (run.text("lease_id") or "").startswith(f"{event.actor}."):
             problems.append(f"[6] {event.actor} asked the model though {run.text('lease_id')} holds {run_id}")
+        if (event.actor, step) in ghost.done:
+            problems.append(f"[behaviour 21] {event.actor} asked for step {step} of {run_id}, which was recorded")
         asks = dict(ghost.asks)
         asks[run_id, step] = asks.get((run_id, step), 0) + 1
         # A step is asked again only where something went wrong: a fault, time that passed, or the agent itself.
@@ -385,6 +440,14 @@ class Scene:
             return self._stop_problems(seen, ghost, actor, role, result, quiet=quiet)
         if role.part == "sweep" and result[1] and quiet:
             return [f"[behaviour 43] the sweep {actor} could not deal with {result[1]} runs"]
+        if role.part == "sweep" and quiet and dict(ghost.counts).get(actor) == -1:
+            left = [
+                name
+                for name, run in seen.runs.items()
+                if run.text("status") in ACTIVE and not is_held(run, after.clock)
+            ]
+            stopped = [name for name in left if seen.runs[name].text("stop_requested_at") is not None]
+            return [f"[behaviour 42] the sweep {actor} left {name}, which was stopped" for name in stopped]
         if role.part == "read":
             return self._read_problems(seen, actor, role, result, quiet=quiet)
         return []
@@ -398,6 +461,11 @@ class Scene:
             kept = [each.text("kind") for each in seen.log(run)[run.whole("claimed_step") :]]
             if run.text("status") != "aborted" or kept in ([], ["end"]):
                 return [f"[4] {actor} let go of {run_id}, which is {run.text('status')}, and what it streamed is lost"]
+        for name, run in seen.runs.items():
+            holds = (run.text("lease_id") or "").startswith(f"{actor}.") and is_held(run, after.clock)
+            undone = len(seen.log(run)) <= run.whole("claimed_step")
+            if result is False and holds and undone and self._kinds <= {"lost"}:
+                return [f"[contract 3] {actor} gave its message back and holds on to {name}"]
         return []
 
     def _start_problems(
@@ -579,6 +647,9 @@ class _Epilogue:
     def actors(self) -> tuple[str, ...]:
         return ()
 
+    def twin(self, actor: str) -> str | None:
+        return None
+
     def program(self, actor: str) -> Program:
         return self.scene.cast.sweep()
 
@@ -593,6 +664,17 @@ class _Epilogue:
 
     def finish(self, stage: Stage, world: World) -> list[str]:
         raise NotImplementedError
+
+
+def _deaf(event: Event) -> list[str]:
+    """A worker whose heartbeat was refused has been overtaken: it must be told to break off."""
+    beside = event.label.endswith("'") and event.node is not None and not event.node.finished
+    if not beside or event.node is None:
+        return []
+    asking = event.node.pending[0] is not None and event.node.pending[0].operation == "model"
+    if asking and "break off" not in event.node.offers.get(0, ()):
+        return [f"[behaviour 19] {event.actor} was overtaken, and nothing tells it to break off"]
+    return []
 
 
 def _mine(run: Any, role: Role) -> bool:

@@ -72,6 +72,12 @@ class Standpoint:
             return (kind, thing)
         if kind in self._harness:
             return "harness"
+        how = self._how.get(kind)
+        if how is None:
+            how = self._how[kind] = self._how_to(kind)
+        if how is _name:
+            # By its name wherever it stands: sets hold these in no certain order.
+            return (kind, thing.name)
         number = id(thing)
         if number in self._ambient:
             return ("atom", number)
@@ -79,19 +85,16 @@ class Standpoint:
             return ("seen", seen[number][0])
         # Kept with its number: were it let go, the next thing made here could get its id.
         seen[number] = len(seen), thing
-        how = self._how.get(kind)
-        if how is None:
-            how = self._how[kind] = self._how_to(kind)
         return (kind, how(thing, seen))
 
     def _how_to(self, kind: type) -> Callable[[Any, Seen], Hashable]:
         """How things of this type are compared."""
         if issubclass(kind, dict):
             return self._mapping
+        if issubclass(kind, Enum):
+            return _name
         if kind in SEQUENCES or issubclass(kind, (tuple, list)):
             return lambda thing, seen: tuple([self._contents(each, seen) for each in thing])
-        if issubclass(kind, Enum):
-            return lambda thing, seen: thing.name
         if issubclass(kind, (set, frozenset)):
             return lambda thing, seen: tuple(sorted((self._contents(each, seen) for each in thing), key=repr))
         if issubclass(kind, uuid.UUID):
@@ -147,6 +150,10 @@ class Standpoint:
             if hasattr(thing, name):
                 fields[name] = getattr(thing, name)
         return self._mapping(fields, seen)
+
+
+def _name(thing: Any, seen: Seen) -> Hashable:
+    return str(thing.name)
 
 
 @functools.cache

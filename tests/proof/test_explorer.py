@@ -74,6 +74,9 @@ class Counting:
     def actors(self) -> tuple[str, ...]:
         return self.names
 
+    def twin(self, actor: str) -> str | None:
+        return None
+
     def program(self, actor: str) -> Callable[[], Hashable]:
         return self.add
 

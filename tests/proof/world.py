@@ -64,6 +64,9 @@ class Scene(Protocol):
     def actors(self) -> tuple[str, ...]:
         """The processes that begin once each, whenever they like."""
 
+    def twin(self, actor: str) -> str | None:
+        """Somebody who does the very same and begins first: in every other order they only change names."""
+
     def program(self, actor: str) -> Callable[[], Hashable]:
         """What such a process does; its result is remembered."""
 
@@ -197,6 +200,8 @@ class Play:
         for name, number in world.alive:
             yield name, nodes[number], world
         for name in world.todo:
+            if self.scene.twin(name) in world.todo:
+                continue
             program = self.scene.program(name)
             node = self.stage.forest.begin(name, (self.scene.name, name), program, world.clock).node
             alive = tuple(sorted((*world.alive, (name, node.number))))
