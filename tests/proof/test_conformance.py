@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .cases import Call, Case, cases
-from .deviations import DEVIATIONS, LEFT_OUT
+from .deviations import DEVIATIONS
 from .engines import ENGINES, TABLE, Absent, Engine, Memory
 from .pynamodb_cases import pynamodb_cases
 from .values import Invalid, legal_attributes
@@ -96,8 +96,6 @@ def plain(row: Any) -> Any:
 def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], name: str) -> None:
     """Result or error code, reasons, items, and what the table then holds: all the same."""
     which, real = engine
-    if (which, name) in LEFT_OUT:
-        pytest.skip(f"{which}: {LEFT_OUT[which, name]}")
     case = CASES[name] if which == REFERENCE else CASES[name].common()
     known = {label: reason for (where, title, label), reason in DEVIATIONS.items() if (where, title) == (which, name)}
     differing: dict[str, Any] = {}
