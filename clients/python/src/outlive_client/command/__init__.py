@@ -12,4 +12,6 @@ def main() -> int:
             raise
         sys.stderr.write("outlive: the command is not complete; install it as outlive-client[command]\n")
         return 8
+    except KeyboardInterrupt:
+        return 130
     return outlive.main()

@@ -30,6 +30,7 @@ class Exit(IntEnum):
     UNAUTHORIZED = 6
     UNREACHABLE = 7
     REFUSED = 8
+    BROKEN = 70
     DETACHED = 130
     CLOSED = 141
 
@@ -45,7 +46,9 @@ Exit codes:
     6  the token is not taken
     7  the API is not reachable
     8  the API refused or broke
+   70  a bug in this command
   130  Ctrl-C; a run that was watched goes on
+  141  whoever read the output has left
 """
 
 

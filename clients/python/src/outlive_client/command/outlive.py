@@ -15,7 +15,7 @@ from click.shell_completion import get_completion_class
 from outlive_client.client import Outlive
 from outlive_client.command.exits import TOLD, Exit, exit_of, explained
 from outlive_client.command.telling import Telling, ending_of, show_message, took_of
-from outlive_client.command.terminal import Screen, iso, style_of
+from outlive_client.command.terminal import ReaderLeft, Screen, iso, local, style_of
 from outlive_client.errors import OutliveError
 from outlive_client.events import SettledEvent
 from outlive_client.views import Run
@@ -27,7 +27,6 @@ def main() -> int:
     """Do what the command line says. Returns the exit code."""
     try:
         done = outlive.main(prog_name="outlive", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as wrong:
         wrong.show()
         return Exit.USAGE
@@ -41,10 +40,14 @@ def main() -> int:
         return _say(str(error), Exit.USAGE)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", Exit.DETACHED)
-    except BrokenPipeError:
+    except ReaderLeft:
         # What is left in the buffer has no reader either, and Python would complain about that at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.CLOSED
+    except OSError as error:
+        return _say(f"the output can't be written: {error.strerror}", Exit.REFUSED)
+    except Exception as error:
+        return _say(f"this should not have happened: {type(error).__name__}: {error}", Exit.BROKEN)
     return done if isinstance(done, int) else Exit.DONE
 
 
@@ -138,13 +141,14 @@ def _object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 
 @outlive.command(
+    short_help="Start a run in CHAT with PROMPT.",
     epilog="""\b
 Examples:
   outlive start my-chat "What time is it?"
   git diff | outlive start review -
   RUN=$(outlive start my-chat "Take your time." --detach)
   outlive start my-chat "Hello" --json | jq -r 'select(.type == "text").text'
-"""
+""",
 )
 @click.argument("chat")
 @click.argument("prompt")
@@ -310,15 +314,17 @@ def ls(ctx: click.Context, chat: str, limit: int) -> int:
     if screen.as_json:
         screen.json({"runs": runs})
     elif runs:
-        screen.table(["RUN", "STATUS", "STEPS", "STARTED", "TOOK", "WHY"], [_row(run) for run in runs])
+        screen.table(["RUN", "STATUS", "STEPS", "STARTED", "TOOK", "WHY"], [_row(run, screen) for run in runs])
     else:
         screen.note(f"no run of yours in chat {chat}")
     return Exit.DONE
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, screen: Screen) -> list[str]:
+    at = run.created_at
+    began = "" if at is None else local(at) if screen.is_terminal else iso(at)
     why = run.error.code if run.error else run.finish_reason or ""
-    return [run.id, run.status, str(run.step_count), iso(run.created_at) if run.created_at else "", took_of(run), why]
+    return [run.id, run.status, str(run.step_count), began, took_of(run), why]
 
 
 @outlive.command(

@@ -48,8 +48,7 @@ class Screen:
         if self.is_terminal and style:
             self._out.out(visible(text), style=style, end="", highlight=False)
         else:
-            sys.stdout.write(visible(text))
-        sys.stdout.flush()
+            _put(visible(text))
         self._line_is_open = not text.endswith("\n")
 
     def end_line(self) -> None:
@@ -87,9 +86,12 @@ class Screen:
         """A table; tabs between its columns where no person looks on."""
         cells = [[one_line(cell) for cell in row] for row in rows]
         if not self.is_terminal:
-            sys.stdout.writelines("\t".join(row) + "\n" for row in [head, *cells])
+            _put("".join("\t".join(row) + "\n" for row in [head, *cells]))
             return
-        table = Table(*head, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+        for name in head:
+            # An id that is not whole is none: rather the last column is folded.
+            table.add_column(name, no_wrap=name != head[-1], overflow="fold")
         for row in cells:
             table.add_row(*(Text(cell, style=_STATUS_STYLE.get(cell, "")) for cell in row))
         self._out.print(table)
@@ -97,17 +99,32 @@ class Screen:
     def json(self, value: Any) -> None:
         """`value` as one line of JSON, with times as the API writes them."""
         plain = msgspec.to_builtins(value, builtin_types=(datetime,))
-        sys.stdout.write(visible(json.dumps(plain, ensure_ascii=False, default=iso)) + "\n")
-        sys.stdout.flush()
+        _put(visible(json.dumps(plain, ensure_ascii=False, default=iso)) + "\n")
+
+
+class ReaderLeft(Exception):
+    """Whoever read the output has closed it. No OSError: Click would end the command by itself, as if a run had failed."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Whoever read the output has left: the command ends, and says so by its exit code."""
-        raise BrokenPipeError
+        raise ReaderLeft
+
+
+def _put(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderLeft from None
 
 
 _STATUS_STYLE = {"succeeded": "green", "failed": "red", "aborted": "yellow", "running": "cyan", "pending": "cyan"}
+
+
+def local(at: datetime) -> str:
+    """The time as a person reads it, in the zone of this machine."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def style_of(status: str) -> str:

@@ -1,0 +1,295 @@
+"""The installed command, as a user has it: in a process of its own, on a terminal or off it, over a real connection."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .fake_api import TOKEN, FakeApi, numbered, run_body
+from .test_watch import STORY
+
+ROOT = Path(__file__).parents[2]
+COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
+PATIENCE = 60
+"""Seconds after which something that should happen will not."""
+CONTROL_C = b"\x03"
+
+LONG = numbered(
+    {"type": "run", "run": run_body()},
+    {"type": "step", "step": 0, "state": "started", "attempt": 1},
+    {"type": "text", "step": 0, "text": "So far \x1b[31mso\x07 good."},
+)
+
+
+class Served:
+    """A FakeApi behind a socket. `asked` counts what was asked of it, and grows before each answer."""
+
+    def __init__(self, api):
+        self.api = api
+        self.asked = []
+        self.go = threading.Event()
+        self.go.set()
+        served = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                request = httpx.Request(
+                    self.command, f"http://api.test{self.path}", headers=dict(self.headers), content=body
+                )
+                served.asked.append(f"{self.command} {request.url.path}")
+                served.go.wait(PATIENCE)
+                response = served.api(request)
+                self.send_response(response.status_code)
+                for name, value in response.headers.items():
+                    if name.lower() not in {"content-length", "transfer-encoding"}:
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(response.content)))
+                self.end_headers()
+                self.wfile.write(response.content)
+
+            do_GET = do_POST = answer  # noqa: N815  # the server's names
+
+            def log_message(self, *arguments):
+                pass
+
+            def handle(self):
+                with contextlib.suppress(ConnectionError):
+                    super().handle()
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.go.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def environment(self, **more):
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
+        port = self.server.server_address[1]
+        return {**kept, "OUTLIVE_URL": f"http://127.0.0.1:{port}/base", "OUTLIVE_TOKEN": TOKEN, "NO_PROXY": "*", **more}
+
+    def run(self, *arguments, **more):
+        return subprocess.run(
+            [COMMAND, *arguments], env=self.environment(**more), capture_output=True, check=False, timeout=PATIENCE
+        )
+
+    def open(self, *arguments, **more):
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+class Terminal:
+    """The command on a terminal of 100 columns."""
+
+    def __init__(self, served, *arguments, **more):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            environment = served.environment(TERM="xterm-256color", COLUMNS="100", LINES="40", **more)
+            os.execve(COMMAND, ["outlive", *arguments], environment)
+        self.said = ""
+        self.code = None
+
+    def until(self, text):
+        """Read until the command has said this."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.said:
+            assert time.monotonic() < deadline, self.said
+            assert self._read(), f"ended before it said {text!r}: {self.said}"
+
+    def type(self, keys):
+        os.write(self.fd, keys)
+
+    def end(self):
+        """Read until it ends; returns what it said in all."""
+        while self._read():
+            pass
+        os.close(self.fd)
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.said
+
+    def _read(self):
+        assert select.select([self.fd], [], [], PATIENCE)[0], self.said
+        try:
+            got = os.read(self.fd, 65536)
+        except OSError:  # how a terminal says that nobody is left
+            return False
+        self.said += got.decode(errors="replace")
+        return bool(got)
+
+
+@pytest.fixture
+def story():
+    with Served(FakeApi(STORY)) as served:
+        yield served
+
+
+@pytest.fixture
+def endless():
+    """A run that has not ended: after what is there, nothing comes."""
+    with Served(FakeApi(LONG)) as served:
+        yield served
+
+
+def test_a_terminal_gets_colour_and_nothing_that_the_run_sends_it(endless):
+    """The model's escape sequences are written out; the only real ones are the command's own colours."""
+    terminal = Terminal(endless, "watch", "r1")
+    terminal.until("good.")
+    terminal.type(CONTROL_C)
+    said = terminal.end()
+    assert r"So far \u001b[31mso\u0007 good." in said
+    assert set(re.findall(r"\x1b.[^m]*.", said)) <= {"\x1b[2m", "\x1b[0m"}
+    assert "\x07" not in said
+    assert (terminal.code, endless.asked[0]) == (130, "GET /base/runs/r1/events")
+
+
+def test_control_c_detaches_and_the_run_is_not_stopped(endless):
+    """It says how to watch again and how to stop, and asks nothing of the API but events."""
+    terminal = Terminal(endless, "start", "c1", "Hi")
+    terminal.until("good.")
+    terminal.type(CONTROL_C)
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m|\^C", "", terminal.end()).splitlines()]
+    assert lines[-4:] == [
+        "detached: run r1 goes on without you",
+        "  all of it again:  outlive watch r1",
+        f"  only what is new: outlive watch r1 --after {LONG[-1]['id']}",
+        "  end the run:      outlive stop r1",
+    ]
+    assert terminal.code == 130
+    assert set(endless.asked) == {"POST /base/chats/c1/runs", "GET /base/runs/r1/events"}
+
+
+def test_no_color_is_heeded(story):
+    coloured, plain = Terminal(story, "watch", "r1"), Terminal(story, "watch", "r1", NO_COLOR="1")
+    assert "\x1b[36m→ clock {}" in coloured.end()
+    assert re.search(r"\x1b\[[0-9;]*3[0-9]", plain.end()) is None
+    assert (coloured.code, plain.code) == (0, 0)
+
+
+def test_off_a_terminal_there_is_no_colour_at_all(story):
+    done = story.run("watch", "r1")
+    assert (done.returncode, b"\x1b" in done.stdout + done.stderr) == (0, False)
+
+
+def test_text_is_shown_as_it_comes(endless):
+    """A piece is on its way to the reader before the next one exists."""
+    process = endless.open("watch", "r1", "--json")
+    events = [json.loads(process.stdout.readline()) for _ in range(3)]
+    assert [event["type"] for event in events] == ["run", "step", "text"]
+    endless.api.events = [*LONG, {"type": "settled", "id": "end", "run": run_body(status="failed")}]
+    rest, _ = process.communicate(timeout=PATIENCE)
+    assert json.loads(rest)["type"] == "settled"
+    assert process.returncode == 1
+
+
+def test_a_termination_signal_while_an_answer_is_slow_ends_at_once(story):
+    """SIGINT also ends a command whose answer does not come; a start then says which key finds the run."""
+    story.go.clear()
+    for arguments, word in ((("ls", "c1"), "interrupted"), (("start", "c1", "Hi", "--key", "k7"), "--key k7")):
+        process = story.open(*arguments)
+        asked = len(story.asked)
+        deadline = time.monotonic() + PATIENCE
+        while len(story.asked) == asked:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out) == (130, "")
+        assert word in err
+
+
+def test_a_reader_who_leaves_ends_the_command_without_a_word(story):
+    """As in `outlive watch … | head -1`."""
+    many = [{"type": "text", "step": 0, "text": "x" * 1000} for _ in range(500)]
+    story.api.events = numbered(
+        {"type": "run", "run": run_body()}, *many, {"type": "settled", "run": run_body(status="aborted")}
+    )
+    for form in ([], ["--json"]):
+        process = story.open("watch", "r1", *form)
+        process.stdout.read(10)
+        process.stdout.close()
+        err = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(PATIENCE) == 141
+        assert "Traceback" not in err
+        assert "Exception" not in err
+
+
+def test_output_survives_a_locale_without_unicode(story):
+    """Words lose their letters, JSON does not."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert story.run("watch", "r1", **plain).returncode == 0
+    story.api.events = numbered({"type": "settled", "run": run_body(status="succeeded", metadata={"x": "\u00e4"})})
+    done = story.run("watch", "r1", "--json", **plain)
+    assert json.loads(done.stdout)["run"]["metadata"] == {"x": "\u00e4"}
+
+
+def test_a_prompt_is_read_from_a_pipe(story):
+    done = subprocess.run(
+        [COMMAND, "start", "c1", "-", "--detach"],
+        env=story.environment(),
+        input=b"Hi\n",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"r1\n")
+    assert json.loads(story.api.requests[0].content) == {"prompt": "Hi"}
+
+
+def test_nobody_there_is_exit_code_7_and_one_sentence(story):
+    done = story.run("show", "r1", OUTLIVE_URL="http://127.0.0.1:9/")
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"outlive: nothing answers at http://127.0.0.1:9\n")
+
+
+# ------------------------------------------------------------------ completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_good_for_their_shell(story, shell, tmp_path):
+    """Each shell that is here reads its script without a complaint."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not here")
+    script = tmp_path / "completion"
+    script.write_bytes(story.run("completion", shell, PATH=os.environ["PATH"]).stdout)
+    assert script.stat().st_size > 100
+    done = subprocess.run([program, "-n", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_completion_completes_commands_and_options(story):
+    """As bash does it, with the script sourced and nothing else set up."""
+    script = r"""
+        eval "$(outlive completion bash)"
+        COMP_WORDS=(outlive st); COMP_CWORD=1; _outlive_completion outlive; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(outlive start --m); COMP_CWORD=2; COMPREPLY=(); _outlive_completion outlive; echo "${COMPREPLY[@]}"
+    """
+    environment = story.environment(PATH=f"{COMMAND.parent}:{os.environ['PATH']}")
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout.split("\n")[:2], story.asked) == (["start stop", "--max-steps --metadata"], [])
