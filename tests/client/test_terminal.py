@@ -208,6 +208,23 @@ def test_text_is_shown_as_it_comes(endless):
     assert process.returncode == 1
 
 
+def test_what_was_printed_when_control_c_came_is_what_the_cursor_has_passed(story):
+    """Whenever it comes, who goes on from the cursor it names sees nothing twice and misses nothing."""
+    many = [{"type": "text", "step": 0, "text": f"{number} "} for number in range(400)]
+    story.api.events = numbered({"type": "run", "run": run_body()}, *many)
+    story.api.at_most = 50
+    for lines in (1, 30, 170):
+        process = story.open("watch", "r1", "--json")
+        printed = [json.loads(process.stdout.readline()) for _ in range(lines)]
+        process.send_signal(signal.SIGINT)
+        printed += [json.loads(line) for line in process.stdout]
+        err = process.stderr.read()
+        assert process.wait(PATIENCE) == 130
+        assert f"--after {printed[-1]['id']}\n" in err
+        process.stdout.close()
+        process.stderr.close()
+
+
 def test_a_termination_signal_while_an_answer_is_slow_ends_at_once(story):
     """SIGINT also ends a command whose answer does not come; a start then says which key finds the run."""
     story.go.clear()

@@ -14,6 +14,7 @@ from click.shell_completion import get_completion_class
 
 from outlive_client.client import Outlive
 from outlive_client.command.exits import TOLD, Exit, exit_of, explained
+from outlive_client.command.interrupts import Interrupts
 from outlive_client.command.telling import Telling, ending_of, show_message, took_of
 from outlive_client.command.terminal import ReaderLeft, Screen, iso, local, style_of
 from outlive_client.errors import OutliveError
@@ -236,11 +237,13 @@ def _require_one(ctx: click.Context, run: str | None, chat: str | None) -> None:
 def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None) -> Exit:
     telling, ended, shown = Telling(screen), None, after
     try:
-        for event in client.watch(run_id, after):
-            telling.show(event)
-            shown = event.id
-            if isinstance(event, SettledEvent):
-                ended = event.run
+        with Interrupts() as interrupts:
+            for event in client.watch(run_id, after):
+                with interrupts.whole():
+                    telling.show(event)
+                    shown = event.id
+                if isinstance(event, SettledEvent):
+                    ended = event.run
     except KeyboardInterrupt:
         _detached(screen, run_id, shown)
         return Exit.DETACHED

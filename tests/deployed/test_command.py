@@ -1,0 +1,289 @@
+"""The installed command and the Python client, against the deployed template."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
+from tests.handlers.told import Reader, plain
+
+from .conftest import ROOT, Stack, until
+from .runs import begin, ended, new_chat, once, script, seen
+
+COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
+PATIENCE = 120
+TOOLS: list[list[Any]] = [["clock", {}], ["calculate", {"expression": "6 * 7"}]]
+SLOW = {"text": "And now slowly. ", "repeat": 3, "seconds": 6}
+
+
+def environment(stack: Stack, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
+    return {**kept, "OUTLIVE_URL": stack.url, "OUTLIVE_TOKEN": stack.token(), "NO_PROXY": "*", **more}
+
+
+def outlive(stack: Stack, *arguments: str, code: int = 0, sent: str = "", **more: str) -> str:
+    """What the command prints on standard output; it must end with `code`."""
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(stack, **more),
+        input=sent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def outlive_json(stack: Stack, *arguments: str, code: int = 0, **more: str) -> Any:
+    """The one document it prints."""
+    return json.loads(outlive(stack, *arguments, "--json", code=code, **more))
+
+
+def opened(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, *arguments], env=environment(stack), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def lines_until(process: subprocess.Popen[str], kind: str) -> list[dict[str, Any]]:
+    """The events it prints up to the first of this kind."""
+    assert process.stdout
+    events: list[dict[str, Any]] = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if events[-1]["type"] == kind:
+            return events
+    return pytest.fail(f"ended without {kind}: {events} {process.communicate()}")
+
+
+def left_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it still prints until it ends. Not by `communicate`, which knows nothing of lines that were read ahead."""
+    assert process.stdout
+    assert process.stderr
+    with process.stdout as out, process.stderr as err:
+        said = out.read(), err.read()
+    process.wait(PATIENCE)
+    return said
+
+
+def told_by(lines: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+@pytest.mark.together
+def test_start_shows_a_run_to_its_end(stack):
+    """Its text, its calls and their results, once each and in order; exit code 0."""
+    chat = new_chat()
+    out = outlive(stack, "start", chat, script({"text": "One moment. ", "tools": TOOLS}, {"text": "There."}))
+    run = stack.call("GET", f"/chats/{chat}/run").body["run"]
+    clock = seen(stack, run)["message"]["parts"][2]["output"]
+    assert out.splitlines() == [
+        "One moment. ",
+        "→ clock {}",
+        '→ calculate {"expression": "6 * 7"}',
+        f"← clock {clock}",
+        "← calculate 42",
+        "",
+        "There.",
+    ]
+
+
+@pytest.mark.together
+def test_detach_in_mid_run_and_reattach_anywhere_tells_everything_once(stack):
+    """Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
+    never left, and that makes the transcript."""
+    process = opened(stack, "start", new_chat(), script({"text": "Quickly. ", "tools": TOOLS}, SLOW), "--json")
+    first = lines_until(process, "tool-result")
+    process.send_signal(signal.SIGINT)
+    out, err = left_of(process)
+    first += told_by(out)
+    run = first[0]["run"]
+    assert process.returncode == 130
+    assert f"detached: run {run['id']} goes on without you" in err
+    assert f"outlive watch {run['id']} --after {first[-1]['id']}" in err
+    assert f"outlive stop {run['id']}" in err
+    now = seen(stack, run)["run"]
+    assert (now["status"], now["stop_requested_at"]) == ("running", None)
+
+    rest = told_by(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
+    again = told_by(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
+    shown = seen(stack, run)
+    for events in (first + rest, again):
+        reader = Reader()
+        reader.take(without_nulls(events))
+        assert reader.settled
+        assert reader.parts == plain(shown["message"]["parts"])
+        assert reader.run == shown["run"]
+    assert outlive(stack, "watch", run["id"], "--after", again[-1]["id"]) == ""
+
+
+def without_nulls(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events without the fields that say nothing of their kind."""
+    return [
+        {name: value for name, value in event.items() if value is not None or name in {"input", "output"}}
+        for event in events
+    ]
+
+
+@pytest.mark.together
+def test_a_second_command_stops_what_the_first_one_watches(stack):
+    """The watch ends with exit code 3, and what was said stays."""
+    run = begin(stack, {"text": "Quickly. ", "tools": TOOLS}, {"text": "slow ", "repeat": 50, "seconds": 50})
+    process = opened(stack, "watch", run["id"], "--json")
+    lines_until(process, "tool-result")
+    assert f"run {run['id']} will be aborted" in outlive(stack, "stop", run["id"])
+    out, err = left_of(process)
+    assert (process.returncode, err) == (3, "")
+    settled = told_by(out)[-1]
+    assert (settled["type"], settled["run"]["status"]) == ("settled", "aborted")
+    assert outlive(stack, "stop", run["id"]) == f"run {run['id']} had ended before: aborted\n"
+    assert outlive(stack, "watch", run["id"], code=3).startswith("Quickly. ")
+    assert outlive_json(stack, "stop", "--chat", run["chat_id"], code=4) == {"stopped": False, "run": None}
+
+
+@pytest.mark.together
+def test_a_failed_run_is_exit_code_1_and_a_busy_chat_5(stack):
+    chat = new_chat()
+    failed = outlive(stack, "start", chat, script({"error": "permanent"}), "--json", code=1)
+    assert told_by(failed)[-1]["run"]["error"]["code"] == "model_rejected"
+    run_id = outlive(stack, "start", chat, script({"text": "x", "seconds": 40}), "--detach").strip()
+    done = subprocess.run(
+        [COMMAND, "start", chat, "Hi"], env=environment(stack), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f"outlive watch {run_id}" in done.stderr
+    assert outlive_json(stack, "stop", "--chat", chat)["run"]["id"] == run_id
+
+
+@pytest.mark.together
+def test_the_same_key_is_the_same_run(stack):
+    chat, key = new_chat(), f"key of {new_chat()}"
+    first = outlive_json(stack, "start", chat, "Hi", "--key", key, "--metadata", '{"page": 1}', "--detach")
+    again = outlive_json(stack, "start", chat, "Hi", "--key", key, "--metadata", '{"page": 1}', "--detach")
+    assert (first["replayed"], again["replayed"]) == (False, True)
+    assert first["run"]["id"] == again["run"]["id"]
+    assert first["run"]["metadata"] == {"page": 1}
+    assert outlive(stack, "start", chat, "Ho", "--key", key, code=5) == ""
+
+
+@pytest.mark.together
+def test_ls_show_and_messages_agree_with_the_api(stack):
+    """In JSON word for word, but for the ends of lines."""
+    chat = new_chat()
+    sent = script({"text": "Gr\u00fc\u00dfe \u2603 \x1b[31m", "reasoning": "Hm.", "tools": TOOLS}, {"text": "End."})
+    outlive(stack, "start", chat, "-", "--max-steps", "7", sent=f"{sent}\n")
+    outlive(stack, "start", chat, "Hi")
+    runs = stack.call("GET", f"/chats/{chat}/runs").body["runs"]
+    assert outlive_json(stack, "ls", chat) == {"runs": runs}
+    assert outlive_json(stack, "ls", chat, "--limit", "1") == {"runs": runs[:1]}
+    assert [line.split("\t")[:3] for line in outlive(stack, "ls", chat).splitlines()] == [
+        ["RUN", "STATUS", "STEPS"],
+        [runs[0]["id"], "succeeded", "2"],
+        [runs[1]["id"], "succeeded", "2"],
+    ]
+    assert runs[1]["budget"] == {"max_steps": 7}
+    assert outlive_json(stack, "show", runs[1]["id"]) == seen(stack, runs[1])
+    assert outlive_json(stack, "messages", chat) == {
+        "messages": stack.call("GET", f"/chats/{chat}/messages").body["messages"]
+    }
+    for shown in (outlive(stack, "show", runs[1]["id"]), outlive(stack, "messages", chat)):
+        assert "\u2603 \\u001b[31m" in shown
+        assert "\x1b" not in shown
+        assert "← calculate 42" in shown
+
+
+@pytest.mark.together
+def test_exit_codes_of_what_can_not_be_done(stack):
+    run = begin(stack, {"text": "Hi."})
+    stranger = stack.token(user="eve")
+    for arguments, code, more in (
+        (("show", "none"), 4, {}),
+        (("watch", "none"), 4, {}),
+        (("watch", "--chat", new_chat()), 4, {}),
+        (("stop", "none"), 4, {}),
+        (("watch", run["id"]), 4, {"OUTLIVE_TOKEN": stranger}),
+        (("show", run["id"]), 4, {"OUTLIVE_TOKEN": stranger}),
+        (("start", run["chat_id"], "Hi"), 4, {"OUTLIVE_TOKEN": stranger}),
+        (("ls", "no chat id"), 2, {}),
+        (("start", new_chat(), " "), 2, {}),
+        (("start", new_chat(), "x" * 32_769), 2, {}),
+        (("watch", run["id"], "--after", "nonsense"), 2, {}),
+        (("ls", "c"), 6, {"OUTLIVE_TOKEN": "nonsense"}),
+        (("ls", "c"), 7, {"OUTLIVE_URL": f"{stack.endpoint}/nothing/here"}),
+        (("ls", "c"), 7, {"OUTLIVE_URL": "http://127.0.0.1:9"}),
+    ):
+        assert outlive(stack, *arguments, code=code, **more) == "", arguments
+        assert outlive(stack, *arguments, "--json", code=code, **more) in ("", '{"stopped": false, "run": null}\n')
+
+
+@pytest.mark.together
+def test_clients_follow_a_run_and_fold_it_into_its_message(stack):
+    """Two at the same time, one that waits and one that awaits, see the same and the stored message."""
+    run = begin(stack, {"text": "One. ", "reasoning": "Hm.", "tools": TOOLS}, {"text": "Two. ", "seconds": 2})
+
+    async def awaited() -> list[Any]:
+        async with AsyncOutlive(stack.url, stack.token) as client:
+            return [event async for event in client.watch(run["id"])]
+
+    with Outlive(stack.url, stack.token()) as client:
+        told = list(client.watch(run["id"]))
+        stored = client.run(run["id"])
+        assert client.latest(run["chat_id"]) == Latest(stored.run, stored.message)
+        assert [one.id for one in client.runs(run["chat_id"])] == [run["id"]]
+        assert [one.role for one in client.messages(run["chat_id"])] == ["user", "assistant"]
+    again = asyncio.run(awaited())
+    for events in (told, again):
+        assert isinstance(events[-1], SettledEvent)
+        made = message_of(events)
+        assert made
+        assert stored.message
+        assert (made.id, made.run_id, made.chat_id, made.status) == (
+            stored.message.id, stored.message.run_id, stored.message.chat_id, stored.message.status,
+        )  # fmt: skip
+        assert (made.content, made.metadata) == (stored.message.content, stored.message.metadata)
+        assert plain(made.parts) == plain(stored.message.parts)
+
+
+def test_a_watch_outlives_a_killed_worker(stack):
+    """The step begins again; what is left in the end is what is stored, and the exit code is that of the run."""
+    run = begin(stack, {"text": "Before. ", "tools": [["clock", {}]]}, SLOW)
+    process = opened(stack, "watch", run["id"], "--json")
+    first = lines_until(process, "tool-result")
+    until(lambda: stack.row(run, "claimed_step")["claimed_step"], lambda step: step == "1")
+    assert stack.kill_workers()
+    out, err = left_of(process)
+    assert (process.returncode, err) == (0, "")
+    reader = Reader()
+    reader.take(without_nulls(first + told_by(out)))
+    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+
+
+def test_a_watch_outlives_the_api(tmp_path: Path):
+    """The whole API goes away and comes back while somebody watches: nothing is lost and nothing comes twice."""
+    own = Stack(tmp_path / "state", LEASE_SECONDS="4")
+    own.start()
+    try:
+        run = begin(own, {"text": "Before. ", "tools": [["clock", {}]]}, {"text": "After. ", "seconds": 4})
+        process = opened(own, "watch", run["id"], "--json")
+        first = lines_until(process, "tool-result")
+        own.stop()
+        own.start()
+        # The message of the worker that went with it may come back late; the sweep need not wait for its minute.
+        until(own.sweep, lambda counts: counts["resent"], every=0.5)
+        out, err = left_of(process)
+        assert (process.returncode, err) == (0, "")
+        reader = Reader()
+        reader.take(without_nulls(first + told_by(out)))
+        assert reader.parts == plain(ended(own, run)["message"]["parts"])
+        assert once(own, run, lambda now: now["status"] == "succeeded")
+    finally:
+        own.stop()
