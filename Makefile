@@ -19,8 +19,11 @@ DEV := .envs/dev/bin/python
 LOCAL := .envs/local/bin/python
 UV := .envs/uv/bin/uv
 stack := .envs/local/.done .envs/bare/.done
+# The console is tested in the browser that is here; without one those tests are left out, and what drives it is not set up.
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
+browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := start step stop read tail sweep console
-groups := uv light step local sam dev fuzz cli
+groups := uv light step local sam dev fuzz cli browser
 sources := functions shared local clients/python tests $(wildcard bench docs)
 
 .PHONY: help
@@ -45,7 +48,7 @@ cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
 # ------------------------------------------------------------------ test and check
 
 .PHONY: test check fmt docs
-test: $(stack) .envs/dev/.done .envs/cli/.done ## run every test
+test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) ## run every test
 	@$(DEV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
@@ -65,6 +68,10 @@ fmt: .envs/dev/.done ## format, and put right what can be put right without thin
 
 docs: .envs/dev/.done ## write the files that are generated from the code
 	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py; fi
+
+.PHONY: screenshots
+screenshots: $(stack) .envs/dev/.done .envs/browser/.done ## take the pictures of the console in docs (needs chromium)
+	@PYTHONPATH=.:shared $(DEV) -m tests.deployed.screenshots
 
 # ------------------------------------------------------------------ build and deploy
 

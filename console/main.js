@@ -34,7 +34,7 @@ let now = blank("");
 let link = "live";
 
 function blank(chat) {
-  return { chat, turns: new Map(), pages: [null], first: 0, latest: null, watched: null, stopping: null, runs: [], runsCursor: null, chosen: null, loading: false, away: new AbortController() };
+  return { chat, turns: new Map(), pages: [null], first: null, latest: null, watched: null, stopping: null, runs: [], runsCursor: null, chosen: null, loading: false, away: new AbortController() };
 }
 
 // ------------------------------------------------------------------ a chat is opened
@@ -72,7 +72,7 @@ const read = (mine, what) => patiently(what, (state) => mine === now && showLink
  */
 async function loadTail(mine, pages) {
   let batches = [];
-  let from = pages.length - 1;
+  const opening = mine.first === null;
   mine.pages = [...pages];
   try {
     for (let cursor = pages.at(-1); ; ) {
@@ -80,18 +80,18 @@ async function loadTail(mine, pages) {
       batches.push(page.messages);
       if (!page.cursor) break;
       mine.pages.push((cursor = page.cursor));
-      if (batches.length > 2) from += 1;
-      batches = batches.slice(-2);
+      if (opening) batches = batches.slice(-1);
     }
   } catch (error) {
     // A cursor of another life of this stack; from the beginning it goes.
     if (error.status === 422 && pages.length > 1) return loadTail(mine, [null]);
     throw error;
   }
-  mine.first = Math.max(from, mine.pages.length - batches.length);
+  const first = mine.pages.length - batches.length;
+  mine.first = opening ? first : Math.min(mine.first, first);
   kept.keepPages(mine.chat, mine.pages);
   batches.flat().forEach((message) => absorb(mine, message));
-  if (mine.turns.size < FEW && mine.first > 0) await loadEarlier(mine);
+  if (opening && mine.turns.size < FEW && mine.first > 0) await loadEarlier(mine);
 }
 
 async function loadEarlier(mine) {
@@ -361,7 +361,7 @@ function drawNow() {
   arrange(byId("messages"), shown.map((turn) => turn.view.node));
   const signedIn = bearer.current() !== null;
   byId("loading").hidden = !mine.loading || shown.length > 0;
-  byId("earlier").hidden = mine.first === 0;
+  byId("earlier").hidden = !mine.first;
   showEmpty(signedIn && !mine.loading && shown.length === 0);
   const active = mine.watched ? mine.turns.get(mine.watched)?.run : null;
   composer.show({ active: Boolean(active), stopping: mine.stopping !== null || Boolean(active?.stop_requested_at), usable: bearer.usable() });
@@ -478,6 +478,8 @@ byId("token-form").addEventListener("submit", (event) => {
     return;
   }
   field.value = "";
+  // The prompt can only be gone to once it is there.
+  drawNow();
   if (bearer.usable()) composer.focus();
   else write(byId("token-wrong"), "This one has expired, too.");
 });

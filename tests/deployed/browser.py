@@ -1,0 +1,136 @@
+"""A person at the console: the system's Chromium, driven page by page.
+
+What drives it lives in an environment of its own, `.envs/browser`; the browser is `CHROMIUM`, or the first of the usual
+names on PATH.
+"""
+
+import os
+import shutil
+import site
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .conftest import ROOT, Stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 30_000
+"""Milliseconds after which waiting for something to appear is in vain."""
+
+DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+class Absent(Exception):
+    """There is no browser here, or nothing that drives it; the message says what to install."""
+
+
+def chromium() -> str:
+    """The browser's path. Raises Absent."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if not found:
+        raise Absent("there is no Chromium on PATH: install it (apt-get install chromium), or say CHROMIUM=…")
+    return found
+
+
+@contextmanager
+def running() -> "Iterator[Browser]":
+    """The browser, until the block ends. Raises Absent."""
+    path = chromium()
+    for folder in (ROOT / ".envs" / "browser" / "lib").glob("python3*/site-packages"):
+        site.addsitedir(str(folder))
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise Absent("the browser's driver is not set up: make .envs/browser/.done") from error
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser profile of their own: what one page keeps, the next one finds."""
+
+    stack: Stack
+    context: "BrowserContext"
+    complaints: list[str] = field(default_factory=list)
+    """What the pages wrote to their consoles, and every exception that nobody caught."""
+    strays: list[str] = field(default_factory=list)
+    """Requests to anywhere but the console's own origin."""
+
+    def __post_init__(self) -> None:
+        self.context.set_default_timeout(PATIENCE)
+        origin = urlsplit(self.stack.url).netloc
+        self.context.on(
+            "request", lambda request: urlsplit(request.url).netloc == origin or self.strays.append(request.url)
+        )
+        self.context.on("console", self._heard)
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def _heard(self, message: Any) -> None:
+        # The browser itself notes every answer that isn't 2xx and every lost connection; the page tells its reader.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.complaints.append(message.text)
+
+    def address(self, chat: str = "", token: str | None = "") -> str:
+        """Of the console, or of a chat in it. `token` empty: one of ada at acme; None: none."""
+        said = [] if token is None else [f"token={token or self.stack.token()}"]
+        said += [f"chat={chat}"] if chat else []
+        return f"{self.stack.url}/console" + (f"#{'&'.join(said)}" if said else "")
+
+    def open(self, chat: str = "", token: str | None = "") -> "Page":
+        """A new tab at that address."""
+        page = self.context.new_page()
+        page.goto(self.address(chat, token))
+        return page
+
+
+def send(page: "Page", prompt: str) -> None:
+    """Write the prompt and send it with the button."""
+    page.locator("#prompt").fill(prompt)
+    page.locator("#send").click()
+
+
+def chat_of(page: "Page") -> str:
+    """The chat that a page's address leads to."""
+    return page.url.partition("#chat=")[2]
+
+
+def run_in(page: "Page", status: str = "", number: int = 0) -> Any:
+    """The chat's run of this number, once it is there and, if one is given, has this status."""
+    run = page.locator("article").nth(number)
+    run.locator(f"xpath=self::*[@data-status='{status}']" if status else "xpath=self::*").wait_for()
+    return run
+
+
+def said(run: Any) -> str:
+    """All that the agent says in a run, as it is shown now."""
+    return "".join(run.locator(".prose").all_text_contents())
+
+
+def axe(page: "Page") -> list[str]:
+    """What axe finds that is serious or worse, one line a finding."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def pictures() -> Path:
+    """Where the screenshots of the documents are."""
+    return ROOT / "docs"
