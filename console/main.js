@@ -95,8 +95,9 @@ async function loadTail(mine, pages) {
 }
 
 async function loadEarlier(mine) {
-  const page = await read(mine, () => api.messages(mine.chat, PAGE, mine.pages[mine.first - 1], mine.away.signal));
-  mine.first -= 1;
+  const before = mine.first - 1;
+  const page = await read(mine, () => api.messages(mine.chat, PAGE, mine.pages[before], mine.away.signal));
+  mine.first = Math.min(mine.first, before);
   const height = document.documentElement.scrollHeight;
   page.messages.forEach((message) => absorb(mine, message));
   draw();

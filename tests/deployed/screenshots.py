@@ -16,7 +16,7 @@ from .conftest import Stack
 from .runs import script
 
 ANSWER = (
-    "It is **late morning** in Lisbon, and six times seven is `42`.\n\n"
+    "The time in Lisbon is **on the card above**, and six times seven is `42`.\n\n"
     "Each step of this answer was stored before the next one began:\n\n"
     "- close this tab, and the run goes on\n"
     "- open the chat on another device, and all of it is there\n"
@@ -29,10 +29,10 @@ RUN = script(
         "reasoning": "They want the time and a sum: two tools at once, then a slow one.",
         "text": "Let me look at the clock and do the sum.",
         "seconds": 1,
-        "tools": [["clock", {"timezone": "Europe/Lisbon"}], ["calculate", {"expression": "6 * 7"}]],
+        "tools": [["clock", {"time_zone": "Europe/Lisbon"}], ["calculate", {"expression": "6 * 7"}]],
     },
     {"text": "And something slow, as tools can be.", "tools": [["wait", {"seconds": 3}]]},
-    {"text": ANSWER, "seconds": 12},
+    {"text": ANSWER, "seconds": 20},
 )
 
 
