@@ -324,8 +324,7 @@ class Forest:
         alike = self._standing.get(standpoint)
         if alike is not None:
             self.merged += 1
-            self._try(process, alike)
-            process.kill()
+            self._reuse(process, alike)
             return Step(alike, notes)
         node = Node()
         node.number = len(self.nodes)
@@ -360,17 +359,28 @@ class Forest:
             return None
         return (process.name, process.ids, process.mark, tuple(sorted(process.offers.items())), threads)
 
-    def _try(self, process: Process, alike: Node) -> None:
-        """Have two that stand alike hear the same, and see that they then ask the same."""
+    def _reuse(self, process: Process, alike: Node) -> None:
+        """Put the process where one like it is missing, or try it out."""
+        at: Node | None = alike
+        if alike.process is not None or alike.finished:
+            at = self._try(process, alike)
+        if at is None or at.finished or at.process is not None:
+            process.kill()
+        else:
+            self._keep(at, process)
+
+    def _try(self, process: Process, alike: Node) -> Node | None:
+        """Have two that stand alike hear the same, and see that they then ask the same; returns where they are then."""
         first = [step for step in alike.steps.values() if step.node.event is not None and step.node.parent is alike]
         if not first:
-            return
+            return None
         step = first[self.merged % len(first)]
         assert step.node.event is not None
         self.tried += 1
         process.go_on(*step.node.event)
         if process.pending() != step.node.pending:
             raise Nondeterministic(f"{process.name} stands alike and asks {process.pending()}, not {step.node.pending}")
+        return step.node
 
     def _keep(self, node: Node, process: Process) -> None:
         node.process = process
