@@ -19,7 +19,7 @@ from .runs import begin, ended, new_chat, once, script, seen
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
 PATIENCE = 120
 TOOLS: list[list[Any]] = [["clock", {}], ["calculate", {"expression": "6 * 7"}]]
-SLOW = {"text": "And now slowly. ", "repeat": 3, "seconds": 6}
+SLOW = {"text": "And now slowly. ", "repeat": 20, "seconds": 10}
 
 
 def environment(stack: Stack, **more: str) -> dict[str, str]:
@@ -54,13 +54,13 @@ def opened(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def lines_until(process: subprocess.Popen[str], kind: str) -> list[dict[str, Any]]:
-    """The events it prints up to the first of this kind."""
+def lines_until(process: subprocess.Popen[str], kind: str, step: int = 0) -> list[dict[str, Any]]:
+    """The events it prints up to the first of this kind and step."""
     assert process.stdout
     events: list[dict[str, Any]] = []
     for line in process.stdout:
         events.append(json.loads(line))
-        if events[-1]["type"] == kind:
+        if (events[-1]["type"], events[-1].get("step")) == (kind, step):
             return events
     return pytest.fail(f"ended without {kind}: {events} {process.communicate()}")
 
@@ -98,11 +98,11 @@ def test_start_shows_a_run_to_its_end(stack):
 
 
 @pytest.mark.together
-def test_detach_in_mid_run_and_reattach_anywhere_tells_everything_once(stack):
-    """Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
+def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack):
+    """Text shows while its step still streams, and Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
     never left, and that makes the transcript."""
     process = opened(stack, "start", new_chat(), script({"text": "Quickly. ", "tools": TOOLS}, SLOW), "--json")
-    first = lines_until(process, "tool-result")
+    first = lines_until(process, "text", step=1)
     process.send_signal(signal.SIGINT)
     out, err = left_of(process)
     first += told_by(out)
@@ -112,7 +112,7 @@ def test_detach_in_mid_run_and_reattach_anywhere_tells_everything_once(stack):
     assert f"outlive watch {run['id']} --after {first[-1]['id']}" in err
     assert f"outlive stop {run['id']}" in err
     now = seen(stack, run)["run"]
-    assert (now["status"], now["stop_requested_at"]) == ("running", None)
+    assert (now["status"], now["step_count"], now["stop_requested_at"]) == ("running", 1, None)
 
     rest = told_by(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
     again = told_by(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
@@ -139,7 +139,7 @@ def test_a_second_command_stops_what_the_first_one_watches(stack):
     """The watch ends with exit code 3, and what was said stays."""
     run = begin(stack, {"text": "Quickly. ", "tools": TOOLS}, {"text": "slow ", "repeat": 50, "seconds": 50})
     process = opened(stack, "watch", run["id"], "--json")
-    lines_until(process, "tool-result")
+    lines_until(process, "text", step=1)
     assert f"run {run['id']} will be aborted" in outlive(stack, "stop", run["id"])
     out, err = left_of(process)
     assert (process.returncode, err) == (3, "")
@@ -257,13 +257,13 @@ def test_a_watch_outlives_a_killed_worker(stack):
     """The step begins again; what is left in the end is what is stored, and the exit code is that of the run."""
     run = begin(stack, {"text": "Before. ", "tools": [["clock", {}]]}, SLOW)
     process = opened(stack, "watch", run["id"], "--json")
-    first = lines_until(process, "tool-result")
-    until(lambda: stack.row(run, "claimed_step")["claimed_step"], lambda step: step == "1")
+    first = lines_until(process, "text", step=1)
     assert stack.kill_workers()
     out, err = left_of(process)
     assert (process.returncode, err) == (0, "")
     reader = Reader()
     reader.take(without_nulls(first + told_by(out)))
+    assert reader.voided == [1]
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
 
 
