@@ -102,6 +102,9 @@ def invite(stack: Stack, chat: str) -> None:
         f"""  curl -H "Authorization: Bearer $TOKEN" -d '{{"prompt": "What time is it?"}}' {stack.url}/chats/mine/runs"""
     )
     _say(f"""  curl -H "Authorization: Bearer $TOKEN" {stack.url}/chats/mine/run\n""")
+    _say("Or with the command line, which shows the run as it happens:\n")
+    _say(f"  export OUTLIVE_URL={stack.url} OUTLIVE_TOKEN=$TOKEN")
+    _say("""  $(make -s cli) start mine "And what is 6 * 7?"\n""")
 
 
 def _call(stack: Stack, method: str, path: str, body: object = None) -> Any:

@@ -198,6 +198,19 @@ def test_lists_are_taken_page_by_page_to_their_end(shell):
     assert asked == [None, "p2", "p3"]
 
 
+def test_lists_end_at_their_limit_and_ask_for_no_more(shell):
+    asked = []
+
+    def api(request):
+        asked.append(request.url.params["limit"])
+        return httpx.Response(200, json={"runs": [run_body()] * 60, "cursor": f"p{len(asked)}"})
+
+    client = shell(api)
+    assert len(client("runs", "c1", limit=130)) == 130
+    assert asked == ["100", "70", "10"]
+    assert client("runs", "c1", limit=0) == []
+
+
 def test_lists_that_lead_in_a_circle_end(shell):
     with pytest.raises(BadAnswer):
         shell(lambda request: httpx.Response(200, json={"messages": [], "cursor": "again"}))("messages", "c1")
@@ -286,13 +299,18 @@ def test_address_that_is_none_is_refused_at_once(shell, base):
         shell(FakeApi(), base=base)
 
 
-def test_address_is_shown_without_its_password(shell):
+def test_address_with_a_password_is_refused_unseen(shell):
+    """It would go out in the token's place."""
+    with pytest.raises(ValueError, match="password") as caught:
+        shell(FakeApi(), base="https://ada:hunter2@api.test/base/")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_address_is_named_when_nobody_is_there(shell):
     api = FakeApi()
     api.misdeeds = [breaks(httpx.ConnectError)] * 9
-    client = shell(api, base="https://ada:hunter2@api.test/base/")
-    assert "hunter2" not in repr(client.client)
-    with pytest.raises(Unreachable, match=r"nothing answers at https://api\.test/base$"):
-        client("run", "r1")
+    with pytest.raises(Unreachable, match=r"^nothing answers at http://api\.test/base$"):
+        shell(api, base=f" {BASE}/ ")("run", "r1")
 
 
 @pytest.mark.parametrize("ident", ["", ".", ".."])

@@ -16,7 +16,7 @@ VERSION = "0.1.0"
 
 
 class Address:
-    """The base address. Raises ValueError if it is none."""
+    """The base address, `shown` as it is. Raises ValueError if it is none."""
 
     def __init__(self, base_url: str) -> None:
         try:
@@ -29,15 +29,16 @@ class Address:
             raise ValueError("the address of the API must begin with http:// or https:// and name a host")
         if url.query or url.fragment:
             raise ValueError("the address of the API has no question mark and no fragment")
-        self._base = str(url).rstrip("/")
-        # Never shown with what may stand before the host: a user and a password.
-        self.shown = str(url.copy_with(userinfo=b"")).rstrip("/")
+        if url.userinfo:
+            # They would take the token's place, and would be shown with the address.
+            raise ValueError("the address of the API has no user and no password; a token opens it")
+        self.shown = str(url).rstrip("/")
 
     def request(self, client: httpx.Client | httpx.AsyncClient, ask: Ask, token: str) -> httpx.Request:
         """What goes over the wire."""
         return client.build_request(
             ask.method,
-            self._base + ask.path,
+            self.shown + ask.path,
             params=dict(ask.query),
             headers={
                 **ask.headers,

@@ -68,13 +68,13 @@ class AsyncOutlive:
         """As `Outlive.latest`."""
         return await self._done(calls.latest(chat_id))
 
-    def messages(self, chat_id: str) -> AsyncIterator[Message]:
+    def messages(self, chat_id: str, *, limit: int | None = None) -> AsyncIterator[Message]:
         """As `Outlive.messages`."""
-        return self._items(calls.messages(chat_id))
+        return self._items(calls.messages(chat_id, limit))
 
-    def runs(self, chat_id: str) -> AsyncIterator[Run]:
+    def runs(self, chat_id: str, *, limit: int | None = None) -> AsyncIterator[Run]:
         """As `Outlive.runs`."""
-        return self._items(calls.runs(chat_id))
+        return self._items(calls.runs(chat_id, limit))
 
     async def stop_run(self, run_id: str) -> Stopped:
         """As `Outlive.stop_run`."""

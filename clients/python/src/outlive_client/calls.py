@@ -1,5 +1,6 @@
 """Every call of the API as a plan: what is asked, how its answer is read, and when it is asked again."""
 
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -70,14 +71,14 @@ def ticket(run_id: str) -> Plan[Ticket]:
     return asked(Ask("POST", _run(run_id, "ticket")), _reader(Ticket))
 
 
-def messages(chat_id: str) -> Flow[Message]:
+def messages(chat_id: str, limit: int | None) -> Flow[Message]:
     """The chat's messages, page by page."""
-    return _pages(_chat(chat_id, "messages"), _reader(_Messages))
+    return _pages(_chat(chat_id, "messages"), _reader(_Messages), limit)
 
 
-def runs(chat_id: str) -> Flow[Run]:
+def runs(chat_id: str, limit: int | None) -> Flow[Run]:
     """The chat's runs, page by page."""
-    return _pages(_chat(chat_id, "runs"), _reader(_Runs))
+    return _pages(_chat(chat_id, "runs"), _reader(_Runs), limit)
 
 
 def events(run_id: str, after: str | None, wait: float) -> Plan[Window]:
@@ -155,15 +156,17 @@ def _encoded(body: object) -> bytes:
         raise ValueError(f"this can't be said in JSON: {error}") from None
 
 
-def _pages(path: str, read: "Callable[[Answer], _Page[V]]") -> Flow[V]:
+def _pages(path: str, read: "Callable[[Answer], _Page[V]]", limit: int | None) -> Flow[V]:
     cursor: str | None = None
-    while True:
-        query = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+    left = sys.maxsize if limit is None else limit
+    while left > 0:
+        query = {"limit": str(min(left, PAGE))} | ({"cursor": cursor} if cursor else {})
         page = yield from asked(Ask("GET", path, query=query), read)
-        for item in page.items:
+        for item in page.items[:left]:
             yield Item(item)
         if page.cursor == cursor and cursor is not None:
             raise BadAnswer("the list leads back to where it was", 200)
+        left -= len(page.items)
         cursor = page.cursor
         if not cursor:
             return

@@ -73,13 +73,13 @@ class Outlive:
         """The chat's latest run and its assistant message."""
         return self._done(calls.latest(chat_id))
 
-    def messages(self, chat_id: str) -> Iterator[Message]:
-        """The chat's messages, oldest first, fetched as they are taken."""
-        return self._items(calls.messages(chat_id))
+    def messages(self, chat_id: str, *, limit: int | None = None) -> Iterator[Message]:
+        """The chat's messages, oldest first, all or `limit` of them, fetched as they are taken."""
+        return self._items(calls.messages(chat_id, limit))
 
-    def runs(self, chat_id: str) -> Iterator[Run]:
-        """The chat's runs, newest first, fetched as they are taken."""
-        return self._items(calls.runs(chat_id))
+    def runs(self, chat_id: str, *, limit: int | None = None) -> Iterator[Run]:
+        """The chat's runs, newest first, all or `limit` of them, fetched as they are taken."""
+        return self._items(calls.runs(chat_id, limit))
 
     def stop_run(self, run_id: str) -> Stopped:
         """The run is asked to end. Once this has returned `stopped` it ends aborted, with what was said so far."""

@@ -5,7 +5,6 @@ import os
 import sys
 import uuid
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, TypeVar
 
 import click
@@ -313,7 +312,7 @@ Examples:
 def ls(ctx: click.Context, chat: str, limit: int) -> int:
     """List the runs of CHAT, newest first."""
     client, screen = _client(ctx), _screen(ctx)
-    runs = list(islice(client.runs(chat), limit))
+    runs = list(client.runs(chat, limit=limit))
     if screen.as_json:
         screen.json({"runs": runs})
     elif runs:
@@ -396,7 +395,7 @@ def messages(ctx: click.Context, chat: str) -> int:
     epilog="""\b
 Examples:
   eval "$(outlive completion bash)"                                  in ~/.bashrc
-  eval "$(outlive completion zsh)"                                   in ~/.zshrc
+  eval "$(outlive completion zsh)"                                   in ~/.zshrc, after compinit
   outlive completion fish > ~/.config/fish/completions/outlive.fish
 """
 )
