@@ -11,7 +11,16 @@ import httpx
 import pytest
 
 import outlive_client
-from outlive_client import AsyncOutlive, BadAnswer, Outlive, Problem, RunAlreadyActive, Unauthorized, Unreachable
+from outlive_client import (
+    AsyncOutlive,
+    BadAnswer,
+    Outlive,
+    Problem,
+    RunAlreadyActive,
+    Unauthorized,
+    Unreachable,
+    intake,
+)
 from outlive_client.errors import PROBLEMS
 
 from .fake_api import BASE, TOKEN, FakeApi, body_of, breaks, problem, refused, run_body, says
@@ -177,6 +186,39 @@ def test_calls_that_never_get_through_end_in_one_of_two_errors(shell, misdeed):
     with pytest.raises((Unreachable, BadAnswer)):
         shell(api)("run", "r1")
     assert len(api.requests) == 4
+
+
+class Drip(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes in bits without end, each well within the time a read may take. `clock` goes on with each."""
+
+    def __init__(self, clock, bit):
+        self.clock, self.bit = clock, bit
+
+    def __iter__(self):
+        while True:
+            self.clock.now += 1
+            yield self.bit
+
+    async def __aiter__(self):
+        for bit in self:
+            yield bit
+
+
+class Time:
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.mark.parametrize("bit", [b" ", b" " * 5_000_000], ids=["slow", "large"])
+def test_answers_without_end_are_given_up(shell, monkeypatch, bit):
+    """Neither a drip nor a flood keeps a caller for ever, or fills its memory."""
+    clock = Time()
+    monkeypatch.setattr(intake, "time", clock)
+    with pytest.raises(Unreachable):
+        shell(lambda request: httpx.Response(200, stream=Drip(clock, bit)))("run", "r1")
+    assert clock.now <= 4 * (30 + 1)
 
 
 def test_latest_of_a_chat_without_runs_is_nothing(shell):

@@ -240,6 +240,9 @@ def test_clients_follow_a_run_and_fold_it_into_its_message(stack):
         assert client.latest(run["chat_id"]) == Latest(stored.run, stored.message)
         assert [one.id for one in client.runs(run["chat_id"])] == [run["id"]]
         assert [one.role for one in client.messages(run["chat_id"])] == ["user", "assistant"]
+        ticket = client.ticket(run["id"])
+    opened_by_it = stack.call("GET", ticket.url, token=None)
+    assert (opened_by_it.status, opened_by_it.body["events"][-1]["id"]) == (200, told[-1].id)
     again = asyncio.run(awaited())
     for events in (told, again):
         assert isinstance(events[-1], SettledEvent)

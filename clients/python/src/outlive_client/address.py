@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from outlive_client.asking import Answer, Ask
+from outlive_client.asking import Ask
 
 Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
@@ -57,13 +57,6 @@ class Address:
         if isinstance(error, httpx.TimeoutException):
             return f"{self.shown} did not answer in time"
         return f"the connection to {self.shown} broke off"
-
-
-def answer_of(response: httpx.Response) -> Answer:
-    """The answer as plans take it."""
-    return Answer(
-        response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
-    )
 
 
 def _usable(token: str) -> str:

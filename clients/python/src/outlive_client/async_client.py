@@ -9,9 +9,10 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from outlive_client import calls
-from outlive_client.address import Address, AsyncToken, answer_of
-from outlive_client.asking import Ask, Flow, Item, Lost, Pause, Plan, Reply
+from outlive_client.address import Address, AsyncToken
+from outlive_client.asking import Answer, Ask, Flow, Item, Lost, Pause, Plan, Reply
 from outlive_client.events import Event, Window
+from outlive_client.intake import Intake
 from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
@@ -124,18 +125,24 @@ class AsyncOutlive:
             await self._sleep(wanted.seconds)
             return None
         token = await self._current_token()
-        response = await self._send(wanted, token)
-        if isinstance(response, Lost):
-            return response
-        if response.status_code == 401 and (newer := await self._current_token()) != token:
-            response = await self._send(wanted, newer)
-        return response if isinstance(response, Lost) else answer_of(response)
+        reply = await self._send(wanted, token)
+        if isinstance(reply, Answer) and reply.status == 401 and (newer := await self._current_token()) != token:
+            reply = await self._send(wanted, newer)
+        return reply
 
-    async def _send(self, ask: Ask, token: str) -> httpx.Response | Lost:
+    async def _send(self, ask: Ask, token: str) -> Answer | Lost:
+        request = self._address.request(self._http, ask, token)
         try:
-            return await self._http.send(self._address.request(self._http, ask, token))
+            response = await self._http.send(request, stream=True)
+            intake = Intake(response, ask.seconds)
+            try:
+                async for chunk in response.aiter_bytes():
+                    intake.take(chunk)
+            finally:
+                await response.aclose()
         except httpx.HTTPError as error:
             return Lost(self._address.lost(error))
+        return intake.answer
 
     async def _current_token(self) -> str:
         token = self._token() if callable(self._token) else self._token

@@ -20,7 +20,7 @@ PAGE = 100
 WINDOW_SECONDS = 20.0
 """How long an answer waits for something new; no gateway allows much more."""
 WATCH_TRIES = 12
-"""Failures in a row, about 50 seconds of them, after which watching is given up."""
+"""Failures in a row after which watching is given up; with the pauses between them that takes 40 seconds or more."""
 REMEMBERED = 10_000
 """Events told last that would be known if they came again."""
 IDLE_SECONDS = 0.2

@@ -8,9 +8,10 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from outlive_client import calls
-from outlive_client.address import Address, Token, answer_of
-from outlive_client.asking import Ask, Flow, Item, Lost, Pause, Plan, Reply
+from outlive_client.address import Address, Token
+from outlive_client.asking import Answer, Ask, Flow, Item, Lost, Pause, Plan, Reply
 from outlive_client.events import Event, Window
+from outlive_client.intake import Intake
 from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
@@ -132,18 +133,24 @@ class Outlive:
             self._sleep(wanted.seconds)
             return None
         token = self._current_token()
-        response = self._send(wanted, token)
-        if isinstance(response, Lost):
-            return response
-        if response.status_code == 401 and (newer := self._current_token()) != token:
-            response = self._send(wanted, newer)
-        return response if isinstance(response, Lost) else answer_of(response)
+        reply = self._send(wanted, token)
+        if isinstance(reply, Answer) and reply.status == 401 and (newer := self._current_token()) != token:
+            reply = self._send(wanted, newer)
+        return reply
 
-    def _send(self, ask: Ask, token: str) -> httpx.Response | Lost:
+    def _send(self, ask: Ask, token: str) -> Answer | Lost:
+        request = self._address.request(self._http, ask, token)
         try:
-            return self._http.send(self._address.request(self._http, ask, token))
+            response = self._http.send(request, stream=True)
+            intake = Intake(response, ask.seconds)
+            try:
+                for chunk in response.iter_bytes():
+                    intake.take(chunk)
+            finally:
+                response.close()
         except httpx.HTTPError as error:
             return Lost(self._address.lost(error))
+        return intake.answer
 
     def _current_token(self) -> str:
         return self._token() if callable(self._token) else self._token
