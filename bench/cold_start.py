@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LIGHT = ("start", "stop", "read", "tail", "sweep")
+LIGHT = ("start", "stop", "read", "tail", "chat", "sweep")
 PYTHON = ROOT / ".envs" / "dev" / "bin" / "python"
 
 LIGHT_FLOOR = """

@@ -21,6 +21,7 @@ from docs.template import ROOT
 from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
+from outlive.chat import Listener
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
 from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
@@ -41,6 +42,7 @@ from outlive.rows import Body, Message, Record, Run, pack
 from outlive.sse import KIND, streamed
 from outlive.tail import Tail
 from outlive.ticket import TICKET_SECONDS, new_ticket
+from outlive.ui_stream import Encoder
 from outlive.views import MessageView, Moment, RunView, view_message, view_run
 
 
@@ -105,7 +107,8 @@ class Answer:
     """What a call answers when all goes well, and what its reader should know."""
 
     status: int
-    body: type[msgspec.Struct]
+    body: type[msgspec.Struct] | None
+    """None: a stream of chunks."""
     about: str
     headers: tuple[str, ...] = ()
     over: str = ""
@@ -173,6 +176,24 @@ ANSWERS = {
         Events,
         "The same as the events of the run, for whoever holds a ticket for it; no token is asked for.",
         over=OVER,
+    ),
+    "send_message": Answer(
+        200,
+        None,
+        "What the AI SDK's `useChat` sends. Only the last message is looked at, and it must be a user's text: the rest of "
+        "the chat is what is stored here. Its id is the idempotency key, so sending it again after a lost answer "
+        "makes no second run. The answer is a UI message stream as for the chat's stream.",
+        ("Location", "Idempotency-Replayed"),
+    ),
+    "chat_stream": Answer(
+        200,
+        None,
+        "The active run as a UI message stream of the AI SDK, from its start, with the id of the stored message. A "
+        "window that ends before the run does has no `finish`; whoever wants to read on asks again with the last `id` "
+        "of the stream as `after`, and stops at a 204. Clients that do so give `wait` and are answered as soon as "
+        "there is something new; without it a window goes on for up to 20 seconds or until the run ends. A `data-void` chunk, "
+        "which ends its window, says that what was shown since the last `start-step` is void.",
+        over="Nothing is active, or all of it was told.",
     ),
 }
 
@@ -248,8 +269,16 @@ def examples() -> dict[str, Any]:
         "run_events": Events(*told(done, log)),
         "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_SECONDS * SECOND), f"/tickets/{TICKET}/events"),
         "ticket_events": Events(*told(done, log)),
+        "send_message": chunks(done, log, 3),
+        "chat_stream": chunks(done, log, 100),
     }
     return {name: msgspec.to_builtins(answer) for name, answer in made.items()}
+
+
+def chunks(run: Run, log: list[Record], most: int) -> str:
+    """The first events as an AI SDK client gets them."""
+    events, _ = told(run, log)
+    return Listener("acme", "ada", "chat-1", RUN_ID, None, Encoder()).hear(events[:most])
 
 
 def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
@@ -383,6 +412,7 @@ def document() -> dict[str, Any]:
             {"name": "start", "description": "Starting a run"},
             {"name": "read", "description": "Watching runs, reading what was said"},
             {"name": "tail", "description": "Following a run as it speaks"},
+            {"name": "chat", "description": "The same for chat clients of the AI SDK"},
             {"name": "stop", "description": "Stopping a run: the only thing a client can do that ends one"},
         ],
         "paths": paths,
@@ -392,7 +422,7 @@ def document() -> dict[str, Any]:
 
 def schemas() -> dict[str, Any]:
     """Every schema by its name."""
-    bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values())]
+    bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
     _, found = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     for name, schema in found.items():
         if schema.get("type") == "object" and name not in ("StartBody", "Budget") and not name.endswith("Event"):
@@ -407,7 +437,7 @@ def schemas() -> dict[str, Any]:
             schema["description"] = _explained(kind)
     found["StartBody"]["properties"]["prompt"] |= {"maxLength": MAX_PROMPT, "pattern": r"\S"}
     found["StartBody"]["examples"] = [asked()]
-    found |= {"Problem": _problem_schema(), "Refusal": _refusal_schema()}
+    found |= {"ChatMessage": _chat_schema(), "Problem": _problem_schema(), "Refusal": _refusal_schema()}
     return {
         new: _renamed(found[old], new) for old, new in sorted((name, SCHEMA_NAMES.get(name, name)) for name in found)
     }
@@ -450,6 +480,42 @@ def _problem_schema() -> dict[str, Any]:
     }
 
 
+CHAT_MESSAGE = {
+    "id": "chat-1",
+    "messages": [
+        {
+            "id": "msg-8c1f9a526d0e4b53",
+            "role": "user",
+            "parts": [{"type": "text", "text": "What time is it in Lisbon?"}],
+        }
+    ],
+    "trigger": "submit-message",
+}
+
+
+def _chat_schema() -> dict[str, Any]:
+    return {
+        "title": "ChatMessage",
+        "description": "The body of `useChat`, with what an application may add to it.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": f"^{ID.pattern}$", "description": "The chat."},
+            "messages": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "object"},
+                "description": "The last one is asked: a user's, of text parts alone. Those before it are ignored.",
+            },
+            "trigger": {"type": "string", "const": "submit-message"},
+            "messageId": {"type": ["string", "null"], "description": "None, or the id of the last message."},
+            "budget": {"$ref": "#/components/schemas/Budget"},
+            "metadata": {"type": "object", "description": "The run's: at most 2 KB as JSON."},
+        },
+        "required": ["id", "messages"],
+        "additionalProperties": False,
+    }
+
+
 def _refusal_schema() -> dict[str, Any]:
     return {
         "title": "Refusal",
@@ -484,15 +550,21 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         ],
     }
     if call.takes_body:
-        operation["requestBody"] = {"required": True, "content": _json({"$ref": "#/components/schemas/Start"}, asked())}
+        schema, sent = ("ChatMessage", CHAT_MESSAGE) if call.function == "chat" else ("Start", asked())
+        operation["requestBody"] = {
+            "required": True,
+            "content": _json({"$ref": f"#/components/schemas/{schema}"}, sent),
+        }
+    content = (
+        _json({"$ref": f"#/components/schemas/{SCHEMA_NAMES.get(answer.body.__name__, answer.body.__name__)}"}, example)
+        if answer.body
+        else {KIND: {"schema": {"type": "string", "contentMediaType": KIND}, "example": example}}
+    )
     responses: dict[str, Any] = {
         str(answer.status): {
-            "description": (answer.body.__doc__ or "").strip(),
+            "description": (answer.body.__doc__ or "").strip() if answer.body else "A UI message stream.",
             "headers": {name: HEADERS[name] for name in answer.headers},
-            "content": _json(
-                {"$ref": f"#/components/schemas/{SCHEMA_NAMES.get(answer.body.__name__, answer.body.__name__)}"},
-                example,
-            ),
+            "content": content,
         }
     }
     if not answer.headers:
@@ -564,7 +636,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "after": {
         "in": "query",
         "description": "The `cursor` of the answer before, or the `id` of any event; without it everything. Opaque, and "
-        "good only for this run.",
+        "good only for this call on this run or chat.",
         "schema": {"type": "string"},
     },
     "Last-Event-ID": {
@@ -575,7 +647,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "wait": {
         "in": "query",
         "description": "How many seconds to wait for something new; 0 unless given, "
-        f"{MAX_WAIT} for server-sent events. The answer comes as soon as there is something.",
+        f"{MAX_WAIT} for streams. The answer comes as soon as there is something.",
         "schema": {"type": "number", "minimum": 0, "maximum": MAX_WAIT},
     },
     "cursor": {

@@ -24,6 +24,7 @@ GROUP = {
     "stop": "light",
     "read": "light",
     "tail": "light",
+    "chat": "light",
     "sweep": "light",
     "console": None,
 }

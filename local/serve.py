@@ -78,6 +78,7 @@ class Stack:
                 pool.submit(self._call, "GET", "/chats/warm-up/run"),
                 pool.submit(self._call, "GET", "/runs/warm-up/events"),
                 pool.submit(self._call, "GET", "/console"),
+                pool.submit(self._call, "GET", "/api/chat/warm-up/stream"),
             ]
             statuses = [call.result() for call in calls]
             step.result()

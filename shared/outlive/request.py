@@ -62,7 +62,12 @@ def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> S
     check_chat_id(chat_id)
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    said = _structured(_json(body))
+    return start_of(chat_id, key, harmless(json_object(body)), max_steps)
+
+
+def start_of(chat_id: str, key: str | None, asked: dict[str, Any], max_steps: int) -> StartRequest:
+    """The start that `asked` asks for. Raises InvalidRequest or PromptTooLong."""
+    said = _structured(asked)
     prompt = said.prompt
     if len(prompt) > MAX_PROMPT:
         raise PromptTooLong(f"prompt: at most {MAX_PROMPT:,} characters, this has {len(prompt):,}")
@@ -107,16 +112,23 @@ def check_wait(text: str | None, default: float) -> float:
     return float(text)
 
 
-def _json(body: bytes) -> Any:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The body as an object. Raises InvalidRequest."""
     try:
         value = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         raise InvalidRequest("body", "must be JSON") from None
     if not isinstance(value, dict):
         raise InvalidRequest("body", "must be a JSON object")
+    return value
+
+
+def harmless(value: dict[str, Any]) -> dict[str, Any]:
+    """`value` as whatever handles it later can take it. Raises InvalidRequest."""
     if _is_deep(value):
         raise InvalidRequest("body", f"must not be nested deeper than {MAX_DEPTH} levels")
-    return clean(value)
+    cleaned: dict[str, Any] = clean(value)
+    return cleaned
 
 
 def _finite(number: str) -> float:

@@ -145,6 +145,17 @@ def follow_it(stack: Stack, run: dict[str, Any]) -> str:
     return "" if told == ["run", "step", "text"] and again.body == answer.body else f"told {answer} and {again}"
 
 
+def chat_over_it(stack: Stack, left: dict[str, Any]) -> str:
+    before = stack.queued()
+    message = {"id": left["id"], "role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    answer = stack.call("POST", "/api/chat?wait=0", {"id": left["chat_id"], "messages": [message]})
+    if answer.status != 200 or '"type":"start"' not in answer.body:
+        return f"answered {answer}"
+    if status_of(stack, left) != "aborted":
+        return "the run that was left alone still stands"
+    return "" if stack.queued() == before + 1 else "nothing was sent"
+
+
 def lost_and_left(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
     lost, left = begin(stack), left_alone(stack)
     change(stack, lost, created_at=ago(minutes=5))
@@ -213,6 +224,7 @@ JOBS = {
     "Stop": Job(left_alone, stop_it),
     "Read": Job(begin, read_everything),
     "Tail": Job(live, follow_it),
+    "Chat": Job(left_alone, chat_over_it),
     "Sweep": Job(lost_and_left, sweep_them),
 }
 

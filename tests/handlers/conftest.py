@@ -1,4 +1,4 @@
-"""The six handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
+"""The seven handlers as they are, on moto: one thread, one table, one queue, and a clock that tests can turn."""
 
 import base64
 import copy
@@ -76,6 +76,7 @@ class Stack:
     stop: ModuleType
     read: ModuleType
     tail: ModuleType
+    chat: ModuleType
     sweep: ModuleType
     dynamodb: Any
     sqs: Any
@@ -94,20 +95,25 @@ class Stack:
         raw: str | None = None,
     ) -> Answer:  # fmt: skip
         """Call the function behind `method path`; ids in `path` are taken literally."""
-        first, identifier, *rest = path.strip("/").split("/")
+        first, *rest = path.strip("/").split("/")
+        if first == "api":
+            first, rest = "api/chat", rest[1:]
+        identifier, *rest = rest or [""]
         if first == "tickets":
             identifier = unquote(identifier)  # a hostile one may hold anything
-        parameter = {"chats": "chat_id", "runs": "run_id", "tickets": "ticket"}[first]
-        route = f"{method} /" + "/".join([first, "{" + parameter + "}", *rest])
+        parameter = {"runs": "run_id", "tickets": "ticket"}.get(first, "chat_id")
+        route = f"{method} /" + "/".join([first, *(["{" + parameter + "}"] if identifier else []), *rest])
         module = {"stop": self.stop, "runs": self.start, "ticket": self.tail}.get(rest[-1] if rest else "", self.read)
         if method == "GET":
             module = self.tail if rest[-1:] == ["events"] else self.read
+        if first == "api/chat":
+            module = self.chat
         asked = copy.deepcopy(event("read"))
         asked["routeKey"] = asked["requestContext"]["routeKey"] = route
-        asked["rawPath"] = "/" + "/".join([first, quote(identifier, safe=""), *rest])
+        asked["rawPath"] = "/" + "/".join([first, *([quote(identifier, safe="")] if identifier else []), *rest])
         asked["requestContext"]["http"]["method"] = method
         asked["requestContext"]["http"]["path"] = asked["rawPath"]
-        asked["pathParameters"] = {parameter: identifier}
+        asked["pathParameters"] = {parameter: identifier} if identifier else None
         asked["queryStringParameters"] = query
         asked["headers"] |= {name.lower(): value for name, value in (headers or {}).items()}
         if claims is None:
@@ -366,7 +372,7 @@ def stack(
         monkeypatch.setenv(name, value)
     key = json.dumps(environment, sort_keys=True)
     if key not in started:
-        started[key] = [_load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")]
+        started[key] = [_load(verb) for verb in ("start", "step", "stop", "read", "tail", "chat", "sweep")]
     modules = started[key]
     for verb, module in zip(("start", "step"), modules, strict=False):
         monkeypatch.setattr(module, verb, getattr(module, verb))

@@ -145,6 +145,10 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed"},
         "open_ticket": everywhere | {"run_not_found", "read_failed"},
         "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"},
+        "send_message": everywhere
+        | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
+        | {"start_failed", "invalid_request", "prompt_too_long"},
+        "chat_stream": everywhere | {"invalid_request", "read_failed"},
     }
 
 
@@ -239,6 +243,14 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("ticket_events", "GET", f"/tickets/{ticket}/events").body == events
     assert call("ticket_events", "GET", "/tickets/none/events").status == 401
     assert call("open_ticket", "POST", "/runs/none/ticket").status == 404
+    said = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    sent = {"id": "chat-9", "messages": [said]}
+    fits(sent, {"$ref": "#/components/schemas/ChatMessage"})
+    assert call("send_message", "POST", "/api/chat", sent, query={"wait": "0"}).status == 200
+    assert call("send_message", "POST", "/api/chat", {"id": "chat-9"}).status == 422
+    assert call("chat_stream", "GET", "/api/chat/chat-9/stream", query={"wait": "0"}).status == 200
+    assert call("chat_stream", "GET", "/api/chat/none/stream").status == 204
+    stack.work()
     failing = stack.script("chat-1", {"error": "permanent"}).body["run"]
     stack.work()
     assert call("one_run", "GET", f"/runs/{failing['id']}").body["run"]["error"] is not None

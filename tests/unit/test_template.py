@@ -11,7 +11,7 @@ import yaml
 from local.build import GROUP
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Sweep", "Console")
+FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Chat", "Sweep", "Console")
 
 
 class Loader(yaml.SafeLoader):
@@ -182,6 +182,8 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/runs/{run_id}/events"): "Tail",
         ("POST", "/runs/{run_id}/ticket"): "Tail",
         ("GET", "/tickets/{ticket}/events"): "Tail",
+        ("POST", "/api/chat"): "Chat",
+        ("GET", "/api/chat/{chat_id}/stream"): "Chat",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
         ("GET", "/console"): "Console",

@@ -1,0 +1,143 @@
+"""A chat as AI SDK clients want it: start with a message, and read the answer as one stream of chunks, window by window.
+
+A client that says how long it wants to wait comes back by itself: it is answered as soon as there is something new. One
+that does not, such as a plain `useChat`, is given as much as one answer can carry: until the run ends, or for `HOLD`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+
+from outlive.clock import SECOND, Clock
+from outlive.errors import InvalidRequest, RunNotFound, StoreError
+from outlive.events import Event, SettledEvent
+from outlive.log import logger
+from outlive.place import place_of
+from outlive.request import StartRequest
+from outlive.start import Start, Started
+from outlive.table import Table
+from outlive.tail import PAGE_BYTES, Tail
+from outlive.ui_stream import DONE, NOTHING_NEW, Encoder, framed, is_void
+
+HOLD = 20
+"""Seconds: what came before and after it still fits into the 30 that the gateway gives an answer."""
+CURSOR = re.compile(r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})")
+
+
+@dataclass(slots=True)
+class Listener:
+    """One reader of one run: where it stands, and what it has been given."""
+
+    workspace_id: str
+    user: str
+    chat_id: str
+    run_id: str
+    cursor: str | None
+    encoder: Encoder
+    over: bool = False
+    """This answer ends here: with the run, or because something is void and the client has to act on that first."""
+    voided: bool = False
+    given: int = 0
+    """How many chunks it was given."""
+
+    def hear(self, events: list[Event]) -> str:
+        """The events as the client reads them."""
+        frames, silent = [], False
+        for event in events:
+            if self.over:
+                break
+            chunks = list(self.encoder.chunks(event))
+            self.cursor = event.id
+            silent = not chunks
+            self.given += len(chunks)
+            frames.append(framed(chunks, self._place))
+            self.voided = is_void(chunks)
+            self.over = self.voided or isinstance(event, SettledEvent)
+            if isinstance(event, SettledEvent):
+                frames.append(DONE)
+        # An id without data is no chunk, but a client that comes back will say it.
+        return "".join([*frames, *([f"id: {self._place}\n\n"] if silent else [])])
+
+    @property
+    def _place(self) -> str:
+        mark = _mark(self.workspace_id, self.chat_id, self.run_id)
+        return f"{self.run_id}.{mark}.{self.cursor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Answers AI SDK clients. To anybody but its owner a chat has nothing to tell."""
+
+    table: Table
+    tail: Tail
+    clock: Clock
+
+    def stream(self, workspace_id: str, user: str, chat_id: str, after: str | None, wait: float | None) -> str | None:
+        """What the chat's run says after `after`, from its start without one; None if there is nothing, nor will be.
+
+        Raises InvalidRequest if `after` is not of this chat.
+        """
+        listener = self.listener(workspace_id, user, chat_id, after)
+        until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
+        try:
+            return None if listener is None else self._window(listener, until, hold=wait is None)
+        except RunNotFound:
+            return None
+
+    def listener(self, workspace_id: str, user: str, chat_id: str, after: str | None) -> Listener | None:
+        """Who reads on after `after`, or the chat's active run from its start; None if it has none.
+
+        Raises InvalidRequest if `after` is not of this chat.
+        """
+        if after is None:
+            chat = self.table.chat(workspace_id, chat_id)
+            if chat is None or chat.owner != user or chat.active_run_id is None:
+                return None
+            return Listener(workspace_id, user, chat_id, chat.active_run_id, None, Encoder())
+        found = CURSOR.fullmatch(after)
+        if not found or found[2] != _mark(workspace_id, chat_id, found[1]):
+            raise InvalidRequest("after", "is not one this chat gave")
+        place = place_of(found[3], "after", workspace_id, found[1])
+        return Listener(workspace_id, user, chat_id, found[1], found[3], Encoder.at(place))
+
+    def start(
+        self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
+    ) -> tuple[Started, str]:
+        """Start the run as `start` does, and say what it says first.
+
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed.
+        """
+        until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
+        started = start.run(workspace_id, user, request)
+        listener = Listener(workspace_id, user, request.chat_id, started.run.id, None, Encoder())
+        try:
+            return started, self._window(listener, until, hold=wait is None) or ""
+        except StoreError as error:
+            # It runs: an answer that looked like a refusal would be a lie.
+            logger.error("read_failed", run=started.run.id, cause=f"{type(error).__name__}: {error}")
+            return started, NOTHING_NEW
+
+    def _window(self, listener: Listener, until: int, *, hold: bool) -> str | None:
+        """What `listener` hears until then, or unless `hold`, only until it hears something; None if all is told."""
+        from_the_start = listener.cursor is None
+        told: list[str] = []
+        size = 0
+        while not listener.over and size <= PAGE_BYTES:
+            left = max(0.0, (until - self.clock.now()) / SECOND)
+            window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, left)
+            if window is None:
+                return "".join(told) or None
+            told.append(listener.hear(window.events))
+            size += len(told[-1])
+            if listener.voided and hold and from_the_start:
+                # Nothing of it was sent yet: tell it anew, as it stands now.
+                listener = replace(listener, cursor=None, encoder=Encoder(), over=False, voided=False, given=0)
+                told.clear()
+            elif (listener.given and not hold) or left == 0:
+                break
+        return "".join(told) or NOTHING_NEW
+
+
+def _mark(*scope: str) -> str:
+    """Ties a cursor to its chat. Not a secret: who may read is decided by the run's owner, not by a cursor."""
+    return hashlib.sha256("\n".join(scope).encode()).hexdigest()[:16]
