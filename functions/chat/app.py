@@ -21,7 +21,7 @@ api = Api(settings.workspace_claim)
 clock = Clock()
 table = table_of(settings)
 start = Start(table, queue_of(settings), clock, new_id, settings, lambda: random.uniform(0.5, 1.5))
-chat = Chat(table, Tail(table, clock), clock)
+chat = Chat(table, Tail(table, clock, new_id), clock)
 
 
 @api.post("/api/chat")

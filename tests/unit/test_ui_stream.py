@@ -111,7 +111,7 @@ def told(messages: list[ModelMessage]) -> list[Event]:
         again=lambda _: run, live=lambda *_: ([], run),
         records=lambda _, first: [record for record in log if record.step >= first],
     )  # fmt: skip
-    window = Tail(rows, Clock()).after("acme", "ada", "run-1", None, 0)
+    window = Tail(rows, Clock(), str).after("acme", "ada", "run-1", None, 0)
     assert window is not None
     return window.events
 
