@@ -358,7 +358,10 @@ class Soak:
             first = min(moments[place]) if len(moments[place]) == times else _from_iso(begun[place[0]])
             unexplained += [(max(moments[place]), first, place)] * (times - 1 - scripted)
         kills, woke = sorted(self.kills), self._woke_up_overtaken(attempts)
+        gave_back, late = self._given_back(), self._came_back_late(attempts)
         self.done["claims again after a lapsed lease"] = 0
+        self.done["claims again after the store was out of reach"] = 0
+        self.done["claims again of a recorded step whose message came back"] = 0
         self.done["claims again after a kill or a restart"] = len(unexplained)
         for last, first, place in sorted(unexplained):
             if any(gone <= last and first <= back for gone, back in self.outages):
@@ -368,8 +371,19 @@ class Soak:
                 woke[place] -= 1
                 self.done["claims again after a lapsed lease"] += 1
                 self.done["claims again after a kill or a restart"] -= 1
+            elif kill is None and gave_back[place]:
+                gave_back[place] -= 1
+                self.done["claims again after the store was out of reach"] += 1
+                self.done["claims again after a kill or a restart"] -= 1
+            elif kill is None and late[place]:
+                late[place] -= 1
+                self.done["claims again of a recorded step whose message came back"] += 1
+                self.done["claims again after a kill or a restart"] -= 1
             elif kill is None:
-                self.wrong.append(f"step {place[1]} of run {place[0]} was claimed once more, and nobody knows why")
+                lines = "".join(f"\n    {line}" for line in self._lines_of(*place))
+                self.wrong.append(
+                    f"step {place[1]} of run {place[0]} was claimed once more, and nobody knows why:{lines}"
+                )
             else:
                 kills.remove(kill)
 
@@ -388,6 +402,35 @@ class Soak:
             if message == "step_put_off" and str(cause).startswith("Overtaken") and (run, step) in attempts:
                 found[run, step] += 1
         return found
+
+    def _given_back(self) -> Counter[tuple[str, int]]:
+        """How often a worker let go of a step because the store did not answer it: a machine too slow to be in time."""
+        found: Counter[tuple[str, int]] = Counter()
+        for message, run, step, cause in self._said("message", "run", "step", "cause"):
+            if message == "step_put_off" and not str(cause).startswith("Overtaken"):
+                found[run, step] += 1
+        # A release that the script did not ask for: the one other thing a worker lets go for.
+        scripted = {(told.id, step): times for told in self.told for step, times in told.script.hiccups.items()}
+        released = Counter((run, step) for move, run, step in self._said("move", "run", "step") if move == "release")
+        for place, times in released.items():
+            found[place] += max(0, times - scripted.get(place, 0))
+        return found
+
+    def _came_back_late(self, attempts: dict[tuple[str, int], int]) -> Counter[tuple[str, int]]:
+        """How many claims found their step's record: the message came back before it was acknowledged. Nobody asks then."""
+        recorded: dict[tuple[str, int], float] = {}
+        claims: list[tuple[tuple[str, int], float]] = []
+        for move, run, step, at in self._said("move", "run", "step", "timestamp"):
+            if move == "record":
+                recorded[run, step] = min(_moment(at), recorded.get((run, step), float("inf")))
+            elif move == "reclaim" and (run, step) in attempts:
+                claims.append(((run, step), _moment(at)))
+        return Counter(place for place, at in claims if at > recorded.get(place, float("inf")))
+
+    def _lines_of(self, run: str, step: int) -> list[str]:
+        """What the functions said of this step."""
+        lines = (line[line.find('{"level"') :] for line in "\n".join(self.logs).splitlines() if f'"{run}"' in line)
+        return [line for line in lines if f'"step":{step},' in line.replace(" ", "") or '"step"' not in line]
 
     def _said(self, *names: str) -> list[tuple[Any, ...]]:
         """These fields of every log line of the functions that has the first of them."""
