@@ -173,6 +173,15 @@ def test_a_step_that_was_cut_off_is_taken_back_in_words(command):
     assert done.out.splitlines() == ["Hal", "✗ step 0 was cut off: what it told above is void"]
 
 
+def test_going_on_in_the_middle_of_a_step_that_has_begun_again_says_so(command):
+    """What was told of it stands on another screen."""
+    api = FakeApi(STORY)
+    begun = next(event["id"] for event in STORY if event.get("attempt") == 2)
+    done = command(api, "watch", "r1", "--after", KNOWN[KNOWN.index(begun) - 1])
+    assert done.err.splitlines()[0] == "step 0 started: whatever was told of it before is void"
+    assert "void" not in command(api, "watch", "r1", "--after", KNOWN[1]).err
+
+
 def test_a_step_that_begins_again_before_it_told_anything_says_nothing(command):
     steps = [{"type": "step", "step": 0, "state": "started", "attempt": n} for n in (1, 2)]
     assert command(told(*steps, {"type": "text", "step": 0, "text": "Hi"}), "watch", "r1").out == "Hi\n"

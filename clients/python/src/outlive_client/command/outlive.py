@@ -234,7 +234,7 @@ def _require_one(ctx: click.Context, run: str | None, chat: str | None) -> None:
 
 
 def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None) -> Exit:
-    telling, ended, shown = Telling(screen), None, after
+    telling, ended, shown = Telling(screen, resumed=after is not None), None, after
     try:
         with Interrupts() as interrupts:
             for event in client.watch(run_id, after):

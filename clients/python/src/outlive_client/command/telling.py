@@ -19,10 +19,14 @@ THOUGHT = "dim italic"
 
 
 class Telling:
-    """Events, one after the other. What was told can't be taken back, so what becomes void is followed by a word on it."""
+    """Events, one after the other. What was told can't be taken back, so what becomes void is followed by a word on it.
 
-    def __init__(self, screen: Screen) -> None:
+    `resumed`: somebody told the events before these, and may have been in the middle of a step.
+    """
+
+    def __init__(self, screen: Screen, *, resumed: bool = False) -> None:
         self._screen = screen
+        self._resumed = resumed
         self._told: set[int] = set()
         self._kind = ""
         self._status = ""
@@ -68,6 +72,9 @@ class Telling:
     def _show_step(self, event: StepEvent) -> None:
         screen, step = self._screen, event.step
         self._kind = ""
+        if self._resumed and event.state in {"started", "discarded"} and event.attempt != 1:
+            screen.note(f"step {step} {event.state}: whatever was told of it before is void", "yellow")
+        self._resumed = False
         if event.state == "started" and step in self._told:
             attempt = f" (attempt {event.attempt})" if event.attempt else ""
             screen.line(f"↻ step {step} begins again{attempt}: what it told above is void", "yellow")
