@@ -1,0 +1,591 @@
+"""Whatever happens to a run and however it is read: a reader ends up with its message, exactly.
+
+The real operation over the real table code, on a table in memory. Workers say something, die, are overtaken and write on
+late, records are adopted, stores refuse and lose answers, runs are stopped and settled, also between the reads of one
+window and while a query is under way.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from outlive import passages, tail
+from outlive.agent import Piece, Said, ToolCall
+from outlive.clock import Clock
+from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
+from outlive.live import LiveLog
+from outlive.passages import BEGINNING
+from outlive.place import NOWHERE, Place, cursor_of, place_of
+from outlive.rows import Body, Live, Record, Row, Run, pack
+from outlive.table import Table
+from outlive.tail import Tail
+from outlive.text import clean
+from outlive.usage import Usage
+from tests.handlers.told import Reader, plain
+from tests.proof.memory_table import MemoryTable
+
+NOW = 1_780_000_000_000
+WHO = ("acme", "ada", "run-1")
+
+
+class Hands(Clock):
+    """A clock that moves when it is told to, or slept on."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+        self.slept: list[float] = []
+
+    def now(self) -> int:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += int(seconds * 1000)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Text is cut early, so that a run that can be read here has what a long one has."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(passages, "LONGEST", 5)
+    patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    patch.setattr(Row, "_connection", None)
+    patch.setattr(Row.Meta, "table_name", "runs")
+    patch.setattr(tail, "PAGE_BYTES", tail.PAGE_BYTES)
+    yield
+    patch.undo()
+
+
+class Wire:
+    """Stands where botocore's client stands."""
+
+    _request_signer = None
+
+    def __init__(self, memory: MemoryTable) -> None:
+        self.memory = memory
+
+    def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
+        return self.memory.call(operation, {k: v for k, v in request.items() if k != "ReturnConsumedCapacity"})
+
+
+class World:
+    """One run, its workers and its table. What is asked of it and makes no sense now is passed over."""
+
+    def __init__(self, page: int = 5_000_000) -> None:
+        tail.PAGE_BYTES = page
+        self.memory, self.clock = MemoryTable("runs"), Hands()
+        connection = Row._get_connection()
+        connection.connection._client = Wire(self.memory)
+        self.table = Table(connection)
+        self.run = Run(
+            Run.key("acme", "run-1"), Run.SK, id="run-1", workspace_id="acme", chat_id="chat", owner="ada", trigger="user",
+            status="pending", user_seq=1, assistant_seq=2, budget={"max_steps": 20}, metadata={}, claimed_step=-1,
+            attempt=0, resends=0, step_count=0, created_at=NOW, updated_at=NOW,
+        )  # fmt: skip
+        self.held = False
+        self.recorded: list[list[dict[str, Any]]] = []
+        self.kinds: list[str] = []
+        self.said: list[Said] = []
+        self.ghosts: list[tuple[int, LiveLog, list[Said]]] = []
+        self.log: LiveLog | None = None
+        self.failures: list[str] = []
+        self.save()
+
+    def save(self) -> None:
+        self.run.updated_at = self.clock.at
+        self.memory.call("PutItem", {"TableName": "runs", "Item": self.run.serialize()})
+
+    @property
+    def ended(self) -> bool:
+        return self.run.status in ("succeeded", "failed", "aborted")
+
+    @property
+    def final(self) -> bool:
+        return self.kinds[-1:] == ["final"]
+
+    def put(self, piece: Live) -> None:
+        failure = self.failures.pop(0) if self.failures else ""
+        if failure != "refused":
+            self.table.say(piece)
+        if failure:
+            raise StoreBusy(failure)
+
+    # --- what happens
+
+    def do(self, what: str, *how: Any) -> None:
+        if not self.ended:
+            getattr(self, what)(*how)
+
+    def claim(self) -> None:
+        """The next step if this one is recorded, else this one once more, after its worker was lost."""
+        if self.final:
+            return
+        self.lose()
+        if len(self.recorded) > self.run.claimed_step:
+            self.run.claimed_step, self.run.attempt = len(self.recorded), 1
+        else:
+            self.run.attempt += 1
+        self.run.status = "running"
+        self.said, self.log, self.held = [], LiveLog(Run.of(self.run.serialize()), self.put, self.clock), True
+        self.save()
+
+    def lose(self) -> None:
+        """The worker is overtaken, or dies; either way it may still write for a while."""
+        if self.held and self.log:
+            self.ghosts.append((self.run.claimed_step, self.log, self.said))
+        self.held = False
+
+    def say(self, said: Said) -> None:
+        if self.held and self.log and len(self.recorded) == self.run.claimed_step:
+            self.said.append(numbered(said, len(self.said)))
+            self.log.say(self.said[-1])
+
+    def speak(self, said: list[Said], failures: list[str]) -> None:
+        """Say this, and have it written down, unless the store fails once too often."""
+        for one in said:
+            self.say(one)
+        self.wait(1100, failures)
+        self.wait(600, [])
+
+    def again(self, said: list[Said]) -> None:
+        """Another worker takes the step over, and says what was said before, or something else."""
+        before = self.said
+        self.claim()
+        for one in said or before:
+            self.say(one)
+        self.wait(1100, [])
+
+    def wait(self, ms: int, failures: list[str]) -> None:
+        self.failures = failures
+        self.clock.at += ms
+        for log in [self.log, *(log for _, log, _ in self.ghosts)]:
+            if log:
+                log.tick()
+        self.failures = []
+
+    def record(self, more: list[Said], kind: str, of: int) -> None:
+        """The step's record: this worker's, or of one that was overtaken, which was first."""
+        if self.held and len(self.recorded) == self.run.claimed_step:
+            mine = [self.said, *(said for step, _, said in self.ghosts if step == self.run.claimed_step)]
+            said = mine[of % len(mine)]
+            self._put_record([*said, *(numbered(one, number) for number, one in enumerate(more, len(said)))], kind)
+            self.log = None
+
+    def _put_record(self, said: list[Said], kind: str) -> None:
+        parts = clean(parts_of(said, "output-error" if kind == "partial" else "output-available"))
+        row = Record(
+            self.run.chat_pk, Record.sort_key(2, len(self.recorded)), run_id="run-1", step=len(self.recorded), kind=kind,
+            packed=pack(Body(parts)), size=0, usage=Usage(len(self.recorded), 1, 1), created_at=self.clock.at,
+        )  # fmt: skip
+        self.memory.call("PutItem", {"TableName": "runs", "Item": row.serialize()})
+        self.recorded.append(parts)
+        self.kinds.append(kind)
+
+    def stop(self) -> None:
+        if self.run.stop_requested_at is None:
+            self.run.stop_requested_at = self.clock.at
+            self.save()
+
+    def settle(self, how: str, seal: str) -> None:
+        """End the run: over its final record, or with a seal, which is what was said or nothing."""
+        if not self.final:
+            if len(self.recorded) == self.run.claimed_step and seal == "partial" and self.held:
+                self._put_record(self.said, "partial")
+            else:
+                self._put_record([], "end")
+            how = "aborted" if how == "succeeded" else how
+        self.run.status, self.run.finished_at, self.held = how, self.clock.at, False
+        self.run.usage, self.run.step_count = Usage(9, 9, 9), len(self.recorded)
+        self.save()
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """The run's message."""
+        return plain([part for parts in self.recorded for part in parts])
+
+
+def numbered(said: Said, number: int) -> Said:
+    """Ids of calls differ within a step; when it is done again, it asks for the same under the same id, or not."""
+    return ToolCall(f"{said.id}-{number}", said.name, said.input) if isinstance(said, ToolCall) else said
+
+
+def parts_of(said: list[Said], state: str) -> list[dict[str, Any]]:
+    """What was said as UI parts, with a result for each call."""
+    parts: list[dict[str, Any]] = []
+    for one in said:
+        if isinstance(one, ToolCall):
+            out = {"output": one.input} if state == "output-available" else {"errorText": "Interrupted."}
+            parts.append({"type": f"tool-{one.name}", "toolCallId": one.id, "state": state, "input": one.input, **out})
+        elif parts and parts[-1]["type"] == one.kind:
+            parts[-1]["text"] += one.text
+        else:
+            parts.append({"type": one.kind, "text": one.text})
+    return [{"type": "step-start"}, *parts] if parts else []
+
+
+class Window:
+    """The table as one request meets it: things happen before each of its reads, and while its query is under way."""
+
+    def __init__(self, world: World, happen: list[Any], seen: list[bool]) -> None:
+        self.world, self.happen, self.seen, self.reads = world, happen, seen, 0
+
+    def _now(self) -> None:
+        self.reads += 1
+        if self.happen:
+            self.world.do(*self.happen.pop(0))
+
+    def again(self, key: Run) -> Run | None:
+        self._now()
+        return self.world.table.again(key)
+
+    def live(self, key: Run, *place: int) -> tuple[list[Live], Run | None]:
+        self._now()
+        before, _ = self.world.table.live(key, *place)
+        self._now()
+        self.reads -= 1
+        after, run = self.world.table.live(key, *place)
+        # A query is no snapshot: of what came while it was under way it may have found any.
+        there = {piece.sk for piece in before}
+        chance = iter([*self.seen, *[True] * len(after)])
+        return [piece for piece in after if piece.sk in there or next(chance)], run
+
+    def records(self, run: Run, from_step: int) -> list[Record]:
+        self._now()
+        return self.world.table.records(run, from_step)
+
+
+class Following:
+    """A reader and where it stands."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.shown = world, Reader()
+        self.cursor: str | None = None
+        self.events: list[dict[str, Any]] = []
+        self.over = False
+
+    def read(self, happen: list[Any], seen: list[bool]) -> None:
+        """One window; what comes of it is applied."""
+        asked = Window(self.world, happen, seen)
+        got = Tail(asked, self.world.clock, str).after(*WHO, self.cursor, 0)
+        assert asked.reads <= (2 if self.cursor else 3)
+        self.over = got is None
+        if got is not None:
+            events = [msgspec.json.decode(msgspec.json.encode(event)) for event in got.events]
+            self.shown.take(events)
+            self.events += events
+            assert got.cursor == (events[-1]["id"] if events else self.cursor)
+            self.cursor = got.cursor
+
+    def to_the_end(self) -> None:
+        for _ in range(10_000):
+            if self.over:
+                return
+            self.read([], [])
+        raise AssertionError("it does not end")
+
+
+TEXT = st.text(st.sampled_from('ab \n"\\é😀\0\ud83d\ude00\u2028'), min_size=1, max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2) | st.text("ab\0", max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+SAID: st.SearchStrategy[Said] = st.one_of(
+    st.builds(Piece, st.sampled_from(["text", "text", "reasoning"]), TEXT),
+    st.builds(ToolCall, st.sampled_from(["call_1", "call_2"]), st.sampled_from(["clock", "wait"]), JSON),
+)
+FAILURES = st.lists(st.sampled_from(["refused", "lost", ""]), max_size=2)
+SPEAK = st.tuples(st.just("speak"), st.lists(SAID, min_size=1, max_size=3), FAILURES)
+RECORD = st.tuples(
+    st.just("record"), st.lists(SAID, max_size=2), st.sampled_from(["step", "step", "final"]), st.integers(0, 2)
+)
+AGAIN = st.tuples(st.just("again"), st.lists(SAID, max_size=3))
+OTHER = st.one_of(
+    st.builds(lambda said: ("say", said), SAID),
+    st.tuples(st.just("wait"), st.sampled_from([100, 600, 1100, 9000]), FAILURES),
+    st.sampled_from([("claim",), ("lose",), ("stop",)]),
+    st.tuples(
+        st.just("settle"), st.sampled_from(["succeeded", "failed", "aborted"]), st.sampled_from(["partial", "end"])
+    ),
+)
+# Drawn by a number, so that what makes a story comes often and an end seldom.
+HAPPENS = st.integers(0, 19).flatmap(
+    lambda n: SPEAK if n < 10 else AGAIN if n < 13 else RECORD if n < 15 else st.just(("claim",)) if n < 18 else OTHER
+)
+READS = st.tuples(
+    st.just("read"), st.integers(0, 2), st.lists(HAPPENS, max_size=3), st.lists(st.booleans(), max_size=3)
+)
+STORY = st.lists(st.integers(0, 1).flatmap(lambda n: READS if n else HAPPENS), max_size=40)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=STORY,
+    page=st.sampled_from([1, 400, 1500, 5_000_000]),
+    where=st.integers(0, 10_000),
+)
+def test_whatever_happens_every_reader_ends_with_the_message(steps: list[Any], page: int, where: int) -> None:
+    """None lost, none twice: three readers at a cadence of their own, one that comes late, one that begins in the middle."""
+    world = World(page)
+    readers = [Following(world) for _ in range(3)]
+    world.do("claim")
+    for name, *how in steps:
+        if name == "read":
+            reader, happen, seen = how
+            readers[reader].read(list(happen), seen)
+        else:
+            world.do(name, *how)
+    if not world.ended:
+        world.settle("succeeded", "partial")
+    late = Following(world)
+    for reader in (late, *readers):
+        reader.to_the_end()
+        assert reader.shown.parts == world.parts
+        assert reader.shown.settled
+        assert reader.shown.run == late.shown.run
+        assert [one["kind"] for one in reader.shown.finished.values()] == [k for k in world.kinds if k != "end"]
+    assert late.shown.voided == []
+    events = readers[0].events
+    middle, at = Following(world), where % len(events)
+    middle.shown.take(events[: at + 1])
+    middle.cursor = events[at]["id"]
+    middle.to_the_end()
+    assert middle.shown.parts == world.parts
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(said=st.lists(SAID | st.integers(0, 1500), max_size=20), page=st.sampled_from([1, 400, 5_000_000]))
+def test_what_a_worker_has_said_is_what_a_reader_sees(said: list[Any], page: int) -> None:
+    """Live, before there is any record: after a second or two it is all there."""
+    world = World(page)
+    world.do("claim")
+    reader = Following(world)
+    for one in said:
+        world.do("wait", one, []) if isinstance(one, int) else world.do("say", one)
+        reader.read([], [])
+    for _ in range(3):
+        world.do("wait", 2000, [])
+    before = None
+    while before != reader.cursor:
+        before = reader.cursor
+        reader.read([], [])
+    shown = [{**part, "state": "input-available"} if "state" in part else part for part in reader.shown.parts]
+    wanted = clean(plain(parts_of(world.said, "output-available")))
+    for part in wanted:
+        if "state" in part:
+            del part["output"]
+            part["state"] = "input-available"
+    assert shown == wanted
+
+
+# --- waiting
+
+
+def begun() -> World:
+    world = World()
+    world.do("claim")
+    return world
+
+
+def test_a_reader_who_waits_hears_as_soon_as_there_is_something():
+    world = begun()
+    first = Tail(world.table, world.clock, str).after(*WHO, None, 20)
+    assert first is not None
+    assert world.clock.slept == []
+    world.do("say", Piece("text", "Hello"))
+    # Nobody writes it down yet: what is said is due after a second.
+    real = world.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        real(seconds)
+        if len(world.clock.slept) == 4:
+            world.do("wait", 0, [])
+
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+    second = Tail(world.table, world.clock, str).after(*WHO, first.cursor, 20)
+    assert second is not None
+    assert [type(event).__name__ for event in second.events] == ["TextEvent"]
+    assert world.clock.slept == [0.5] * 4
+
+
+def test_a_reader_who_waits_in_vain_gets_nothing_and_the_same_cursor():
+    world = begun()
+    table = Tail(world.table, world.clock, str)
+    first = table.after(*WHO, None, 0)
+    assert first is not None
+    window = table.after(*WHO, first.cursor, 3.2)
+    assert window == tail.Window([], first.cursor)
+    assert sum(world.clock.slept) == pytest.approx(3.2)
+
+
+def test_a_reader_of_a_run_that_is_over_waits_for_nothing():
+    world = begun()
+    world.do("settle", "failed", "end")
+    table = Tail(world.table, world.clock, str)
+    first = table.after(*WHO, None, 20)
+    assert first is not None
+    assert table.after(*WHO, first.cursor, 20) is None
+    assert world.clock.slept == []
+
+
+def test_a_reader_who_loses_the_right_to_read_while_it_waits_is_told_nothing():
+    """The owner is looked at each time."""
+    world = begun()
+    table = Tail(world.table, world.clock, str)
+    first = table.after(*WHO, None, 0)
+    assert first is not None
+
+    def sleep(seconds: float) -> None:
+        world.run.owner = "eve"
+        world.save()
+
+    world.clock.sleep = sleep  # type: ignore[method-assign]
+    with pytest.raises(RunNotFound):
+        table.after(*WHO, first.cursor, 20)
+
+
+# --- what is stored
+
+
+def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
+    """One warning; nothing after it is told, for that would leave a gap."""
+    world = begun()
+    for number, said in enumerate(['[{"kind":"text","text":"a"}]', "{", '[{"kind":"text","text":"c"}]']):
+        piece = Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW)
+        world.table.say(piece)
+    reader = Following(world)
+    reader.read([], [])
+    assert reader.shown.parts == [{"type": "text", "text": "a"}]
+    world.said = [Piece("text", "abc")]
+    world.do("settle", "aborted", "partial")
+    reader.to_the_end()
+    assert reader.shown.parts == [{"type": "text", "text": "abc"}]
+    assert reader.shown.voided == []
+
+
+def test_an_empty_piece_is_no_gap():
+    world = begun()
+    for number, said in enumerate(["[]", '[{"kind":"text","text":"b"}]']):
+        world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+    reader = Following(world)
+    reader.read([], [])
+    assert reader.shown.parts == [{"type": "text", "text": "b"}]
+
+
+def test_a_record_that_was_deleted_leaves_the_others(small):
+    """Retention deletes in no order; a run that has ended is told as far as it is there."""
+    world = begun()
+    for text in "abc":
+        world.do("say", Piece("text", text))
+        world.do("record", [], "step", 0)
+        world.do("claim")
+    world.do("settle", "aborted", "end")
+    world.memory.call(
+        "DeleteItem", {"TableName": "runs", "Key": {"pk": {"S": "acme#chat"}, "sk": {"S": Record.sort_key(2, 1)}}}
+    )
+    reader = Following(world)
+    reader.to_the_end()
+    assert [part["text"] for part in reader.shown.parts] == ["a", "c"]
+
+
+def test_other_parts_are_told_as_they_are():
+    """A file, a source, a dynamic tool, one that the model's provider ran: nothing of a message is left out."""
+    world = begun()
+    parts = [
+        {"type": "step-start"},
+        {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AA=="},
+        {"type": "text", "text": "See.", "state": "done"},
+        {
+            "type": "tool-search",
+            "toolCallId": "1",
+            "state": "output-available",
+            "input": {},
+            "output": 1,
+            "providerExecuted": True,
+        },
+        {
+            "type": "dynamic-tool",
+            "toolName": "x",
+            "toolCallId": "2",
+            "state": "output-error",
+            "input": {},
+            "errorText": "no",
+        },
+        {"type": "tool-open", "toolCallId": "3", "state": "input-available", "input": {}},
+    ]
+    told = list(passages.passages(parts))
+    assert told == [
+        passages.Other(parts[1]),
+        passages.Words("text", "See."),
+        passages.Call("1", "search", {}, True),
+        passages.Call("2", "x", {}),
+        passages.Call("3", "open", {}),
+        passages.Result("1", "search", "output-available", {"output": 1}),
+        passages.Result("2", "x", "output-error", {"error_text": "no"}),
+    ]
+    world._put_record([], "final")
+    row = Record(
+        world.run.chat_pk, Record.sort_key(2, 0), run_id="run-1", step=0, kind="final", packed=pack(Body(parts)), size=0,
+        created_at=NOW,
+    )  # fmt: skip
+    world.memory.call("PutItem", {"TableName": "runs", "Item": row.serialize()})
+    window = Tail(world.table, world.clock, str).after(*WHO, None, 0)
+    assert window is not None
+    events = msgspec.to_builtins(window.events)
+    assert [event["type"] for event in events] == [
+        "run", "step", "part", "text", "tool-call", "tool-call", "tool-call", "tool-result", "tool-result", "step",
+    ]  # fmt: skip
+    assert events[2]["part"] == parts[1]
+    assert [event.get("provider_executed") for event in events[4:7]] == [True, None, None]
+
+
+# --- cursors
+
+
+@given(
+    st.builds(
+        Place, st.integers(0, 999_999), st.booleans(), st.integers(0, 999_999), st.integers(0, 999_999), st.integers(0, 10**8),
+        st.builds(
+            passages.Position, st.integers(0, 10**8), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1),
+            st.sampled_from(["", "text", "reasoning"]),
+        ),
+        st.sampled_from(["pending", "running", "succeeded"]), st.booleans(), st.booleans(),
+    )
+)  # fmt: skip
+def test_a_cursor_brings_a_place_back_and_for_its_own_run_alone(place: Place) -> None:
+    cursor = cursor_of(place, "acme", "run-1")
+    assert place_of(cursor, "after", "acme", "run-1") == place
+    assert len(cursor) < 256
+    for scope in (("acme", "run-2"), ("other", "run-1"), ("acmerun-1",)):
+        with pytest.raises(InvalidRequest):
+            place_of(cursor, "after", *scope)
+
+
+def test_no_cursor_is_the_beginning():
+    assert place_of(None, "after", "acme", "run-1") is NOWHERE
+
+
+@given(st.lists(SAID, max_size=6), st.data())
+def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Said], data: Any) -> None:
+    """So text that came in other pieces, or in one, is known again; and what differs in anything is not."""
+    found = list(passages.passages(clean(parts_of(said, "output-available"))))
+    length = sum(map(passages.weight, found))
+    cut = data.draw(st.integers(0, length))
+    position, rest = passages.split(found, cut)
+    assert position.length == cut
+    assert passages.rest_after(found, position) == rest
+    whole = BEGINNING
+    for passage in found:
+        whole = whole.after(passage)
+    on = position
+    for passage in passages.in_bits(rest):
+        on = on.after(passage)
+    assert on == whole
+    if found and cut == length:
+        changed = [*found[:-1], passages.Other({"type": "x"})]
+        assert passages.rest_after(changed, position) is None
