@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.following import SPOKEN, Followed, followed
 from bench.one_process import TABLE, OneProcess
 from bench.pages import put, say, table
 from bench.units import BILLED, Units, bill
@@ -217,6 +218,34 @@ def watching(run: Counted) -> tuple[int, float]:
     return round(looks), PER * (looks * each + reads * price["dynamodb"]["million_read_units"] / MILLION)
 
 
+def live(step: Followed) -> tuple[float, float]:
+    """US dollars for 1,000 such steps: what saying them live costs, and what one reader of each costs who follows it."""
+    price = prices()
+    writes = step.written.write * price["dynamodb"]["million_write_units"] / MILLION
+    request = (price["http_api"]["million_requests"] + price["lambda"]["million_requests"]) / MILLION
+    held = step.seconds * price["assumed"]["light_gb"] * price["lambda"]["gb_second"]
+    reads = step.read.read * price["dynamodb"]["million_read_units"] / MILLION
+    return PER * writes, PER * (step.windows * request + held + reads)
+
+
+def following() -> str:
+    """The table of what live text and its readers cost."""
+    steps = [followed(*spoken) for spoken in SPOKEN]
+    costs = [live(step) for step in steps]
+    rows: list[list[object]] = [
+        ["pieces written", *(step.pieces for step in steps)],
+        ["write units", *(f"{step.written.write:g}" for step in steps)],
+        ["USD for 1,000 such steps", *(f"{said:.4f}" for said, _ in costs)],
+        ["a reader's requests", *(step.windows for step in steps)],
+        ["its reads of the table", *(step.reads for step in steps)],
+        ["read units", *(f"{step.read.read:g}" for step in steps)],
+        ["read units of a look that finds nothing new", *(f"{step.idle.read:g}" for step in steps)],
+        ["USD for 1,000 such steps", *(f"{read:.4f}" for _, read in costs)],
+    ]
+    heads = [f"{step.characters:,} characters in {step.seconds:g} s" for step in steps]
+    return table(["a step that says", *heads], rows)
+
+
 def standing() -> list[tuple[str, str, float]]:
     """What a month costs in which nobody starts a run: what, how much of it, US dollars."""
     price = prices()
@@ -309,6 +338,7 @@ def write_page(runs: list[Counted], in_few: list[list[Counted]]) -> None:
         ["USD for 1,000 runs", *(f"{cost:.4f}" for _, cost in watched)],
     ]
     put("cost.md", "watching", table(["a reader that looks every 2 s", *heads], rows))
+    put("cost.md", "following", following())
     put("cost.md", "standing", table(
         ["in a month", "", "USD"], [[what, how, f"{cost:.2f}"] for what, how, cost in standing()], left=2
     ))  # fmt: skip

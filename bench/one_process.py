@@ -20,7 +20,7 @@ from bench.peers.fake_agent import new_agent, prompt
 from tests.proof.memory_queue import MemoryQueue
 
 ROOT = Path(__file__).resolve().parents[1]
-VERBS = ("start", "step", "stop", "read", "sweep")
+VERBS = ("start", "step", "stop", "read", "tail", "sweep")
 TABLE = "runs"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -2,15 +2,17 @@
 
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.units import Units, bill
-from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
 from outlive.clock import SECOND
 from outlive.lifecycle import Status
 from outlive.request import ID
@@ -43,14 +45,22 @@ class Meter:
         return counted
 
     @contextmanager
-    def costs(self, *, queue: dict[str, int] | None = None, **table: int) -> Iterator[None]:
-        """What happens inside makes exactly these calls."""
+    def costs(self, *, queue: dict[str, int] | None = None, pieces: int | None = None, **table: int) -> Iterator[None]:
+        """What happens inside makes exactly these calls. Pieces of live text are counted apart; a slow machine makes some."""
         self.stack.faults.calls.clear()
         self.stack.faults.requests.clear()
         self.queue.clear()
         yield
-        assert Counter(self.stack.faults.calls) == table
+        calls = Counter(self.stack.faults.calls)
+        said = sum(is_piece(request) for request in self.stack.faults.requests)
+        assert calls - Counter(PutItem=said) == table
         assert self.queue == (queue or {})
+        if pieces is not None:
+            assert said == pieces
+
+
+def is_piece(request: dict[str, Any]) -> bool:
+    return str(request.get("Item", {}).get("sk", {}).get("S", "")).startswith("LIVE#")
 
 
 @pytest.fixture
@@ -143,6 +153,60 @@ def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_re
     with meter.costs(GetItem=1):
         watch.look()
     assert watch.interrupt.reason is None
+
+
+def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Stack, meter: Meter) -> None:
+    """A piece is due after 1 KB or a second, whichever is first: linear in the text, and apart from the step's two writes."""
+
+    def slow(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
+        for number in range(1, 4):
+            for _ in range(8):
+                say(Piece("text", "x" * 200))
+            while sum(map(is_piece, list(stack.faults.requests))) < number:
+                threading.Event().wait(0.01)
+        return Outcome("final", [{"type": "text", "text": "x" * 4800}], None, Usage())
+
+    stack.answer_with(slow)
+    stack.step.step = replace(stack.step.step, settings=replace(stack.step.settings, stop_poll_seconds=60))
+    stack.begin()
+    with meter.costs(
+        UpdateItem=1,
+        Query=1,
+        GetItem=1,
+        PutItem=1,
+        TransactWriteItems=1,
+        queue={"ChangeMessageVisibility": 1},
+        pieces=3,
+    ):
+        deliver_next(stack)
+
+
+def test_a_look_at_what_is_new_is_two_reads(stack: Stack, meter: Meter) -> None:
+    """The pieces with the run, and the records; three for who has no cursor yet, one of a run that is over and told."""
+    run = stack.script("chat-1", *steps(2)).body["run"]
+    deliver_next(stack)
+    path = f"/runs/{run['id']}/events"
+    with meter.costs(GetItem=1, Query=2):
+        cursor = stack.call("GET", path).body["cursor"]
+    with meter.costs(Query=1):  # there is no record of a step before its claim
+        assert stack.call("GET", path, query={"after": cursor}).body["events"] == []
+    deliver_next(stack)
+    with meter.costs(Query=2):
+        cursor = stack.call("GET", path, query={"after": cursor}).body["cursor"]
+    assert all(request["ConsistentRead"] for request in stack.faults.requests)
+    with meter.costs(GetItem=1):
+        assert stack.call("GET", path, query={"after": cursor}).status == 204
+    with meter.costs(GetItem=1, Query=1):
+        assert stack.call("GET", path).status == 200
+
+
+def test_a_ticket_is_a_read_and_a_write_and_a_read_each_time(stack: Stack, meter: Meter) -> None:
+    run = stack.begin().body["run"]
+    stack.work()
+    with meter.costs(GetItem=1, PutItem=1):
+        url = stack.call("POST", f"/runs/{run['id']}/ticket").body["url"]
+    with meter.costs(GetItem=2, Query=1):
+        assert stack.call("GET", url).status == 200
 
 
 def test_a_step_reads_its_history_in_one_query_a_megabyte(stack: Stack, memory: MemoryTable) -> None:

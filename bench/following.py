@@ -1,0 +1,122 @@
+"""What live text costs: the writes of a step that streams, and what a reader who follows it reads.
+
+The real live log and the real tail, on the table in memory, under a clock that only they move; `python -m bench.cost`
+writes the table of docs/cost.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.one_process import LONG, TABLE, OneProcess
+from bench.units import Units, bill
+from tests.proof.memory_queue import MemoryQueue
+from tests.proof.memory_table import MemoryTable
+
+SPOKEN = ((600, 3.0), (6_000, 30.0), (60_000, 60.0))
+"""Characters of a step, and the seconds it streams them in."""
+TICK = 0.05
+CHAT = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+@dataclass
+class Unrolled:
+    """A clock that is moved on by whoever waits; what is to happen meanwhile happens."""
+
+    at: int = 1_780_000_000_000
+    happens: Callable[[], None] = lambda: None
+
+    def now(self) -> int:
+        """The time now, in milliseconds."""
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(max(1, round(seconds / TICK))):
+            self.at += int(TICK * 1000)
+            self.happens()
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A step that was said live, and one reader who followed it and asked again at once."""
+
+    characters: int
+    seconds: float
+    pieces: int
+    written: Units
+    windows: int
+    """Requests of the reader."""
+    reads: int
+    read: Units
+    idle: Units
+    """What a look costs that finds nothing new."""
+
+
+@dataclass
+class _Bill:
+    table: MemoryTable
+    calls: list[str] = field(default_factory=list)
+    units: Units = field(default_factory=Units)
+
+    def call(self, operation: str, request: dict[str, Any]) -> Any:
+        answer, units = bill(self.table, operation, request)
+        self.calls.append(operation)
+        self.units += units
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def taken(self) -> tuple[int, Units]:
+        """Calls and units since this was asked last."""
+        calls, units, self.calls, self.units = len(self.calls), self.units, [], Units()
+        return calls, units
+
+
+def followed(characters: int, seconds: float) -> Followed:
+    """One step that says so much in so long, with a reader from its claim to its last word."""
+    from outlive.agent import Piece  # noqa: PLC0415
+    from outlive.live import LiveLog  # noqa: PLC0415
+    from outlive.rows import Run  # noqa: PLC0415
+    from outlive.tail import Tail  # noqa: PLC0415
+
+    billed = _Bill(MemoryTable(TABLE))
+    queue = MemoryQueue(lambda: 0)
+    app = OneProcess(billed.call, queue, queue.call, long_ids=True)
+    app.hush()
+    run_id = app.begin(CHAT, "run", 1)["id"]
+    table: Any = app.handlers["tail"].tail.table
+    who, clock = (LONG["workspace_id"], LONG["sub"], run_id), Unrolled()
+    run = table.claim(Run(Run.key(who[0], run_id), Run.SK), 0, "lease", clock.at + 600_000, clock.at)
+    log, begun = LiveLog(run, table.say, clock), clock.at  # type: ignore[arg-type]  # it has what they use of it
+    said, pieces, written, due = 0, 0, Units(), clock.at
+    tail = Tail(table, clock, str)  # type: ignore[arg-type]
+    reads, read, windows = 0, Units(), 0
+
+    def take_reads() -> None:
+        nonlocal reads, read
+        calls, units = billed.taken()
+        reads, read = reads + calls, read + units
+
+    def speak() -> None:
+        nonlocal said, pieces, written, due
+        take_reads()
+        upto = min(characters, int(characters * (clock.at - begun) / (seconds * 1000)))
+        log.say(Piece("text", "x" * (upto - said)))
+        said = upto
+        if clock.at >= due:
+            due = clock.at + int(1000 * log.tick())
+        calls, units = billed.taken()
+        pieces, written = pieces + calls, written + units
+
+    billed.taken()
+    clock.happens = speak
+    cursor, told = None, 0
+    while told < characters:
+        window = tail.after(*who, cursor, 20)
+        assert window is not None
+        windows, cursor = windows + 1, window.cursor
+        told += sum(len(getattr(event, "text", "")) for event in window.events)
+    take_reads()
+    tail.after(*who, cursor, 0)
+    return Followed(characters, seconds, pieces, written, windows, reads, read, billed.taken()[1])
