@@ -5,6 +5,9 @@ import * as bearer from "./bearer.js";
 /** The address this page came from, without its last part: the console lies beside the calls it makes. */
 export const base = new URL(".", location.href).href.replace(/\/$/, "");
 
+/** Milliseconds; the gateway itself gives up after 30 seconds. */
+const PATIENCE = 32_000;
+
 /** What the API did not do. `status` 0: no answer came. */
 export class Problem extends Error {
   constructor(status, said) {
@@ -20,9 +23,9 @@ export class Problem extends Error {
   }
 }
 
-async function call(method, path, { body, headers = {}, signal, seconds = 30 } = {}) {
+async function call(method, path, { body, headers = {}, signal } = {}) {
   const token = bearer.current();
-  const patience = AbortSignal.timeout(seconds * 1000);
+  const patience = AbortSignal.timeout(PATIENCE);
   let answer;
   let text;
   try {
@@ -72,6 +75,5 @@ export const messages = (chat, limit, cursor, signal) =>
   call("GET", `/chats/${id(chat)}/messages${query({ limit, cursor })}`, { signal });
 export const runs = (chat, limit, cursor, signal) =>
   call("GET", `/chats/${id(chat)}/runs${query({ limit, cursor })}`, { signal });
-/** What happened after `after`, or null once all was told. Waits up to `wait` seconds for something. */
-export const events = (run, after, wait, signal) =>
-  call("GET", `/runs/${id(run)}/events${query({ after, wait })}`, { signal, seconds: wait + 15 });
+/** What happened after `after`, or null once all was told. */
+export const events = (run, after, signal) => call("GET", `/runs/${id(run)}/events${query({ after })}`, { signal });

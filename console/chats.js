@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import * as bearer from "./bearer.js";
 import * as kept from "./kept.js";
-import { byId, make, write } from "./make.js";
+import { byId, keyed, make, mark, write } from "./make.js";
 
 const THEMES = ["system", "light", "dark"];
 
@@ -11,22 +11,29 @@ const THEMES = ["system", "light", "dark"];
 export function show(open, forget) {
   const chats = kept.chats();
   byId("chats-heading").hidden = chats.length === 0;
-  byId("chat-list").replaceChildren(
-    ...chats.map(({ id, title }) =>
-      make(
-        "li",
-        {},
-        make("a", { href: `#chat=${encodeURIComponent(id)}`, "aria-current": id === open ? "page" : null }, title || id),
-        make("button", { type: "button", class: "quiet forget", "aria-label": `Forget ${title || id} on this device`, title: "Forget on this device", click: () => forget(id) }, "×"),
-      ),
-    ),
-  );
+  const create = ({ id }) =>
+    make(
+      "li",
+      {},
+      make("a", { href: `#chat=${encodeURIComponent(id)}` }),
+      make("button", { type: "button", class: "quiet forget", title: "Forget on this device", click: () => forget(id) }, "×"),
+    );
+  keyed(byId("chat-list"), chats, create, (node, { id, title }) => {
+    const [link, button] = node.children;
+    write(link, title || id);
+    mark(link, "aria-current", id === open ? "page" : null);
+    mark(button, "aria-label", `Forget ${title || id} on this device`);
+  });
 }
 
 export function showStanding() {
   const who = bearer.who();
   const fact = (name, value) => [make("dt", {}, name), make("dd", {}, value)];
-  byId("standing").replaceChildren(
+  const standing = byId("standing");
+  const state = JSON.stringify([who, who && untilWhen(who.until)]);
+  if (standing.dataset.shows === state) return;
+  standing.dataset.shows = state;
+  standing.replaceChildren(
     ...(who ? [...fact("User", who.user), ...fact("Workspace", who.workspace || "none in the token"), ...fact("Token", untilWhen(who.until))] : []),
     ...fact("API", api.base.replace(/^https?:\/\//, "").replaceAll("/", "/\u200b")),
   );

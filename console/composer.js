@@ -26,6 +26,8 @@ export function name(id) {
   kept.keepDraft(chat, said);
 }
 
+const touch = () => matchMedia("(pointer: coarse)").matches;
+
 export const text = () => prompt.value;
 export const focus = () => prompt.focus();
 
@@ -62,8 +64,10 @@ export async function begin() {
   show({ active: false });
   try {
     const { run } = await repeatedly(into, said, key);
-    kept.keepDraft(into, { text: "" });
-    if (chat === into) turnTo(into);
+    // What was typed in the meantime is the next draft.
+    const next = chat === into && prompt.value !== said ? prompt.value : "";
+    kept.keepDraft(into, { text: next });
+    if (chat === into && !next) turnTo(into);
     return { run, said };
   } catch (error) {
     // Refused: nothing was started under this key, and the next attempt is a start of its own.
@@ -88,14 +92,17 @@ async function repeatedly(into, said, key) {
 
 /** Whether something can be sent now, and whether there is something to stop. */
 export function show({ active, stopping = false, usable = true }) {
+  const stop = byId("stop");
+  const left = document.activeElement === (active || sending ? send : stop);
   send.hidden = active;
   send.disabled = sending || !usable;
   write(send, sending ? "Sending…" : "Send");
-  const stop = byId("stop");
   stop.hidden = !active;
   // Still focusable: whoever has just pressed it with the keyboard must not lose their place.
   stop.setAttribute("aria-disabled", String(stopping));
   write(stop, stopping ? "Stopping…" : "Stop");
+  // The button that had the focus is gone. On a touch screen this would bring up the keyboard.
+  if (left && !touch()) focus();
 }
 
 function grow() {
@@ -110,7 +117,7 @@ prompt.addEventListener("input", () => {
 prompt.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   // On a touch keyboard Enter is a new line; there is a button for sending.
-  if (matchMedia("(pointer: coarse)").matches && !event.ctrlKey && !event.metaKey) return;
+  if (touch() && !event.ctrlKey && !event.metaKey) return;
   event.preventDefault();
   byId("composer").requestSubmit();
 });
@@ -122,7 +129,7 @@ export function notify(kind, heading, detail = "", actions = []) {
     { class: "notice", "data-status": kind },
     make("p", { class: "heading" }, heading),
     detail ? make("p", {}, detail) : null,
-    make("p", { class: "actions" }, ...actions.map(([label, act]) => make("button", { type: "button", click: () => (quiet(), act()) }, label)), make("button", { type: "button", class: "quiet", click: quiet }, "Dismiss")),
+    make("p", { class: "actions" }, ...actions.map(([label, act]) => make("button", { type: "button", click: () => (quiet(), focus(), act()) }, label)), make("button", { type: "button", class: "quiet", click: () => (quiet(), focus()) }, "Dismiss")),
   );
   byId("notice").replaceChildren(node);
 }

@@ -1,22 +1,29 @@
-// Watching a run: one request after the other, each waiting at the server for something new.
+// Watching a run: short requests, about one a second, each for what is new since the one before.
 //
-// Not an EventSource: the gateway hands out whole answers, so a stream would come in the same windows; a plain request
-// carries the token in its header, tells a refused token from a lost connection, and can be given up at once.
+// Not an EventSource: the gateway hands out whole answers, so a stream would come in windows as well; a plain request
+// carries the token in its header and tells a refused token from a lost connection. And none that waits at the server:
+// each would hold a function all the time, and those who watch would take the place of those who work.
 
 import * as api from "./api.js";
 import * as bearer from "./bearer.js";
 
-const WAIT = 20;
-const HIDDEN_EVERY = 10_000;
-const EMPTY_EVERY = 1000;
+const LIVELY = 700;
+const CALM = 1500;
+const QUIET = 3000;
+const QUIET_AFTER = 20;
+const HIDDEN = 10_000;
 const BACKOFF = [500, 1000, 2000, 4000, 8000, 15_000];
 
-/** Sleeps, but no longer than until the device is online again, the page is looked at, or `signal` is aborted. */
+/** Whoever is pausing looks now. */
+export const look = () => dispatchEvent(new Event("look"));
+
+/** Sleeps, but no longer than until `look`, the device is online again, the page is seen, or `signal` is aborted. */
 export function pause(ms, signal) {
   return new Promise((go, fail) => {
     const done = () => {
       clearTimeout(timer);
       removeEventListener("online", done);
+      removeEventListener("look", done);
       document.removeEventListener("visibilitychange", done);
       signal.removeEventListener("abort", done);
       if (signal.aborted) fail(signal.reason);
@@ -24,6 +31,7 @@ export function pause(ms, signal) {
     };
     const timer = setTimeout(done, ms);
     addEventListener("online", done);
+    addEventListener("look", done);
     document.addEventListener("visibilitychange", done);
     signal.addEventListener("abort", done);
   });
@@ -62,13 +70,12 @@ async function mended(error, failures, link, signal) {
 export async function follow(run, on, signal) {
   let after = null;
   let failures = 0;
+  let empty = 0;
   on.again();
   for (;;) {
-    const wait = document.hidden || after === null ? 0 : WAIT;
-    const asked = performance.now();
     let answer;
     try {
-      answer = await api.events(run, after, wait, signal);
+      answer = await api.events(run, after, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       if (error.status === 422 && after !== null) {
@@ -84,8 +91,8 @@ export async function follow(run, on, signal) {
     after = answer.cursor;
     if (answer.events.length) on.events(answer.events);
     if (answer.events.at(-1)?.type === "settled") return;
-    if (document.hidden) await pause(HIDDEN_EVERY, signal);
-    else if (wait && !answer.events.length) await pause(Math.max(0, EMPTY_EVERY - (performance.now() - asked)), signal);
+    empty = answer.events.length ? 0 : empty + 1;
+    await pause(document.hidden ? HIDDEN : empty === 0 ? LIVELY : empty < QUIET_AFTER ? CALM : QUIET, signal);
   }
 }
 
@@ -93,7 +100,7 @@ export async function follow(run, on, signal) {
 export async function history(run, signal) {
   const all = [];
   for (let after = null; ; ) {
-    const answer = await api.events(run, after, 0, signal);
+    const answer = await api.events(run, after, signal);
     if (answer === null || !answer.events.length) return all;
     all.push(...answer.events);
     after = answer.cursor;

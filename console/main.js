@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import * as bearer from "./bearer.js";
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
-import { follow, history as eventsOf, patiently } from "./follow.js";
+import { follow, history as eventsOf, look, patiently } from "./follow.js";
 import * as kept from "./kept.js";
 import { arrange, byId, isOver, make, STATUS, statusOf, write } from "./make.js";
 import * as panel from "./panel.js";
@@ -100,8 +100,10 @@ async function loadEarlier(mine) {
   mine.first = Math.min(mine.first, before);
   const height = document.documentElement.scrollHeight;
   page.messages.forEach((message) => absorb(mine, message));
-  draw();
+  drawNow();
   scrollBy(0, document.documentElement.scrollHeight - height);
+  // The button may be gone with the first page; who pressed it reads on where it was.
+  if (byId("earlier").hidden && document.activeElement === document.body) byId("messages").firstElementChild?.focus();
 }
 
 /** The latest run, which may have begun after the messages were read; it is watched if it is active. */
@@ -231,10 +233,6 @@ async function loadRuns(mine, cursor = null) {
   const page = await read(mine, () => api.runs(mine.chat, RUNS, cursor, mine.away.signal));
   mine.runs = cursor ? [...mine.runs, ...page.runs] : page.runs;
   mine.runsCursor = page.cursor;
-  for (const run of page.runs) {
-    const turn = mine.turns.get(run.id);
-    if (turn && !turn.run) turn.run = run;
-  }
   if (mine === now) draw();
 }
 
@@ -312,6 +310,7 @@ async function stop() {
       turn.told.run = run;
       turn.run = told.runOf(turn.told);
     }
+    look();
     if (!stopped && mine === now) composer.notify("succeeded", "Nothing to stop", "The run had ended already.");
   } catch (error) {
     mine.stopping = null;
@@ -358,6 +357,7 @@ function drawNow() {
   mine.atEnd = false;
   const turns = [...mine.turns.values()].sort((a, b) => (a.began < b.began ? -1 : a.began > b.began ? 1 : 0));
   const shown = turns.filter((turn) => turn.run || turn.message || turn.prompt);
+  for (const run of mine.runs) if (mine.turns.has(run.id)) mine.turns.get(run.id).run ??= run;
   shown.forEach((turn) => turn.view.show(turn));
   arrange(byId("messages"), shown.map((turn) => turn.view.node));
   const signedIn = bearer.current() !== null;

@@ -27,6 +27,27 @@ export function arrange(node, children) {
   while (node.childNodes.length > children.length) node.lastChild.remove();
 }
 
+/** `list` has one child per item, which stays the same element as long as its item (`id`) is there: focus is not lost. */
+export function keyed(list, items, create, update) {
+  const before = KEYED.get(list) ?? new Map();
+  const after = new Map();
+  for (const item of items) {
+    const node = before.get(item.id) ?? create(item);
+    update(node, item);
+    after.set(item.id, node);
+  }
+  KEYED.set(list, after);
+  arrange(list, [...after.values()]);
+}
+
+const KEYED = new WeakMap();
+
+/** An attribute that is there or not. */
+export function mark(node, name, value) {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
 export const STATUS = {
   pending: "Waiting for a worker",
   running: "Working",

@@ -1,6 +1,6 @@
 // One run in figures and as a timeline, and the runs of the chat.
 
-import { arrange, at, byId, count, duration, isOver, make, STATUS, statusMark, statusOf, time, write } from "./make.js";
+import { arrange, at, byId, count, duration, isOver, keyed, make, mark, STATUS, statusMark, statusOf, time, write } from "./make.js";
 import { stepsOf } from "./told.js";
 
 const facts = byId("facts");
@@ -10,9 +10,13 @@ let shown = null;
 export function show(run, told) {
   shown = run ? { run, told } : null;
   if (!run) {
+    delete facts.dataset.shows;
     facts.replaceChildren(make("p", { class: "note" }, "Nothing has run here yet."));
     return;
   }
+  const known = JSON.stringify(run);
+  if (facts.dataset.shows === known) return void tick();
+  facts.dataset.shows = known;
   const status = statusOf(run);
   const fact = (name, ...value) => [make("dt", {}, name), make("dd", {}, ...value)];
   const { input_tokens: read, output_tokens: written, requests } = run.usage;
@@ -95,23 +99,19 @@ function row(found, span, begin, end) {
 
 /** The runs of the chat, newest first; `pick(id)` when one is chosen. */
 export function showRuns(runs, chosen, more, pick) {
-  const rows = runs.map((run) => {
+  const create = ({ id, created_at: began }) => {
+    const inner = [statusMark("pending"), make("span"), make("span", { class: "took" }), make("span", { class: "when" }, time(began))];
+    return make("li", {}, make("button", { type: "button", class: "row", click: () => pick(id) }, ...inner));
+  };
+  keyed(byId("runs"), runs, create, (node, run) => {
+    const [button] = node.children;
+    const [dot, label, took] = button.children;
     const status = statusOf(run);
-    const took = isOver(run) ? duration(at(run.finished_at) - at(run.created_at)) : "";
-    return make(
-      "li",
-      {},
-      make(
-        "button",
-        { type: "button", class: "row", "aria-current": run.id === chosen ? "true" : null, click: () => pick(run.id) },
-        statusMark(status),
-        make("span", {}, STATUS[status]),
-        make("span", { class: "took" }, took),
-        make("span", { class: "when" }, time(run.created_at)),
-      ),
-    );
+    mark(button, "aria-current", run.id === chosen ? "true" : null);
+    mark(dot, "data-status", status);
+    write(label, STATUS[status]);
+    write(took, isOver(run) ? duration(at(run.finished_at) - at(run.created_at)) : "");
   });
-  byId("runs").replaceChildren(...rows);
-  byId("runs-heading").hidden = rows.length === 0;
+  byId("runs-heading").hidden = runs.length === 0;
   byId("older-runs").hidden = !more;
 }

@@ -2,7 +2,8 @@
 
 import { make } from "./make.js";
 
-const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=\S)(.+?)\*\*|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(?<![\w/"'(=])(https?:\/\/[^\s<>"')\]]*[^\s<>"')\].,;:!?])/g;
+// Everything is bounded: whatever a text consists of, no stretch of it is looked at again and again.
+const INLINE = /(`{1,3})([^`]|[^`].{0,2000}?[^`])\1(?!`)|\*\*(?=\S)(.{1,2000}?)\*\*|\[([^[\]\n]{1,500})\]\((https?:\/\/[^\s)]{1,2000})\)|(?<![\w/"'(=])(https?:\/\/[^\s<>"')\]]*[^\s<>"')\].,;:!?])/g;
 const FENCE = /^\s{0,3}(```+|~~~+)\s*([\w+#.-]*)/;
 const HEADING = /^(#{1,6})\s+(.+)$/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;

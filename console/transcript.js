@@ -50,7 +50,7 @@ export class Turn {
       make("button", { type: "button", class: "quiet", click: () => onDetails(id) }, "Details"),
     );
     this.answer = make("div", { class: "answer" }, make("h3", { class: "unseen" }, "Agent"), this.steps, this.end, this.line);
-    this.node = make("article", { class: "turn", "data-run": id, "aria-label": "Run" }, this.asked, this.answer);
+    this.node = make("article", { class: "turn", "data-run": id, "aria-label": "Run", tabindex: "-1" }, this.asked, this.answer);
   }
 
   show(turn) {

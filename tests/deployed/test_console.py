@@ -12,7 +12,7 @@ from .conftest import Stack
 from .runs import ask, begin, ended, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))
-SLOW = {"text": WORDS, "seconds": 12}
+SLOW = {"text": WORDS, "seconds": 9}
 LIVE = "article .prose:has-text('word003')"
 
 
@@ -235,6 +235,27 @@ def test_a_start_whose_answer_is_lost_makes_one_run(ada, stack):
     assert page.locator("#prompt").input_value() == ""
 
 
+def test_a_start_whose_answer_never_came_is_found_after_a_reload(ada, stack):
+    """The draft of a prompt that was accepted after all is not offered again."""
+    page = ada.open()
+    reached = []
+
+    def swallow(route):
+        reached.append(route.fetch().status)
+        route.abort()
+
+    page.route("**/chats/*/runs", swallow)
+    send(page, "hello")
+    page.wait_for_selector("#notice:has-text('Not sent')")
+    assert page.locator("#prompt").input_value() == "hello"
+    page.unroute("**/chats/*/runs")
+    page.reload()
+    run_in(page, "succeeded")
+    assert page.locator("#prompt").input_value() == ""
+    assert set(reached) == {202}
+    assert len(stack.call("GET", f"/chats/{chat_of(page)}/runs").body["runs"]) == 1
+
+
 def test_what_is_being_written_survives_a_reload(ada, chat):
     page = ada.open(chat)
     page.locator("#prompt").fill("half a thou")
@@ -427,6 +448,28 @@ def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
     run_in(page, "succeeded")
     page.wait_for_function("window.heard.at(-1)?.includes('ended')")
     assert page.evaluate("window.heard") == ["The run is accepted.", "The run has ended: succeeded."]
+
+
+def test_a_run_that_goes_on_takes_the_focus_from_nobody(ada, chat):
+    """What is drawn anew with every word leaves the rest of the page as it is."""
+    page = ada.open()
+    send(page, "the first chat")
+    run_in(page, "succeeded")
+    send(page, script({"text": WORDS, "seconds": 5}))
+    page.wait_for_selector(LIVE)
+    link = page.get_by_role("link", name="the first chat")
+    link.focus()
+    page.locator("#runs button").first.evaluate("button => { window.row = button; }")
+    run_in(page, "succeeded", 1)
+    assert link.evaluate("link => link === document.activeElement")
+    assert page.locator("#runs button").first.evaluate("button => button === window.row")
+
+
+def test_signs_that_mean_nothing_are_shown_as_they_are(ada):
+    page = ada.open()
+    signs = "[" * 9_000 + " ** * ` | ~~ &lt; \\ [x] (y) a_b_c 2 ** 3"
+    send(page, script({"text": signs}))
+    assert said(run_in(page, "succeeded")) == signs
 
 
 def test_the_console_asks_for_documented_calls_alone(ada, stack):

@@ -307,7 +307,7 @@ def test_readme_names_only_targets_and_settings_that_exist():
     assert set(re.findall(r"(?:`|\$ |\()(?:[A-Z]+=\S+ )*make (?:-s )?([a-z]+)", readme)) <= targets
     given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", readme))
     known = {one.variable for one in PARAMETERS.values()}
-    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE"}
+    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE", "CHROMIUM"}
     assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN"}
 
 
