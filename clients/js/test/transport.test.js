@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { OutliveChatTransport, OutliveError } from "../transport.js";
+
+/** A server of windows: each answer is a status, a body, or what a function makes of the request. */
+function server(...answers) {
+  const asked = [];
+  const fetch = async (url, init = {}) => {
+    asked.push({ url, ...init, body: init.body && JSON.parse(init.body) });
+    let answer = answers.length > 1 ? answers.shift() : answers[0];
+    if (typeof answer === "function") answer = await answer(init);
+    if (answer instanceof Error) throw answer;
+    if (typeof answer === "number") return new Response(null, { status: answer });
+    if (answer instanceof Response) return answer;
+    return new Response(answer, { status: 200 });
+  };
+  return { asked, fetch };
+}
+
+const frame = (cursor, ...chunks) =>
+  chunks
+    .map((chunk, index) => `${index === chunks.length - 1 ? `id: ${cursor}\n` : ""}data: ${JSON.stringify(chunk)}\n\n`)
+    .join("");
+const start = frame("c1", { type: "start", messageId: "m" });
+const step = { type: "start-step" };
+const begin = { type: "text-start", id: "text-0" };
+const text = (delta) => ({ type: "text-delta", id: "text-0", delta });
+const end = `${frame("c9", { type: "finish" })}data: [DONE]\n\n`;
+const lost = () => new TypeError("fetch failed");
+const problem = (status, code) => new Response(JSON.stringify({ detail: "no", code, active_run_id: "r1" }), { status });
+
+/** A body that breaks off after `text`. */
+const torn = (text) => {
+  let told = false;
+  const pull = (controller) => {
+    if (told) return controller.error(new TypeError("network error"));
+    told = true;
+    controller.enqueue(new TextEncoder().encode(text || ":"));
+  };
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+};
+
+const message = { id: "u1", role: "user", parts: [{ type: "text", text: "Hello" }] };
+const send = (transport, more = {}) =>
+  transport.sendMessages({ chatId: "a b", messages: [{ id: "u0" }, message], trigger: "submit-message", ...more });
+
+async function all(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks;
+}
+
+const types = (chunks) => chunks.map((chunk) => chunk.type);
+
+test("windows are one stream, asked for by the last cursor", async () => {
+  const api = server(start, frame("c2", step, begin, text("He")), ": nothing new\n\n", frame("c/3", text("llo")), end);
+  const transport = new OutliveChatTransport({ baseUrl: "http://api/", fetch: api.fetch });
+  const chunks = await all(await send(transport));
+  assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta", "text-delta", "finish"]);
+  const after = ["c1", "c2", "c2", "c%2F3"].map((at) => `http://api/api/chat/a%20b/stream?wait=20&after=${at}`);
+  assert.deepEqual(api.asked.map(({ url }) => url), ["http://api/api/chat?wait=0", ...after]);
+  assert.deepEqual(api.asked[0].body, { id: "a b", messages: [message], trigger: "submit-message" });
+});
+
+test("a 204 ends the stream", async () => {
+  const api = server(start, 204);
+  assert.deepEqual(types(await all(await send(new OutliveChatTransport({ fetch: api.fetch })))), ["start"]);
+});
+
+test("nothing to reconnect to is null", async () => {
+  const transport = new OutliveChatTransport({ fetch: server(204).fetch });
+  assert.equal(await transport.reconnectToStream({ chatId: "a" }), null);
+  assert.equal(transport.resumeStreamIsReplay, true);
+});
+
+test("a lost answer is asked for again with the same message", async () => {
+  const api = server(lost(), problem(503, "start_failed"), start + end);
+  await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
+  assert.equal(api.asked.length, 3);
+  assert.equal(new Set(api.asked.map(({ body }) => JSON.stringify(body))).size, 1);
+});
+
+test("a refusal is an error with its code, and is not asked again", async () => {
+  const api = server(problem(409, "run_already_active"));
+  await assert.rejects(send(new OutliveChatTransport({ fetch: api.fetch })), (error) => {
+    assert.ok(error instanceof OutliveError);
+    const { status, code, activeRunId, message } = error;
+    assert.deepEqual([status, code, activeRunId, message], [409, "run_already_active", "r1", "no"]);
+    return true;
+  });
+  assert.equal(api.asked.length, 1);
+});
+
+test("what broke off before its cursor is told again, and once", async () => {
+  const cut = frame("c2", step, begin, text("Hello"));
+  for (const at of [0, 10, 60, cut.length - 1]) {
+    const api = server(start, torn(cut.slice(0, at)), cut, end);
+    const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
+    assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta", "finish"], `cut at ${at}`);
+    assert.ok(api.asked.at(-2).url.endsWith("after=c1"));
+  }
+});
+
+test("before the first cursor the message itself is sent again", async () => {
+  const api = server(torn("data: {"), ": nothing new\n\n", start + end);
+  await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
+  assert.deepEqual(api.asked.map(({ method }) => method), ["POST", "POST", "POST"]);
+});
+
+test("an expired token is replaced, once a request", async () => {
+  const api = server(401, start + end);
+  let asked = 0;
+  const headers = async () => ({ authorization: `Bearer ${++asked}` });
+  await all(await send(new OutliveChatTransport({ fetch: api.fetch, headers })));
+  assert.deepEqual(api.asked.map(({ headers: sent }) => sent.authorization), ["Bearer 1", "Bearer 2"]);
+  await assert.rejects(send(new OutliveChatTransport({ fetch: server(401).fetch })), { status: 401 });
+});
+
+const voided = frame("c3", { type: "data-void", data: { step: 0 }, transient: true });
+
+test("a step that begins anew is reset in place", async () => {
+  const api = server(start, frame("c2", step, begin, text("dead")), voided, frame("c4", step, begin, text("alive")), end);
+  const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
+  const [dead, alive] = [["start-step", "text-start", "text-delta"], ["reset-step", "text-start", "text-delta"]];
+  assert.deepEqual(types(chunks), ["start", ...dead, ...alive, "finish"]);
+});
+
+test("or told to whoever wants to resume instead", async () => {
+  const api = server(start, frame("c2", step, begin, text("dead")), voided, end);
+  let chunks;
+  const restarted = await new Promise((onRestart) => {
+    send(new OutliveChatTransport({ fetch: api.fetch, onRestart }))
+      .then(all)
+      .then((found) => (chunks = found));
+  });
+  assert.deepEqual(restarted, { chatId: "a b" });
+  assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta"]);
+  assert.equal(api.asked.length, 3);
+});
+
+/** Answers only by failing once the request is given up. */
+const silence = (heard) => ({ signal }) =>
+  new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+    heard(signal);
+  });
+
+test("hanging up ends the stream and asks for nothing more", async () => {
+  const gone = new AbortController();
+  const api = server(start, silence(() => gone.abort()));
+  const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch }), { abortSignal: gone.signal }));
+  assert.deepEqual(types(chunks), ["start"]);
+  assert.equal(api.asked.length, 2);
+  assert.ok(!api.asked.some(({ url }) => url.includes("stop")));
+});
+
+test("letting go of the stream hangs up", async () => {
+  let signal;
+  const api = server(start, silence((heard) => (signal = heard)));
+  const reader = (await send(new OutliveChatTransport({ fetch: api.fetch }))).getReader();
+  await reader.read();
+  while (!signal) await new Promise(setImmediate);
+  await reader.cancel();
+  assert.ok(signal.aborted);
+});
+
+test("a network that stays away breaks the stream with its own error", async () => {
+  const api = server(start, lost());
+  const stream = await send(new OutliveChatTransport({ fetch: api.fetch, patience: 0 }));
+  await assert.rejects(all(stream), { name: "TypeError", message: "fetch failed" });
+});
+
+test("stop is a call of its own", async () => {
+  const api = server(new Response(JSON.stringify({ stopped: true, run: null })));
+  const transport = new OutliveChatTransport({ baseUrl: "http://api", streamUrl: "http://stream", fetch: api.fetch });
+  assert.deepEqual(await transport.stop("a"), { stopped: true, run: null });
+  assert.deepEqual([api.asked[0].method, api.asked[0].url], ["POST", "http://api/chats/a/stop"]);
+});
+
+test("messages come page by page, as useChat takes them", async () => {
+  const shown = (id) => ({ id, role: "user", parts: [], metadata: {} });
+  const page = (id, cursor) => JSON.stringify({ messages: [{ ...shown(id), run_id: "r" }], cursor });
+  const api = server(page("1", "x/y"), page("2", null));
+  const found = await new OutliveChatTransport({ fetch: api.fetch }).messages("a");
+  assert.deepEqual(found, [shown("1"), shown("2")]);
+  assert.equal(api.asked[1].url, "/chats/a/messages?cursor=x%2Fy");
+});

@@ -1,0 +1,373 @@
+// Plays one case with the real packages against a stack, and says how it went as a line of JSON.
+//
+//   node cases.mjs <case>     with OUTLIVE_API, OUTLIVE_TOKEN and, for some cases, lines on standard input
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+import { DefaultChatTransport } from "ai";
+
+import { OutliveChatTransport } from "./outlive-chat/transport.js";
+import { Tab, eventually, until } from "./tab.mjs";
+
+const API = process.env.OUTLIVE_API;
+const STREAM = process.env.OUTLIVE_STREAM || API;
+const MAJOR = Number(createRequire(import.meta.url)("ai/package.json").version.split(".")[0]);
+const headers = { authorization: `Bearer ${process.env.OUTLIVE_TOKEN}` };
+const CLOCK = [["clock", {}]];
+
+const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
+const script = (...entries) => ({ text: `#script ${JSON.stringify(entries)}` });
+const newChat = () => `chat-${crypto.randomUUID()}`;
+
+async function get(path) {
+  const answer = await fetch(API + path, { headers });
+  assert.equal(answer.status, 200, path);
+  return answer.json();
+}
+
+const ours = (options = {}) => new OutliveChatTransport({ baseUrl: API, streamUrl: STREAM, headers, ...options });
+const plain = (options = {}) => new DefaultChatTransport({ api: `${STREAM}/api/chat`, headers, ...options });
+
+/** A tab with our transport; with ai 6 wired as the README says. */
+function open(options, wanted = {}) {
+  let tab;
+  const onRestart = MAJOR < 7 ? () => tab.chat.resumeStream() : undefined;
+  tab = new Tab(options, ours({ onRestart, ...wanted }));
+  return tab;
+}
+
+/** The page shows the end of whatever it had asked for. */
+const ready = (tab) => until("the chat is ready", () => tab.settled);
+const stored = (id) => ours().messages(id);
+const latest = async (id) => (await get(`/chats/${id}/run`)).run;
+const terminal = (run) => run && ["succeeded", "failed", "aborted"].includes(run.status);
+const ended = (id) => until("the run has ended", async () => [await latest(id)].find(terminal));
+
+/** Parts without what only one of two forms of the same part has. */
+function bare(parts) {
+  return JSON.parse(JSON.stringify(parts)).map((part) => {
+    if (part.type === "reasoning") delete part.id; // ai 7 shows the chunk's
+    for (const name of ["state", "providerMetadata", "title", "rawInput", "preliminary", "errorText"]) {
+      if (part.toolCallId && (name === "state" || name === "errorText")) continue;
+      delete part[name];
+    }
+    return part;
+  });
+}
+
+/** What the tab shows is what is stored: the same answer under the same id, each message once. */
+async function assertSame(tab, id) {
+  const kept = await stored(id);
+  await eventually(() => {
+    assert.deepEqual(tab.messages.map((message) => message.role), kept.map((message) => message.role));
+    assert.equal(tab.answer.id, kept.at(-1).id);
+    assert.deepEqual(bare(tab.answer.parts), bare(kept.at(-1).parts));
+    assert.deepEqual(tab.answer.metadata, kept.at(-1).metadata);
+  });
+  assertNoDouble(tab);
+}
+
+/** At no moment did the page show a message twice. */
+function assertNoDouble(tab) {
+  for (const messages of tab.shown) {
+    assert.equal(new Set(messages.map((message) => message.id)).size, messages.length);
+    assert.ok(messages.filter((message) => message.role === "assistant").length <= messages.length / 2);
+  }
+}
+
+const STEPS = script(
+  { reasoning: "Let me think. ", text: "One moment. ", tools: CLOCK },
+  { text: "And a sum. ", tools: [["calculate", { expression: "6 * 7" }]] },
+  { text: "It is 42." },
+);
+
+const cases = {
+  async start() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(STEPS);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    assert.equal(tab.chunks.at(-1), "finish");
+    const tools = tab.answer.parts.filter((part) => part.toolCallId);
+    assert.deepEqual(tools.map((part) => [part.type, part.state]), [
+      ["tool-clock", "output-available"],
+      ["tool-calculate", "output-available"],
+    ]);
+    await tab.chat.sendMessage({ text: "And again." });
+    await ready(tab);
+    await assertSame(tab, id);
+    assert.equal(tab.messages.length, 4);
+  },
+
+  async "start with the SDK's own transport"() {
+    const id = newChat();
+    const tab = new Tab({ id }, plain());
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(STEPS);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    assert.equal(tab.chunks.at(-1), "finish");
+  },
+
+  async reload() {
+    const id = newChat();
+    const first = open({ id });
+    await until("the page is there", () => first.chat);
+    void first.chat.sendMessage(script({ text: "Said before. ", tools: [["wait", { seconds: 15 }]] }, { text: "Said after." }));
+    await until("something was said", () => first.text);
+    first.close();
+    const again = open({ id, messages: await stored(id), resume: true });
+    await until("it streams", () => again.status === "streaming");
+    await ready(again);
+    assert.deepEqual(again.errors, []);
+    await assertSame(again, id);
+    assert.equal(again.text, "Said before. Said after.");
+    const run = await latest(id);
+    assert.equal(run.status, "succeeded");
+    assert.equal(run.stop_requested_at, null);
+    const late = open({ id, messages: await stored(id), resume: true });
+    await until("the page is there", () => late.chat);
+    await ready(late);
+    await assertSame(late, id);
+    assert.deepEqual(late.chunks, []);
+  },
+
+  async "second tab"() {
+    const id = newChat();
+    const first = open({ id });
+    await until("the page is there", () => first.chat);
+    void first.chat.sendMessage(script({ text: "Said by one. ", tools: [["wait", { seconds: 15 }]] }, { text: "Seen by two." }));
+    await until("something was said", () => first.text);
+    const second = open({ id, messages: await stored(id), resume: true });
+    await until("the second tab shows it", () => second.text);
+    await Promise.all([first, second].map(async (tab) => {
+      await until("all of it", () => tab.text.endsWith("two."));
+      await ready(tab);
+      assert.deepEqual(tab.errors, []);
+      await assertSame(tab, id);
+    }));
+  },
+
+  async stop() {
+    const id = newChat();
+    const transport = ours();
+    const tab = new Tab({ id }, transport);
+    await until("the page is there", () => tab.chat);
+    void tab.chat.sendMessage(script({ text: "Kept. ", tools: CLOCK }, { text: "never ends ".repeat(100), seconds: 100 }));
+    await until("the first step was shown", () => tab.text.startsWith("Kept. "));
+    assert.equal((await transport.stop(id)).stopped, true);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    assert.equal(tab.chunks.at(-1), "abort");
+    await assertSame(tab, id);
+    assert.equal((await latest(id)).status, "aborted");
+    assert.equal((await transport.stop(id)).stopped, false);
+  },
+
+  async "stop of the SDK only hangs up"() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    void tab.chat.sendMessage(script({ text: "Said. ", tools: [["wait", { seconds: 2 }]] }, { text: "And said." }));
+    await until("something was said", () => tab.text);
+    await tab.chat.stop();
+    await until("ready", () => tab.status === "ready");
+    assert.deepEqual(tab.errors, []);
+    assert.equal((await ended(id)).status, "succeeded");
+  },
+
+  async error() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(script({ text: "Before. ", tools: CLOCK }, { error: "permanent" }));
+    await until("it failed", () => tab.status === "error");
+    const run = await ended(id);
+    assert.equal(run.status, "failed");
+    assert.equal(tab.chat.error.message, run.error.message);
+    assert.equal(tab.errors.length, 1);
+    await assertSame(tab, id);
+    // The chat goes on.
+    await tab.chat.sendMessage({ text: "And now?" });
+    await ready(tab);
+    assert.equal(tab.status, "ready");
+    await assertSame(tab, id);
+  },
+
+  async tools() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(
+      script({ tools: [["calculate", { expression: "1 +" }], ["calculate", { expression: "2 + 2" }], ["calculate", { expression: "1 / 0" }]] }, { text: "So." }),
+    );
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    const states = tab.answer.parts.filter((part) => part.toolCallId).map((part) => part.state);
+    assert.deepEqual(states, ["output-error", "output-available", "output-error"]);
+  },
+
+  async "longer than a window"() {
+    const asked = [];
+    const counted = (...given) => (asked.push(String(given[0])), fetch(...given));
+    const silence = script({ text: "Before. ", tools: [["wait", { seconds: 23 }]] }, { text: "After." });
+    const [id, other] = [newChat(), newChat()];
+    const tab = open({ id }, { fetch: counted });
+    const simple = new Tab({ id: other }, plain());
+    await until("the pages are there", () => tab.chat && simple.chat);
+    const [one, two] = [tab.chat.sendMessage(silence), simple.chat.sendMessage(silence)];
+    await Promise.all([one, two]);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    if (STREAM === API) assert.ok(asked.length > 2, asked.join());
+    // The SDK's own transport is left with a window that ended; resuming shows the message from its start.
+    assert.deepEqual(simple.errors, []);
+    if (STREAM === API) assert.ok(!simple.chunks.includes("finish"));
+    while (!terminal(await latest(other))) await simple.chat.resumeStream();
+    simple.chat.messages = await stored(other);
+    assertNoDouble(simple);
+    assert.deepEqual(simple.errors, []);
+  },
+
+  async killed() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    void tab.chat.sendMessage(script({ text: "First. ", tools: CLOCK }, { text: "0123456789".repeat(600), seconds: 8 }));
+    await until("live text is shown", () => tab.text.includes("0123456789"), 90);
+    const lines = createInterface({ input: process.stdin });
+    say({ now: "kill", chat: id });
+    await new Promise((resolve) => lines.once("line", resolve));
+    lines.close();
+    await until("all of it", () => tab.chunks.at(-1) === "finish", 90);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    assert.equal(tab.text, `First. ${"0123456789".repeat(600)}`);
+    assert.equal((await latest(id)).status, "succeeded");
+    // ai 7 voids the step in its stream, with ai 6 the stream was told again from its start.
+    const begun = tab.chunks.filter((type) => type === (MAJOR < 7 ? "start" : "reset-step"));
+    assert.equal(begun.length, MAJOR < 7 ? 2 : 1);
+  },
+
+  async busy() {
+    const id = newChat();
+    const [first, second] = [open({ id }), open({ id })];
+    await until("the pages are there", () => first.chat && second.chat);
+    void first.chat.sendMessage(script({ text: "Busy. ", tools: [["wait", { seconds: 15 }]] }, { text: "Done." }));
+    await until("something was said", () => first.text);
+    await second.chat.sendMessage({ text: "Me too." });
+    await until("it is refused", () => second.status === "error");
+    assert.equal(second.chat.error.status, 409);
+    assert.equal(second.chat.error.code, "run_already_active");
+    assert.equal(second.chat.error.activeRunId, (await latest(id)).id);
+    // "Already running: watch it."
+    second.chat.messages = await stored(id);
+    await second.chat.resumeStream();
+    await ready(first);
+    for (const tab of [first, second]) await assertSame(tab, id);
+  },
+
+  async "lost answer"() {
+    const id = newChat();
+    let lose = 2;
+    const tab = open({ id }, {
+      fetch: async (url, init) => {
+        const answer = await fetch(url, init);
+        if (init.method === "POST" && lose-- > 0) throw new TypeError("fetch failed");
+        return answer;
+      },
+    });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(STEPS);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    assert.equal(tab.messages.length, 2);
+    assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
+    assert.ok(lose < 0);
+  },
+
+  async "broken connections"() {
+    const id = newChat();
+    let [seed, broken] = [7, 0];
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    const tab = open({ id }, {
+      fetch: async (url, init) => {
+        const answer = await fetch(url, init);
+        if (answer.status !== 200 || random() < 0.3) return answer;
+        const text = await answer.text();
+        let [rest, cut] = [new TextEncoder().encode(text), false];
+        rest = rest.slice(0, Math.floor(random() * rest.length));
+        broken += 1;
+        const body = new ReadableStream({
+          pull(controller) {
+            if (cut) return controller.error(new TypeError("network error"));
+            cut = true;
+            controller.enqueue(rest);
+          },
+        }, { highWaterMark: 0 });
+        return new Response(body, { status: 200 });
+      },
+    });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(STEPS);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+    assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
+    assert.ok(broken > 0);
+  },
+
+  async "expired token"() {
+    const id = newChat();
+    let asked = 0;
+    // Every other token is expired: each call has to ask for another.
+    const tab = open({ id }, { headers: () => (asked++ % 2 ? headers : { authorization: "Bearer a.b.c" }) });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage(STEPS);
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
+  },
+
+  async "what can't be done"() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    await tab.chat.sendMessage({ text: "Hello" });
+    await ready(tab);
+    await tab.chat.regenerate();
+    await until("it is refused", () => tab.status === "error");
+    assert.equal(tab.chat.error.field, "trigger");
+    await tab.chat.sendMessage({ text: "Look", files: [{ type: "file", mediaType: "image/png", url: "data:image/png;base64,AA==" }] });
+    await until("it is refused", () => tab.chat.error?.field?.startsWith("messages[0].parts"));
+    assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
+  },
+};
+
+process.on("unhandledRejection", (error) => {
+  say({ ok: false, error: `unhandled: ${error?.stack ?? error}` });
+  process.exit(1);
+});
+
+if (process.argv[2] === undefined) {
+  say(Object.keys(cases));
+} else {
+  try {
+    await cases[process.argv[2]]();
+    say({ ok: true });
+    process.exit(0);
+  } catch (error) {
+    say({ ok: false, error: String(error?.stack ?? error) });
+    process.exit(1);
+  }
+}
