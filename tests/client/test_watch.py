@@ -144,6 +144,15 @@ def test_windows_without_news_are_not_asked_for_without_a_breath(shell):
     assert min(client.pauses) > 0
 
 
+def test_a_repeated_window_does_not_lead_back(shell):
+    """What was told long ago is no longer remembered: only the cursor keeps it from being told again."""
+    api = FakeApi(STORY, at_most=4)
+    api.misdeeds = [None, None, lambda request: api.window(None)]
+    assert [event.id for event in shell(api)("watch", "r1")] == KNOWN
+    afters = [request.url.params.get("after") for request in api.requests]
+    assert afters[:4] == [None, "id-4", "id-8", "id-8"]
+
+
 @pytest.mark.parametrize(
     "misdeed",
     [
