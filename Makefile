@@ -43,7 +43,7 @@ token: .envs/local/.done ## print a token: make token WORKSPACE=acme USER=ada (y
 	@$(LOCAL) -m local.token
 
 cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
-	@echo "$(CURDIR)/.envs/cli/bin/outlive"
+	@echo .envs/cli/bin/outlive
 
 # ------------------------------------------------------------------ test and check
 

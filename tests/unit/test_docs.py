@@ -308,7 +308,7 @@ def test_readme_names_only_targets_and_settings_that_exist():
     given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", readme))
     known = {one.variable for one in PARAMETERS.values()}
     runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE", "CHROMIUM"}
-    assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN"}
+    assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN", "PATH"}
 
 
 def test_dependencies_and_only_they_are_explained():
