@@ -1,6 +1,8 @@
 """Following a run on the deployed template, as a client does."""
 
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -150,3 +152,30 @@ def test_a_hostile_ticket_is_answered_like_any_other_that_is_over(stack, ticket)
     answer = stack.call("GET", f"/tickets/{ticket}/events", token=None)
     assert (answer.status, answer.body["code"]) == (401, "ticket_expired")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.together
+def test_readers_who_hang_up_or_never_read_change_nothing(stack):
+    """[29] The run ends as it would have without them, and a reader who stayed has all of it."""
+    run = begin(stack, {"text": "word " * 100, "seconds": 3, "tools": TOOL}, {"text": "over"})
+    address = urlsplit(stack.url)
+    asked = f"GET {address.path}/runs/{run['id']}/events?wait=20 HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {stack.token()}\r\n"
+    silent = []
+    for number in range(3):
+        connection = socket.create_connection((address.hostname, address.port))
+        # Half a request, a whole one that is hung up on at once, a whole one whose answer nobody takes.
+        connection.sendall((asked if number == 0 else asked + "\r\n").encode())
+        if number == 1:
+            connection.close()
+        else:
+            silent.append(connection)
+    reader = Reader()
+    follow(stack, run, reader)
+    for connection in silent:
+        connection.close()
+    shown = seen(stack, run)
+    assert shown["run"]["status"] == "succeeded"
+    assert shown["run"]["stop_requested_at"] is None
+    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.voided == []
+    assert stack.row(run, "attempt", "resends") == {"attempt": "1", "resends": "0"}

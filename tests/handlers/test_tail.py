@@ -2,13 +2,19 @@
 
 import base64
 import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from outlive.agent import Outcome, Usage
+from outlive.agent import Outcome, Piece, Usage
 from outlive.rows import Live
+from outlive.step import Watch
 from tests.handlers.conftest import Answer, Stack
 from tests.handlers.told import Reader, events_in, plain
 
@@ -311,3 +317,50 @@ def test_a_guessed_or_changed_ticket_is_none(stack: Stack) -> None:
     workspace, _, secret = json.loads(base64.urlsafe_b64decode(made + "=="))
     for changed in (packed(workspace, mine["id"], "0" * 32), packed(workspace, other["id"], secret), made + "A"):
         assert stack.call("GET", f"/tickets/{changed}/events").status == 401
+
+
+def live_log_of(stack: Stack) -> list[Any]:
+    """The live log that each step from now on gets."""
+    logs: list[Any] = []
+
+    @contextmanager
+    def watching(watch: Watch) -> Iterator[None]:
+        logs.append(watch.live)
+        yield
+
+    stack.step.step = replace(stack.step.step, watching=watching)
+    return logs
+
+
+@pytest.mark.parametrize(
+    ("environment", "there"), [({}, True), ({"LIVE_TEXT": "false"}, False), ({"LIVE_TEXT": ""}, True)]
+)
+def test_live_text_can_be_left_out(stack: Stack, there: bool) -> None:
+    """The run is told all the same, step by step."""
+    logs = live_log_of(stack)
+    run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
+    stack.work()
+    assert [log is not None for log in logs] == [there, there]
+    reader = Reader()
+    assert follow(stack, run["id"], reader) is None
+    assert [part.get("text", "") for part in reader.parts] == ["a ", "", "b"]
+
+
+def test_pieces_expire_and_no_model_is_sent_any(stack: Stack) -> None:
+    """What is said live has a day; the history is made of records alone."""
+    run = stack.begin().body["run"]
+
+    def answer(ask: Any, tell: Any, interrupt: Any) -> Outcome:
+        tell(Piece("text", "y" * 2000))
+        while not [item for item in stack.items() if item["sk"]["S"].startswith("LIVE#")]:
+            threading.Event().wait(0.01)
+        return Outcome("final", [{"type": "text", "text": "y" * 2000}], None, Usage())
+
+    asked = stack.answer_with(answer)
+    stack.work()
+    (piece,) = [item for item in stack.items() if item["sk"]["S"].startswith("LIVE#")]
+    assert piece["pk"]["S"] == f"acme#{run['id']}"
+    assert 86_000 < int(piece["expires_at"]["N"]) - time.time() < 87_000
+    stack.begin(prompt="again")
+    stack.work()
+    assert [turn.text for turn in asked[1].history] == ["hello", "y" * 2000, "again"]
