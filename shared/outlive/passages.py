@@ -7,7 +7,6 @@ with the very same, and is told to begin anew if it does not.
 
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -71,8 +70,7 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
     yield from results
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True):
     """How much of a step was told: `length` counts characters, and each call, result and other part as one."""
 
     length: int = 0

@@ -7,12 +7,13 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from outlive.errors import InvalidRequest
 from outlive.passages import BEGINNING, Position
 
-FORM = re.compile(
+FORM = (
     r"([0-9]{1,6})\.([01])\.([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,9})"
     r"\.([0-9]{1,9})\.([0-9]{1,10})\.([0-9]{1,10})\.(text|reasoning|)"
     r"\.([a-z]{1,9})\.([01])\.([01])\.([0-9a-f]{16})"
@@ -20,8 +21,7 @@ FORM = re.compile(
 LONGEST = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """What was told up to here. The first place of all has told nothing, not even the run."""
 
     step: int = 0
@@ -68,7 +68,7 @@ def place_of(cursor: str | None, named: str, *scope: str) -> Place:
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
-    found = FORM.fullmatch(text)
+    found = re.fullmatch(FORM, text)
     if not found or found[13] != _mark(text.rpartition(".")[0], scope):
         raise InvalidRequest(named, "is not a cursor of this run's events")
     step, started, attempt, number, inside, length, crc, adler = (int(one) for one in found.groups()[:8])

@@ -12,11 +12,12 @@ records show. Reading changes nothing, and the run knows of no reader.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from outlive.clock import SECOND, Clock, iso
 from outlive.errors import RunNotFound, TicketExpired
@@ -61,8 +62,7 @@ Making = Callable[..., Event]
 """Makes an event, given its `id`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """What is new, and the cursor behind it; nothing new and the same cursor if nothing came in time."""
 
     events: list[Event]
@@ -155,8 +155,7 @@ def _of(run: Run | None, user: str) -> Run:
     return run
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(msgspec.Struct):
     """The story as it goes on from `place`. Each event is yielded with the place behind it."""
 
     place: Place

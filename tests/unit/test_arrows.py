@@ -44,6 +44,7 @@ OUTSIDE = {
     "live": {"msgspec"},
     "loops": {"msgspec"},
     "passages": {"msgspec"},
+    "place": {"msgspec"},
     "read": {"msgspec"},
     "request": {"msgspec"},
     "sse": {"msgspec"},
