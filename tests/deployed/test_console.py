@@ -256,6 +256,17 @@ def test_a_start_whose_answer_never_came_is_found_after_a_reload(ada, stack):
     assert len(stack.call("GET", f"/chats/{chat_of(page)}/runs").body["runs"]) == 1
 
 
+def test_a_prompt_sent_again_by_hand_is_still_one_run(ada, stack):
+    page = ada.open()
+    page.route("**/chats/*/runs", lambda route: (route.fetch(), route.abort()))
+    send(page, "hello")
+    page.wait_for_selector("#notice:has-text('Not sent')")
+    page.unroute("**/chats/*/runs")
+    page.get_by_role("button", name="Send again").click()
+    run_in(page, "succeeded")
+    assert len(stack.call("GET", f"/chats/{chat_of(page)}/runs").body["runs"]) == 1
+
+
 def test_what_is_being_written_survives_a_reload(ada, chat):
     page = ada.open(chat)
     page.locator("#prompt").fill("half a thou")
