@@ -22,8 +22,8 @@ stack := .envs/local/.done .envs/bare/.done
 # The console is tested in the browser that is here; without one those tests are left out, and what drives it is not set up.
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
 browser := $(if $(CHROMIUM),.envs/browser/.done)
-functions := start step stop read tail chat sweep console
-groups := uv light step local sam dev fuzz cli browser
+functions := start step stop read tail chat stream sweep console
+groups := uv light step stream local sam dev fuzz cli browser
 sources := functions shared local clients/python tests $(wildcard bench docs)
 
 .PHONY: help
@@ -80,8 +80,8 @@ build: .envs/sam/.done ## make the zips for AWS (then: sam deploy --guided)
 	@$(SAM) build
 
 # `sam build` comes back here for each function and for the layer; ARTIFACTS_DIR is its.
-.PHONY: build-Start build-Step build-Stop build-Read build-Tail build-Chat build-Sweep build-Console build-Shared
-build-Start build-Step build-Stop build-Read build-Tail build-Chat build-Sweep build-Console: .envs/uv/.done
+.PHONY: build-Start build-Step build-Stop build-Read build-Tail build-Chat build-Stream build-Sweep build-Console build-Shared
+build-Start build-Step build-Stop build-Read build-Tail build-Chat build-Stream build-Sweep build-Console: .envs/uv/.done
 	@$(PYTHON) -m local.build $(shell echo $(@:build-%=%) | tr A-Z a-z) "$(ARTIFACTS_DIR)"
 
 build-Shared: .envs/uv/.done

@@ -25,6 +25,7 @@ GROUP = {
     "read": "light",
     "tail": "light",
     "chat": "light",
+    "stream": "stream",
     "sweep": "light",
     "console": None,
 }
@@ -58,7 +59,7 @@ def packages(group: str, platform: Platform) -> Path:
         half = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.rmtree(half, ignore_errors=True)
         _install(wanted, half, platform)
-        if group == "light":
+        if group in ("light", "stream"):
             _drop_unused_services(half)
         _compile(half, platform)
         _put_in_place(half, folder)

@@ -93,12 +93,21 @@ class Chat:
             chat = self.table.chat(workspace_id, chat_id)
             if chat is None or chat.owner != user or chat.active_run_id is None:
                 return None
-            return Listener(workspace_id, user, chat_id, chat.active_run_id, None, Encoder())
+            return self.from_the_start(workspace_id, user, chat_id, chat.active_run_id)
         found = CURSOR.fullmatch(after)
         if not found or found[2] != _mark(workspace_id, chat_id, found[1]):
             raise InvalidRequest("after", "is not one this chat gave")
         place = place_of(found[3], "after", workspace_id, found[1])
         return Listener(workspace_id, user, chat_id, found[1], found[3], Encoder.at(place))
+
+    def from_the_start(self, workspace_id: str, user: str, chat_id: str, run_id: str) -> Listener:
+        """Who reads all of this run."""
+        return Listener(workspace_id, user, chat_id, run_id, None, Encoder())
+
+    def more(self, listener: Listener, wait: float = 0) -> str | None:
+        """What `listener` hears next, as soon as there is something; None once all is told. Raises RunNotFound."""
+        window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, wait)
+        return None if window is None else listener.hear(window.events)
 
     def start(
         self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
@@ -109,7 +118,7 @@ class Chat:
         """
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
         started = start.run(workspace_id, user, request)
-        listener = Listener(workspace_id, user, request.chat_id, started.run.id, None, Encoder())
+        listener = self.from_the_start(workspace_id, user, request.chat_id, started.run.id)
         try:
             return started, self._window(listener, until, hold=wait is None) or ""
         except StoreError as error:
@@ -124,11 +133,11 @@ class Chat:
         size = 0
         while not listener.over and size <= PAGE_BYTES:
             left = max(0.0, (until - self.clock.now()) / SECOND)
-            window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, left)
-            if window is None:
+            heard = self.more(listener, left)
+            if heard is None:
                 return "".join(told) or None
-            told.append(listener.hear(window.events))
-            size += len(told[-1])
+            told.append(heard)
+            size += len(heard)
             if listener.voided and hold and from_the_start:
                 # Nothing of it was sent yet: tell it anew, as it stands now.
                 listener = replace(listener, cursor=None, encoder=Encoder(), over=False, voided=False, given=0)

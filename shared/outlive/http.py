@@ -58,8 +58,7 @@ class Api(APIGatewayHttpResolver):
         found: Any = self.current_event.raw_event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = (found or {}).get(name)
-        claims = found or {}
-        return Caller(_identity(claims, self._workspace_claim), _identity(claims, "sub"))
+        return caller_of(found or {}, self._workspace_claim)
 
     def parameter(self, name: str) -> str:
         """A path parameter, decoded."""
@@ -129,6 +128,11 @@ def problem(error: Problem) -> Response[str]:
         **error.fields,
     }
     return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
+
+
+def caller_of(claims: Mapping[str, Any], workspace_claim: str) -> Caller:
+    """Who a verified token speaks for. Raises Unauthorized if it lacks a usable workspace or subject."""
+    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"))
 
 
 def _identity(claims: Mapping[str, Any], name: str) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+BREAKING = "\x85\u2028\u2029"
 
 
 def clean(value: Any) -> Any:
@@ -18,3 +19,14 @@ def clean(value: Any) -> Any:
     if isinstance(value, list):
         return [clean(item) for item in value]
     return value
+
+
+def one_line(data: str) -> str:
+    """The JSON text as data of a server-sent event.
+
+    JSON has no line break but as an escape. Some clients break lines where the standard does not: at these, which can
+    only stand in a string.
+    """
+    for character in BREAKING:
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    return data

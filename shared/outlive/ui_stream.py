@@ -31,6 +31,7 @@ from outlive.events import (
     ToolResultEvent,
 )
 from outlive.place import NOWHERE, Place
+from outlive.text import one_line
 from outlive.views import RunView
 
 Chunk = dict[str, Any]
@@ -129,7 +130,7 @@ def framed(chunks: list[Chunk], cursor: str) -> str:
 
     A client that was cut off before the id has not got the event.
     """
-    data = [f"data: {msgspec.json.encode(chunk).decode()}\n\n" for chunk in chunks]
+    data = [f"data: {one_line(msgspec.json.encode(chunk).decode())}\n\n" for chunk in chunks]
     return "".join([*data[:-1], *(f"id: {cursor}\n{last}" for last in data[-1:])])
 
 

@@ -303,7 +303,7 @@ const cases = {
     const tab = open({ id }, {
       fetch: async (url, init) => {
         const answer = await fetch(url, init);
-        if (answer.status !== 200 || random() < 0.3) return answer;
+        if (answer.status !== 200 || (broken && random() < 0.3)) return answer;
         const text = await answer.text();
         let [rest, cut] = [new TextEncoder().encode(text), false];
         rest = rest.slice(0, Math.floor(random() * rest.length));

@@ -6,7 +6,7 @@ from bench.sizes import LIMIT_UNPACKED, unpacked
 from local.build import GROUP
 
 MB = 1_000_000
-MOST = {"light": 12 * MB, "step": 100 * MB, "layer": MB}
+MOST = {"light": 12 * MB, "step": 100 * MB, "stream": 35 * MB, "layer": MB, None: MB}
 """Unpacked, without byte code: that is as much again where the right Python is at hand to compile it."""
 
 

@@ -1,6 +1,7 @@
 """What the template promises that no emulator shows: asserted on the template itself."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,31 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
+def test_nothing_that_streams_is_there_unless_it_is_asked_for():
+    """An address without a gateway before it, and a role that starts runs, are nobody's default."""
+    assert PARAMETERS["StreamingFunction"]["Default"] == "false"
+    named = {name for name in RESOURCES if name.startswith("Stream")}
+    assert named == {"Stream", "StreamRole", "StreamLogs"}
+    assert {RESOURCES[name].get("Condition") for name in named} == {"Streams"}
+    assert TEMPLATE["Outputs"]["StreamUrl"]["Condition"] == "Streams"
+    assert not names_in({name: about for name, about in RESOURCES.items() if name not in named}) & named
+
+
+def test_a_stream_may_do_what_the_same_calls_of_the_api_may():
+    """It starts and follows runs as chat does, and reads tickets."""
+    assert [on("Stream", resource) for resource in (TABLE, QUEUE)] == [
+        on("Chat", resource) for resource in (TABLE, QUEUE)
+    ]
+    assert of("Stream")["Role"] == {"Fn::GetAtt": ["StreamRole", "Arn"]}
+    assert of("Stream")["LoggingConfig"] == {"LogGroup": {"Ref": "StreamLogs"}}
+    assert of("Stream")["FunctionUrlConfig"]["InvokeMode"] == "RESPONSE_STREAM"
+    asked = of("Stream")["FunctionUrlConfig"]["Cors"]["Fn::If"][1]
+    given = of("Api")["CorsConfiguration"]["Fn::If"][1]
+    assert asked == given
+    start = ROOT / "functions" / "stream" / of("Stream")["Handler"]
+    assert os.access(start, os.X_OK)
+
+
 def test_the_read_function_can_write_nothing():
     allowed = {action for statement in statements("Read") for action in actions(statement)}
     writes = re.compile(r"Put|Update|Delete|Write|Send|ConditionCheck")
@@ -359,6 +385,7 @@ def test_an_operator_learns_the_names_of_everything():
     assert set(TEMPLATE["Outputs"]) == {
         "ApiUrl",
         "ConsoleUrl",
+        "StreamUrl",
         "TableName",
         "QueueUrl",
         "DeadLetterQueueUrl",

@@ -1,0 +1,113 @@
+"""What a stream needs of HTTP: a request as ASGI brings it, and an answer that goes on for as long as there is one."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from outlive.errors import InvalidRequest
+from outlive.log import unexpected
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+MOST_BODY = 6_000_000
+"""Bytes: what the API's gateway would hand on to a function."""
+HEARTBEAT = 15
+"""Seconds of silence after which a comment shows that the connection still stands."""
+LONGEST = 870
+"""Seconds: a little less than the 15 minutes that a function has."""
+STILL_HERE = ": still here\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request."""
+
+    scope: Scope
+    receive: Receive
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its parts, each decoded."""
+        raw = self.scope.get("raw_path") or self.scope["path"].encode()
+        return tuple(unquote(part) for part in raw.partition(b"?")[0].decode("ascii", "replace").strip("/").split("/"))
+
+    def header(self, name: str) -> str | None:
+        """A header, or None."""
+        found = [value for key, value in self.scope["headers"] if key == name.lower().encode()]
+        return found[0].decode("latin-1") if found else None
+
+    def query(self, name: str) -> str | None:
+        """A query parameter, or None."""
+        found = parse_qs(self.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
+        return found[name][-1] if name in found else None
+
+    async def body(self) -> bytes:
+        """All of it. Raises InvalidRequest if it is too large."""
+        body = b""
+        while True:
+            message = await self.receive()
+            body += bytes(message.get("body", b""))
+            if len(body) > MOST_BODY:
+                raise InvalidRequest("body", f"must be at most {MOST_BODY:,} bytes")
+            if not message.get("more_body"):
+                return body
+
+    async def gone(self) -> None:
+        """Returns as soon as the client has hung up."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stream goes, in seconds."""
+
+    poll: float = 0.5
+    heartbeat: float = HEARTBEAT
+    longest: float = LONGEST
+
+
+Look = Callable[[], tuple[str, bool]]
+"""Reads what is new, in a thread, and says whether it was the last."""
+
+
+async def stream(send: Send, request: Request, headers: Mapping[str, str], look: Look, said: str, pace: Pace) -> None:
+    """Send `said`, then what `look` finds, until it finds the end, the client hangs up, or time is over."""
+    until = time.monotonic() + pace.longest
+    await send({"type": "http.response.start", "status": 200, "headers": encoded(headers)})
+    await send({"type": "http.response.body", "body": said.encode(), "more_body": True})
+    gone = asyncio.ensure_future(request.gone())
+    over, quiet_since = False, time.monotonic()
+    try:
+        while not (over or gone.done() or time.monotonic() > until):
+            await asyncio.wait([gone], timeout=pace.poll)
+            if gone.done():
+                return
+            try:
+                new, over = await asyncio.to_thread(look)
+            except Exception as error:
+                # The client comes back, and is then told by a status.
+                unexpected("stream_broken", error)
+                break
+            if not new and time.monotonic() - quiet_since > pace.heartbeat:
+                new = STILL_HERE
+            if new:
+                quiet_since = time.monotonic()
+                await send({"type": "http.response.body", "body": new.encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI sends them."""
+    return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]

@@ -1,0 +1,76 @@
+"""Who calls: what the API's gateway checks of a token, checked here, since a function URL has no gateway before it."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+
+from outlive.errors import Unauthorized
+from outlive.http import Caller, caller_of
+
+FETCH_SECONDS = 5
+KEEP_SECONDS = 3600
+"""How long a key is believed; an issuer that withdraws one is heard within that time."""
+CALM_SECONDS = 30
+"""Tokens that name keys nobody knows have the issuer asked no more often than this."""
+
+
+class Tokens:
+    """Checks tokens of one issuer: signed by it with RS256, for one of the audiences, and not expired."""
+
+    def __init__(self, issuer: str, audiences: list[str], workspace_claim: str, now: Callable[[], float]) -> None:
+        self._issuer = issuer
+        self._audiences = audiences
+        self._workspace_claim = workspace_claim
+        self._now = now
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = float("-inf")
+        self._lock = threading.Lock()
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Who bears the token in this header. Raises Unauthorized, also if the issuer can't be asked for its keys."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("a bearer token is missing")
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            claims = jwt.decode(
+                token,
+                self._key(kid),
+                algorithms=["RS256"],
+                issuer=self._issuer,
+                options={"require": ["exp", "iss"], "verify_aud": False},
+            )
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError, OSError):
+            raise Unauthorized("the token is not valid") from None
+        meant = claims.get("aud", claims.get("client_id"))
+        if not set(meant if isinstance(meant, list) else [meant]) & set(self._audiences):
+            raise Unauthorized("the token is for another audience")
+        return caller_of(claims, self._workspace_claim)
+
+    def _key(self, kid: object) -> jwt.PyJWK:
+        if not isinstance(kid, str):
+            raise jwt.InvalidTokenError("the token names no key")
+        with self._lock:
+            age = self._now() - self._fetched
+            if age > KEEP_SECONDS or (kid not in self._keys and age > CALM_SECONDS):
+                self._fetched = self._now()
+                self._keys = self._fetch()
+        if kid not in self._keys:
+            raise jwt.InvalidTokenError("nobody knows the key")
+        return self._keys[kid]
+
+    def _fetch(self) -> dict[str, jwt.PyJWK]:
+        known = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        keys = jwt.PyJWKSet.from_dict(_json(known["jwks_uri"])).keys
+        return {key.key_id: key for key in keys if key.key_id}
+
+
+def _json(url: str) -> dict[str, Any]:
+    # The issuer's address is the operator's own setting, https or this machine.
+    with urllib.request.urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310
+        found = json.load(answer)
+    return dict(found)
