@@ -27,7 +27,7 @@ from .scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
 from .world import FAULTS, Event, Play, World  # noqa: E402
 
 UNTIL = 6.0
-WALKS = 1500
+WALKS = 600
 WALK_FAULTS = 5
 BATCH = 100
 LONG = ("overtaken-stop", "sweep-frozen", "two-workers-stop", "overtaken", "claim-stop", "two-sweeps-left", "two-stops")
