@@ -97,11 +97,12 @@ def test_start_shows_a_run_to_its_end(stack):
     ]
 
 
-@pytest.mark.together
+@pytest.mark.together(long=True)
 def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack):
     """Text shows while its step still streams, and Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
     never left, and that makes the transcript."""
-    process = opened(stack, "start", new_chat(), script({"text": "Quickly. ", "tools": TOOLS}, SLOW), "--json")
+    slowly = {**SLOW, "repeat": 60, "seconds": 30}
+    process = opened(stack, "start", new_chat(), script({"text": "Quickly. ", "tools": TOOLS}, slowly), "--json")
     first = lines_until(process, "text", step=1)
     process.send_signal(signal.SIGINT)
     out, err = left_of(process)
