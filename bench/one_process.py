@@ -1,4 +1,4 @@
-"""The five handlers as they are, in one process: a real event in, a real answer out, and a queue that is worked off by hand.
+"""The handlers as they are, in one process: a real event in, a real answer out, and a queue that is worked off by hand.
 
 What stands behind them is handed in: the table in memory, or a real DynamoDB Local. The agent is `peers/fake_agent.py`,
 through the same code that runs a real one.

@@ -1,4 +1,4 @@
-"""Outlive itself, measured like the others: the five handlers over an in-process queue.
+"""Outlive itself, measured like the others: the handlers over an in-process queue.
 
 `python -m bench.ours <file for the figures> memory|dynamodb_local [steps per message]`
 """

@@ -146,11 +146,11 @@ class World:
             self.log.say(self.said[-1])
 
     def speak(self, said: list[Said], failures: list[str]) -> None:
-        """Say this, and have it written down, unless the store fails once too often."""
+        """Say this bit by bit, each a piece of its own, unless the store fails too often."""
         for one in said:
             self.say(one)
-        self.wait(1100, failures)
-        self.wait(600, [])
+            self.wait(1100, failures)
+            failures = []
 
     def again(self, said: list[Said]) -> None:
         """Another worker takes the step over, and says what was said before, or something else."""
