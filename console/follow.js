@@ -18,7 +18,7 @@ const BACKOFF = [500, 1000, 2000, 4000, 8000, 15_000];
 export const look = () => dispatchEvent(new Event("look"));
 
 /** Sleeps, but no longer than until `look`, the device is online again, the page is seen, or `signal` is aborted. */
-export function pause(ms, signal) {
+function pause(ms, signal) {
   return new Promise((go, fail) => {
     const done = () => {
       clearTimeout(timer);

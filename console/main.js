@@ -54,6 +54,7 @@ async function open(chat) {
   draw();
   try {
     await loadTail(mine, kept.pages(chat));
+    draw();
     await catchUp(mine);
     mine.loading = false;
     draw();
@@ -73,13 +74,13 @@ const read = (mine, what) => patiently(what, (state) => mine === now && showLink
 async function loadTail(mine, pages) {
   let batches = [];
   const opening = mine.first === null;
-  mine.pages = [...pages];
+  const known = [...pages];
   try {
     for (let cursor = pages.at(-1); ; ) {
       const page = await read(mine, () => api.messages(mine.chat, PAGE, cursor, mine.away.signal));
       batches.push(page.messages);
       if (!page.cursor) break;
-      mine.pages.push((cursor = page.cursor));
+      known.push((cursor = page.cursor));
       if (opening) batches = batches.slice(-1);
     }
   } catch (error) {
@@ -87,9 +88,10 @@ async function loadTail(mine, pages) {
     if (error.status === 422 && pages.length > 1) return loadTail(mine, [null]);
     throw error;
   }
-  const first = mine.pages.length - batches.length;
+  mine.pages = known;
+  const first = known.length - batches.length;
   mine.first = opening ? first : Math.min(mine.first, first);
-  kept.keepPages(mine.chat, mine.pages);
+  kept.keepPages(mine.chat, known);
   batches.flat().forEach((message) => absorb(mine, message));
   if (opening && mine.turns.size < FEW && mine.first > 0) await loadEarlier(mine);
 }
@@ -110,13 +112,14 @@ async function loadEarlier(mine) {
 async function catchUp(mine) {
   const { run, message } = await read(mine, () => api.latest(mine.chat, mine.away.signal));
   if (!run) return;
+  // Who looks at the latest run goes on doing so; who has chosen another one stays there.
+  if (mine.chosen === null || mine.chosen === mine.latest) mine.chosen = run.id;
   mine.latest = run.id;
   if (!mine.turns.get(run.id)?.prompt) await loadTail(mine, mine.pages);
   const turn = turnOf(mine, run.id, run.created_at);
   if (!turn.told) turn.run = run;
   if (message) absorb(mine, message);
   if (turn.prompt) composer.settleDraft(turn.prompt);
-  mine.chosen ??= run.id;
   if (isOver(run)) await recount(mine, run.id);
   else watch(mine, run);
 }
