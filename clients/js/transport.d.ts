@@ -30,6 +30,7 @@ export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessa
 {
   constructor(options?: OutliveChatTransportOptions);
   readonly resumeStreamIsReplay: true;
+  onRestart: OutliveChatTransportOptions["onRestart"];
   sendMessages: ChatTransport<UI_MESSAGE>["sendMessages"];
   reconnectToStream: ChatTransport<UI_MESSAGE>["reconnectToStream"];
   /** Ends the chat's active run; `stopped` is false if there was none. useChat's own `stop` only hangs up. */

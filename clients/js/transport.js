@@ -30,7 +30,6 @@ export class OutliveChatTransport {
   #streams;
   #headers;
   #fetch;
-  #onRestart;
   #patience;
 
   constructor({ baseUrl = "", streamUrl = baseUrl, headers, fetch, onRestart, patience = PATIENCE } = {}) {
@@ -38,7 +37,7 @@ export class OutliveChatTransport {
     this.#streams = `${streamUrl.replace(/\/$/, "")}/api/chat`;
     this.#headers = headers;
     this.#fetch = fetch;
-    this.#onRestart = onRestart;
+    this.onRestart = onRestart;
     this.#patience = patience;
   }
 
@@ -116,9 +115,9 @@ export class OutliveChatTransport {
         try {
           const end = response.status === 204 ? OVER : await readWindow(response, { take, at });
           if (end === OVER) return controller.close();
-          if (end === VOID && this.#onRestart) {
+          if (end === VOID && this.onRestart) {
             controller.close();
-            if (!signal.aborted) setTimeout(() => this.#onRestart({ chatId }), 0);
+            if (!signal.aborted) setTimeout(() => this.onRestart({ chatId }), 0);
             return;
           }
           if (end === VOID) {
