@@ -468,6 +468,31 @@ def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
     assert reader.shown.voided == []
 
 
+def test_a_reader_waits_for_what_is_missing_in_between():
+    """Neither a query nor a page of it is a snapshot: what was written later may be seen earlier, and is not told yet."""
+    world = begun()
+    for number in (0, 2, 1):
+        said = f'[{{"kind":"text","text":"{number}"}}]'
+        world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+        reader = Following(world)
+        reader.read([], [])
+        assert reader.shown.parts == [{"type": "text", "text": "012" if number == 1 else "0"}]
+    first, second, third = begun(), begun(), begun()
+    for missing, told in ((first, ["a"]), (second, []), (third, ["a", "b", "c"])):
+        for text in "abc":
+            missing.do("say", Piece("text", text))
+            missing.do("record", [], "step", 0)
+            missing.do("claim")
+        gone = {first: 1, second: 0}.get(missing)
+        if gone is not None:
+            key = {"pk": {"S": "acme#chat"}, "sk": {"S": Record.sort_key(2, gone)}}
+            missing.memory.call("DeleteItem", {"TableName": "runs", "Key": key})
+        Row._get_connection().connection._client = Wire(missing.memory)
+        reader = Following(missing)
+        reader.read([], [])
+        assert [part["text"] for part in reader.shown.parts] == told
+
+
 def test_an_empty_piece_is_no_gap():
     world = begun()
     for number, said in enumerate(["[]", '[{"kind":"text","text":"b"}]']):
