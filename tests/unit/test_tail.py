@@ -91,6 +91,8 @@ class World:
         self.recorded: list[list[dict[str, Any]]] = []
         self.kinds: list[str] = []
         self.said: list[Said] = []
+        self.by_hand = False
+        self.spoken: dict[int, list[list[Said]]] = {}
         self.ghosts: list[tuple[int, LiveLog, list[Said]]] = []
         self.log: LiveLog | None = None
         self.failures: list[str] = []
@@ -131,7 +133,9 @@ class World:
         else:
             self.run.attempt += 1
         self.run.status = "running"
-        self.said, self.log, self.held = [], LiveLog(Run.of(self.run.serialize()), self.put, self.clock), True
+        self.spoken.setdefault(self.run.claimed_step, []).append([])
+        self.said = self.spoken[self.run.claimed_step][-1]
+        self.log, self.held = LiveLog(Run.of(self.run.serialize()), self.put, self.clock), True
         self.save()
 
     def lose(self) -> None:
@@ -209,6 +213,16 @@ class World:
         return plain([part for parts in self.recorded for part in parts])
 
 
+def spelled(parts: list[dict[str, Any]]) -> str:
+    """All of the parts but results, as one text: what begins alike is spelled alike."""
+    found = ""
+    for part in plain(parts):
+        found += f"<{part['type']}>" + part.get(
+            "text", msgspec.json.encode([part.get("toolCallId"), part.get("input")]).decode()
+        )
+    return found
+
+
 def numbered(said: Said, number: int) -> Said:
     """Ids of calls differ within a step; when it is done again, it asks for the same under the same id, or not."""
     return ToolCall(f"{said.id}-{number}", said.name, said.input) if isinstance(said, ToolCall) else said
@@ -280,6 +294,16 @@ class Following:
             self.events += events
             assert got.cursor == (events[-1]["id"] if events else self.cursor)
             self.cursor = got.cursor
+            self.look_over()
+
+    def look_over(self) -> None:
+        """What is shown of the step under way is how somebody who took it began, or its record."""
+        step = self.shown.open
+        if step is not None and not self.world.by_hand:
+            said = [clean(parts_of(one, "")) for one in self.world.spoken[step]]
+            said += self.world.recorded[step : step + 1]
+            shown = spelled(self.shown.steps[step])
+            assert any(spelled(one).startswith(shown) for one in said), (shown, said)
 
     def to_the_end(self) -> None:
         for _ in range(10_000):
@@ -386,8 +410,10 @@ def test_what_a_worker_has_said_is_what_a_reader_sees(said: list[Any], page: int
 # --- waiting
 
 
-def begun() -> World:
+def begun(*, by_hand: bool = False) -> World:
+    """A run at its first step; `by_hand`: what is said of it is put into the table by the test."""
     world = World()
+    world.by_hand = by_hand
     world.do("claim")
     return world
 
@@ -454,7 +480,7 @@ def test_a_reader_who_loses_the_right_to_read_while_it_waits_is_told_nothing():
 
 def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
     """One warning; nothing after it is told, for that would leave a gap."""
-    world = begun()
+    world = begun(by_hand=True)
     for number, said in enumerate(['[{"kind":"text","text":"a"}]', "{", '[{"kind":"text","text":"c"}]']):
         piece = Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW)
         world.table.say(piece)
@@ -470,7 +496,7 @@ def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
 
 def test_a_reader_waits_for_what_is_missing_in_between():
     """Neither a query nor a page of it is a snapshot: what was written later may be seen earlier, and is not told yet."""
-    world = begun()
+    world = begun(by_hand=True)
     for number in (0, 2, 1):
         said = f'[{{"kind":"text","text":"{number}"}}]'
         world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
@@ -493,8 +519,23 @@ def test_a_reader_waits_for_what_is_missing_in_between():
         assert [part["text"] for part in reader.shown.parts] == told
 
 
-def test_an_empty_piece_is_no_gap():
+def test_a_step_without_any_record_is_discarded_when_the_run_has_ended():
+    """Even where the seal of the log is gone."""
     world = begun()
+    world.do("speak", [Piece("text", "a")], [])
+    reader = Following(world)
+    reader.read([], [])
+    assert reader.shown.parts == [{"type": "text", "text": "a"}]
+    world.do("settle", "aborted", "end")
+    world.memory.call(
+        "DeleteItem", {"TableName": "runs", "Key": {"pk": {"S": "acme#chat"}, "sk": {"S": Record.sort_key(2, 0)}}}
+    )
+    reader.to_the_end()
+    assert reader.shown.parts == []
+
+
+def test_an_empty_piece_is_no_gap():
+    world = begun(by_hand=True)
     for number, said in enumerate(["[]", '[{"kind":"text","text":"b"}]']):
         world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
     reader = Following(world)
@@ -611,6 +652,10 @@ def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Said], d
     for passage in passages.in_bits(rest):
         on = on.after(passage)
     assert on == whole
+    ends_in_text = found and isinstance(found[-1], passages.Words) and cut == length
+    if ends_in_text:
+        kind = "text" if found[-1].kind == "reasoning" else "reasoning"
+        assert passages.rest_after([*found[:-1], found[-1]._replace(kind=kind)], position) is None
     if found and cut == length:
         changed = [*found[:-1], passages.Other({"type": "x"})]
         assert passages.rest_after(changed, position) is None
