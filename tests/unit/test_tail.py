@@ -659,3 +659,12 @@ def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Said], d
     if found and cut == length:
         changed = [*found[:-1], passages.Other({"type": "x"})]
         assert passages.rest_after(changed, position) is None
+
+
+def test_a_position_knows_words_of_another_kind():
+    """The same letters, thought instead of said, are something else."""
+    mixed, plainly = BEGINNING, BEGINNING.after(passages.Words("text", "abc"))
+    for kind, text in (("text", "a"), ("reasoning", "b"), ("text", "c")):
+        mixed = mixed.after(passages.Words(kind, text))  # type: ignore[arg-type]
+    assert (mixed.length, mixed.last) == (plainly.length, plainly.last)
+    assert mixed != plainly
