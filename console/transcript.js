@@ -119,6 +119,7 @@ export class Turn {
 
   /** What moves on by itself: the time. */
   tick() {
+    if (!this.turn) return;
     const { run, message, steps } = this.turn;
     const said = [];
     const number = run?.step_count || steps.filter((step) => step.state !== "discarded").length;

@@ -8,7 +8,7 @@ import pytest
 
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, axe, chat_of, run_in, said, send
-from .conftest import Stack
+from .conftest import Stack, until
 from .runs import ask, begin, ended, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))
@@ -251,7 +251,7 @@ def test_a_start_whose_answer_never_came_is_found_after_a_reload(ada, stack):
     page.unroute("**/chats/*/runs")
     page.reload()
     run_in(page, "succeeded")
-    assert page.locator("#prompt").input_value() == ""
+    until(lambda: page.locator("#prompt").input_value() == "")
     assert set(reached) == {202}
     assert len(stack.call("GET", f"/chats/{chat_of(page)}/runs").body["runs"]) == 1
 
@@ -344,7 +344,7 @@ def test_a_long_chat_opens_at_its_end_and_leads_back_to_its_beginning(ada, stack
     for number in range(7):
         ended(stack, begin(stack, {"text": f"answer {number}"}, chat=chat))
     ada.context.route(
-        "**/messages?limit=20*", lambda route: route.continue_(url=route.request.url.replace("20", "4", 1))
+        "**/messages?limit=20*", lambda route: route.continue_(url=route.request.url.replace("limit=20", "limit=4"))
     )
     first = ada.open(chat)
     first.wait_for_selector("article:has-text('answer 6')")
@@ -355,7 +355,7 @@ def test_a_long_chat_opens_at_its_end_and_leads_back_to_its_beginning(ada, stack
         assert opened.locator("#earlier").is_visible()
         while (count := opened.locator("article").count()) < 7:
             opened.locator("#earlier").click()
-            opened.wait_for_function("known => document.querySelectorAll('article').length > known", arg=count)
+            until(opened.locator("article").count, lambda now, before=count: now > before)
         assert [said(run) for run in opened.locator("article").all()] == [f"answer {number}" for number in range(7)]
         assert opened.locator("#earlier").is_hidden()
 
@@ -412,7 +412,7 @@ def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
     for name in ("chats", "run"):
         if page.locator(f"#open-{name}").is_visible():
             page.locator(f"#open-{name}").click()
-            page.wait_for_function(f"document.activeElement.closest('#{name}') !== null")
+            page.wait_for_selector(f"#{name} .close:focus")
             found += axe(page)
             page.keyboard.press("Escape")
     ask(stack, chat_of(page), {"text": "…", "tools": [["wait", {"seconds": 60}]]})
@@ -457,7 +457,7 @@ def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
     )
     send(page, script({"text": WORDS, "seconds": 3}))
     run_in(page, "succeeded")
-    page.wait_for_function("window.heard.at(-1)?.includes('ended')")
+    until(lambda: page.evaluate("window.heard.at(-1)?.includes('ended')"))
     assert page.evaluate("window.heard") == ["The run is accepted.", "The run has ended: succeeded."]
 
 
