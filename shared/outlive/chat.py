@@ -6,7 +6,9 @@ that does not, such as a plain `useChat`, is given as much as one answer can car
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from outlive.clock import SECOND, Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreError
@@ -21,11 +23,10 @@ from outlive.ui_stream import DONE, NOTHING_NEW, Encoder, framed, is_void
 
 HOLD = 20
 """Seconds: what came before and after it still fits into the 30 that the gateway gives an answer."""
-CURSOR = re.compile(r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})")
+CURSOR = r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})"
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(msgspec.Struct):
     """One reader of one run: where it stands, and what it has been given."""
 
     workspace_id: str
@@ -64,8 +65,7 @@ class Listener:
         return f"{self.run_id}.{mark}.{self.cursor}"
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(msgspec.Struct, frozen=True):
     """Answers AI SDK clients. To anybody but its owner a chat has nothing to tell."""
 
     table: Table
@@ -94,7 +94,7 @@ class Chat:
             if chat is None or chat.owner != user or chat.active_run_id is None:
                 return None
             return self.from_the_start(workspace_id, user, chat_id, chat.active_run_id)
-        found = CURSOR.fullmatch(after)
+        found = re.fullmatch(CURSOR, after)
         if not found or found[2] != _mark(workspace_id, chat_id, found[1]):
             raise InvalidRequest("after", "is not one this chat gave")
         place = place_of(found[3], "after", workspace_id, found[1])
