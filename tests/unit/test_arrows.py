@@ -40,6 +40,7 @@ OUTSIDE = {
     "wiring": {"botocore"},
     "http": {"aws_lambda_powertools", "msgspec"},
     "log": {"aws_lambda_powertools"},
+    "chat": {"msgspec"},
     "events": {"msgspec"},
     "live": {"msgspec"},
     "loops": {"msgspec"},
