@@ -45,6 +45,7 @@ class Reader:
         self.steps: dict[int, list[dict[str, Any]]] = {}
         self.finished: dict[int, dict[str, Any]] = {}
         self.open: int | None = None
+        self.attempt: int | None = None
         self.settled = False
         self.voided: list[int] = []
         self.seen: list[str] = []
@@ -74,7 +75,7 @@ class Reader:
             assert all(one < step for one in self.finished)
             if self.steps.get(step):
                 self.voided.append(step)
-            self.steps[step], self.open = [], step
+            self.steps[step], self.open, self.attempt = [], step, event["attempt"]
             return
         assert self.open == step
         self.open = None

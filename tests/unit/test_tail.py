@@ -297,10 +297,11 @@ class Following:
             self.look_over()
 
     def look_over(self) -> None:
-        """What is shown of the step under way is how somebody who took it began, or its record."""
+        """What is shown of the step under way is how the attempt began that it is said to be of, or its record."""
         step = self.shown.open
         if step is not None and not self.world.by_hand:
-            said = [clean(parts_of(one, "")) for one in self.world.spoken[step]]
+            attempt = self.shown.attempt
+            said = [] if attempt is None else [clean(parts_of(self.world.spoken[step][attempt - 1], ""))]
             said += self.world.recorded[step : step + 1]
             shown = spelled(self.shown.steps[step])
             assert any(spelled(one).startswith(shown) for one in said), (shown, said)
