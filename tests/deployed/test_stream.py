@@ -20,7 +20,7 @@ from tests.handlers.told import Reader, events_in, plain
 
 from .conftest import ROOT, Stack, _free_port, until
 from .runs import begin, ended, new_chat, script, seen, stop, transcript
-from .test_ai_sdk import MAJORS, missing, outcome, play
+from .test_ai_sdk import MAJORS, _tidy, missing, outcome, play  # noqa: F401  # it cleans up after itself
 
 TOOL: list[list[Any]] = [["clock", {}]]
 STREAMS = ("start", "reload", "stop", "error", "broken connections")
