@@ -15,7 +15,6 @@ the reader stands. So ids of parts are made of the step alone; of one step, one 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -45,8 +44,7 @@ FILES = {"url", "mediaType"}
 SOURCES = {"sourceId", "url", "title", "mediaType", "filename"}
 
 
-@dataclass(slots=True)
-class Encoder:
+class Encoder(msgspec.Struct):
     """Goes on from what a reader at some place has been given."""
 
     begun: bool = False
