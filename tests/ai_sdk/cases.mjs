@@ -119,7 +119,7 @@ const cases = {
     const id = newChat();
     const first = open({ id });
     await until("the page is there", () => first.chat);
-    void first.chat.sendMessage(script({ text: "Said before. ", tools: [["wait", { seconds: 15 }]] }, { text: "Said after." }));
+    void first.chat.sendMessage(script({ text: "Said before. ", tools: [["wait", { seconds: 30 }]] }, { text: "Said after." }));
     await until("something was said", () => first.text);
     first.close();
     const again = open({ id, messages: await stored(id), resume: true });
@@ -142,7 +142,7 @@ const cases = {
     const id = newChat();
     const first = open({ id });
     await until("the page is there", () => first.chat);
-    void first.chat.sendMessage(script({ text: "Said by one. ", tools: [["wait", { seconds: 15 }]] }, { text: "Seen by two." }));
+    void first.chat.sendMessage(script({ text: "Said by one. ", tools: [["wait", { seconds: 30 }]] }, { text: "Seen by two." }));
     await until("something was said", () => first.text);
     const second = open({ id, messages: await stored(id), resume: true });
     await until("the second tab shows it", () => second.text);
@@ -262,7 +262,7 @@ const cases = {
     const id = newChat();
     const [first, second] = [open({ id }), open({ id })];
     await until("the pages are there", () => first.chat && second.chat);
-    void first.chat.sendMessage(script({ text: "Busy. ", tools: [["wait", { seconds: 15 }]] }, { text: "Done." }));
+    void first.chat.sendMessage(script({ text: "Busy. ", tools: [["wait", { seconds: 30 }]] }, { text: "Done." }));
     await until("something was said", () => first.text);
     await second.chat.sendMessage({ text: "Me too." });
     await until("it is refused", () => second.status === "error");

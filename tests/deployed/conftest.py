@@ -278,14 +278,18 @@ PLAYED = pytest.StashKey[dict[str, Future[None]]]()
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """All tests marked `together` run at the same time, each in a thread: what they do is mostly waiting.
 
-    The first of them plays them all, the `long` ones first, and waits for all, so that no other test meets their runs.
+    The first of a group plays all of its group, the `long` ones first, and waits for all, so that no other test meets
+    their runs.
     Such a test takes the session's `stack` and its own parameters, and chats of its own.
     """
     if pyfuncitem.get_closest_marker("together") is None:
         return None
     played = pyfuncitem.session.stash.setdefault(PLAYED, {})
     if not played:
-        marked = [(item, item.get_closest_marker("together")) for item in pyfuncitem.session.items]
+        mine = _group_of(pyfuncitem)
+        marked = [
+            (one, one.get_closest_marker("together")) for one in pyfuncitem.session.items if _group_of(one) == mine
+        ]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for item, mark in sorted(marked, key=lambda one: not (one[1] and one[1].kwargs.get("long"))):
                 if isinstance(item, pytest.Function) and mark:
@@ -293,6 +297,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                     played[item.nodeid] = pool.submit(item.obj, stack=pyfuncitem.funcargs["stack"], **given)
     played[pyfuncitem.nodeid].result()
     return True
+
+
+def _group_of(item: pytest.Item) -> Any:
+    mark = item.get_closest_marker("xdist_group")
+    return mark.args if mark else None
 
 
 def _free_port() -> int:
