@@ -49,7 +49,7 @@ cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
 
 .PHONY: test check fmt docs
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
-	@$(DEV) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(DEV) -m pytest -n 2 $(ARGS)
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
 	@$(DEV) -m ruff format --check --output-format concise $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }

@@ -22,6 +22,7 @@ import pytest
 from botocore.config import Config
 
 from local import identity
+from tests.conftest import group_of
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
@@ -271,7 +272,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 AT_ONCE = 10
-PLAYED = pytest.StashKey[dict[str, Future[None]]]()
+PLAYED = pytest.StashKey[dict[str, dict[str, Future[None]]]]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -284,11 +285,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """
     if pyfuncitem.get_closest_marker("together") is None:
         return None
-    played = pyfuncitem.session.stash.setdefault(PLAYED, {})
+    mine = group_of(pyfuncitem.nodeid)
+    played = pyfuncitem.session.stash.setdefault(PLAYED, {}).setdefault(mine, {})
     if not played:
-        mine = _group_of(pyfuncitem)
         marked = [
-            (one, one.get_closest_marker("together")) for one in pyfuncitem.session.items if _group_of(one) == mine
+            (one, one.get_closest_marker("together"))
+            for one in pyfuncitem.session.items
+            if group_of(one.nodeid) == mine
         ]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for item, mark in sorted(marked, key=lambda one: not (one[1] and one[1].kwargs.get("long"))):
@@ -297,11 +300,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                     played[item.nodeid] = pool.submit(item.obj, stack=pyfuncitem.funcargs["stack"], **given)
     played[pyfuncitem.nodeid].result()
     return True
-
-
-def _group_of(item: pytest.Item) -> Any:
-    mark = item.get_closest_marker("xdist_group")
-    return mark.args if mark else None
 
 
 def _free_port() -> int:

@@ -75,7 +75,7 @@ class Reader:
             assert all(one < step for one in self.finished)
             if self.steps.get(step):
                 self.voided.append(step)
-            self.steps[step], self.open, self.attempt = [], step, event["attempt"]
+            self.steps[step], self.open, self.attempt = [], step, event.get("attempt")
             return
         assert self.open == step
         self.open = None
