@@ -20,7 +20,6 @@ from outlive.errors import (
 )
 from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
 from outlive.log import logger
-from outlive.overdue import overdue, settle_overdue
 from outlive.queue import Queue
 from outlive.request import StartRequest
 from outlive.retry import PAUSE
@@ -140,6 +139,9 @@ class Start:
 
         Raises RunAlreadyActive if a run is rightly at work.
         """
+        # Only a busy chat's start needs it, and every cold start would wait for it.
+        from outlive.overdue import overdue, settle_overdue
+
         assert chat.active_run_id is not None
         active = self.table.run(workspace_id, chat.active_run_id)
         if active is None:

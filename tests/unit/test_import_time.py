@@ -6,8 +6,9 @@ import pytest
 
 from bench.cold_start import BARE_AGENT, LIGHT, LIGHT_FLOOR, STEP_FLOOR, Race, seconds
 
-MOST = {**dict.fromkeys(LIGHT, 1.15), "step": 1.25}
-"""How many floors a function may cost. Its own code is a tenth: a new library, or a second client, is more."""
+MOST = {**dict.fromkeys(LIGHT, 1.15), "chat": 1.2, "step": 1.25}
+"""How many floors a function may cost. Its own code is a tenth: a new library, or a second client, is more. `chat` has the
+code of `start` and of `tail`."""
 ROUNDS = 3
 MOST_ROUNDS = 30
 
@@ -22,7 +23,7 @@ def settled(function: str) -> float:
 
 @pytest.mark.parametrize("function", [*LIGHT, "step"])
 def test_import_time_stays_near_the_floor(function: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Import and clients of a light function cost at most 1.15 times what its libraries and one client cost."""
+    """Import and clients of a light function cost little more than what its libraries and one client cost."""
     ratio = settled(function)
     with capsys.disabled():
         sys.stdout.write(f" {function} {ratio:.2f}")
