@@ -166,8 +166,9 @@ class World:
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
         self.http = Stack(
-            self.start, self.step, self.stop, self.read, self.tail, self.sweep, None, None, "", Hands(), None
-        )  # type: ignore[arg-type]
+            start=self.start, step=self.step, stop=self.stop, read=self.read, tail=self.tail, chat=None, sweep=self.sweep,
+            dynamodb=None, sqs=None, queue_url="", clock=Hands(), faults=None,
+        )  # type: ignore[arg-type]  # fmt: skip
 
     def close(self) -> None:
         """End every worker and put everything back."""
