@@ -34,11 +34,16 @@ LONG = numbered(
 
 
 class Served:
-    """A FakeApi behind a socket. `asked` counts what was asked of it, and grows before each answer."""
+    """A FakeApi behind a socket.
+
+    `asked` lists what was asked of it and grows before each answer; `came` counts the same for who waits for a request.
+    No answer leaves it while `go` is clear.
+    """
 
     def __init__(self, api):
         self.api = api
         self.asked = []
+        self.came = threading.Semaphore(0)
         self.go = threading.Event()
         self.go.set()
         served = self
@@ -52,6 +57,7 @@ class Served:
                     self.command, f"http://api.test{self.path}", headers=dict(self.headers), content=body
                 )
                 served.asked.append(f"{self.command} {request.url.path}")
+                served.came.release()
                 served.go.wait(PATIENCE)
                 response = served.api(request)
                 self.send_response(response.status_code)
@@ -230,11 +236,7 @@ def test_a_termination_signal_while_an_answer_is_slow_ends_at_once(story):
     story.go.clear()
     for arguments, word in ((("ls", "c1"), "interrupted"), (("start", "c1", "Hi", "--key", "k7"), "--key k7")):
         process = story.open(*arguments)
-        asked = len(story.asked)
-        deadline = time.monotonic() + PATIENCE
-        while len(story.asked) == asked:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        assert story.came.acquire(timeout=PATIENCE)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (130, "")
