@@ -265,6 +265,28 @@ def test_a_ticket_is_stored_as_a_hash_and_expires(stack: Stack) -> None:
     assert row["pk"]["S"] == f"acme#{run['id']}"
 
 
+@pytest.mark.parametrize("fault", ["refused", "lost", "twice"])
+def test_a_ticket_that_could_not_be_written_or_whose_answer_is_lost_harms_nothing(stack: Stack, fault: str) -> None:
+    """[10] The caller is told to try again, the run knows nothing of it, and what was left behind expires by itself."""
+    run = stack.begin().body["run"]
+    before = stack.items()
+    match fault:
+        case "refused":
+            stack.faults.refuse("PutItem", "InternalServerError")
+        case "lost":
+            stack.faults.lose("PutItem")
+        case _:
+            stack.faults.twice("PutItem")
+    answer = stack.call("POST", f"/runs/{run['id']}/ticket")
+    assert (answer.status, answer.body.get("code")) == ((201, None) if fault == "twice" else (503, "read_failed"))
+    left = [item for item in stack.items() if item not in before]
+    assert [item["sk"]["S"][:7] for item in left] == ([] if fault == "refused" else ["TICKET#"])
+    assert all("expires_at" in item for item in left)
+    assert [item for item in stack.items() if item not in left] == before
+    again = ticket_for(stack, run["id"])
+    assert stack.call("GET", again["url"]).body == look(stack, run["id"]).body
+
+
 @pytest.mark.parametrize("who", [{"user": "eve"}, {"workspace": "other"}])
 def test_nobody_else_gets_a_ticket(stack: Stack, who: dict[str, str]) -> None:
     """[49] And nothing is written."""
