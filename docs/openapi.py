@@ -438,6 +438,10 @@ def schemas() -> dict[str, Any]:
     found["StartBody"]["properties"]["prompt"] |= {"maxLength": MAX_PROMPT, "pattern": r"\S"}
     found["StartBody"]["examples"] = [asked()]
     found |= {"ChatMessage": _chat_schema(), "Problem": _problem_schema(), "Refusal": _refusal_schema()}
+    found |= {
+        "EventFrame": _event_frame(found["Events"]["properties"]["events"]["items"]),
+        "ChunkFrame": _chunk_frame(),
+    }
     return {
         new: _renamed(found[old], new) for old, new in sorted((name, SCHEMA_NAMES.get(name, name)) for name in found)
     }
@@ -459,6 +463,39 @@ def _explained(kind: type[Enum]) -> str:
     members = lifecycle.explained(kind)
     said = [f"- `{member.value}`: {members[member.name]}" for member in kind if member.name in members]
     return "\n".join([(kind.__doc__ or "").strip(), *([""] if said else []), *said])
+
+
+def _event_frame(event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": "One server-sent event of a run's events; its `id`, sent back as `Last-Event-ID`, is the place to "
+        "go on from.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "The event's own `id`."},
+            "event": {"type": "string", "enum": list(event["discriminator"]["mapping"])},
+            "data": _as_json(event),
+        },
+        "required": ["id", "event", "data"],
+    }
+
+
+def _chunk_frame() -> dict[str, Any]:
+    return {
+        "description": "One server-sent event of a UI message stream, version 1 of the AI SDK's protocol. An `id` stands "
+        "for all events up to its own, and is the `after` to go on from.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "event": {"type": "string", "const": "message"},
+            "data": _as_json({"type": "object", "required": ["type"]})
+            | {"description": "A chunk; or `[DONE]`, after which nothing comes."},
+        },
+        "required": ["data"],
+    }
+
+
+def _as_json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
 
 
 def _problem_schema() -> dict[str, Any]:
@@ -558,7 +595,7 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
     content = (
         _json({"$ref": f"#/components/schemas/{SCHEMA_NAMES.get(answer.body.__name__, answer.body.__name__)}"}, example)
         if answer.body
-        else {KIND: {"schema": {"type": "string", "contentMediaType": KIND}, "example": example}}
+        else _stream("ChunkFrame", example)
     )
     responses: dict[str, Any] = {
         str(answer.status): {
@@ -571,8 +608,7 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         del responses[str(answer.status)]["headers"]
     if "Accept" in call.headers:
         events, _ = told(*_told_of())
-        schema = {"type": "string", "contentMediaType": KIND}
-        responses[str(answer.status)]["content"][KIND] = {"schema": schema, "example": streamed(events[:3])}
+        responses[str(answer.status)]["content"] |= _stream("EventFrame", streamed(events[:3]))
     if answer.over:
         responses["204"] = {"description": answer.over}
     for status in sorted({kind.status for kind in call.problems}):
@@ -581,6 +617,18 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         operation["security"] = []
         del responses["401"]["content"]["application/json"]
     return operation | {"responses": responses}
+
+
+def _stream(frame: str, sent: str) -> dict[str, Any]:
+    """A stream of server-sent events. Before OpenAPI 3.2 the schema of one, here `frame`, stands for the stream."""
+    first, *_ = frames_of(sent)
+    return {KIND: {"schema": {"$ref": f"#/components/schemas/{frame}"}, "example": first}}
+
+
+def frames_of(sent: str) -> list[dict[str, str]]:
+    """The events of a stream as a reader of it has them; comments and the time to come back are none."""
+    fields = [dict(line.split(": ", 1) for line in block.split("\n")) for block in sent.strip().split("\n\n")]
+    return [field for field in fields if "data" in field]
 
 
 def _asked_in_path(call: Call) -> list[str]:

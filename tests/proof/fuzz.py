@@ -36,7 +36,7 @@ def fuzz(examples: int, seconds: int, seed: int) -> list[str]:
         try:
             done = subprocess.run(
                 [
-                    SCHEMATHESIS, "run", ROOT / "docs" / "openapi.json", "--url", stack.url,
+                    SCHEMATHESIS, "--config-file", Path(__file__).with_suffix(".toml"), "run", ROOT / "docs" / "openapi.json", "--url", stack.url,
                     "--header", f"Authorization: Bearer {stack.token()}",
                     "--checks", "all", "--exclude-checks", ",".join(LEFT_OUT),
                     "--max-examples", str(examples), "--max-time", str(seconds), "--seed", str(seed),
