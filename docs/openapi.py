@@ -487,8 +487,13 @@ def _chunk_frame() -> dict[str, Any]:
         "properties": {
             "id": {"type": "string"},
             "event": {"type": "string", "const": "message"},
-            "data": _as_json({"type": "object", "required": ["type"]})
-            | {"description": "A chunk; or `[DONE]`, after which nothing comes."},
+            "data": {
+                "description": "A chunk; or `[DONE]`, after which nothing comes.",
+                "anyOf": [
+                    _as_json({"type": "object", "required": ["type"]}),
+                    {"type": "string", "const": "[DONE]"},
+                ],
+            },
         },
         "required": ["data"],
     }
