@@ -1,6 +1,7 @@
-"""The AI SDK transport in clients/js: its own tests, run by node."""
+"""The AI SDK transport in clients/js: its own tests, run by node, and its types, read by TypeScript."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-CLIENT = Path(__file__).parents[2] / "clients" / "js"
+ROOT = Path(__file__).parents[2]
+CLIENT = ROOT / "clients" / "js"
 NODE = shutil.which("node")
 
 
@@ -29,3 +31,21 @@ def test_the_transport_needs_nothing_built_and_nothing_installed():
     for file in package["files"]:
         sources = re.findall(r'from "(.*?)"', (CLIENT / file).read_text())
         assert set(sources) <= {"./windows.js", *(["ai"] if file.endswith(".d.ts") else [])}
+
+
+@pytest.mark.parametrize("major", ["7", "6"])
+def test_the_types_fit_those_of_the_sdk(major, request):
+    """A page in strict TypeScript compiles, and what it must not write does not."""
+    packages = ROOT / ".envs" / f"ai-sdk-{major}"
+    if not (packages / ".done").exists():
+        pytest.skip(f"version {major} of the AI SDK is not here; make .envs/ai-sdk-{major}/.done gets it through npm")
+    # Beside the packages, where the compiler looks for them, and as npm would install the client.
+    page = packages / f"types-{os.getpid()}"
+    request.addfinalizer(lambda: shutil.rmtree(page, ignore_errors=True))
+    page.mkdir()
+    for file in ("page.tsx", "tsconfig.json"):
+        shutil.copy(ROOT / "tests" / "ai_sdk" / file, page)
+    shutil.copytree(CLIENT, page / "outlive-chat", ignore=shutil.ignore_patterns("test"))
+    compiler = packages / "node_modules" / ".bin" / "tsc"
+    done = subprocess.run([compiler, "-p", page], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
