@@ -218,29 +218,36 @@ def watching(run: Counted) -> tuple[int, float]:
     return round(looks), PER * (looks * each + reads * price["dynamodb"]["million_read_units"] / MILLION)
 
 
-def live(step: Followed) -> tuple[float, float]:
-    """US dollars for 1,000 such steps: what saying them live costs, and what one reader of each costs who follows it."""
+def live(step: Followed) -> float:
+    """US dollars for saying 1,000 such steps live."""
+    return PER * step.written.write * prices()["dynamodb"]["million_write_units"] / MILLION
+
+
+def reader(step: Followed, held: float) -> float:
+    """US dollars for the readers of 1,000 such steps, one each, whose requests hold a function for so many seconds."""
     price = prices()
-    writes = step.written.write * price["dynamodb"]["million_write_units"] / MILLION
     request = (price["http_api"]["million_requests"] + price["lambda"]["million_requests"]) / MILLION
-    held = step.seconds * price["assumed"]["light_gb"] * price["lambda"]["gb_second"]
+    time = held * price["assumed"]["light_gb"] * price["lambda"]["gb_second"]
     reads = step.read.read * price["dynamodb"]["million_read_units"] / MILLION
-    return PER * writes, PER * (step.windows * request + held + reads)
+    return PER * (step.windows * request + time + reads)
 
 
 def following() -> str:
     """The table of what live text and its readers cost."""
     steps = [followed(*spoken) for spoken in SPOKEN]
-    costs = [live(step) for step in steps]
+    consoles = [followed(*spoken, console=True) for spoken in SPOKEN]
+    warm = prices()["assumed"]["light_seconds"]
     rows: list[list[object]] = [
         ["pieces written", *(step.pieces for step in steps)],
         ["write units", *(f"{step.written.write:g}" for step in steps)],
-        ["USD for 1,000 such steps", *(f"{said:.4f}" for said, _ in costs)],
-        ["a reader's requests", *(step.windows for step in steps)],
-        ["its reads of the table", *(step.reads for step in steps)],
+        ["USD for 1,000 such steps", *(f"{live(step):.4f}" for step in steps)],
+        ["a reader's requests, each of which waits", *(step.windows for step in steps)],
         ["read units", *(f"{step.read.read:g}" for step in steps)],
+        ["USD for 1,000 such steps", *(f"{reader(step, step.seconds):.4f}" for step in steps)],
+        ["the console's requests, none of which waits", *(step.windows for step in consoles)],
+        ["read units", *(f"{step.read.read:g}" for step in consoles)],
+        ["USD for 1,000 such steps", *(f"{reader(step, step.windows * warm):.4f}" for step in consoles)],
         ["read units of a look that finds nothing new", *(f"{step.idle.read:g}" for step in steps)],
-        ["USD for 1,000 such steps", *(f"{read:.4f}" for _, read in costs)],
     ]
     heads = [f"{step.characters:,} characters in {step.seconds:g} s" for step in steps]
     return table(["a step that says", *heads], rows)
@@ -272,7 +279,8 @@ def all_counted(other: Biller | None = None) -> tuple[list[Counted], list[list[C
     app.hush()
     runs = [counted(app, meter, steps) for steps in RUNS]
     meter.other = None
-    return runs, [[counted_in_few(app, meter, run, per) for run in runs] for per in PER_MESSAGE], meter.differences
+    in_few = [runs if per == 1 else [counted_in_few(app, meter, run, per) for run in runs] for per in PER_MESSAGE]
+    return runs, in_few, meter.differences
 
 
 def calls_table(run: Counted) -> str:

@@ -16,6 +16,8 @@ from tests.proof.memory_table import MemoryTable
 SPOKEN = ((600, 3.0), (6_000, 30.0), (60_000, 60.0))
 """Characters of a step, and the seconds it streams them in."""
 TICK = 0.05
+LIVELY, CALM = 0.7, 1.5
+"""Seconds the console pauses after a look that found something new, and after one that did not (console/follow.js)."""
 CHAT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -39,7 +41,7 @@ class Unrolled:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A step that was said live, and one reader who followed it and asked again at once."""
+    """A step that was said live, and one reader who followed it."""
 
     characters: int
     seconds: float
@@ -47,7 +49,6 @@ class Followed:
     written: Units
     windows: int
     """Requests of the reader."""
-    reads: int
     read: Units
     idle: Units
     """What a look costs that finds nothing new."""
@@ -73,8 +74,11 @@ class _Bill:
         return calls, units
 
 
-def followed(characters: int, seconds: float) -> Followed:
-    """One step that says so much in so long, with a reader from its claim to its last word."""
+def followed(characters: int, seconds: float, *, console: bool = False) -> Followed:
+    """One step that says so much in so long, with a reader from its claim to its last word.
+
+    The reader has each request wait and asks again at once, or, as the `console` does, looks and pauses.
+    """
     from outlive.agent import Piece  # noqa: PLC0415
     from outlive.live import LiveLog  # noqa: PLC0415
     from outlive.rows import Run  # noqa: PLC0415
@@ -91,12 +95,11 @@ def followed(characters: int, seconds: float) -> Followed:
     log, begun = LiveLog(run, table.say, clock), clock.at  # type: ignore[arg-type]  # it has what they use of it
     said, pieces, written, due = 0, 0, Units(), clock.at
     tail = Tail(table, clock, str)  # type: ignore[arg-type]
-    reads, read, windows = 0, Units(), 0
+    read, windows = Units(), 0
 
     def take_reads() -> None:
-        nonlocal reads, read
-        calls, units = billed.taken()
-        reads, read = reads + calls, read + units
+        nonlocal read
+        read += billed.taken()[1]
 
     def speak() -> None:
         nonlocal said, pieces, written, due
@@ -113,10 +116,12 @@ def followed(characters: int, seconds: float) -> Followed:
     clock.happens = speak
     cursor, told = None, 0
     while told < characters:
-        window = tail.after(*who, cursor, 20)
+        window = tail.after(*who, cursor, 0 if console else 20)
         assert window is not None
         windows, cursor = windows + 1, window.cursor
+        if console:
+            clock.sleep(LIVELY if window.events else CALM)
         told += sum(len(getattr(event, "text", "")) for event in window.events)
     take_reads()
     tail.after(*who, cursor, 0)
-    return Followed(characters, seconds, pieces, written, windows, reads, read, billed.taken()[1])
+    return Followed(characters, seconds, pieces, written, windows, read, billed.taken()[1])
