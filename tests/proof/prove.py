@@ -65,13 +65,14 @@ class Sum:
     seconds: float = 0.0
     incomplete: list[Cell] = field(default_factory=list)
 
-    def add(self, found: Found) -> None:
-        self.states += found.report.states
-        self.moves += found.report.moves
-        self.ends += found.report.ends
-        self.seconds += found.report.seconds
-        if not found.report.complete:
-            self.incomplete.append(found.cell)
+    def add(self, *founds: Found) -> None:
+        for found in founds:
+            self.states += found.report.states
+            self.moves += found.report.moves
+            self.ends += found.report.ends
+            self.seconds += found.report.seconds
+            if not found.report.complete:
+                self.incomplete.append(found.cell)
 
 
 def script(cell: Cell, labels: list[str]) -> str:
@@ -203,8 +204,7 @@ FAULTS_SAID = {0: "no fault:", 1: "one fault:", 2: "two faults:"}
 def line_of(scene: Scene, founds: list[Found]) -> str:
     """The line of a scene in the report."""
     total = Sum()
-    for found in founds:
-        total.add(found)
+    total.add(*founds)
     through: dict[int, list[str]] = {}
     for found in founds:
         if found.report.complete:
@@ -248,33 +248,27 @@ def main() -> int:
     if options.replay:
         return 1 if show(*parse_script(options.replay)) else 0
     began = time.perf_counter()
-    by_scene: dict[str, list[Found]] = {}
+    total, explorations, played = Sum(), 0, 0
     broken: list[Found] = []
     walks, walked = 0, Sum()
     context = multiprocessing.get_context("fork")
     with context.Pool(options.jobs, maxtasksperchild=1) as pool:
-        for found in (found for founds in pool.imap_unordered(run, plan(options)) for found in founds):
+        for founds in pool.imap_unordered(run, plan(options)):
             if options.cells:
-                print(cell_line(found), flush=True)
-            if found.report.failure is not None:
-                broken.append(found)
-            if found.cell.seed is not None:
-                walks += found.walks
-                walked.add(found)
+                print("\n".join(map(cell_line, founds)))
+            broken += [found for found in founds if found.report.failure is not None]
+            if founds[0].cell.seed is not None:
+                walks += sum(found.walks for found in founds)
+                walked.add(*founds)
             else:
-                by_scene.setdefault(found.cell.scene, []).append(found)
+                print(line_of(scene_named(founds[0].cell.scene), founds), flush=True)
+                played, explorations = played + 1, explorations + len(founds)
+                total.add(*founds)
             if options.first and broken:
                 pool.terminate()
                 break
-    total = Sum()
-    for scene in scenes():
-        if scene.name in by_scene:
-            print(line_of(scene, by_scene[scene.name]))
-            for found in by_scene[scene.name]:
-                total.add(found)
-    cells_done = sum(len(founds) for founds in by_scene.values())
     print(
-        f"{len(by_scene)} scenes in {cells_done} explorations: {total.states:,} states, {total.moves:,} moves, "
+        f"{played} scenes in {explorations} explorations: {total.states:,} states, {total.moves:,} moves, "
         f"{total.ends:,} ends; {total.seconds:.0f} s of a processor, {time.perf_counter() - began:.0f} s on {options.jobs} of them"
     )
     if walks:
