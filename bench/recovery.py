@@ -22,6 +22,7 @@ STOPS = 20
 KILLS = 8
 LOST = 4
 CLAIMS = 6
+OTHERS = 3
 TICK = 60
 
 SLOW = {"text": "word ", "repeat": 400, "seconds": 12}
@@ -66,16 +67,26 @@ def claim_seconds(stack: Stack, *, cold: bool) -> float:
 
 def recovery_seconds(stack: Stack, *, cold: bool) -> float:
     """From the end of the dead worker's lease to the next claim of its step, with or without another that is there."""
+    _drained(stack)
     run = streaming(stack)
     stack.kill_workers()
     if not cold:
-        _end(stack, begin(stack, {"text": "done"}))
+        # Several at once: the local AWS may hand a message to a place whose worker is dead before one whose worker lives.
+        for other in [begin(stack, {"text": "done", "seconds": 0.5}) for _ in range(OTHERS)]:
+            until(partial(row, stack, other), lambda now: "finished_at" in now, seconds=60, every=0.02)
     # A heartbeat may have landed until the very end.
     lease_until = from_iso(row(stack, run)["lease_until"]["S"])
     after = until(lambda: row(stack, run), lambda now: now["attempt"]["N"] != "1", seconds=90, every=0.02)
     back = from_iso(after["progress_at"]["S"])
     _end(stack, run)
     return (back - lease_until) / 1000
+
+
+def _drained(stack: Stack) -> None:
+    """Wait until no message of an earlier run is left that a worker would be kept busy with."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    ask = partial(stack.client("sqs").get_queue_attributes, QueueUrl=stack.outputs["QueueUrl"], AttributeNames=["All"])
+    until(ask, lambda now: all(now["Attributes"][name] == "0" for name in names), seconds=90, every=0.1)
 
 
 def swept_seconds(stack: Stack, count: int) -> list[float]:
