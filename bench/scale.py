@@ -45,7 +45,7 @@ def step_seconds() -> float:
 
 def a_second(run: Counted) -> list[list[str]]:
     """Steps a second that each limit allows, the narrowest first."""
-    reads = run.units["steps"].read / run.steps
+    reads = run.total.read / run.steps
     runs_writes = run.total.write / run.steps
     # An entry comes with the start and goes with the settle, doubled by their transactions.
     entry_writes = 2 + 2
