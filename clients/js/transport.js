@@ -4,6 +4,7 @@ const WAIT = 20; // seconds a window is held open while nothing happens
 const PATIENCE = 60_000; // milliseconds of failing requests in a row until a stream breaks
 const PAUSE = 300; // milliseconds before the second try; it doubles up to LONGEST
 const LONGEST = 5_000;
+const ACTIVE = ["pending", "running"];
 const EMPTY_PAUSE = 500; // milliseconds between two windows if the first came at once and held nothing
 
 /** What the API refused, by its code. */
@@ -31,6 +32,7 @@ export class OutliveChatTransport {
   #headers;
   #fetch;
   #patience;
+  #restarts = new Map(); // chat to the start of its message, for which somebody is to resume
 
   constructor({ baseUrl = "", streamUrl = baseUrl, headers, fetch, onRestart, patience = PATIENCE } = {}) {
     this.#base = baseUrl.replace(/\/$/, "");
@@ -55,13 +57,20 @@ export class OutliveChatTransport {
   }
 
   async reconnectToStream({ chatId, abortSignal, headers }) {
-    const begin = (signal) => this.#window(chatId, undefined, 0, signal, headers);
-    return this.#stream(chatId, begin, abortSignal, headers);
+    // The run of which something was void may have ended by now: a cursor reads on in it, a chat has none active then.
+    const beginning = this.#restarts.get(chatId);
+    this.#restarts.delete(chatId);
+    const begin = (signal) => this.#window(chatId, beginning?.cursor, 0, signal, headers);
+    return this.#stream(chatId, begin, abortSignal, headers, beginning);
   }
 
-  /** Ends the chat's active run. Returns `{ stopped, run }`. */
+  /** Ends the run that is active in the chat now, however often that has to be asked. Returns `{ stopped, run }`. */
   async stop(chatId) {
-    const answer = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/stop`, { method: "POST" });
+    // By its id: a stop of the chat that is asked again after a lost answer could hit the next run.
+    const found = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/run`, {});
+    const { run } = await found.json();
+    if (!run || !ACTIVE.includes(run.status)) return { stopped: false, run: null };
+    const answer = await this.#call(`${this.#base}/runs/${encodeURIComponent(run.id)}/stop`, { method: "POST" });
     return answer.json();
   }
 
@@ -85,37 +94,43 @@ export class OutliveChatTransport {
   }
 
   /** The first answer decides whether there is a stream at all: null if nothing is active. */
-  async #stream(chatId, begin, abortSignal, headers) {
+  async #stream(chatId, begin, abortSignal, headers, beginning = {}) {
     const hangUp = new AbortController();
     const signal = abortSignal ? AbortSignal.any([abortSignal, hangUp.signal]) : hangUp.signal;
     const first = await begin(signal);
     if (first.status === 204) return null;
+    checkStream(first);
     return new ReadableStream({
-      start: (controller) => void this.#follow(chatId, first, begin, controller, signal, headers),
+      start: (controller) => void this.#follow(chatId, first, begin, controller, signal, headers, beginning),
       cancel: () => hangUp.abort(),
     });
   }
 
-  async #follow(chatId, first, begin, controller, signal, headers) {
+  async #follow(chatId, first, begin, controller, signal, headers, beginning) {
     let response = first;
-    let cursor;
+    let { start, cursor } = beginning; // the chunk every message begins with, and the cursor behind it
+    let behindStart = cursor;
     let swallow = false; // the step that begins anew has its start-step already
     let failing = 0; // since when, in a row
     const take = (chunk) => {
+      if (chunk.type === "start") start = chunk;
       if (swallow && chunk.type === "start-step") swallow = false;
       else controller.enqueue(chunk);
     };
     const at = (now) => {
       cursor = now;
+      if (start) behindStart ??= now;
       failing = 0;
     };
     try {
+      if (start) controller.enqueue(start);
       for (;;) {
         const [asked, since] = [cursor, Date.now()];
         try {
           const end = response.status === 204 ? OVER : await readWindow(response, { take, at });
           if (end === OVER) return controller.close();
           if (end === VOID && this.onRestart) {
+            this.#restarts.set(chatId, { start, cursor: behindStart });
             controller.close();
             if (!signal.aborted) setTimeout(() => this.onRestart({ chatId }), 0);
             return;
@@ -134,6 +149,7 @@ export class OutliveChatTransport {
           await pause(PAUSE, signal);
         }
         response = cursor === undefined ? await begin(signal) : await this.#window(chatId, cursor, WAIT, signal, headers);
+        if (response.status !== 204) checkStream(response);
       }
     } catch (error) {
       try {
@@ -176,6 +192,12 @@ export class OutliveChatTransport {
 function worthAnotherTry(trouble) {
   if (!(trouble instanceof OutliveError)) return true;
   return trouble.status === 429 || (trouble.status >= 500 && trouble.code !== "model_not_configured");
+}
+
+/** Whatever else answers 200, such as a page of another server, would be asked for ever. */
+function checkStream(answer) {
+  if ((answer.headers.get("content-type") ?? "").startsWith("text/event-stream")) return;
+  throw new OutliveError(answer.status, { detail: "what answered is no stream; is baseUrl the API's?" });
 }
 
 async function problemOf(answer) {

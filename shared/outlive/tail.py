@@ -136,8 +136,11 @@ class Tail:
         else:
             pieces, found = self.table.live(key, place.step, place.attempt, place.number)
             run = _of(found, user)
+        # An active run's usage is its last record's: if the run is to be told, that one is read as well.
+        told = (place.status, place.stopping) == (run.status, run.stop_requested_at is not None)
+        first = place.step if told or run.status in TERMINAL else max(place.step - 1, 0)
         # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
-        records = self.table.records(run, place.step) if run.claimed_step >= place.step else []
+        records = self.table.records(run, first) if run.claimed_step >= first else []
         events: list[Event] = []
         size = 0
         for behind, make in _Told(place, run, records, pieces).story():
@@ -170,6 +173,8 @@ class _Told(msgspec.Struct):
             self.place = replace(self.place, status=str(run.status), stopping=stopping)
             yield self.place, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
+            if record.step < self.place.step:
+                continue
             if record.step > self.place.step:
                 if not ended:
                     break  # a record can only be missing in a run that has ended, when it was deleted

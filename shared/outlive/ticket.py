@@ -11,7 +11,7 @@ import msgspec
 from outlive.request import ID
 
 TICKET_SECONDS = 300
-LONGEST = 2048
+LONGEST = 4096
 LONGEST_WORKSPACE = 256
 """Characters; as a token's claim."""
 

@@ -17,6 +17,7 @@ from outlive_client import (
     Outlive,
     Problem,
     RunAlreadyActive,
+    Stopped,
     Unauthorized,
     Unreachable,
     intake,
@@ -24,6 +25,7 @@ from outlive_client import (
 from outlive_client.errors import PROBLEMS
 
 from .fake_api import BASE, TOKEN, FakeApi, body_of, breaks, problem, refused, run_body, says
+from .test_watch import STORY
 
 ROOT = Path(__file__).parents[2]
 HTML = "<html><body>Bad gateway</body></html>"
@@ -80,7 +82,7 @@ def test_two_starts_have_keys_of_their_own(shell):
 
 @pytest.mark.parametrize(
     ("call", "code"),
-    [("start", "start_failed"), ("stop_run", "stop_failed"), ("stop_chat", "stop_failed"), ("run", "read_failed")],
+    [("start", "start_failed"), ("stop_run", "stop_failed"), ("latest", "read_failed"), ("run", "read_failed")],
 )
 def test_what_may_pass_is_tried_again_and_then_given_up(shell, call, code):
     api = FakeApi()
@@ -353,6 +355,24 @@ def test_address_is_named_when_nobody_is_there(shell):
     api.misdeeds = [breaks(httpx.ConnectError)] * 9
     with pytest.raises(Unreachable, match=r"^nothing answers at http://api\.test/base$"):
         shell(api, base=f" {BASE}/ ")("run", "r1")
+
+
+def test_a_stop_of_a_chat_that_is_asked_again_never_hits_a_later_run(shell):
+    """Contract 4.4: it is the run that is active now which is stopped, by its id."""
+    api = FakeApi()
+    api.misdeeds = [None, breaks(httpx.ReadError)]
+    assert shell(api)("stop_chat", "c1").stopped
+    assert [request.url.path for request in api.requests] == ["/base/chats/c1/run", *["/base/runs/r1/stop"] * 2]
+    idle = FakeApi()
+    assert shell(idle)("stop_chat", "none") == Stopped(stopped=False)
+    assert [request.method for request in idle.requests] == ["GET"]
+
+
+def test_any_number_of_seconds_may_be_waited(shell):
+    """The API takes no more than three decimals."""
+    api = FakeApi(STORY)
+    shell(api)("events", "r1", wait=10 / 3)
+    assert api.requests[0].url.params["wait"] == "3.333"
 
 
 @pytest.mark.parametrize("ident", ["", ".", ".."])

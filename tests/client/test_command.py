@@ -223,17 +223,16 @@ def test_stop_says_what_came_of_it(command):
     assert (done.code, done.out) == (0, "run r1 will be aborted\n")
     api = FakeApi()
     api.misdeeds = [
+        None,
         says(200, json.dumps({"stopped": True, "run": run_body(status="aborted")})),
         says(200, json.dumps({"stopped": False, "run": ENDED})),
-        says(200, json.dumps({"stopped": False, "run": None})),
-        says(200, json.dumps({"stopped": False, "run": None})),
     ]
     assert command(api, "stop", "--chat", "c1").out == "run r1 is aborted\n"
     done = command(api, "stop", "r1")
     assert (done.code, done.out) == (0, "run r1 had ended before: succeeded\n")
-    done = command(api, "stop", "--chat", "c1")
-    assert (done.code, done.out, done.err) == (4, "", "outlive: there is nothing to stop in chat c1\n")
-    done = command(api, "stop", "--chat", "c1", "--json")
+    done = command(api, "stop", "--chat", "none")
+    assert (done.code, done.out, done.err) == (4, "", "outlive: there is nothing to stop in chat none\n")
+    done = command(api, "stop", "--chat", "none", "--json")
     assert (done.code, done.lines, done.err) == (4, [{"stopped": False, "run": None}], "")
 
 

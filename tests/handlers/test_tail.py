@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from outlive.agent import Outcome, Piece, Usage
+from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, Usage
 from outlive.rows import Live
 from outlive.step import Watch
 from tests.handlers.conftest import Answer, Stack
@@ -263,6 +263,25 @@ def test_a_ticket_is_stored_as_a_hash_and_expires(stack: Stack) -> None:
     assert made["ticket"] not in str(row)
     assert int(row["expires_at"]["N"]) > 0
     assert row["pk"]["S"] == f"acme#{run['id']}"
+
+
+def test_a_run_is_told_with_its_usage_so_far(stack: Stack) -> None:
+    """Also where none of its records is new to the reader; an active run's usage is its last record's."""
+    run = stack.begin().body["run"]
+    seen: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
+
+    def stopped_meanwhile(ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome:
+        cursor = look(stack, run["id"]).body["cursor"]
+        stack.call("POST", f"/runs/{run['id']}/stop")
+        seen.append((look(stack, run["id"], cursor).body["events"], stack.run_of(run["id"])))
+        return Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "b"}], None, Usage(1, 1, 1), "stop")
+
+    said = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "a"}], None, Usage(100, 50, 1))
+    stack.answer_with(said, stopped_meanwhile)
+    stack.work()
+    ((events, shown),) = seen
+    assert shown["usage"]["requests"] == 1
+    assert [(event["type"], event.get("run")) for event in events] == [("run", shown)]
 
 
 @pytest.mark.parametrize("fault", ["refused", "lost", "twice"])

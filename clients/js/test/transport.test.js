@@ -3,6 +3,8 @@ import { test } from "node:test";
 
 import { OutliveChatTransport, OutliveError } from "../transport.js";
 
+const STREAM = { "content-type": "text/event-stream" };
+
 /** A server of windows: each answer is a status, a body, or what a function makes of the request. */
 function server(...answers) {
   const asked = [];
@@ -13,7 +15,7 @@ function server(...answers) {
     if (answer instanceof Error) throw answer;
     if (typeof answer === "number") return new Response(null, { status: answer });
     if (answer instanceof Response) return answer;
-    return new Response(answer, { status: 200 });
+    return new Response(answer, { status: 200, headers: STREAM });
   };
   return { asked, fetch };
 }
@@ -38,7 +40,7 @@ const torn = (text) => {
     told = true;
     controller.enqueue(new TextEncoder().encode(text || ":"));
   };
-  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), { headers: STREAM });
 };
 
 const message = { id: "u1", role: "user", parts: [{ type: "text", text: "Hello" }] };
@@ -139,6 +141,54 @@ test("or told to whoever wants to resume instead", async () => {
   assert.equal(api.asked.length, 3);
 });
 
+test("who resumes is told all of it, also if the run has ended by then", async () => {
+  const rest = frame("c4", step, begin, text("alive")) + end;
+  const api = server(start, frame("c2", step, begin, text("dead")), voided, rest);
+  let transport;
+  const resumed = await new Promise((done, fail) => {
+    const onRestart = ({ chatId }) => transport.reconnectToStream({ chatId }).then(done, fail);
+    transport = new OutliveChatTransport({ fetch: api.fetch, onRestart });
+    send(transport).then(all).catch(fail);
+  });
+  assert.deepEqual(types(await all(resumed)), ["start", "start-step", "text-start", "text-delta", "finish"]);
+  assert.ok(api.asked[3].url.endsWith("/stream?wait=0&after=c1"), "behind the start, not the run that is active now");
+});
+
+test("a step that is discarded is followed by how the run ended", async () => {
+  const error = `${frame("c4", { type: "error", errorText: "no" })}data: [DONE]\n\n`;
+  const api = server(start, frame("c2", step, begin, text("dead")), voided, error);
+  let transport;
+  const resumed = await new Promise((done, fail) => {
+    const onRestart = ({ chatId }) => transport.reconnectToStream({ chatId }).then(done, fail);
+    transport = new OutliveChatTransport({ fetch: api.fetch, onRestart });
+    send(transport).then(all).catch(fail);
+  });
+  assert.deepEqual(types(await all(resumed)), ["start", "error"]);
+});
+
+test("what is no stream is an error, and not asked again", async () => {
+  const page = () => new Response("<!doctype html>", { status: 200, headers: { "content-type": "text/html" } });
+  const api = server(page);
+  await assert.rejects(send(new OutliveChatTransport({ fetch: api.fetch })), /no stream/);
+  assert.equal(api.asked.length, 1);
+  const later = server(start, page);
+  await assert.rejects(all(await send(new OutliveChatTransport({ fetch: later.fetch }))), /no stream/);
+  assert.equal(later.asked.length, 2);
+});
+
+test("a stop whose answer was lost never hits a later run", async () => {
+  const found = (id, status) => new Response(JSON.stringify({ run: { id, status }, message: null }));
+  const stopped = new Response(JSON.stringify({ stopped: true, run: { id: "r1", status: "aborted" } }));
+  const api = server(found("r1", "running"), lost(), stopped);
+  const transport = new OutliveChatTransport({ baseUrl: "http://api", streamUrl: "http://stream", fetch: api.fetch });
+  assert.equal((await transport.stop("a b")).stopped, true);
+  const stop = "http://api/runs/r1/stop";
+  assert.deepEqual(api.asked.map(({ url }) => url), ["http://api/chats/a%20b/run", stop, stop]);
+  const idle = server(found("r1", "succeeded"));
+  assert.deepEqual(await new OutliveChatTransport({ fetch: idle.fetch }).stop("a"), { stopped: false, run: null });
+  assert.equal(idle.asked.length, 1);
+});
+
 /** Answers only by failing once the request is given up. */
 const silence = (heard) => ({ signal }) =>
   new Promise((_, reject) => {
@@ -169,13 +219,6 @@ test("a network that stays away breaks the stream with its own error", async () 
   const api = server(start, lost());
   const stream = await send(new OutliveChatTransport({ fetch: api.fetch, patience: 0 }));
   await assert.rejects(all(stream), { name: "TypeError", message: "fetch failed" });
-});
-
-test("stop is a call of its own", async () => {
-  const api = server(new Response(JSON.stringify({ stopped: true, run: null })));
-  const transport = new OutliveChatTransport({ baseUrl: "http://api", streamUrl: "http://stream", fetch: api.fetch });
-  assert.deepEqual(await transport.stop("a"), { stopped: true, run: null });
-  assert.deepEqual([api.asked[0].method, api.asked[0].url], ["POST", "http://api/chats/a/stop"]);
 });
 
 test("messages come page by page, as useChat takes them", async () => {
