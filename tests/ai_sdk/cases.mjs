@@ -315,7 +315,7 @@ const cases = {
             controller.enqueue(rest);
           },
         }, { highWaterMark: 0 });
-        return new Response(body, { status: 200 });
+        return new Response(body, { status: 200, headers: { "content-type": answer.headers.get("content-type") } });
       },
     });
     await until("the page is there", () => tab.chat);
