@@ -87,7 +87,7 @@ class Outlive:
         return self._done(calls.stop_run(run_id))
 
     def stop_chat(self, chat_id: str) -> Stopped:
-        """The chat's active run is asked to end."""
+        """The run that is active in the chat now is asked to end, and no later one, however often it has to be asked."""
         return self._done(calls.stop_chat(chat_id))
 
     def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
