@@ -44,6 +44,7 @@ export class OutliveChatTransport {
   }
 
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }) {
+    this.#restarts.delete(chatId);
     // The rest of the chat is stored already, so the last message is all that is sent. Its id makes it safe to repeat.
     const asked = { ...body, id: chatId, messages: messages.slice(-1), trigger, messageId };
     const begin = (signal) =>
@@ -61,7 +62,12 @@ export class OutliveChatTransport {
     const beginning = this.#restarts.get(chatId);
     this.#restarts.delete(chatId);
     const begin = (signal) => this.#window(chatId, beginning?.cursor, 0, signal, headers);
-    return this.#stream(chatId, begin, abortSignal, headers, beginning);
+    try {
+      return await this.#stream(chatId, begin, abortSignal, headers, beginning);
+    } catch (error) {
+      if (beginning) this.#restarts.set(chatId, beginning);
+      throw error;
+    }
   }
 
   /** Ends the run that is active in the chat now, however often that has to be asked. Returns `{ stopped, run }`. */

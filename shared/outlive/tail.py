@@ -137,8 +137,7 @@ class Tail:
             pieces, found = self.table.live(key, place.step, place.attempt, place.number)
             run = _of(found, user)
         # An active run's usage is its last record's: if the run is to be told, that one is read as well.
-        told = (place.status, place.stopping) == (run.status, run.stop_requested_at is not None)
-        first = place.step if told or run.status in TERMINAL else max(place.step - 1, 0)
+        first = max(place.step - 1, 0) if _is_news(place, run) else place.step
         # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
         records = self.table.records(run, first) if run.claimed_step >= first else []
         events: list[Event] = []
@@ -158,6 +157,12 @@ def _of(run: Run | None, user: str) -> Run:
     return run
 
 
+def _is_news(place: Place, run: Run) -> bool:
+    """Whether the run is to be told as it stands: first of all, and when it has changed; its end is told apart."""
+    stands = (run.status, run.stop_requested_at is not None)
+    return not place.status or (run.status not in TERMINAL and (place.status, place.stopping) != stands)
+
+
 class _Told(msgspec.Struct):
     """The story as it goes on from `place`. Each event is yielded with the place behind it."""
 
@@ -168,8 +173,8 @@ class _Told(msgspec.Struct):
 
     def story(self) -> Iterator[tuple[Place, Making]]:
         run, ended = self.run, self.run.status in TERMINAL
-        seen, stopping = self.place.status, run.stop_requested_at is not None
-        if not seen or not (ended or (seen, self.place.stopping) == (run.status, stopping)):
+        stopping = run.stop_requested_at is not None
+        if _is_news(self.place, run):
             self.place = replace(self.place, status=str(run.status), stopping=stopping)
             yield self.place, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:

@@ -141,29 +141,37 @@ test("or told to whoever wants to resume instead", async () => {
   assert.equal(api.asked.length, 3);
 });
 
-test("who resumes is told all of it, also if the run has ended by then", async () => {
-  const rest = frame("c4", step, begin, text("alive")) + end;
-  const api = server(start, frame("c2", step, begin, text("dead")), voided, rest);
+/** A transport whose answer had to begin again, and which nobody has resumed yet. */
+async function restarted(...answers) {
+  const api = server(start, frame("c2", step, begin, text("dead")), voided, ...answers);
   let transport;
-  const resumed = await new Promise((done, fail) => {
-    const onRestart = ({ chatId }) => transport.reconnectToStream({ chatId }).then(done, fail);
-    transport = new OutliveChatTransport({ fetch: api.fetch, onRestart });
+  await new Promise((onRestart, fail) => {
+    transport = new OutliveChatTransport({ fetch: api.fetch, onRestart, patience: 0 });
     send(transport).then(all).catch(fail);
   });
+  return { api, transport };
+}
+
+test("who resumes is told all of it, also if the run has ended by then", async () => {
+  const { api, transport } = await restarted(lost(), frame("c4", step, begin, text("alive")) + end, 204);
+  await assert.rejects(transport.reconnectToStream({ chatId: "a b" }), TypeError);
+  const resumed = await transport.reconnectToStream({ chatId: "a b" });
   assert.deepEqual(types(await all(resumed)), ["start", "start-step", "text-start", "text-delta", "finish"]);
-  assert.ok(api.asked[3].url.endsWith("/stream?wait=0&after=c1"), "behind the start, not the run that is active now");
+  for (const { url } of api.asked.slice(3)) assert.ok(url.endsWith("/stream?wait=0&after=c1"), "behind the start");
+  assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null, "and once");
 });
 
 test("a step that is discarded is followed by how the run ended", async () => {
   const error = `${frame("c4", { type: "error", errorText: "no" })}data: [DONE]\n\n`;
-  const api = server(start, frame("c2", step, begin, text("dead")), voided, error);
-  let transport;
-  const resumed = await new Promise((done, fail) => {
-    const onRestart = ({ chatId }) => transport.reconnectToStream({ chatId }).then(done, fail);
-    transport = new OutliveChatTransport({ fetch: api.fetch, onRestart });
-    send(transport).then(all).catch(fail);
-  });
-  assert.deepEqual(types(await all(resumed)), ["start", "error"]);
+  const { transport } = await restarted(error);
+  assert.deepEqual(types(await all(await transport.reconnectToStream({ chatId: "a b" }))), ["start", "error"]);
+});
+
+test("a new message is not answered by what nobody resumed", async () => {
+  const { api, transport } = await restarted(start + end, 204);
+  await all(await send(transport));
+  assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null);
+  assert.ok(api.asked.at(-1).url.endsWith("/stream?wait=0"));
 });
 
 test("what is no stream is an error, and not asked again", async () => {
