@@ -89,6 +89,8 @@ class RunState(Protocol):
     @property
     def claimed_step(self) -> int: ...
     @property
+    def attempt(self) -> int: ...
+    @property
     def lease_id(self) -> str | None: ...
     @property
     def lease_until(self) -> int | None: ...
@@ -110,7 +112,11 @@ class Facts:
 
     now: int
     step: int = -1
+    attempt: int = 0
+    """For a reclaim: the count of attempts as it was read."""
     lease_id: str = ""
+    lease_until: int = 0
+    """For a heartbeat: where it extends the lease to."""
     user: str = ""
     window: int = 0
     """For the sweep: how long (ms) a run may stay without progress, or unclaimed."""
@@ -125,9 +131,11 @@ class Guard(Enum):
     STOP_REQUESTED = "only a stop that was asked for may abort work that is still possible"
     NEXT_STEP = "the step follows the claimed one: a message for it is only sent once every record before it is stored"
     SAME_STEP = "the step is the claimed one; an older message has nothing left to do"
+    ATTEMPT_AS_READ = "of two reclaims one counts, and a request that lands late, after its retry, is refused"
     LIVE_LEASE = "a worker is at it: it must hear of the stop and settle with what it has"
     NO_LIVE_LEASE = "whoever held the step is gone, so nobody's work is thrown away"
     MY_LEASE = "the worker was not overtaken"
+    LEASE_GROWS = "a heartbeat that lands late, after a later one, does not shorten the lease"
     OWNER = "to anybody else the run does not exist"
     NO_PROGRESS = "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins"
     NEVER_CLAIMED = "accepted longer ago than the window, and no worker ever took it"
@@ -146,9 +154,11 @@ HOLDS: dict[Guard, Callable[[RunState, Facts], bool]] = {
     Guard.STOP_REQUESTED: lambda run, facts: run.stop_requested_at is not None,
     Guard.NEXT_STEP: lambda run, facts: run.claimed_step == facts.step - 1,
     Guard.SAME_STEP: lambda run, facts: run.claimed_step == facts.step,
+    Guard.ATTEMPT_AS_READ: lambda run, facts: run.attempt == facts.attempt,
     Guard.LIVE_LEASE: lambda run, facts: lease_is_live(run, facts.now),
     Guard.NO_LIVE_LEASE: lambda run, facts: not lease_is_live(run, facts.now),
     Guard.MY_LEASE: lambda run, facts: run.lease_id is not None and run.lease_id == facts.lease_id,
+    Guard.LEASE_GROWS: lambda run, facts: run.lease_until is not None and run.lease_until <= facts.lease_until,
     Guard.OWNER: lambda run, facts: run.owner == facts.user,
     Guard.NO_PROGRESS: lambda run, facts: run.progress_at is not None and run.progress_at <= facts.now - facts.window,
     Guard.NEVER_CLAIMED: lambda run, facts: run.claimed_step < 0 and run.created_at <= facts.now - facts.window,
@@ -182,11 +192,12 @@ CLAIM = Move(
     "claimed step = n, attempt 1, resends 0, a new lease, progress; the first claim sets `started_at`",
 )  # fmt: skip
 RECLAIM = Move(
-    "reclaim", "step", RUNNING, Status.RUNNING, (Guard.NO_STOP, Guard.SAME_STEP, Guard.NO_LIVE_LEASE),
+    "reclaim", "step", RUNNING, Status.RUNNING,
+    (Guard.NO_STOP, Guard.SAME_STEP, Guard.ATTEMPT_AS_READ, Guard.NO_LIVE_LEASE),
     "attempt + 1, a new lease, progress",
 )  # fmt: skip
 HEARTBEAT = Move(
-    "heartbeat", "step", RUNNING, None, (Guard.MY_LEASE,),
+    "heartbeat", "step", RUNNING, None, (Guard.MY_LEASE, Guard.LEASE_GROWS),
     "extends the lease, progress",
 )  # fmt: skip
 RELEASE = Move(

@@ -49,7 +49,7 @@ from outlive.retry import persistently
 from outlive.rows import Body, Message, Record, Run, pack, record_of
 from outlive.settings import Settings
 from outlive.settle import Log, Partial, error_of, settle
-from outlive.table import Table
+from outlive.table import Table, run_met
 from outlive.text import clean
 
 MAX_PACKED = 390_000
@@ -145,22 +145,21 @@ class Watch:
         until = lease_end(now, self.settings, self.delivery)
         try:
             run = self.table.heartbeat(self.run, self.run.lease_id, until, now)
-        except Refused:
-            self.interrupt.set("overtaken")
+        except Refused as refused:
+            self._hear(run_met(refused))
             return
         self._hear(run)
         hide(self.queue, self.delivery, (until - now) / SECOND + CLOSE_BY)
 
     def look(self) -> None:
         """Read whether a stop was requested."""
-        run = self.table.again(self.run)
+        self._hear(self.table.again(self.run))
+
+    def _hear(self, run: Run | None) -> None:
+        """Break the agent off if `run`, as it stands now, is another worker's, has ended, or is to be stopped."""
         if run is None or run.lease_id != self.run.lease_id:
             self.interrupt.set("overtaken")
-        else:
-            self._hear(run)
-
-    def _hear(self, run: Run) -> None:
-        if run.stop_requested_at is not None:
+        elif run.stop_requested_at is not None:
             self.interrupt.set("stop")
 
 
@@ -231,7 +230,8 @@ class Step:
 
     def _claim(self, delivery: Delivery, step: int, lease_id: str) -> Run | None:
         """The run, held by this worker; None if there is nothing left to do. Raises GivenBack if it is held already."""
-        key, take = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK), self.table.claim
+        key = Run(Run.key(delivery.workspace_id, delivery.run_id), Run.SK)
+        take = partial(self.table.claim, key, step, lease_id)
         # Before the claim: a worker that dies right after it must not keep the message for the queue's own minutes.
         now = self.clock.now()
         hide(self.queue, delivery, (lease_end(now, self.settings, delivery) - now) / SECOND + CLOSE_BY)
@@ -239,15 +239,14 @@ class Step:
             now = self.clock.now()
             until = lease_end(now, self.settings, delivery)
             try:
-                run = persistently(partial(take, key, step, lease_id, until, now), self.clock)
+                run = persistently(partial(take, until, now), self.clock)
             except Refused as refused:
-                met = refused.items["run"]
-                found = Run.of(met) if met else None
+                found = run_met(refused)
                 if found is None or found.lease_id != lease_id:
                     if not self._may_reclaim(found, delivery, step, now):
                         return None
                     assert found is not None
-                    step, take = found.claimed_step, self.table.reclaim
+                    step, take = found.claimed_step, partial(self.table.reclaim, found, lease_id)
                     continue
                 run = found
             return run
@@ -272,7 +271,7 @@ class Step:
         if lease_is_live(run, now):
             assert run.lease_until is not None
             raise GivenBack((run.lease_until - now) / SECOND + CLOSE_BY)
-        facts = Facts(now, step=run.claimed_step)
+        facts = Facts(now, step=run.claimed_step, attempt=run.attempt)
         if only_stop_refuses(RECLAIM, run, facts):
             self._end_stopped(run, ABORT_LEFT, facts)
             return False
@@ -524,8 +523,7 @@ class _Held:
         try:
             self.by.table.release(self.run, self.run.lease_id, kept, back_at, now)
         except Refused as refused:
-            met = refused.items["run"]
-            run = Run.of(met) if met else None
+            run = run_met(refused)
             if run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None:
                 return self._abort()
             if run is None or run.lease_id is not None or run.last_error != kept:

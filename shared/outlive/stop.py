@@ -11,7 +11,7 @@ from outlive.log import logger
 from outlive.retry import persistently
 from outlive.rows import Record, Run
 from outlive.settle import Log, settle
-from outlive.table import Table
+from outlive.table import Table, run_met
 
 ROUNDS = 6
 """How often a stop follows a lease that comes and goes while it looks."""
@@ -86,8 +86,7 @@ class Stop:
         try:
             return persistently(lambda: self.table.request_stop(run, user, stop_id, self.clock.now()), self.clock), True
         except Refused as refused:
-            met = refused.items["run"]
-            return (Run.of(met) if met else None), False
+            return run_met(refused), False
 
     def _last(self, run: Run) -> Record | None:
         return persistently(lambda: self.table.last_record(run), self.clock)

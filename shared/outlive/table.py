@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+from pynamodb.attributes import Attribute
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import QueryError
 from pynamodb.expressions.condition import Condition
@@ -64,14 +65,22 @@ BATCHES = 5
 """How often the keys a batch left over are asked for; a page of the largest runs takes two."""
 INNOCENT = frozenset({"None", "ConditionalCheckFailed"})
 
+
+def as_read(attribute: Attribute[Any], value: object) -> Condition:
+    """True while `attribute` still has the `value` that was read, None being no attribute at all."""
+    return attribute.does_not_exist() if value is None else attribute == value
+
+
 CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
     Guard.NO_STOP: lambda facts: Run.stop_requested_at.does_not_exist(),
     Guard.STOP_REQUESTED: lambda facts: Run.stop_requested_at.exists(),
     Guard.NEXT_STEP: lambda facts: Run.claimed_step == facts.step - 1,
     Guard.SAME_STEP: lambda facts: Run.claimed_step == facts.step,
+    Guard.ATTEMPT_AS_READ: lambda facts: as_read(Run.attempt, facts.attempt),
     Guard.LIVE_LEASE: lambda facts: Run.lease_until > facts.now,
     Guard.NO_LIVE_LEASE: lambda facts: Run.lease_until.does_not_exist() | (Run.lease_until <= facts.now),
     Guard.MY_LEASE: lambda facts: Run.lease_id == facts.lease_id,
+    Guard.LEASE_GROWS: lambda facts: Run.lease_until <= facts.lease_until,
     Guard.OWNER: lambda facts: Run.owner == facts.user,
     Guard.NO_PROGRESS: lambda facts: Run.progress_at <= facts.now - facts.window,
     Guard.NEVER_CLAIMED: lambda facts: (Run.claimed_step < 0) & (Run.created_at <= facts.now - facts.window),
@@ -115,6 +124,12 @@ def condition_of(move: Move, facts: Facts) -> Condition:
     for guard in move.guards:
         condition &= CLAUSES[guard](facts)
     return condition
+
+
+def run_met(refused: Refused) -> Run | None:
+    """The run that refused a write, as it stood then; None if there is none."""
+    met = refused.items["run"]
+    return Run.of(met) if met else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +214,9 @@ class Table:
         moved(CLAIM.name, run, Status.PENDING if step == 0 else Status.RUNNING)
         return run
 
-    def reclaim(self, key: Run, step: int, lease_id: str, lease_until: int, now: int) -> Run:
-        """Hold step `step` once more, after whoever held it let go or died. Refused by `run`."""
-        run = self._move(RECLAIM, key, Facts(now, step=step, lease_id=lease_id), [
+    def reclaim(self, run: Run, lease_id: str, lease_until: int, now: int) -> Run:
+        """Hold the claimed step of `run`, as it was read, once more. Refused by `run`."""
+        after = self._move(RECLAIM, run, Facts(now, step=run.claimed_step, attempt=run.attempt), [
             Run.attempt.add(1),
             Run.resend_after.remove(),
             Run.lease_id.set(lease_id),
@@ -209,12 +224,12 @@ class Table:
             Run.progress_at.set(now),
             Run.updated_at.set(now),
         ])  # fmt: skip
-        moved(RECLAIM.name, run, Status.RUNNING)
-        return run
+        moved(RECLAIM.name, after, Status.RUNNING)
+        return after
 
     def heartbeat(self, key: Run, lease_id: str, lease_until: int, now: int) -> Run:
-        """Keep holding the run. Refused by `run`: the worker was overtaken, or the run has ended."""
-        return self._move(HEARTBEAT, key, Facts(now, lease_id=lease_id), [
+        """Keep holding the run. Refused by `run`: the worker was overtaken, the run has ended, or the lease reaches further."""
+        return self._move(HEARTBEAT, key, Facts(now, lease_id=lease_id, lease_until=lease_until), [
             Run.lease_until.set(lease_until),
             Run.progress_at.set(now),
             Run.updated_at.set(now),

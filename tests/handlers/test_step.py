@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
-from outlive.rows import Run
+from outlive.step import Delivery, Watch
 from tests.handlers.conftest import Context, Stack, event
 
 TOOL: list[list[Any]] = [["clock", {}]]
@@ -105,8 +105,8 @@ def test_an_overtaken_workers_record_counts_if_it_is_the_first(stack: Stack) -> 
 
     def overtake(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31)
-        key, now = Run(Run.key(stack.workspace, ask.run_id), Run.SK), stack.step.clock.now()
-        stack.step.step.table.reclaim(key, 0, "other", now + 30_000, now)
+        table, now = stack.step.step.table, stack.step.clock.now()
+        table.reclaim(table.run(stack.workspace, ask.run_id), "other", now + 30_000, now)
         return FINAL
 
     stack.answer_with(overtake)
@@ -525,3 +525,46 @@ def test_one_log_line_per_move(stack: Stack, caplog: pytest.LogCaptureFixture) -
         ("succeed", "running", "succeeded"),
     ]
     assert all({"run", "chat", "attempt"} <= set(line) and line["run"] == run_id for line in moves)
+
+
+def written(stack: Stack, operation: str, text: str) -> dict[str, Any]:
+    """The last request of this kind whose update names `text`."""
+    sent = zip(stack.faults.calls, stack.faults.requests, strict=True)
+    return [asked for call, asked in sent if call == operation and text in json.dumps(asked, default=str)][-1]
+
+
+def test_a_reclaim_that_lands_late_counts_no_attempt_and_holds_the_run_for_nobody(stack: Stack) -> None:
+    """[22] The first request timed out and lands after its retry was answered and the step let go again."""
+    asked = stack.answer_with(transient(), transient(), FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.deliver(stack.message(run_id, 0))
+    stack.deliver(stack.message(run_id, 0))
+    before = stack.items()
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        stack.dynamodb.update_item(**written(stack, "UpdateItem", "attempt"))
+    assert stack.items() == before
+    assert stack.deliver(stack.message(run_id, 0))
+    assert [ask.attempt for ask in asked] == [1, 2, 3]
+    assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_a_heartbeat_that_lands_late_does_not_shorten_the_lease(stack: Stack) -> None:
+    """[19] Nor does its refusal break off the worker that holds the run."""
+    heard: list[Any] = []
+
+    def beats(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        table = stack.step.step.table
+        run, now = table.run("acme", ask.run_id), stack.step.clock.now()
+        delivery = Delivery("acme", ask.run_id, 0, "receipt", now + 300_000, now)
+        watch = Watch(table, stack.step.step.queue, stack.step.clock, stack.step.settings, run, delivery, interrupt)
+        watch.heartbeat(now + 10_000)
+        watch.heartbeat(now + 20_000)
+        watch.heartbeat(now + 10_000)
+        heard.extend([interrupt.reason, table.run("acme", ask.run_id).lease_until - now])
+        return FINAL
+
+    stack.answer_with(beats)
+    run_id = stack.begin().body["run"]["id"]
+    assert stack.deliver(stack.take() or {})
+    assert heard == [None, 50_000]
+    assert stack.run_of(run_id)["status"] == "succeeded"

@@ -99,7 +99,7 @@ def explore(play: Play, opening: World, *, until: float | None = None, most: int
 
 def _mark(world: World) -> int:
     """The world but for the faults it has left: with more of them it can do, and has to keep, all it can with fewer."""
-    return hash((*world[:8], world.ghost))
+    return hash((*world[:9], world.ghost))
 
 
 def walk(play: Play, opening: World, seed: int, most: int = 400) -> Report:

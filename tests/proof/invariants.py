@@ -213,6 +213,10 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
             broken.append("[5] a step was claimed after the stop")
         if (new.whole("attempt"), new.whole("resends")) != (1, 0):
             broken.append(f"[behaviour 22] step {after} begins with attempt {new.whole('attempt')}")
+    elif new.text("lease_id") == old.text("lease_id") and (new.text("lease_until") or "") < (
+        old.text("lease_until") or ""
+    ):
+        broken.append(f"[behaviour 19] the lease of {old.text('lease_id')} became shorter")
     elif new.text("lease_id") not in (None, old.text("lease_id")):
         if new.whole("attempt") != old.whole("attempt") + 1:
             broken.append(f"[behaviour 22] attempt {new.whole('attempt')} follows {old.whole('attempt')}")
@@ -278,3 +282,5 @@ class Ghost(NamedTuple):
     """How many resends each sweep saw when it last looked at a run; -1 if it saw a stop that nobody is left to hear."""
     done: frozenset[tuple[str, int]] = frozenset()
     """Workers that took over a step, and the step, where its record was there."""
+    gone: frozenset[str] = frozenset()
+    """The leases that held a run once and no longer do; remembered where writes may land late."""

@@ -110,8 +110,9 @@ def inside(named: list[str], limit: float) -> None:
 def everything() -> Iterator[str]:
     """Every scene without a fault, then with one of each kind."""
     from .scenarios import scenes
+    from .world import FAULTS
 
-    for kind in ("none", "crash", "lost", "refused", "message", "time"):
+    for kind in ("none", *FAULTS):
         for scene in scenes():
             if kind == "none" or kind in scene.kinds:
                 yield f"{scene.name} {kind}"

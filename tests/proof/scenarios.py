@@ -9,7 +9,7 @@ from .actors import SETTINGS, Ask, steps
 from .memory_queue import SECOND
 from .scene import LEASE_JUMP, MINUTE, PENDING_JUMP, STALE_JUMP, Director, Scene, read, start, stop, stop_run, sweep
 
-UNTIMED = ("crash", "lost", "refused", "message")
+UNTIMED = ("crash", "lost", "late", "refused", "message")
 """For scenes in which time passes anyway."""
 BOTH = (LEASE_JUMP, STALE_JUMP)
 TWO_IN_ONE = replace(SETTINGS, steps_per_message=2)
@@ -199,7 +199,7 @@ def scenes() -> list[Scene]:
         Scene("overtaken-fails", "a worker wakes up after its lease and fails, and a stop", {"s": stop()}, first_fails,
               at_the_model, a, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=(), succeeds=False, troubled=True),
         Scene("late-reclaim", "a worker reclaims a step that was done just before", {}, steps(1, s1=("answer", "transient")),
-              about_to_reclaim, a, commands=(), kinds=("crash", "lost"), troubled=True, succeeds=False),
+              about_to_reclaim, a, commands=(), kinds=("crash", "lost", "late"), troubled=True, succeeds=False),
         Scene("overtaken-otherwise", "a worker wakes up after its lease and comes to another outcome", {},
               steps(1, s0=("answer", "call")), at_the_model, a, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=()),
         Scene("watched", "a worker hears of a stop, or of its end, while its lease runs out and is renewed", {"s": stop()},
@@ -225,7 +225,7 @@ def scenes() -> list[Scene]:
         Scene("sweep-stopped", "a sweep finds a stopped run whose frozen worker wakes up", {"z": sweep()}, steps(0),
               frozen_and_stopped, {"a": start(), "s": stop()}, workers=1, kinds=UNTIMED),
         Scene("resent-twice", "two sweeps, a minute apart, find a step that was sent again twice", {"y": sweep(), "z": sweep()},
-              steps(0), resent_twice, {"a": start(), "v": sweep(), "x": sweep()}, jumps=(MINUTE,), kinds=("crash", "lost"), workers=1,
+              steps(0), resent_twice, {"a": start(), "v": sweep(), "x": sweep()}, jumps=(MINUTE,), kinds=("crash", "lost", "late"), workers=1,
               succeeds=False),
         Scene("sweep-late-message", "a sweep finds a stale run whose message comes after all", {"z": sweep()},
               steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True),
@@ -253,7 +253,7 @@ def scenes() -> list[Scene]:
         Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
               {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve"),
                "i": stop_run("a.1", user="eve")},
-              steps(0), pending, a, workers=1, kinds=("crash", "lost")),
+              steps(0), pending, a, workers=1, kinds=("crash", "lost", "late")),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip

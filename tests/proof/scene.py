@@ -148,7 +148,7 @@ class Scene:
     """Processes that only `before` makes act."""
     workers: int = 2
     jumps: tuple[int, ...] = ()
-    kinds: tuple[str, ...] = ("crash", "lost", "refused", "message", "time")
+    kinds: tuple[str, ...] = ("crash", "lost", "late", "refused", "message", "time")
     visibility: int = 150
     passing: tuple[int, ...] = (LEASE_JUMP,)
     """How much time may pass at once, unseen, where that is the fault."""
@@ -238,6 +238,8 @@ class Scene:
         problems: list[str] = []
         if after.table != before.table:
             problems += self._table_problems(stage, before, after) or self._deserted(stage, after)
+            if "late" in self._kinds:
+                ghost = self._let_go(stage, ghost, before, after, problems)
             if event.actor is not None:
                 ghost = self._wrote(stage, ghost, before, event.actor, after, problems)
         if event.actor is not None:
@@ -322,6 +324,19 @@ class Scene:
         if actor in ghost.wrote:
             return ghost
         return ghost._replace(wrote=ghost.wrote | {actor})
+
+    def _let_go(self, stage: Stage, ghost: Ghost, before: World, after: World, problems: list[str]) -> Ghost:
+        """Remember the leases that no longer hold a run: none of them may ever hold one again."""
+        was = self.snapshot(stage, before.table).runs
+        for name, run in self.snapshot(stage, after.table).runs.items():
+            earlier, lease = was[name].text("lease_id") if name in was else None, run.text("lease_id")
+            if lease == earlier:
+                continue
+            if lease in ghost.gone:
+                problems.append(f"[behaviour 22] the lease {lease} of {name} was let go, and holds it again")
+            if earlier is not None:
+                ghost = ghost._replace(gone=ghost.gone | {earlier})
+        return ghost
 
     def _lease_problems(self, stage: Stage, before: World, actor: str, after: World) -> list[str]:
         """What a worker did to a lease that is not its own: it may take over a run, and end it, and nothing else."""
@@ -567,7 +582,7 @@ class Scene:
     def _epilogue(self, stage: Stage, world: World, *, delivers: bool, done: bool = True) -> list[str]:
         """Sweep after sweep, minute after minute, until every run has ended."""
         play = Play(stage, _Epilogue(self), frozenset())
-        at = world._replace(faults=0, jumps=len(self.jumps), results=(), ghost=Ghost(), serial=900)
+        at = world._replace(faults=0, jumps=len(self.jumps), results=(), late=(), ghost=Ghost(), serial=900)
         for round_number, pause in enumerate(ROUNDS if delivers else DEAD_ROUNDS):
             if self._all_ended(stage, at):
                 break

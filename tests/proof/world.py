@@ -18,9 +18,10 @@ from .processes import PARKED, Answer, Forest, Node, Request
 from .refusals import conflict, throttled, timed_out
 
 READS = frozenset({"GetItem", "BatchGetItem", "Query"})
-FAULTS = ("crash", "lost", "refused", "message", "time")
-"""The kinds: a process dies; an answer is lost though the call took effect; a call is refused or unanswered without effect;
-a message comes once more or never; time passes unseen (a paused worker, a late clock)."""
+FAULTS = ("crash", "lost", "late", "refused", "message", "time")
+"""The kinds: a process dies; an answer is lost though the call took effect; a write, or a copy of it, takes effect at any
+later time; a call is refused or unanswered without effect; a message comes once more or never; time passes unseen (a paused
+worker, a late clock)."""
 
 TIMED_OUT = Answer.raised(timed_out())
 DONE = Answer.value({})
@@ -37,6 +38,8 @@ class World(NamedTuple):
     results: tuple[tuple[str, Hashable], ...]
     jumps: int
     serial: int
+    late: tuple[tuple[str, Request], ...]
+    """Writes that are still on their way to the table, each with the name of the process that sent it."""
     faults: int
     ghost: Hashable
 
@@ -149,7 +152,7 @@ class Play:
 
     def opening(self, table: int, faults: int, ghost: Hashable, clock: int) -> World:
         """The world before anything has happened."""
-        return World(table, memory_queue.State(), clock, self.scene.actors(), (), (), 0, 0, faults, ghost)
+        return World(table, memory_queue.State(), clock, self.scene.actors(), (), (), 0, 0, (), faults, ghost)
 
     def choices(self, world: World) -> list[Choice]:
         """All that can happen, time that has to pass included. Ghosts are still those of `world`.
@@ -166,6 +169,7 @@ class Play:
         if not offered and world.queue.letters:
             offered.append(("wait", lambda: self._waited(world)))
         offered += self._jumps(world)
+        offered += self._landings(world)
         if world.faults:
             offered += self._faults(world)
         return offered
@@ -274,6 +278,17 @@ class Play:
             after = world._replace(clock=world.clock + passed, jumps=world.jumps + 1)
             yield _happened(f"+{passed // SECOND}s", after)
 
+    def _landings(self, world: World) -> Iterator[Choice]:
+        """Each write that is still on its way takes effect now, if its condition holds now; nobody hears the answer."""
+        for number, (name, request) in enumerate(world.late):
+            left = world._replace(late=world.late[:number] + world.late[number + 1 :])
+            yield self._landed(left, name, request, f"late {number + 1} of {name}")
+
+    def _landed(self, world: World, name: str, request: Request, label: str) -> Choice:
+        answer, table = self.stage.ask_table(world.table, request)
+        event, after = Event(label, name, request, answer, None, ()), world._replace(table=table)
+        return label, lambda: (event, after)
+
     # -- faults --
 
     def _faults(self, world: World) -> Iterator[Choice]:
@@ -317,6 +332,8 @@ class Play:
                     (DONE, after) if request.operation == "TransactWriteItems" else self._effect(after, request)
                 )
                 yield self._answered(twice, name, node, thread, again, f"{label} !retried")
+        if "late" in self.kinds and not reading and request.where == "table":
+            yield from self._late(world, name, node, thread, label)
         if "refused" in self.kinds:
             yield self._answered(world, name, node, thread, TIMED_OUT, f"{label} !timeout")
             busy = Answer.raised(throttled(request.operation))
@@ -325,6 +342,17 @@ class Play:
                 actions = len(request.body.get("TransactItems", ())) or 1
                 held = Answer.raised(conflict(request.operation, actions))
                 yield self._answered(world, name, node, thread, held, f"{label} !conflict")
+
+    def _late(self, world: World, name: str, node: Node, thread: int, label: str) -> Iterator[Choice]:
+        """The request stays on its way while its caller hears nothing, or is answered on the client's own retry."""
+        request = node.pending[thread]
+        assert request is not None
+        late = tuple(sorted((*world.late, (name, request)), key=lambda each: (each[0], each[1].number)))
+        yield self._answered(world._replace(late=late), name, node, thread, TIMED_OUT, f"{label} !late")
+        answer, after = self._effect(world, request)
+        # The retry of a transaction that took effect bears its token, so the first request changes nothing any more.
+        if answer.error or request.operation != "TransactWriteItems":
+            yield self._answered(after._replace(late=late), name, node, thread, answer, f"{label} !copied")
 
     def _mail_faults(self, world: World) -> Iterator[Choice]:
         queue, clock = world.queue, world.clock

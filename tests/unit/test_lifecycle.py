@@ -38,7 +38,7 @@ from outlive.rows import Body, Chat, Message, Record, Row, Run, pack
 from outlive.table import CLAUSES, Ending, Table
 
 NOW = 1_790_000_000_000
-FACTS = Facts(NOW, step=3, lease_id="mine", user="ada", window=60_000, resends=1)
+FACTS = Facts(NOW, step=3, attempt=1, lease_id="mine", lease_until=NOW + 30_000, user="ada", window=60_000, resends=1)
 UPDATES = [move for move in MOVES if move is not START]
 
 # For each guard: a change to the run that makes it true, and one that makes it false.
@@ -47,9 +47,11 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.STOP_REQUESTED: {"stop_requested_at": NOW - 5},
     Guard.NEXT_STEP: {"claimed_step": 2},
     Guard.SAME_STEP: {"claimed_step": 3},
+    Guard.ATTEMPT_AS_READ: {"attempt": 1},
     Guard.LIVE_LEASE: {"lease_until": NOW + 1},
     Guard.NO_LIVE_LEASE: {"lease_until": NOW},
     Guard.MY_LEASE: {"lease_id": "mine"},
+    Guard.LEASE_GROWS: {"lease_until": NOW + 30_000},
     Guard.OWNER: {"owner": "ada"},
     Guard.NO_PROGRESS: {"progress_at": NOW - 60_000},
     Guard.NEVER_CLAIMED: {"claimed_step": -1, "created_at": NOW - 60_000},
@@ -61,9 +63,11 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.STOP_REQUESTED: [{"stop_requested_at": None}],
     Guard.NEXT_STEP: [{"claimed_step": 3}, {"claimed_step": 4}, {"claimed_step": 1}],
     Guard.SAME_STEP: [{"claimed_step": 2}, {"claimed_step": 4}],
+    Guard.ATTEMPT_AS_READ: [{"attempt": 2}, {"attempt": 0}],
     Guard.LIVE_LEASE: [{"lease_until": NOW}, {"lease_until": None}],
     Guard.NO_LIVE_LEASE: [{"lease_until": NOW + 1}],
     Guard.MY_LEASE: [{"lease_id": "another"}, {"lease_id": None}],
+    Guard.LEASE_GROWS: [{"lease_until": NOW + 30_001}, {"lease_until": None}],
     Guard.OWNER: [{"owner": "bob"}],
     Guard.NO_PROGRESS: [{"progress_at": NOW - 59_999}, {"progress_at": None}],
     Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}],
@@ -125,9 +129,11 @@ def lay(table: Table, run: Run) -> dict[str, Any]:
 
 def make(table: Table, move: Move, run: Run) -> None:
     """Make `move` as the operations do."""
-    if move in (CLAIM, RECLAIM):
-        take = table.claim if move is CLAIM else table.reclaim
-        take(run, FACTS.step, "fresh", NOW + 30_000, NOW)
+    if move is CLAIM:
+        table.claim(run, FACTS.step, "fresh", NOW + 30_000, NOW)
+    elif move is RECLAIM:
+        read = a_run(claimed_step=FACTS.step, attempt=FACTS.attempt)
+        table.reclaim(read, "fresh", NOW + 30_000, NOW)
     elif move is HEARTBEAT:
         table.heartbeat(run, "mine", NOW + 30_000, NOW)
     elif move is RELEASE:
