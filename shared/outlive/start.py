@@ -96,16 +96,17 @@ class Start:
         chat = met or self.table.chat(asking.workspace_id, request.chat_id)
         if chat is not None and chat.owner != asking.user:
             raise ChatNotFound("no chat of yours has this id")
-        busy = chat is not None and chat.active_run_id is not None
-        if again or (request.idempotency_key and (busy or not self._may_start)):
+        holder = chat.active_run_id if chat is not None else None
+        if again or (request.idempotency_key and (holder or not self._may_start)):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
             found = self.table.run(asking.workspace_id, asking.run_id)
             if found is not None:
                 return self._found(found, asking)
         self._check_may_start()
-        ghost = self._make_room(asking.workspace_id, chat) if chat is not None and busy else None
+        if holder is not None:
+            self._make_room(asking.workspace_id, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
-        self.table.start(chat, run, request.prompt, asking.at, ghost)
+        self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
         return Started(run)
 
@@ -128,38 +129,34 @@ class Start:
 
     def _chat_of(self, refused: Refused) -> Chat | None:
         """The chat as the refused transaction met it, None if it was not the chat that refused."""
-        if "run" not in refused.items and "chat" not in refused.items:
+        if not refused.items.keys() & {"run", "chat", "holder"}:
             # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
             raise StartFailed("the chat has messages but no owner")
         met = refused.items.get("chat")
         return Chat.of(met) if met else None
 
-    def _make_room(self, workspace_id: str, chat: Chat) -> str | None:
-        """Free the chat's slot if a sweep would now: None once it is free, the holder's id if that run is gone.
+    def _make_room(self, workspace_id: str, holder: str) -> None:
+        """End the run that holds the chat's slot if a sweep would now. Raises RunAlreadyActive if it is rightly at work.
 
-        Raises RunAlreadyActive if a run is rightly at work.
+        Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
         from outlive.overdue import overdue, settle_overdue
 
-        assert chat.active_run_id is not None
-        active = self.table.run(workspace_id, chat.active_run_id)
-        if active is None:
-            return chat.active_run_id
-        if active.status in ACTIVE:
-            now = self.clock.now()
-            if lease_is_live(active, now):
-                raise _busy_with(active.id)
-            last = self.table.last_record(active)
-            due = overdue(active, last, now, self.settings)
-            if due is None:
-                raise _busy_with(active.id)
-            try:
-                settle_overdue(active, last, due, self.table, self.clock, self.new_id())
-            except Overtaken:
-                raise _busy_with(active.id) from None
-        chat.active_run_id = None
-        return None
+        active = self.table.run(workspace_id, holder)
+        if active is None or active.status not in ACTIVE:
+            return
+        now = self.clock.now()
+        if lease_is_live(active, now):
+            raise _busy_with(active.id)
+        last = self.table.last_record(active)
+        due = overdue(active, last, now, self.settings)
+        if due is None:
+            raise _busy_with(active.id)
+        try:
+            settle_overdue(active, last, due, self.table, self.clock, self.new_id())
+        except Overtaken:
+            raise _busy_with(active.id) from None
 
     def _found(self, run: Run, asking: "_Asking") -> Started:
         """The run that stands under this request's id: an earlier request's, or our own by a write with no answer."""

@@ -35,6 +35,7 @@ from outlive.lifecycle import (
     RESEND,
     START,
     STOP,
+    TERMINAL,
     Facts,
     Guard,
     Move,
@@ -157,14 +158,17 @@ class Table:
 
     # --- moves ---
 
-    def start(self, chat: Chat | None, run: Run, prompt: str, now: int, ghost: str | None = None) -> None:
+    def start(self, chat: Chat | None, run: Run, prompt: str, now: int, holder: str | None = None) -> None:
         """Make `run` the chat's active run: four items or none.
 
-        `chat` is the chat as it was read; `ghost` is the id of a run that holds its slot and no longer exists.
-        Refused by `chat` (busy, foreign, or its sequence moved on), `run` (it is there already), or a message.
+        `chat` is the chat as it was read; `holder` is the id of the run that its slot named then. The slot is taken
+        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, foreign, or its sequence
+        moved on), `holder` (it is active), `run` (it is there already), or a message.
         """
         slot = Chat(run.chat_pk, Chat.SK)
-        free = Chat.active_run_id.does_not_exist() if ghost is None else Chat.active_run_id == ghost
+        free = Chat.active_run_id.does_not_exist()
+        if holder is not None:
+            free |= Chat.active_run_id == holder
         if chat is None:
             as_read = Chat.owner.does_not_exist() & free
         else:
@@ -187,12 +191,17 @@ class Table:
             status=MESSAGE_STATUS[Status.PENDING], **said,
         )  # fmt: skip
         new = Row.pk.does_not_exist()
-        self._transact({
+        written = {
             "chat": self._updating(slot, actions, as_read),
             "run": self._putting(run, new),
             "question": self._putting(question, new),
             "answer": self._putting(answer, new),
-        })  # fmt: skip
+        }
+        if holder is not None:
+            held_by = Run(Run.key(run.workspace_id, holder), Run.SK)
+            ended = Row.pk.does_not_exist() | Run.status.is_in(*sorted(TERMINAL))
+            written["holder"] = self._checking(held_by, ended)
+        self._transact(written)
         moved(START.name, run, "none")
 
     def claim(self, key: Run, step: int, lease_id: str, lease_until: int, now: int) -> Run:

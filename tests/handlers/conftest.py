@@ -234,6 +234,13 @@ class Stack:
         """The items of the run's log."""
         return [item for item in self.items() if "#STEP#" in item["sk"]["S"] and item["run_id"]["S"] == run_id]
 
+    def change(self, pk: str, sk: str, **attributes: dict[str, Any] | None) -> None:
+        """Put these attributes, in DynamoDB's form, onto a stored item, or take away (None) what they name."""
+        key = {"pk": {"S": pk}, "sk": {"S": sk}}
+        item = self.dynamodb.get_item(TableName="outlive", Key=key)["Item"] | attributes
+        kept = {name: value for name, value in item.items() if value is not None}
+        self.dynamodb.put_item(TableName="outlive", Item=kept)
+
     def sweep_now(self, **said: Any) -> dict[str, Any]:
         """Sweep once."""
         counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **said}, self.context)))
@@ -256,7 +263,7 @@ class Faults:
             self.calls.append(operation)
             self.requests.append(request)
             for index, (planned, kind, detail) in enumerate(self.planned):
-                if planned == operation:
+                if planned in (operation, f"{operation} {request.get('Key', {}).get('sk', {}).get('S')}"):
                     del self.planned[index]
                     return self._act(kind, detail, lambda: real(operation, request), operation)
             return real(operation, request)
@@ -264,6 +271,8 @@ class Faults:
         self.client._make_api_call = call
 
     def _act(self, kind: str, detail: Any, call: Callable[[], Any], operation: str) -> Any:
+        if kind == "blank":
+            return {}
         if kind == "lose":
             call()
             raise ReadTimeoutError(endpoint_url="http://table")
@@ -298,6 +307,10 @@ class Faults:
     def conflict(self, times: int = 1) -> None:
         """The next transaction meets another one."""
         self.planned += [("TransactWriteItems", "conflict", None)] * times
+
+    def blank(self, sk: str) -> None:
+        """The next read of an item with this sort key answers that there is none."""
+        self.planned.append(("GetItem " + sk, "blank", None))
 
     def then(self, operation: str, do: Callable[[], Any]) -> None:
         """Right after the next `operation`, `do` happens."""

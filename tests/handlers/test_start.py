@@ -346,6 +346,23 @@ def test_starting_over_a_slot_whose_run_is_gone_is_possible(stack: Stack) -> Non
     assert stack.begin().status == 202
 
 
+def test_a_run_that_one_read_does_not_find_keeps_its_chat(stack: Stack) -> None:
+    """[11] A single wrong "no item" takes no slot: the start's own transaction looks for the run, and answers 409."""
+    active = stack.begin().body["run"]["id"]
+    stack.faults.blank("RUN")
+    answer = stack.begin()
+    assert (answer.status, answer.body.get("active_run_id")) == (409, active), (answer.status, answer.body)
+    assert [run["id"] for run in stack.call("GET", "/chats/chat-1/runs").body["runs"]] == [active]
+
+
+def test_a_slot_that_an_ended_run_still_holds_is_taken(stack: Stack) -> None:
+    """[11] However it came to that: a run that has ended never blocks its chat."""
+    ended = stack.begin().body["run"]["id"]
+    stack.work()
+    stack.change("acme#chat-1", "CHAT", active_run_id={"S": ended})
+    assert stack.begin().status == 202
+
+
 def test_ids_chosen_to_collide_meet_nobody_elses_items(stack: Stack) -> None:
     """[48] Contract, section 3: keys are injective."""
     first = stack.begin("c", workspace="a#b").body["run"]["id"]

@@ -188,7 +188,8 @@ def show(cell: Cell, labels: list[str]) -> list[str]:
 
 
 def kinds_of(kind: str) -> frozenset[str]:
-    return frozenset(FAULTS) if kind == "all" else frozenset() if kind == "none" else frozenset(kind.split("+"))
+    # Nobody can tell a blank read from the truth: only what is decided by a condition holds under it.
+    return frozenset(FAULTS) - {"blank"} if kind == "all" else frozenset() if kind == "none" else frozenset(kind.split("+"))
 
 
 def parse_script(text: str) -> tuple[Cell, list[str]]:

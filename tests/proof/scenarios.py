@@ -254,6 +254,8 @@ def scenes() -> list[Scene]:
               {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve"),
                "i": stop_run("a.1", user="eve")},
               steps(0), pending, a, workers=1, kinds=("crash", "lost", "late")),
+        Scene("misread-holder", "a start reads that its chat's active run is gone, and it is not",
+              {"b": start(), "c": start()}, steps(0), pending, a, workers=1, kinds=("blank",)),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip

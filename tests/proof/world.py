@@ -18,10 +18,10 @@ from .processes import PARKED, Answer, Forest, Node, Request
 from .refusals import conflict, throttled, timed_out
 
 READS = frozenset({"GetItem", "BatchGetItem", "Query"})
-FAULTS = ("crash", "lost", "late", "refused", "message", "time")
+FAULTS = ("crash", "lost", "late", "refused", "message", "time", "blank")
 """The kinds: a process dies; an answer is lost though the call took effect; a write, or a copy of it, takes effect at any
 later time; a call is refused or unanswered without effect; a message comes once more or never; time passes unseen (a paused
-worker, a late clock)."""
+worker, a late clock); a read of one item answers that there is none, though there is."""
 
 TIMED_OUT = Answer.raised(timed_out())
 DONE = Answer.value({})
@@ -334,6 +334,8 @@ class Play:
                 yield self._answered(twice, name, node, thread, again, f"{label} !retried")
         if "late" in self.kinds and not reading and request.where == "table":
             yield from self._late(world, name, node, thread, label)
+        if "blank" in self.kinds and request.operation == "GetItem":
+            yield self._answered(world, name, node, thread, DONE, f"{label} !blank")
         if "refused" in self.kinds:
             yield self._answered(world, name, node, thread, TIMED_OUT, f"{label} !timeout")
             busy = Answer.raised(throttled(request.operation))
