@@ -5,6 +5,7 @@ import uuid
 
 from botocore.config import Config
 
+from outlive.answers import only_answers
 from outlive.queue import Queue
 from outlive.rows import Row
 from outlive.settings import Settings, read_settings
@@ -23,14 +24,17 @@ def table_of(settings: Settings) -> Table:
     Row.Meta.table_name = settings.table_name
     Row.Meta.region = os.environ.get("AWS_REGION", Row.Meta.region)
     connection = Row._get_connection()  # noqa: SLF001
-    _ = connection.connection.client  # made here, where it costs no request its time
+    # The client is made here, where it costs no request its time.
+    only_answers(connection.connection.client.meta.events)
     return Table(connection, settings.retention_days)
 
 
 def queue_of(settings: Settings) -> Queue:
     """The queue, on the table's session: a second one would load all of botocore's data again."""
     session = Row._get_connection().connection.session  # noqa: SLF001
-    return Queue(session.create_client("sqs", Row.Meta.region, config=QUICK), settings.queue_url)
+    client = session.create_client("sqs", Row.Meta.region, config=QUICK)
+    only_answers(client.meta.events)
+    return Queue(client, settings.queue_url)
 
 
 def new_id() -> str:
