@@ -14,11 +14,12 @@ from outlive.clock import SECOND, Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreError
 from outlive.events import Event, SettledEvent
 from outlive.log import logger
+from outlive.page import PAGE_BYTES
 from outlive.place import place_of
 from outlive.request import StartRequest
 from outlive.start import Start, Started
 from outlive.table import Table
-from outlive.tail import PAGE_BYTES, Tail
+from outlive.tail import Tail
 from outlive.ui_stream import DONE, NOTHING_NEW, Encoder, framed, is_void
 
 HOLD = 20
@@ -40,29 +41,37 @@ class Listener(msgspec.Struct):
     voided: bool = False
     given: int = 0
     """How many chunks it was given."""
+    full: bool = False
+    """This answer can't hold the next event: the client has to come back for it."""
 
-    def hear(self, events: list[Event]) -> str:
-        """The events as the client reads them."""
+    def hear(self, events: list[Event], room: int = PAGE_BYTES) -> str:
+        """The events as the client reads them, as many as fit into `room` bytes; a whole page holds any one of them."""
         frames, silent = [], False
         for event in events:
             if self.over:
                 break
-            chunks = list(self.encoder.chunks(event))
-            self.cursor = event.id
+            encoder = replace(self.encoder)
+            chunks = list(encoder.chunks(event))
+            frame = framed(chunks, self._place(event.id))
+            size = len(frame.encode())
+            if size > room and room < PAGE_BYTES:
+                self.full = True
+                break
+            room -= size
+            self.encoder, self.cursor = encoder, event.id
             silent = not chunks
             self.given += len(chunks)
-            frames.append(framed(chunks, self._place))
+            frames.append(frame)
             self.voided = is_void(chunks)
             self.over = self.voided or isinstance(event, SettledEvent)
             if isinstance(event, SettledEvent):
                 frames.append(DONE)
         # An id without data is no chunk, but a client that comes back will say it.
-        return "".join([*frames, *([f"id: {self._place}\n\n"] if silent else [])])
+        return "".join([*frames, *([f"id: {self._place(self.cursor)}\n\n"] if silent else [])])
 
-    @property
-    def _place(self) -> str:
+    def _place(self, cursor: str | None) -> str:
         mark = _mark(self.workspace_id, self.chat_id, self.run_id)
-        return f"{self.run_id}.{mark}.{self.cursor}"
+        return f"{self.run_id}.{mark}.{cursor}"
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -104,10 +113,13 @@ class Chat(msgspec.Struct, frozen=True):
         """Who reads all of this run."""
         return Listener(workspace_id, user, chat_id, run_id, None, Encoder())
 
-    def more(self, listener: Listener, wait: float = 0) -> str | None:
-        """What `listener` hears next, as soon as there is something; None once all is told. Raises RunNotFound."""
+    def more(self, listener: Listener, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
+        """What `listener` hears next, as soon as there is something, in about `room` bytes; None once all is told.
+
+        Raises RunNotFound.
+        """
         window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, wait)
-        return None if window is None else listener.hear(window.events)
+        return None if window is None else listener.hear(window.events, room)
 
     def start(
         self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
@@ -130,18 +142,19 @@ class Chat(msgspec.Struct, frozen=True):
         """What `listener` hears until then, or unless `hold`, only until it hears something; None if all is told."""
         from_the_start = listener.cursor is None
         told: list[str] = []
-        size = 0
-        while not listener.over and size <= PAGE_BYTES:
+        room = PAGE_BYTES
+        while not (listener.over or listener.full):
             left = max(0.0, (until - self.clock.now()) / SECOND)
-            heard = self.more(listener, left)
+            heard = self.more(listener, left, room)
             if heard is None:
                 return "".join(told) or None
             told.append(heard)
-            size += len(heard)
+            room -= len(heard.encode())
             if listener.voided and hold and from_the_start:
                 # Nothing of it was sent yet: tell it anew, as it stands now.
                 listener = replace(listener, cursor=None, encoder=Encoder(), over=False, voided=False, given=0)
                 told.clear()
+                room = PAGE_BYTES
             elif (listener.given and not hold) or left == 0:
                 break
         return "".join(told) or NOTHING_NEW

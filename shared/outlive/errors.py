@@ -17,6 +17,9 @@ OutliveError
 
 from typing import Any, ClassVar
 
+MAX_REPEATED = 200
+"""Characters of a name or value of the client's that a problem repeats."""
+
 Item = dict[str, Any]
 """An item as DynamoDB sends it."""
 
@@ -130,7 +133,8 @@ class InvalidRequest(Problem):
     status, code, title = 422, "invalid_request", "The request is not valid"
 
     def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}", field=field)
+        field = _short(field)
+        super().__init__(f"{field}: {_short(detail)}", field=field)
 
 
 class InternalError(Problem):
@@ -161,3 +165,8 @@ class ReadFailed(Problem):
     """The table did not answer a read."""
 
     status, code, title = 503, "read_failed", "The store did not answer"
+
+
+def _short(text: str) -> str:
+    """The text, which may hold a client's words, at a length that an answer repeats."""
+    return text if len(text) <= MAX_REPEATED else text[:MAX_REPEATED] + "…"

@@ -18,8 +18,8 @@ from outlive.text import clean
 MAX_IDENTITY = 256
 LARGE = 20_000
 """Bytes of an answer worth compressing."""
-MOST_CARRIED = 6_200_000
-"""Bytes of body that are sure to fit into Lambda's 6 MiB of response, headers and all."""
+MOST_TEXT = 6_250_000
+"""Bytes a body may take as a JSON string: with status and headers below Lambda's 6,291,556 bytes of response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +86,30 @@ class Api(APIGatewayHttpResolver):
 
 
 def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    """The response, compressed if it is large and the client takes that, or so large that Lambda could not carry it."""
-    body = (response.get("body") or "").encode()
-    if len(body) < LARGE or not (_takes_gzip(event) or _is_too_large(body)):
-        return response
-    headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    packed = base64.b64encode(gzip.compress(body, 5)).decode()
-    return {**response, "headers": headers, "body": packed, "isBase64Encoded": True}
+    """The response in a form that Lambda can carry: compressed where the client takes that, in base64 where text is too
+    large. Either way the body fits if it has at most `PAGE_BYTES`.
+    """
+    text = response.get("body") or ""
+    body = text.encode()
+    if len(body) >= LARGE and _takes_gzip(event):
+        headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return {**response, "headers": headers, **_in_base64(gzip.compress(body, 5))}
+    return response if _fits_as_text(text) else {**response, **_in_base64(body)}
+
+
+def _in_base64(body: bytes) -> dict[str, Any]:
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def _fits_as_text(text: str) -> bool:
+    # A character takes 12 bytes at most. Runtimes differ in what they escape, so everything that can be is.
+    return 12 * len(text) <= MOST_TEXT or len(json.dumps(text)) <= MOST_TEXT
 
 
 def _takes_gzip(event: dict[str, Any]) -> bool:
     asked = ",".join(value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding")
     codings = [coding.replace(" ", "").partition(";") for coding in asked.lower().split(",")]
     return any(name == "gzip" and weight not in ("q=0", "q=0.0") for name, _, weight in codings)
-
-
-def _is_too_large(body: bytes) -> bool:
-    """True if Lambda could not carry `body`, which travels as a JSON string in the response."""
-    return 2 * len(body) > MOST_CARRIED and len(json.dumps(body.decode(), ensure_ascii=False).encode()) > MOST_CARRIED
 
 
 def nothing() -> Response[str]:

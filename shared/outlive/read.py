@@ -3,16 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import RunNotFound
+from outlive.page import PAGE_BYTES
 from outlive.rows import Chat, Message, Record, Run
 from outlive.table import Table
-from outlive.views import MessageView, RunView, view_message, view_run
-
-PAGE_BYTES = 5_000_000
-"""A page ends before it grows past this; a function answers with at most 6 MB."""
+from outlive.views import MessageView, RunView, sized, view_message, view_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,10 @@ class Read:
     def messages(
         self, workspace_id: str, user: str, chat_id: str, limit: int, cursor: str | None
     ) -> tuple[list[MessageView], str | None]:
-        """Up to `limit` messages, oldest first, and where to go on. Raises InvalidRequest for a foreign cursor."""
+        """Up to `limit` messages, oldest first, and where to go on; fewer where more would be too many bytes.
+
+        Raises InvalidRequest for a foreign cursor.
+        """
         scope = (workspace_id, chat_id, "messages")
         after = read_cursor(cursor, *scope)
         chat = self._chat(workspace_id, user, chat_id)
@@ -51,8 +50,8 @@ class Read:
         size, last = 0, 0
         for message, records in self._messages(chat.pk, 0 if after is None else after + 1):
             run = latest if latest is not None and message.run_id == latest.id else None
-            seen = view_message(message, records, chat_id, run)
-            size += len(msgspec.json.encode(seen)) + 1
+            seen, more = sized(view_message(message, records, chat_id, run))
+            size += more + 1
             if len(page) == limit or (page and size > PAGE_BYTES):
                 return page, cursor_at(last, *scope)
             page.append(seen)
@@ -81,7 +80,7 @@ class Read:
                 message = row
             else:
                 records.append(row)
-        seen = view_message(message, records, run.chat_id, run) if message is not None else None
+        seen = sized(view_message(message, records, run.chat_id, run))[0] if message is not None else None
         return view_run(run, records[-1] if records else None), seen
 
     def _messages(self, chat_pk: str, from_seq: int) -> Iterator[tuple[Message, list[Record]]]:

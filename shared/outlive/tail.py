@@ -33,6 +33,7 @@ from outlive.events import (
 )
 from outlive.lifecycle import TERMINAL
 from outlive.log import logger
+from outlive.page import PAGE_BYTES
 from outlive.passages import (
     BEGINNING,
     Call,
@@ -48,6 +49,7 @@ from outlive.passages import (
 )
 from outlive.place import Place, cursor_of, place_of
 from outlive.rows import Live, Record, Run, Ticket
+from outlive.sse import framed
 from outlive.table import Table
 from outlive.ticket import TICKET_SECONDS, new_ticket, read_ticket
 from outlive.usage import Usage
@@ -55,8 +57,6 @@ from outlive.views import RunView, view_run
 
 POLL = 0.5
 """Seconds between two looks for something new."""
-PAGE_BYTES = 5_000_000
-"""A window ends before it grows past this; a function answers with at most 6 MB."""
 
 Making = Callable[..., Event]
 """Makes an event, given its `id`."""
@@ -144,7 +144,8 @@ class Tail:
         size = 0
         for behind, make in _Told(place, run, records, pieces).story():
             event = make(id=cursor_of(behind, workspace_id, run_id))
-            size += len(msgspec.json.encode(event)) + 1
+            # A frame holds the event as JSON, so the window fits in either form.
+            size += len(framed(event).encode())
             if events and size > PAGE_BYTES:
                 break
             events.append(event)

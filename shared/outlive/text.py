@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+MOST_ESCAPED = 4_500_000
+"""Bytes: a little less than an answer holds."""
 BREAKING = "\x85\u2028\u2029"
 
 
@@ -25,8 +27,10 @@ def one_line(data: str) -> str:
     """The JSON text as data of a server-sent event.
 
     JSON has no line break but as an escape. Some clients break lines where the standard does not: at these, which can
-    only stand in a string.
+    only stand in a string. Where the escapes would make it too large for an answer it is left as it is, as the standard
+    allows.
     """
+    escaped = data
     for character in BREAKING:
-        data = data.replace(character, f"\\u{ord(character):04x}")
-    return data
+        escaped = escaped.replace(character, f"\\u{ord(character):04x}")
+    return data if len(escaped) > len(data) and len(escaped.encode()) > MOST_ESCAPED else escaped

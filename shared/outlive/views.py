@@ -3,9 +3,12 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from outlive.clock import iso
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
+from outlive.page import PAGE_BYTES
 from outlive.rows import Message, Record, Run
 from outlive.usage import Usage
 
@@ -68,6 +71,13 @@ class MessageView(msgspec.Struct, frozen=True):
     metadata: MessageMetadata
     created_at: Moment
     updated_at: Moment
+    content_omitted: Annotated[
+        Literal[True] | UnsetType,
+        msgspec.Meta(
+            description="True: with `content` the message would be too large for an answer, so that is empty. `parts` have "
+            "all of it."
+        ),
+    ] = UNSET
 
 
 def view_run(run: Run, last: Record | None = None) -> RunView:
@@ -121,6 +131,18 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
         created_at=iso(message.created_at),
         updated_at=iso(max([message.updated_at, *(record.created_at for record in records)])),
     )
+
+
+def sized(message: MessageView) -> tuple[MessageView, int]:
+    """The message as one answer can hold it, without `content` if it must be, and its bytes as JSON.
+
+    Its text stands in it twice, so it can be larger than a page, while its parts alone never are.
+    """
+    size = len(msgspec.json.encode(message))
+    if size <= PAGE_BYTES:
+        return message, size
+    message = replace(message, content="", content_omitted=True)
+    return message, len(msgspec.json.encode(message))
 
 
 def _moment(at: int | None) -> str | None:

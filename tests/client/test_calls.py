@@ -425,3 +425,18 @@ def test_errors_can_be_carried_to_another_process():
 def test_everything_is_exported_once():
     assert outlive_client.__all__ == sorted(set(outlive_client.__all__), key=lambda name: (name == "message_of", name))
     assert problem(503, "x").status_code == 503
+
+
+def test_content_that_an_answer_leaves_out_is_made_of_the_parts(shell):
+    """A message may be too large for an answer with its text in it twice."""
+    parts = [
+        {"type": "step-start"}, {"type": "text", "text": "Let me "}, {"type": "reasoning", "text": "hm"},
+        {"type": "tool-x", "toolCallId": "1"}, {"type": "text", "text": "see."},
+    ]  # fmt: skip
+    message = {
+        "id": "m1", "chat_id": "c1", "run_id": "r1", "role": "assistant", "status": "completed", "content": "",
+        "parts": parts, "content_omitted": True,
+    }  # fmt: skip
+    api = FakeApi()
+    api.misdeeds = [says(200, json.dumps({"run": run_body(), "message": message}))]
+    assert shell(api)("run", "r1").message.content == "Let me see."

@@ -65,6 +65,8 @@ class Answer:
     status: int
     body: Any
     headers: dict[str, str]
+    carried: int = 0
+    """Bytes of the function's whole return value as JSON, which is what Lambda bounds."""
 
 
 @dataclass
@@ -126,12 +128,12 @@ class Stack:
         got = module.handler(asked, self.context)
         found = {name.lower(): value for name, value in (got.get("headers") or {}).items()}
         found |= {name.lower(): values[0] for name, values in (got.get("multiValueHeaders") or {}).items()}
-        got = json.loads(json.dumps(got))
-        body = (
-            gzip.decompress(base64.b64decode(got["body"])).decode() if got.get("isBase64Encoded") else got.get("body")
-        )
+        returned = json.dumps(got)
+        got = json.loads(returned)
+        packed = base64.b64decode(got["body"]) if got.get("isBase64Encoded") else (got.get("body") or "").encode()
+        body = (gzip.decompress(packed) if found.get("content-encoding") == "gzip" else packed).decode()
         is_json = "json" in found.get("content-type", "")
-        return Answer(got["statusCode"], json.loads(body) if is_json else body, found)
+        return Answer(got["statusCode"], json.loads(body) if is_json else body, found, len(returned))
 
     def begin(self, chat: str = "chat-1", prompt: str = "hello", **said: Any) -> Answer:
         """Start a run."""

@@ -20,7 +20,7 @@ CALLED = {"chat": {"chat", "start", "tail"}}
 """What a handler calls besides the operation of its own name: an AI SDK client starts and follows in one request."""
 
 FLOORS = (
-    {"answers", "clock", "errors", "lifecycle", "text", "usage"},  # know nothing of ours
+    {"answers", "clock", "errors", "lifecycle", "page", "text", "usage"},  # know nothing of ours
     {"agent"},
     {"cursor", "log", "passages", "request", "retry", "settings"},
     {"chat_request", "http", "place", "rows", "ticket"},

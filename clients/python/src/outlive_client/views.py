@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import force_setattr
 
 Status: TypeAlias = Literal["pending", "running", "succeeded", "failed", "aborted"]
 MessageStatus: TypeAlias = Literal["streaming", "completed", "error", "aborted"]
@@ -75,7 +76,10 @@ class MessageMetadata(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One entry of a chat. `parts` are AI SDK UI message parts, `content` is the text of all of them."""
+    """One entry of a chat. `parts` are AI SDK UI message parts, `content` is the text of all of them.
+
+    The API leaves `content` out of a message that would be too large for an answer with it; here it is always there.
+    """
 
     id: str
     chat_id: str
@@ -87,6 +91,11 @@ class Message(msgspec.Struct, frozen=True):
     metadata: MessageMetadata = MessageMetadata()
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not self.content:
+            texts = (part.get("text") for part in self.parts if part.get("type") == "text")
+            force_setattr(self, "content", "".join(text for text in texts if isinstance(text, str)))
 
 
 class Started(msgspec.Struct, frozen=True):
