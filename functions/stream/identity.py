@@ -1,6 +1,8 @@
 """Who calls: what the API's gateway checks of a token, checked here, since a function URL has no gateway before it."""
 
+import http.client
 import json
+import math
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -16,6 +18,17 @@ KEEP_SECONDS = 3600
 """How long a key is believed; an issuer that withdraws one is heard within that time."""
 CALM_SECONDS = 30
 """Tokens that name keys nobody knows have the issuer asked no more often than this."""
+
+
+BAD_TOKEN = (jwt.PyJWTError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What reading a token raises: its header is any JSON that its sender likes, and so may be its claims."""
+BAD_KEYS = (OSError, http.client.HTTPException)
+CHECKS: dict[str, Any] = {
+    "require": ["exp", "iss"],
+    "verify_aud": False,  # here, since `client_id` may stand in for it
+    "verify_sub": False,  # as at the API's own door
+    "verify_jti": False,  # read by nobody
+}
 
 
 class Tokens:
@@ -37,17 +50,19 @@ class Tokens:
             raise Unauthorized("a bearer token is missing")
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            claims = jwt.decode(
-                token,
-                self._key(kid),
-                algorithms=["RS256"],
-                issuer=self._issuer,
-                options={"require": ["exp", "iss"], "verify_aud": False},
-            )
-        except (jwt.PyJWTError, LookupError, TypeError, ValueError, OSError):
+            claims = jwt.decode(token, self._key(kid), algorithms=["RS256"], issuer=self._issuer, options=CHECKS)
+        except (*BAD_TOKEN, *BAD_KEYS):
             raise Unauthorized("the token is not valid") from None
-        meant = claims.get("aud", claims.get("client_id"))
-        if not set(meant if isinstance(meant, list) else [meant]) & set(self._audiences):
+        for name in ("exp", "nbf", "iat"):
+            if name in claims and not _is_time(claims[name]):
+                raise Unauthorized(f"the token's claim {name} must be a number")
+        name = "aud" if "aud" in claims else "client_id"
+        audiences = claims.get(name)
+        if not isinstance(audiences, list):
+            audiences = [audiences]
+        if not all(isinstance(audience, str) for audience in audiences):
+            raise Unauthorized(f"the token's claim {name} must be a string or a list of strings")
+        if not set(audiences) & set(self._audiences):
             raise Unauthorized("the token is for another audience")
         return caller_of(claims, self._workspace_claim)
 
@@ -67,6 +82,10 @@ class Tokens:
         known = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         keys = jwt.PyJWKSet.from_dict(_json(known["jwks_uri"])).keys
         return {key.key_id: key for key in keys if key.key_id}
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _json(url: str) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class Api(APIGatewayHttpResolver):
         """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
         found: Any = self.current_event.raw_event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
-            found = (found or {}).get(name)
-        return caller_of(found or {}, self._workspace_claim)
+            found = found.get(name) if isinstance(found, dict) else None
+        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim)
 
     def parameter(self, name: str) -> str:
         """A path parameter, decoded."""
