@@ -420,6 +420,10 @@ def document() -> dict[str, Any]:
     }
 
 
+SOMETIMES = {"content_omitted"}
+"""Members of an answer that are left out where they have nothing to say."""
+
+
 def schemas() -> dict[str, Any]:
     """Every schema by its name."""
     bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
@@ -427,7 +431,7 @@ def schemas() -> dict[str, Any]:
     for name, schema in found.items():
         if schema.get("type") == "object" and name not in ("StartBody", "Budget") and not name.endswith("Event"):
             # What we write is always there, whether it has a default in the code or not.
-            schema["required"] = list(schema["properties"])
+            schema["required"] = [member for member in schema["properties"] if member not in SOMETIMES]
             for member in schema["properties"].values():
                 member.pop("default", None)
         kind = getattr(states, name, None)

@@ -20,7 +20,7 @@ class Settings:
     lease_seconds: int = 30
     """How long a worker's silence is believed to be work."""
     stale_seconds: int = 600
-    """How long a run may make no progress before a sweep aborts it."""
+    """How long a run may make no progress before a sweep aborts it: at least as long as a lease."""
     pending_seconds: int = 3600
     """How long a run may wait for its first claim."""
     sweep_resend_limit: int = 3
@@ -44,11 +44,14 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings:
-    """The settings in `environment`. Raises SettingError, naming it, if one of `needs` is missing or any is malformed."""
+    """The settings in `environment`.
+
+    Raises SettingError, naming it, if one of `needs` is missing or any is malformed, or two contradict each other.
+    """
     for name in ("TABLE_NAME", *needs):
         if not environment.get(name):
             raise SettingError(f"{name} is not set")
-    return Settings(
+    settings = Settings(
         table_name=environment["TABLE_NAME"],
         queue_url=environment.get("QUEUE_URL", ""),
         agent_model=environment.get("AGENT_MODEL", "").strip(),
@@ -65,6 +68,10 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
         workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,
     )
+    stale, lease = settings.stale_seconds, settings.lease_seconds
+    if stale < lease:
+        raise SettingError(f"STALE_SECONDS ({stale}) must not be less than LEASE_SECONDS ({lease})")
+    return settings
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

@@ -47,7 +47,6 @@ OUTSIDE = {
     "loops": {"msgspec"},
     "passages": {"msgspec"},
     "place": {"msgspec"},
-    "read": {"msgspec"},
     "request": {"msgspec"},
     "sse": {"msgspec"},
     "ui_stream": {"msgspec"},
