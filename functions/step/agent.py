@@ -7,8 +7,9 @@ It is an ordinary Pydantic AI agent, with three things to know:
 - Say what the agent is in `instructions`; they are sent with every request. `system_prompt` is not: a step goes on
   from stored messages, and it only stands at the very start of a conversation.
 - A tool is a function with types and a docstring. `def` runs in a thread, `async def` in the event loop, and there it
-  must never block. One that changes something outside takes the call's idempotency key along, because a step is
-  executed again when its worker died:
+  must never block. Neither may stay in one long call that keeps the interpreter's lock: `tools.py` says why.
+  One that changes something outside takes the call's idempotency key along, because a step is executed again when its
+  worker died:
 
       async def book_table(ctx: RunContext[StepDeps], name: str, seats: int) -> str:
           "Book a table for tonight."

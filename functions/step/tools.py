@@ -3,6 +3,11 @@
 A tool is a function with types and a docstring: both reach the model. What it raises decides what happens: `ModelRetry`
 tells the model to call again in another way, `ToolFailed` tells it that this is hopeless, any other exception is a bug
 and ends the run as `tool_failed`.
+
+What a tool costs must be bounded by its arguments before it begins, for they come from a model and so from a prompt. One
+call into C that keeps the interpreter's lock (a huge power, `re` on a pattern that backtracks, `json.loads` of hundreds
+of megabytes) stops the whole process: no timeout of the tool, no heartbeat and no stop can run until it returns. Then the
+lease runs out, another worker begins the step again, and this process ends with its function's time.
 """
 
 import ast
@@ -69,14 +74,25 @@ class _TooLarge(Exception):
         return str(self.__doc__)
 
 
+# What an operator or a function costs is bounded before it is called: one call into C can't be interrupted, and while it
+# lasts no other thread of the process runs. The operands are bounded already, so only powers of ten and more need care.
+
+
 def _power(base: float, exponent: float) -> float:
-    # Checked before it is worked out: 9 ** 9 ** 9 would keep the step busy for hours.
+    # 9 ** 9 ** 9 would take hours.
     if isinstance(base, int) and abs(exponent) * (base.bit_length() - 1) > LARGEST_RESULT_BITS:
         raise _TooLarge
     result = base**exponent
     if isinstance(result, complex):
         raise ArithmeticError("the root of a negative number")
     return float(result) if isinstance(result, float) else int(result)
+
+
+def _round(number: float, *digits: int) -> float:
+    # Of a whole number and negative digits Python works out 10 ** -digits.
+    if digits and abs(digits[0]) > LARGEST_RESULT_BITS:
+        raise _TooLarge
+    return round(number, *digits)
 
 
 OPERATORS: dict[type[ast.operator | ast.unaryop], Callable[..., int | float]] = {
@@ -94,7 +110,7 @@ FUNCTIONS: dict[str, Callable[..., int | float]] = {
     "abs": abs,
     "ceil": math.ceil,
     "floor": math.floor,
-    "round": round,
+    "round": _round,
     "sqrt": math.sqrt,
     "min": min,
     "max": max,

@@ -73,9 +73,19 @@ def test_an_expression_is_worked_out(expression: str, value: float) -> None:
         "1e300 ** 2",
         "ceil(1e308) * ceil(1e308)",
         "10 ** 308 / 10 ** -10",
+        "round(1, -25000000)",
+        "round(1, -(10 ** 300))",
+        "round(1.5, 10 ** 300)",
+        "min(1, max(2, round(3, -9999999)))",
+        "2 ** -99999",
+        "(10 ** 300) ** 0.9 ** -9",
+        "0.5 ** (10 ** 309)",
+        "max(1, 1e308 * 10)",
+        "round(1, 1e9)",
     ],
 )
 def test_a_result_that_is_too_large_or_none_is_refused_at_once(expression: str) -> None:
+    """Before it is worked out: some of these would keep the interpreter's lock for minutes."""
     with pytest.raises(ToolFailed, match="That has no result"):
         calculate(expression)
 
@@ -105,6 +115,18 @@ def test_a_result_that_is_too_large_or_none_is_refused_at_once(expression: str) 
         "-" * 499 + "(",
         "max(*[1, 2])",
         "round(2.5, 1.5)",
+        "round(1, 1.5)",
+        "round(1, -2, 1)",
+        "pow(9, 9999999)",
+        "1 << 99999999",
+        "1 >> -1",
+        "2 @ 2",
+        "(" * 500,
+        "(" * 199 + "1" + ")" * 199 + " 1",
+        "max(" * 99 + "1" + ")" * 99,
+        "not " * 120 + "1",
+        "f'{" * 100,
+        "\ud800",
     ],
 )
 def test_anything_but_arithmetic_is_refused(expression: str) -> None:
