@@ -52,7 +52,7 @@ class ModelNotConfigured(Exception):
 
 
 class ToolBroke(Exception):
-    """A tool raised something it shouldn't have; that is the `__cause__`."""
+    """A tool raised something it shouldn't have; that is `error`, and the `__cause__`."""
 
     def __init__(self, tool_name: str, tool_call_id: str, error: BaseException) -> None:
         super().__init__(f"The tool {tool_name} failed: {spelled(error)}")
@@ -122,7 +122,10 @@ def spelled(error: BaseException) -> str:
         return f"The model {error.model_name} answered {error.status_code}{': ' + said if said else ''}"
     if isinstance(error, ModelAPIError | ModelNotConfigured | ToolBroke):
         return str(error)
-    text = str(error)
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -145,10 +148,13 @@ SECRET = re.compile(
     | (?<=\bBasic\s)[A-Za-z0-9+/=]{8,}
     | (?:(?:api|access|secret)[-_ ]?key|token|secret|password|authorization)["']?\s*[:=]\s*["']?[^\s"',}]+
     | \barn:aws[^\s"',}]*                                        # carries the account's number
-    | \b(?=[\w+/]*\d)(?=[\w+/]*[A-Za-z])[A-Za-z0-9+/_]{32,}={0,2}  # anything else that looks random and long
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# Anything else that looks random: long, with a letter and a digit. Whether a run of characters has both is looked up once
+# a run; a lookahead would read the rest of the run again at each of its characters.
+LONG_RUN = re.compile(r"[\w+/]{32,}={0,2}")
+RANDOM = re.compile(r"[A-Za-z0-9+/_]{32,}={0,2}")
 SECRET_SETTING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 HIDDEN = "[hidden]"
 
@@ -159,4 +165,12 @@ def redacted(text: str) -> str:
     own = (value for name, value in os.environ.items() if SECRET_SETTING.search(name) and len(value) >= 8)
     for value in sorted(own, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-    return SECRET.sub(HIDDEN, text)
+    return LONG_RUN.sub(_random_hidden, SECRET.sub(HIDDEN, text))
+
+
+def _random_hidden(run: re.Match[str]) -> str:
+    """The run with all in it hidden that looks random and long."""
+    text = run[0]
+    if re.search(r"\d", text) is None or re.search(r"[A-Za-z]", text) is None:
+        return text
+    return RANDOM.sub(HIDDEN, text)

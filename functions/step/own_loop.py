@@ -48,6 +48,9 @@ class OwnLoop:
         def run() -> None:
             try:
                 result = runner.run(work())
+            except (SystemExit, KeyboardInterrupt) as error:
+                # A task raised it, and the loop stopped where it was: the work is not over, and must never go on.
+                self._settle(runner, partial(future.set_exception, error), leave=True)
             except BaseException as error:
                 self._settle(runner, partial(future.set_exception, error))
             else:
@@ -56,9 +59,12 @@ class OwnLoop:
         Thread(target=run, name="turn", daemon=True).start()
         return future
 
-    def _settle(self, runner: asyncio.Runner, settle: Callable[[], None]) -> None:
+    def _settle(self, runner: asyncio.Runner, settle: Callable[[], None], *, leave: bool = False) -> None:
         # Together, or a loop that is left behind just now would be closed by nobody.
         with self._lock:
+            if leave and runner is self._runner:
+                self._runner = None
+                self.generation += 1
             left_behind = runner is not self._runner
             settle()
         if left_behind:

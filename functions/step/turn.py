@@ -15,11 +15,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import pydantic_ai
 from pydantic_ai import Agent, CancellationToken, RunContext
-from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import (
     FunctionToolResultEvent,
     ModelMessage,
@@ -38,9 +37,9 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.result import AgentStream
 from pydantic_ai.run import AgentRun
-from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RunUsage
 
+from broken_tools import BrokenTools
 from history import messages_of
 from model import model_named, step_settings
 from model_errors import ModelNotConfigured, ToolBroke, agent_error, shown
@@ -106,8 +105,14 @@ def _await(step: "_Step", say: Callable[[Said], None], interrupt: Interrupt) -> 
     """Run the step to its end and say its pieces. Returns what it raised, None also if it had to be left behind."""
     mail: SimpleQueue[Said | Literal["interrupted", "over"]] = SimpleQueue()
     step.speak = mail.put
+    ends: list[BaseException | None] = []
     work: Future[None] = LOOP.start(step.take)
-    work.add_done_callback(lambda _: mail.put("over"))
+
+    def over(work: Future[None]) -> None:
+        ends.append(step.tools.blamed(work.exception()))
+        mail.put("over")
+
+    work.add_done_callback(over)
 
     def stop() -> None:
         step.token.cancel()
@@ -124,7 +129,7 @@ def _await(step: "_Step", say: Callable[[Said], None], interrupt: Interrupt) -> 
             if isinstance(item, Piece | ToolCall):
                 say(item)
             elif item == "over":
-                return work.exception()
+                return ends[0]
             else:
                 give_up = time.monotonic() + PATIENCE
     finally:
@@ -145,6 +150,7 @@ class _Step:
     stream: AgentStream[StepDeps, Any] | None = None
     request: ModelRequest | None = None
     returns: dict[str, ToolReturnPart] = field(default_factory=dict)
+    tools: BrokenTools = field(default_factory=BrokenTools)
 
     async def take(self) -> None:
         """Ask the model once and run the tools it asks for.
@@ -160,7 +166,7 @@ class _Step:
             deps=deps,
             model_settings=step_settings(self.model, ask.seconds, text_only=ask.text_only),
             cancellation_token=self.token,
-            capabilities=[_NamesBrokenTools()],
+            capabilities=[self.tools],
         ) as run:
             self.run = run
             node = run.next_node
@@ -289,21 +295,6 @@ class _Step:
             except UNSTORABLE as error:
                 broken.append(ToolBroke(part.tool_name, part.tool_call_id, error))
         return broken
-
-
-class _NamesBrokenTools(AbstractCapability[StepDeps]):
-    """Says which tool raised: the library hands the exception on as it is."""
-
-    async def on_tool_execute_error(
-        self,
-        ctx: RunContext[StepDeps],
-        *,
-        call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: dict[str, Any],
-        error: Exception,
-    ) -> NoReturn:
-        raise ToolBroke(call.tool_name, call.tool_call_id, error) from error
 
 
 def _text_only(response: ModelResponse) -> ModelResponse:

@@ -572,6 +572,63 @@ def test_a_tool_that_raises_fails_the_run_by_name_and_keeps_the_rest() -> None:
     assert done.tool_part("broken")["errorText"] == "ValueError: no such table"
 
 
+class Uncommon(BaseException):
+    """What programs that catch `Exception` don't catch."""
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Uncommon])
+@pytest.mark.parametrize("kind", ["def", "async def", "later"])
+def test_a_tool_that_raises_what_ends_programs_fails_the_run_by_name(raised: type[BaseException], kind: str) -> None:
+    """[23]: and the next step runs as if nothing had been."""
+
+    def broken() -> None:
+        raise raised(3)
+
+    async def broken_async() -> None:
+        raise raised(3)
+
+    async def broken_later() -> None:
+        await asyncio.sleep(0)
+        raise raised(3)
+
+    tool = {"def": broken, "async def": broken_async, "later": broken_later}[kind]
+    tool.__name__ = "broken"
+    done = answer(["Go. ", call("double", '{"number": 4}'), call("broken", index=2)], double_now, tool)
+    assert done.outcome.error is not None
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("permanent", "tool_failed")
+    assert done.outcome.error.message == f"The tool broken failed: {raised.__name__}: 3"
+    assert done.tool_part("broken")["errorText"] == f"{raised.__name__}: 3"
+    generation = turn.LOOP.generation
+    assert answer(["Next."]).outcome.kind == "final"
+    assert turn.LOOP.generation == generation
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+def test_a_task_of_a_tool_that_ends_the_loop_fails_the_run_and_no_later_one(raised: type[BaseException]) -> None:
+    """[23]: what was still under way in that loop never goes on beside the next step."""
+    went_on: list[bool] = []
+
+    async def exits() -> None:
+        raise raised(3)
+
+    async def broken() -> None:
+        task = asyncio.ensure_future(exits())
+        await asyncio.sleep(0.01)
+        went_on.append(True)
+        await task
+
+    done = answer(["Go. ", call("broken")], broken)
+    assert done.outcome.error is not None
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("permanent", "tool_failed")
+    assert done.outcome.error.message == f"The tool broken failed: {raised.__name__}: 3"
+    assert answer([a_moment, "Next."]).outcome.kind == "final"
+    assert went_on == []
+
+
+async def a_moment() -> None:
+    await asyncio.sleep(0.1)
+
+
 def test_a_tool_whose_result_cant_be_stored_fails_the_run_by_name() -> None:
     """[23]"""
 

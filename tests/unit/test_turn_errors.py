@@ -1,5 +1,7 @@
 """Which errors are worth another attempt, and what of them is shown."""
 
+import time
+import timeit
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
 )
 
-from model_errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error
+from model_errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error, redacted
 
 
 def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
@@ -128,6 +130,58 @@ def test_a_message_never_shows_what_looks_like_a_secret(secret: str) -> None:
     assert "hunter2" not in shown.message
     assert HIDDEN in shown.message
     assert shown.message.startswith("The model m answered 401: Incorrect key provided: ")
+
+
+@pytest.mark.parametrize(
+    "unit", ["a+", "a/", "ab_", "token ", "token: ", "x-api-key", "eyJ", "sk-", "Bearer ", "é1", "1", "a"]
+)
+def test_hiding_secrets_takes_time_in_proportion_to_the_text(unit: str) -> None:
+    """Anybody may make a provider or a tool echo a text of theirs: eight times as much must not take 64 times as long."""
+
+    def seconds(length: int) -> float:
+        text = (unit * length)[:length]
+        return min(timeit.repeat(lambda: redacted(text), number=1, repeat=5, timer=time.process_time_ns))
+
+    assert seconds(64_000) < 32 * max(seconds(8_000), 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 40 + "1",
+        "1" + "+a" * 40,
+        "/" + "a" * 40 + "/1",
+        "a" * 32 + "é1",
+        "a" * 40 + "1==",
+        "a" * 40 + "_token=hunter2",
+        "/" * 40 + "AKIAIOSFODNN7EXAMPLE",
+    ],
+)
+def test_what_looks_random_and_long_is_hidden_wherever_it_stands(text: str) -> None:
+    hidden = redacted(f"before {text} after")
+    assert hidden.startswith("before ")
+    assert hidden.endswith(" after")
+    assert HIDDEN in hidden
+    assert "hunter2" not in hidden
+    assert "AKIA" not in hidden
+
+
+def test_long_words_without_digits_and_other_scripts_are_shown() -> None:
+    for text in (
+        "a" * 100,
+        "1" * 100,
+        "=" * 100,
+        "第三次请求失败因为输入太长请把文本缩短到2000个字符以内然后再试一次谢谢合作",
+    ):
+        assert redacted(text) == text
+
+
+def test_an_error_that_cant_be_put_in_words_is_named() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert agent_error(ToolBroke("clock", "1", Mute())).message == "The tool clock failed: Mute"
 
 
 def test_a_message_never_shows_one_of_our_own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
