@@ -12,6 +12,8 @@ A prompt that starts with `#script` and goes on with a JSON list is a script: on
     text      what the step says
     repeat    says the text that often (1 to 1000000; the whole at most 8000000 characters)
     seconds   streams it evenly over that long, the first piece at once (0 to 3600). Without text: waits that long
+    until     only where the environment variable OFFLINE_RELEASES names a folder, as the tests of the local stack do: what
+              is left of `seconds` is skipped as soon as a file of this name is in that folder
     reasoning what the step thinks first; shown, streamed at once
     tools     the calls the step ends with: a list of [name, input]. The next entry is the next step. An entry without
               tools is the answer and ends the run
@@ -29,8 +31,11 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelUnavailableError
@@ -45,6 +50,10 @@ LONGEST_TEXT = 8_000_000
 LONGEST_SECONDS = 3600
 MOST_REPEATS = 1_000_000
 MOST_TIMES = 1000
+RELEASES = "OFFLINE_RELEASES"
+RELEASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+LOOK_SECONDS = 0.1
+"""Between two looks for a release."""
 
 type_names = {str: "a text", list: "a list", int: "a whole number"}
 
@@ -64,6 +73,7 @@ class Entry:
     tools: tuple[tuple[str, dict[str, Any]], ...] = ()
     error: Literal["transient", "permanent"] | None = None
     times: float = math.inf
+    until: str = ""
 
     @property
     def says(self) -> bool:
@@ -97,23 +107,35 @@ async def _stream(ask: Ask, messages: list[ModelMessage], tools: Collection[str]
     text = entry.text * entry.repeat
     if not text and not calls:
         text = "The script calls tools here, but this is the last step, which may only say something."
-    async for piece in _paced(text, entry.seconds):
+    async for piece in _paced(text, entry.seconds, _release(entry.until)):
         yield piece
     for index, (name, arguments) in enumerate(calls, start=1):
         yield {index: DeltaToolCall(name, json.dumps(arguments), tool_call_id=_call_id(ask, index))}
 
 
-async def _paced(text: str, seconds: float) -> AsyncIterator[str]:
-    """`text` in pieces, the first at once, spread over `seconds`."""
+async def _paced(text: str, seconds: float, released: Callable[[], bool] | None) -> AsyncIterator[str]:
+    """`text` in pieces, the first at once, spread over `seconds`, or over less if it is released before."""
     # Few enough pieces for 300 KB to cost nothing, many enough for a slow stream to look like one.
     count = max(1, min(len(text), math.ceil(seconds * 10), 400), math.ceil(len(text) / 40_000))
     size = max(1, math.ceil(len(text) / count))
-    clock = asyncio.get_running_loop().time
-    start = clock()
+    start = asyncio.get_running_loop().time()
     for number, at in enumerate(range(0, len(text), size)):
-        await asyncio.sleep(max(0.0, start + seconds * number / count - clock()))
+        await _wait(start + seconds * number / count, released)
         yield text[at : at + size]
-    await asyncio.sleep(max(0.0, start + seconds - clock()))
+    await _wait(start + seconds, released)
+
+
+async def _wait(at: float, released: Callable[[], bool] | None) -> None:
+    """Return at that moment of the loop's time, or as soon as it is released."""
+    clock = asyncio.get_running_loop().time
+    while released is not None and not released() and at - clock() > LOOK_SECONDS:
+        await asyncio.sleep(LOOK_SECONDS)
+    await asyncio.sleep(0.0 if released is not None and released() else max(0.0, at - clock()))
+
+
+def _release(name: str) -> Callable[[], bool] | None:
+    """Tells whether the entry that waits for this name is released; None: it waits for none."""
+    return Path(os.environ[RELEASES], name).exists if name else None
 
 
 def _call_id(ask: Ask, index: int) -> str:
@@ -170,7 +192,7 @@ def entry_of(script: Sequence[Entry], step: int, attempt: int) -> Entry:
 
 
 def _without_error(entry: Entry) -> Entry:
-    return Entry(entry.text, entry.seconds, entry.repeat, entry.reasoning, entry.tools)
+    return replace(entry, error=None)
 
 
 def parse(script: str, tools: Collection[str]) -> list[Entry]:
@@ -188,6 +210,7 @@ def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
     if not isinstance(value, dict):
         raise ScriptMistake(f"{where} must be an object")
     known = {"text", "seconds", "repeat", "reasoning", "tools", "error", "times"}
+    known |= {"until"} if os.environ.get(RELEASES) else set()
     if unknown := sorted(value.keys() - known):
         raise ScriptMistake(f"{where} has a field {unknown[0][:80]!r}; there are only {', '.join(sorted(known))}")
     error = value.get("error")
@@ -201,6 +224,7 @@ def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
         tools=_tools(where, value.get("tools", []), tools),
         error=error,
         times=_number(where, value, "times", 0, MOST_TIMES, default=math.inf, whole=True),
+        until=_until(where, value),
     )
     if "times" in value and error is None:
         raise ScriptMistake(f'{where}: "times" needs "error"')
@@ -218,6 +242,13 @@ def _text(where: str, value: dict[str, Any], field: str) -> str:
     if not isinstance(text, str):
         raise ScriptMistake(f'{where}: "{field}" must be a text')
     return text
+
+
+def _until(where: str, value: dict[str, Any]) -> str:
+    name = _text(where, value, "until")
+    if "until" in value and not RELEASE_NAME.fullmatch(name):
+        raise ScriptMistake(f'{where}: "until" must be 1 to 128 letters, digits, "_" or "-"')
+    return name
 
 
 def _number(

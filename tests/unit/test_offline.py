@@ -1,13 +1,16 @@
 """The offline stand-in: what it answers, and how it obeys a script."""
 
+import asyncio
 import itertools
 import json
-import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import offline
 from agent import agent
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
 from turn import PydanticAgent
@@ -118,18 +121,55 @@ def test_a_long_slow_text_comes_in_few_pieces_as_well() -> None:
     assert 4 <= len(pieces) <= 10
 
 
-def test_the_text_is_streamed_over_the_seconds_with_the_first_piece_at_once() -> None:
-    moments: list[float] = []
-    start = time.monotonic()
-    outcome = stand_in(
-        ask(script({"text": "0123456789", "seconds": 0.5})), lambda _: moments.append(time.monotonic()), Interrupt()
-    )
-    took = time.monotonic() - start
-    assert text(outcome) == "0123456789"
-    assert len(moments) == 5
-    assert took >= 0.5
-    # Relative to the whole, so that a busy machine can't fail it.
-    assert moments[0] - start < took / 2 < moments[-1] - start
+def moments_of(monkeypatch: pytest.MonkeyPatch, seconds: float, released_at: float | None = None) -> list[float]:
+    """When each piece of a text of ten characters comes, and when it is over, by a clock that only sleeping moves on."""
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async def moments() -> list[float]:
+        released = None if released_at is None else lambda: now >= released_at
+        return [now async for _ in offline._paced("0123456789", seconds, released)] + [now]
+
+    clock = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr(offline, "asyncio", SimpleNamespace(sleep=sleep, get_running_loop=lambda: clock))
+    return asyncio.run(moments())
+
+
+def test_the_text_is_streamed_over_the_seconds_with_the_first_piece_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moments_of(monkeypatch, 0.5) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_what_is_left_comes_at_once_when_it_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    *pieces, end = moments_of(monkeypatch, 100, released_at=15)
+    assert pieces == pytest.approx([0, 10] + [15] * 8, abs=0.2)
+    assert end == pieces[-1]
+    assert moments_of(monkeypatch, 100, released_at=200) == pytest.approx(list(range(0, 110, 10)))
+
+
+def test_a_file_releases_what_waits_for_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The step goes on for as long as there is none."""
+    monkeypatch.setenv("OFFLINE_RELEASES", str(tmp_path))
+    (tmp_path / "another").touch()
+
+    def release(_: Piece) -> None:
+        (tmp_path / "go").touch()
+
+    prompt = script({"text": "0123456789", "seconds": 3600, "until": "go"})
+    assert text(stand_in(ask(prompt), release, Interrupt())) == "0123456789"
+
+
+@pytest.mark.parametrize("name", ["", "../go", "a/b", "a.b", "x" * 129])
+def test_a_release_is_named_by_a_plain_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv("OFFLINE_RELEASES", str(tmp_path))
+    assert '"until" must be 1 to 128' in text(first(script({"text": "a", "until": name})))
+
+
+def test_without_a_folder_for_releases_nothing_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OFFLINE_RELEASES", raising=False)
+    assert "has a field 'until'" in text(first(script({"text": "a", "until": "go"})))
 
 
 def test_a_stop_in_mid_stream_keeps_the_text_so_far() -> None:
