@@ -47,9 +47,12 @@ cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
 
 # ------------------------------------------------------------------ test and check
 
-.PHONY: test check fmt docs
+.PHONY: test shuffled check fmt docs
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
 	@$(DEV) -m pytest -n 2 $(ARGS)
+
+shuffled: ## run every test in an order of chance; the seed it prints gives the same again: make shuffled SEED=…
+	@$(MAKE) test ARGS='-p randomly --randomly-dont-reset-seed $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)'
 
 check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
 	@$(DEV) -m ruff format --check --output-format concise $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }

@@ -128,7 +128,7 @@ async def _paced(text: str, seconds: float, released: Callable[[], bool] | None)
 async def _wait(at: float, released: Callable[[], bool] | None) -> None:
     """Return at that moment of the loop's time, or as soon as it is released."""
     clock = asyncio.get_running_loop().time
-    while released is not None and not released() and at - clock() > LOOK_SECONDS:
+    while released is not None and not released() and at - clock() > LOOK_SECONDS:  # noqa: ASYNC110  # it is a file
         await asyncio.sleep(LOOK_SECONDS)
     await asyncio.sleep(0.0 if released is not None and released() else max(0.0, at - clock()))
 

@@ -3,7 +3,9 @@
 //   node cases.mjs <case>     with OUTLIVE_API, OUTLIVE_TOKEN and, for some cases, lines on standard input
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { DefaultChatTransport } from "ai";
@@ -20,6 +22,9 @@ const CLOCK = [["clock", {}]];
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const script = (...entries) => ({ text: `#script ${JSON.stringify(entries)}` });
 const newChat = () => `chat-${crypto.randomUUID()}`;
+/** A step that streams until it is released. */
+const held = (id, text, more = {}) => ({ text, seconds: 300, until: id, ...more });
+const release = (id) => writeFileSync(join(process.env.OUTLIVE_RELEASES, id), "");
 
 async function get(path) {
   const answer = await fetch(API + path, { headers });
@@ -119,11 +124,12 @@ const cases = {
     const id = newChat();
     const first = open({ id });
     await until("the page is there", () => first.chat);
-    void first.chat.sendMessage(script({ text: "Said before. ", tools: [["wait", { seconds: 30 }]] }, { text: "Said after." }));
+    void first.chat.sendMessage(script(held(id, "Said before. ", { tools: CLOCK }), { text: "Said after." }));
     await until("something was said", () => first.text);
     first.close();
     const again = open({ id, messages: await stored(id), resume: true });
     await until("it streams", () => again.status === "streaming");
+    release(id);
     await ready(again);
     assert.deepEqual(again.errors, []);
     await assertSame(again, id);
@@ -142,10 +148,11 @@ const cases = {
     const id = newChat();
     const first = open({ id });
     await until("the page is there", () => first.chat);
-    void first.chat.sendMessage(script({ text: "Said by one. ", tools: [["wait", { seconds: 30 }]] }, { text: "Seen by two." }));
+    void first.chat.sendMessage(script(held(id, "Said by one. ", { tools: CLOCK }), { text: "Seen by two." }));
     await until("something was said", () => first.text);
     const second = open({ id, messages: await stored(id), resume: true });
     await until("the second tab shows it", () => second.text);
+    release(id);
     await Promise.all([first, second].map(async (tab) => {
       await until("all of it", () => tab.text.endsWith("two."));
       await ready(tab);
@@ -159,7 +166,7 @@ const cases = {
     const transport = ours();
     const tab = new Tab({ id }, transport);
     await until("the page is there", () => tab.chat);
-    void tab.chat.sendMessage(script({ text: "Kept. ", tools: CLOCK }, { text: "never ends ".repeat(100), seconds: 100 }));
+    void tab.chat.sendMessage(script({ text: "Kept. ", tools: CLOCK }, { text: "never ends ".repeat(100), seconds: 600 }));
     await until("the first step was shown", () => tab.text.startsWith("Kept. "));
     assert.equal((await transport.stop(id)).stopped, true);
     await ready(tab);
@@ -174,11 +181,12 @@ const cases = {
     const id = newChat();
     const tab = open({ id });
     await until("the page is there", () => tab.chat);
-    void tab.chat.sendMessage(script({ text: "Said. ", tools: [["wait", { seconds: 2 }]] }, { text: "And said." }));
+    void tab.chat.sendMessage(script(held(id, "Said. ", { tools: CLOCK }), { text: "And said." }));
     await until("something was said", () => tab.text);
     await tab.chat.stop();
     await until("ready", () => tab.status === "ready");
     assert.deepEqual(tab.errors, []);
+    release(id);
     assert.equal((await ended(id)).status, "succeeded");
   },
 
@@ -241,13 +249,14 @@ const cases = {
     const id = newChat();
     const tab = open({ id });
     await until("the page is there", () => tab.chat);
-    void tab.chat.sendMessage(script({ text: "First. ", tools: CLOCK }, { text: "0123456789".repeat(600), seconds: 8 }));
-    await until("live text is shown", () => tab.text.includes("0123456789"), 90);
+    void tab.chat.sendMessage(script({ text: "First. ", tools: CLOCK }, held(id, "0123456789".repeat(600))));
+    await until("live text is shown", () => tab.text.includes("0123456789"));
     const lines = createInterface({ input: process.stdin });
     say({ now: "kill", chat: id });
     await new Promise((resolve) => lines.once("line", resolve));
     lines.close();
-    await until("all of it", () => tab.chunks.at(-1) === "finish", 90);
+    release(id);
+    await until("all of it", () => tab.chunks.at(-1) === "finish");
     await ready(tab);
     assert.deepEqual(tab.errors, []);
     await assertSame(tab, id);
@@ -262,7 +271,7 @@ const cases = {
     const id = newChat();
     const [first, second] = [open({ id }), open({ id })];
     await until("the pages are there", () => first.chat && second.chat);
-    void first.chat.sendMessage(script({ text: "Busy. ", tools: [["wait", { seconds: 30 }]] }, { text: "Done." }));
+    void first.chat.sendMessage(script(held(id, "Busy. ", { tools: CLOCK }), { text: "Done." }));
     await until("something was said", () => first.text);
     await second.chat.sendMessage({ text: "Me too." });
     await until("it is refused", () => second.status === "error");
@@ -271,7 +280,10 @@ const cases = {
     assert.equal(second.chat.error.activeRunId, (await latest(id)).id);
     // "Already running: watch it."
     second.chat.messages = await stored(id);
-    await second.chat.resumeStream();
+    const watched = second.chat.resumeStream();
+    await until("it is watched", () => second.text);
+    release(id);
+    await watched;
     await ready(first);
     for (const tab of [first, second]) await assertSame(tab, id);
   },

@@ -96,7 +96,7 @@ export class Tab {
 }
 
 /** Until `check` does not throw; fails as it does in the end. */
-export async function eventually(check, seconds = 10) {
+export async function eventually(check, seconds = 120) {
   let failure;
   await until("", () => {
     try {
@@ -111,7 +111,7 @@ export async function eventually(check, seconds = 10) {
   });
 }
 
-export async function until(what, is, seconds = 60) {
+export async function until(what, is, seconds = 180) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const seen = await is();

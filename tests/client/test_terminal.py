@@ -22,7 +22,7 @@ from .test_watch import STORY
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
-PATIENCE = 60
+PATIENCE = 180
 """Seconds after which something that should happen will not."""
 CONTROL_C = b"\x03"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 30_000
+PATIENCE = 180_000
 """Milliseconds after which waiting for something to appear is in vain."""
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
@@ -50,7 +50,7 @@ def running() -> "Iterator[Browser]":
     except ImportError as error:
         raise Absent("the browser's driver is not set up: make .envs/browser/.done") from error
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        browser = playwright.chromium.launch(executable_path=path, timeout=PATIENCE)
         try:
             yield browser
         finally:

@@ -4,13 +4,13 @@ import gzip
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ import pytest
 from botocore.config import Config
 
 from local import identity
-from tests.conftest import group_of
+from tests.ports import reserve
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
-START_SECONDS = 120
-STOP_SECONDS = 30
+STOP_SECONDS = 120
+PATIENCE = 180
+"""Seconds after which waiting is in vain. Long, because it tells nothing: what is promised is that it happens at all."""
 
-# Short, so that no test waits long for something to be given up; everything else as a user has it.
-SETTINGS = {"LEASE_SECONDS": "4"}
+# Longer than a busy machine keeps a worker from its heartbeat, shorter than a user has it: what is killed is waited for.
+SETTINGS = {"LEASE_SECONDS": "10"}
 
 T = TypeVar("T")
 
@@ -49,7 +50,10 @@ class Stack:
 
     def __init__(self, state: Path, **settings: str) -> None:
         self.state = state
-        self.port = _free_port()
+        self.port, held = reserve()
+        weakref.finalize(self, held.close)
+        self.releases = state.parent / f"releases of {self.port}"
+        self.releases.mkdir()
         self.settings = settings
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.url = ""
@@ -65,6 +69,7 @@ class Stack:
         self.settings |= settings
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         env |= {"PORT": str(self.port), "STATE": str(self.state), "AUTH": "true", **self.settings}
+        env["OFFLINE_RELEASES"] = str(self.releases)
         # As under make: it then ends with the process that started it, whatever happens to that.
         env.setdefault("MAKELEVEL", "1")
         errors = self.state.parent / f"{self.state.name}.err"
@@ -72,9 +77,9 @@ class Stack:
             self._process = subprocess.Popen(
                 [PYTHON, "-m", "local.serve"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=out, text=True
             )
-        deadline = time.monotonic() + START_SECONDS
+        # It is ready or ends: it bounds its own start.
         line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line.startswith("ready ") or time.monotonic() > deadline:
+        if not line.startswith("ready "):
             self.stop()
             pytest.fail(f"make serve did not come up: {line} {errors.read_text()}")
         self.url = line.removeprefix("ready ").strip()
@@ -98,6 +103,10 @@ class Stack:
             if process.stdout:
                 process.stdout.close()
         return code
+
+    def release(self, name: str) -> None:
+        """Let what waits `until` this name go on, now and from now on."""
+        (self.releases / name).touch()
 
     # --- the API ---
 
@@ -127,7 +136,7 @@ class Stack:
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         try:
-            with urllib.request.urlopen(request, timeout=60) as got:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as got:
                 return _answer(got.status, got.read(), got.headers)
         except urllib.error.HTTPError as error:
             with error:
@@ -224,7 +233,9 @@ class Stack:
         return killed
 
 
-def until(look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = 30, every: float = 0.05) -> T:
+def until(
+    look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = PATIENCE, every: float = 0.05
+) -> T:
     """What `look` returns as soon as it is what is waited for; fails with what it returned last after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -268,30 +279,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "together: runs at the same time as all others so marked; takes the stack only")
+    config.addinivalue_line("markers", "together: runs at the same time as its file's others; takes the stack only")
 
 
 AT_ONCE = 10
-PLAYED = pytest.StashKey[dict[str, dict[str, Future[None]]]]()
+PLAYED = pytest.StashKey[dict[Path, dict[str, Future[None]]]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """All tests marked `together` run at the same time, each in a thread: what they do is mostly waiting.
+    """A file's tests marked `together` run at the same time, each in a thread: what they do is mostly waiting.
 
-    The first of a group plays all of its group, the `long` ones first, and waits for all, so that no other test meets
-    their runs.
+    The first of them plays all, the `long` ones first, and waits for all, so that no other test meets their runs.
     Such a test takes the session's `stack` and its own parameters, and chats of its own.
     """
     if pyfuncitem.get_closest_marker("together") is None:
         return None
-    mine = group_of(pyfuncitem.nodeid)
-    played = pyfuncitem.session.stash.setdefault(PLAYED, {}).setdefault(mine, {})
+    played = pyfuncitem.session.stash.setdefault(PLAYED, {}).setdefault(pyfuncitem.path, {})
     if not played:
         marked = [
-            (one, one.get_closest_marker("together"))
-            for one in pyfuncitem.session.items
-            if group_of(one.nodeid) == mine
+            (one, one.get_closest_marker("together")) for one in pyfuncitem.session.items if one.path == pyfuncitem.path
         ]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for item, mark in sorted(marked, key=lambda one: not (one[1] and one[1].kwargs.get("long"))):
@@ -300,12 +307,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                     played[item.nodeid] = pool.submit(item.obj, stack=pyfuncitem.funcargs["stack"], **given)
     played[pyfuncitem.nodeid].result()
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answer(status: int, body: bytes, headers: Any) -> Answer:

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from tests.handlers.told import Reader
+
 from .conftest import Answer, Stack, until
 
 LOOK_EVERY = 0.2
@@ -19,6 +21,11 @@ def new_chat() -> str:
 def script(*entries: dict[str, Any]) -> str:
     """The prompt that has the offline model do this."""
     return f"#script {json.dumps(entries)}"
+
+
+def held(text: str, until: str, **more: Any) -> dict[str, Any]:
+    """An entry whose text streams until `stack.release(until)`, and then comes to its end at once."""
+    return {"text": text, "seconds": 300, "until": until, **more}
 
 
 def ask(stack: Stack, chat: str, *entries: dict[str, Any], **how: Any) -> Answer:
@@ -44,14 +51,12 @@ def seen(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
 
 def once(stack: Stack, run: dict[str, Any], is_it: Callable[[dict[str, Any]], bool], **how: Any) -> dict[str, Any]:
     """The run and its message as soon as the run is like that."""
-    return until(
-        lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), seconds=90, every=2 * LOOK_EVERY
-    )
+    return until(lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), every=2 * LOOK_EVERY)
 
 
 def ended(stack: Stack, run: dict[str, Any], workspace: str = "acme", **how: Any) -> dict[str, Any]:
     """The run and its message, read right after the run has ended."""
-    until(lambda: stack.row(run, "finished_at", workspace=workspace)["finished_at"], seconds=90, every=LOOK_EVERY)
+    until(lambda: stack.row(run, "finished_at", workspace=workspace)["finished_at"], every=LOOK_EVERY)
     body = seen(stack, run, **how)
     assert body["run"]["finished_at"] is not None
     return body
@@ -62,10 +67,20 @@ def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
     until(
         lambda: stack.row(run, "claimed_step", "lease_until"),
         lambda row: row["claimed_step"] == str(step) and row["lease_until"] is not None,
-        seconds=90,
         every=LOOK_EVERY,
     )
     return seen(stack, run)
+
+
+def showing(stack: Stack, run: dict[str, Any], is_it: Callable[[Reader], Any]) -> tuple[Reader, str]:
+    """A reader as soon as it shows that of a run under way, and the query with which it goes on reading from there."""
+    reader, cursor = Reader(), ""
+    while not is_it(reader):
+        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
+        assert answer.status == 200, f"the run ended first: {reader.run}"
+        reader.take(answer.body["events"])
+        cursor = f"&after={answer.body['cursor']}"
+    return reader, cursor
 
 
 def stop(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:

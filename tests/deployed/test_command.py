@@ -13,13 +13,11 @@ import pytest
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
 from tests.handlers.told import Reader, plain
 
-from .conftest import ROOT, Stack, until
-from .runs import begin, ended, new_chat, once, script, seen
+from .conftest import PATIENCE, ROOT, Stack, until
+from .runs import begin, ended, held, new_chat, once, script, seen
 
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
-PATIENCE = 120
 TOOLS: list[list[Any]] = [["clock", {}], ["calculate", {"expression": "6 * 7"}]]
-SLOW = {"text": "And now slowly. ", "repeat": 20, "seconds": 10}
 
 
 def environment(stack: Stack, **more: str) -> dict[str, str]:
@@ -97,12 +95,13 @@ def test_start_shows_a_run_to_its_end(stack):
     ]
 
 
-@pytest.mark.together(long=True)
+@pytest.mark.together
 def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack):
     """Text shows while its step still streams, and Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
     never left, and that makes the transcript."""
-    slowly = {**SLOW, "repeat": 60, "seconds": 30}
-    process = opened(stack, "start", new_chat(), script({"text": "Quickly. ", "tools": TOOLS}, slowly), "--json")
+    chat = new_chat()
+    slowly = held("And now slowly. " * 60, chat)
+    process = opened(stack, "start", chat, script({"text": "Quickly. ", "tools": TOOLS}, slowly), "--json")
     first = lines_until(process, "text", step=1)
     process.send_signal(signal.SIGINT)
     out, err = left_of(process)
@@ -114,6 +113,7 @@ def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack)
     assert f"outlive stop {run['id']}" in err
     now = seen(stack, run)["run"]
     assert (now["status"], now["step_count"], now["stop_requested_at"]) == ("running", 1, None)
+    stack.release(chat)
 
     rest = told_by(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
     again = told_by(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
@@ -138,7 +138,7 @@ def without_nulls(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.together
 def test_a_second_command_stops_what_the_first_one_watches(stack):
     """The watch ends with exit code 3, and what was said stays."""
-    run = begin(stack, {"text": "Quickly. ", "tools": TOOLS}, {"text": "slow ", "repeat": 50, "seconds": 50})
+    run = begin(stack, {"text": "Quickly. ", "tools": TOOLS}, {"text": "slow ", "repeat": 50, "seconds": 600})
     process = opened(stack, "watch", run["id"], "--json")
     lines_until(process, "text", step=1)
     assert f"run {run['id']} will be aborted" in outlive(stack, "stop", run["id"])
@@ -156,7 +156,7 @@ def test_a_failed_run_is_exit_code_1_and_a_busy_chat_5(stack):
     chat = new_chat()
     failed = outlive(stack, "start", chat, script({"error": "permanent"}), "--json", code=1)
     assert told_by(failed)[-1]["run"]["error"]["code"] == "model_rejected"
-    run_id = outlive(stack, "start", chat, script({"text": "x", "seconds": 40}), "--detach").strip()
+    run_id = outlive(stack, "start", chat, script({"text": "x", "seconds": 600}), "--detach").strip()
     done = subprocess.run(
         [COMMAND, "start", chat, "Hi"], env=environment(stack), capture_output=True, text=True, check=False
     )
@@ -258,10 +258,13 @@ def test_clients_follow_a_run_and_fold_it_into_its_message(stack):
 
 def test_a_watch_outlives_a_killed_worker(stack):
     """The step begins again; what is left in the end is what is stored, and the exit code is that of the run."""
-    run = begin(stack, {"text": "Before. ", "tools": [["clock", {}]]}, SLOW)
+    chat = new_chat()
+    slowly = held("And now slowly. " * 20, chat)
+    run = begin(stack, {"text": "Before. ", "tools": [["clock", {}]]}, slowly, chat=chat)
     process = opened(stack, "watch", run["id"], "--json")
     first = lines_until(process, "text", step=1)
     assert stack.kill_workers()
+    stack.release(chat)
     out, err = left_of(process)
     assert (process.returncode, err) == (0, "")
     reader = Reader()
@@ -275,13 +278,15 @@ def test_a_watch_outlives_the_api(tmp_path: Path):
     own = Stack(tmp_path / "state", LEASE_SECONDS="4")
     own.start()
     try:
-        run = begin(own, {"text": "Before. ", "tools": [["clock", {}]]}, {"text": "After. ", "seconds": 4})
+        chat = new_chat()
+        run = begin(own, {"text": "Before. ", "tools": [["clock", {}]]}, held("After. ", chat), chat=chat)
         process = opened(own, "watch", run["id"], "--json")
         first = lines_until(process, "tool-result")
         own.stop()
         own.start()
         # The message of the worker that went with it may come back late; the sweep need not wait for its minute.
-        until(own.sweep, lambda counts: counts["resent"], every=0.5)
+        own.release(chat)
+        until(lambda: own.sweep()["resent"] or own.row(run, "finished_at")["finished_at"], every=0.5)
         out, err = left_of(process)
         assert (process.returncode, err) == (0, "")
         reader = Reader()

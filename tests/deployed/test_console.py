@@ -2,17 +2,19 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from local.identity import TOKEN_SECONDS
+
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, axe, chat_of, run_in, said, send
 from .conftest import Stack, until
-from .runs import ask, begin, ended, new_chat, script, transcript
+from .runs import ask, begin, ended, held, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))
-SLOW = {"text": WORDS, "seconds": 9}
 LIVE = "article .prose:has-text('word003')"
 
 
@@ -47,6 +49,12 @@ def ada(visitor) -> Visitor:
     return visitor()
 
 
+@pytest.fixture
+def gate() -> str:
+    """What a run of this test waits for, in mid-stream."""
+    return f"gate-{uuid.uuid4().hex}"
+
+
 def is_whole(stack: Stack, page, text: str = WORDS) -> None:
     """The one run of the page's chat says all of this, once, on the page and in the store."""
     run = run_in(page, "succeeded")
@@ -59,10 +67,10 @@ def is_whole(stack: Stack, page, text: str = WORDS) -> None:
 # --- watching
 
 
-def test_closed_and_reopened_in_mid_run_it_goes_on_and_nothing_is_doubled(ada, stack):
+def test_closed_and_reopened_in_mid_run_it_goes_on_and_nothing_is_doubled(ada, stack, gate):
     """[8] [29] [47] What was shown before stays, what was said meanwhile is there, and the rest comes live."""
     first = ada.open()
-    send(first, script(SLOW))
+    send(first, script(held(WORDS, gate)))
     first.wait_for_selector(LIVE)
     before, chat = said(run_in(first, "running")), chat_of(first)
     first.close()
@@ -72,29 +80,32 @@ def test_closed_and_reopened_in_mid_run_it_goes_on_and_nothing_is_doubled(ada, s
     assert WORDS.startswith(before)
     assert WORDS.startswith(after)
     assert len(before) <= len(after) < len(WORDS)
+    stack.release(gate)
     is_whole(stack, page)
 
 
-def test_a_reload_in_mid_run_changes_nothing(ada, stack):
+def test_a_reload_in_mid_run_changes_nothing(ada, stack, gate):
     page = ada.open()
-    send(page, script(SLOW))
+    send(page, script(held(WORDS, gate)))
     page.wait_for_selector(LIVE)
     before = said(run_in(page, "running"))
     page.reload()
     page.wait_for_selector(LIVE)
     assert said(run_in(page)).startswith(before)
+    stack.release(gate)
     is_whole(stack, page)
 
 
-def test_two_devices_show_the_same(visitor, stack):
+def test_two_devices_show_the_same(visitor, stack, gate):
     """[47]"""
     one, other = visitor().open(), visitor(**PHONE)
-    send(one, script(SLOW))
+    send(one, script(held(WORDS, gate)))
     one.wait_for_selector(LIVE)
     two = other.open(chat_of(one))
     two.wait_for_selector(LIVE)
     for page in (one, two):
         assert WORDS.startswith(said(run_in(page)))
+    stack.release(gate)
     is_whole(stack, one)
     is_whole(stack, two)
     assert run_in(one).text_content() == run_in(two).text_content()
@@ -110,7 +121,7 @@ def test_a_tab_hears_of_what_another_one_of_the_same_browser_starts(ada, chat):
 
 def test_a_tool_is_shown_at_work_and_then_with_its_result(ada):
     page = ada.open()
-    send(page, script({"text": "A moment.", "tools": [["wait", {"seconds": 4}]]}, {"text": "There."}))
+    send(page, script({"text": "A moment.", "tools": [["wait", {"seconds": 12}]]}, {"text": "There."}))
     page.wait_for_selector(".tool[data-state=running]")
     page.wait_for_selector(".tool[data-state=done]")
     run_in(page, "succeeded")
@@ -137,14 +148,15 @@ def test_reasoning_is_folded_away(ada):
     assert thought.is_visible()
 
 
-def test_a_lost_connection_is_said_and_mended(ada, stack):
+def test_a_lost_connection_is_said_and_mended(ada, stack, gate):
     page = ada.open()
-    send(page, script(SLOW))
+    send(page, script(held(WORDS, gate)))
     page.wait_for_selector(LIVE)
     ada.context.set_offline(offline=True)
     page.wait_for_selector("#link:has-text('Offline')")
     ada.context.set_offline(offline=False)
     page.wait_for_selector("#link:not(:has-text('Offline'))", state="attached")
+    stack.release(gate)
     is_whole(stack, page)
     assert page.locator("#link").text_content() == ""
 
@@ -164,7 +176,7 @@ def test_the_timeline_has_the_queue_and_every_step(ada, stack):
 def test_a_stop_in_mid_stream_ends_it_with_what_was_said(ada, stack):
     """[31]"""
     page = ada.open()
-    send(page, script({"text": WORDS, "seconds": 60}))
+    send(page, script({"text": WORDS, "seconds": 300}))
     page.wait_for_selector(LIVE)
     page.locator("#stop").click()
     run = run_in(page, "aborted")
@@ -178,7 +190,7 @@ def test_a_stop_in_mid_stream_ends_it_with_what_was_said(ada, stack):
 
 def test_a_stop_says_that_it_is_stopping(ada):
     page = ada.open()
-    send(page, script({"text": "Now.", "tools": [["wait", {"seconds": 30}]]}))
+    send(page, script({"text": "Now.", "tools": [["wait", {"seconds": 120}]]}))
     run_in(page, "running")
     held = []
     page.route("**/stop", lambda route: held.append(route))  # noqa: PLW0108  # it is given attributes
@@ -201,11 +213,11 @@ def test_a_run_that_failed_says_why(ada):
 # --- sending
 
 
-def test_a_busy_chat_is_already_running_and_can_be_watched(ada, stack, chat):
+def test_a_busy_chat_is_already_running_and_can_be_watched(ada, stack, chat, gate):
     """[7] What was written stays."""
     page = ada.open(chat)
     page.wait_for_selector("#empty h2")
-    assert ask(stack, chat, SLOW).status == 202
+    assert ask(stack, chat, held(WORDS, gate)).status == 202
     send(page, "and another thing")
     notice = page.locator("#notice .notice")
     notice.wait_for()
@@ -213,6 +225,7 @@ def test_a_busy_chat_is_already_running_and_can_be_watched(ada, stack, chat):
     notice.get_by_role("button", name="Watch it").click()
     page.wait_for_selector(LIVE)
     assert page.locator("#prompt").input_value() == "and another thing"
+    stack.release(gate)
     is_whole(stack, page)
 
 
@@ -287,14 +300,18 @@ def test_a_token_in_the_address_is_taken_out_and_stays_in_the_tab(ada, stack):
     assert [token in one for one in kept] == [True, False, False]
 
 
-def test_a_token_that_expires_can_be_replaced_in_mid_run_without_losing_anything(ada, stack):
-    page = ada.open(token=stack.token(exp=int(time.time()) + 6))
-    send(page, script(SLOW))
+def test_a_token_that_expires_can_be_replaced_in_mid_run_without_losing_anything(ada, stack, gate):
+    """The hands of the browser's clock are put forward: then the token is over for the page, whenever that is reached."""
+    ada.context.clock.install()
+    page = ada.open()
+    send(page, script(held(WORDS, gate)))
     run_in(page)
     page.locator("#prompt").fill("a draft")
+    ada.context.clock.fast_forward(1000 * TOKEN_SECONDS)
     page.wait_for_selector("#token-form >> text=It has expired")
-    page.locator("#token").fill(stack.token())
+    page.locator("#token").fill(stack.token(exp=int(time.time()) + 3 * TOKEN_SECONDS))
     page.get_by_role("button", name="Use this token").click()
+    stack.release(gate)
     is_whole(stack, page)
     assert page.locator("#prompt").input_value() == "a draft"
     assert page.locator("#token-form").is_hidden()
@@ -321,7 +338,7 @@ def test_without_a_token_there_is_nothing_but_the_question_for_one(ada, stack):
     page.locator("#token").press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("#empty h2")
-    assert page.evaluate("document.activeElement.id") == "prompt"
+    page.wait_for_selector("#prompt:focus")
 
 
 def test_another_user_of_the_same_browser_finds_nothing_of_the_first(ada, stack):
@@ -404,7 +421,7 @@ def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
     page.locator("summary").first.click()
     page.locator(".tool summary").click()
     found += axe(page)
-    send(page, script({"text": "…", "tools": [["wait", {"seconds": 60}]]}))
+    send(page, script({"text": "…", "tools": [["wait", {"seconds": 120}]]}))
     run_in(page, "running", 1)
     found += axe(page)
     page.locator("#stop").click()
@@ -415,7 +432,7 @@ def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
             page.wait_for_selector(f"#{name} .close:focus")
             found += axe(page)
             page.keyboard.press("Escape")
-    ask(stack, chat_of(page), {"text": "…", "tools": [["wait", {"seconds": 60}]]})
+    ask(stack, chat_of(page), {"text": "…", "tools": [["wait", {"seconds": 120}]]})
     send(page, "busy?")
     page.wait_for_selector("#notice .notice")
     found += axe(page)
@@ -428,20 +445,21 @@ def test_it_works_with_the_keyboard_alone(visitor):
     page = visitor(viewport={"width": 700, "height": 800}).open()
     page.wait_for_selector("#empty h2")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "skip"
+    page.wait_for_selector("#skip:focus")
     page.keyboard.press("Enter")
-    page.keyboard.type(script({"text": "Now.", "tools": [["wait", {"seconds": 60}]]}))
+    page.wait_for_selector("#prompt:focus")
+    page.keyboard.type(script({"text": "Now.", "tools": [["wait", {"seconds": 120}]]}))
     page.keyboard.press("Enter")
     run_in(page, "running")
-    assert page.evaluate("document.activeElement.id") == "prompt"
+    page.wait_for_selector("#prompt:focus")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "stop"
+    page.wait_for_selector("#stop:focus")
     page.keyboard.press("Enter")
     run_in(page, "aborted")
     page.locator("#open-run").press("Enter")
-    assert page.evaluate("document.activeElement.closest('#run') !== null")
+    page.wait_for_selector("#run :focus")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.id") == "open-run"
+    page.wait_for_selector("#open-run:focus")
 
 
 def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
@@ -461,16 +479,17 @@ def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
     assert page.evaluate("window.heard") == ["The run is accepted.", "The run has ended: succeeded."]
 
 
-def test_a_run_that_goes_on_takes_the_focus_from_nobody(ada, chat):
+def test_a_run_that_goes_on_takes_the_focus_from_nobody(ada, stack, gate):
     """What is drawn anew with every word leaves the rest of the page as it is."""
     page = ada.open()
     send(page, "the first chat")
     run_in(page, "succeeded")
-    send(page, script({"text": WORDS, "seconds": 5}))
+    send(page, script(held(WORDS, gate)))
     page.wait_for_selector(LIVE)
     link = page.get_by_role("link", name="the first chat")
     link.focus()
     page.locator("#runs button").first.evaluate("button => { window.row = button; }")
+    stack.release(gate)
     run_in(page, "succeeded", 1)
     assert link.evaluate("link => link === document.activeElement")
     assert page.locator("#runs button").first.evaluate("button => button === window.row")

@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
-from .conftest import PYTHON, ROOT, Stack, until
+from tests.ports import reserved
+
+from .conftest import PATIENCE, PYTHON, ROOT, Stack, until
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_a_run_goes_from_start_to_finish(stack, chat):
 
 def test_state_and_queued_messages_survive_a_clean_stop(own, chat):
     own.start()
-    script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "a long answer", "seconds": 20}]
+    script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "a long answer", "seconds": 600}]
     run = own.call("POST", f"/chats/{chat}/runs", {"prompt": f"#script {json.dumps(script)}"}).body["run"]
     until(lambda: own.call("GET", f"/runs/{run['id']}").body["run"]["step_count"], lambda steps: steps == 1)
     token, url = own.token(), own.url
@@ -43,7 +45,7 @@ def test_state_and_queued_messages_survive_a_clean_stop(own, chat):
 
 def test_nothing_is_left_running_after_ctrl_c(own, chat):
     own.start()
-    script = [{"text": "a long answer", "seconds": 60}]
+    script = [{"text": "a long answer", "seconds": 600}]
     run = own.call("POST", f"/chats/{chat}/runs", {"prompt": f"#script {json.dumps(script)}"}).body["run"]
     until(lambda: own.call("GET", f"/runs/{run['id']}").body["run"]["status"], lambda status: status == "running")
     assert own.workers("Step")
@@ -72,14 +74,18 @@ def test_a_runner_that_is_killed_takes_everything_with_it(own):
 )
 def test_what_is_wrong_is_said_in_one_sentence(stack, tmp_path, settings, sentence):
     known = {"taken": str(stack.port), "state": str(stack.state)}
-    env = os.environ | {"STATE": str(tmp_path), "PORT": "0"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        env["PORT"] = str(free.getsockname()[1])
-    env |= {name: value.format(**known) for name, value in settings.items()}
-    done = subprocess.run(
-        [PYTHON, "-m", "local.serve"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
-    )
+    env = os.environ | {"STATE": str(tmp_path)}
+    with reserved() as free:
+        env |= {"PORT": str(free)} | {name: value.format(**known) for name, value in settings.items()}
+        done = subprocess.run(
+            [PYTHON, "-m", "local.serve"],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = [line for line in done.stderr.splitlines() if not line.endswith("…")]
@@ -89,7 +95,7 @@ def test_what_is_wrong_is_said_in_one_sentence(stack, tmp_path, settings, senten
 def test_make_token_prints_a_token_and_nothing_else(stack):
     env = os.environ | {"STATE": str(stack.state), "PORT": str(stack.port), "WORKSPACE": "acme", "USER": "ada"}
     done = subprocess.run(
-        [PYTHON, "-m", "local.token"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True
+        [PYTHON, "-m", "local.token"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stderr == ""
     assert len(done.stdout.split()) == 1

@@ -2,7 +2,8 @@
 
 import json
 
-from .runs import begin, complaints, ended, seen, stop
+from .conftest import until
+from .runs import LOOK_EVERY, begin, complaints, ended, seen, stop
 
 SECRET = "a secret of hers"
 
@@ -18,6 +19,8 @@ def test_one_line_a_move_and_nothing_of_what_was_said(stack):
     ended(stack, run)
     stop(stack, run)
     seen(stack, run)
+    # A function's lines are there when it is over, which is after what it wrote can be read.
+    until(lambda: [move for move, *_ in moves(stack, run)], lambda made: "succeed" in made, every=LOOK_EVERY)
     assert moves(stack, run) == [
         ("start", "none", "pending"),
         ("claim", "pending", "running"),

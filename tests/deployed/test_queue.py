@@ -5,13 +5,9 @@ import uuid
 import pytest
 
 from .conftest import until
-from .runs import LOOK_EVERY, begin, ended, new_chat, once, outcome, running, seen, stop, transcript
+from .runs import LOOK_EVERY, begin, ended, held, new_chat, once, outcome, running, seen, stop, transcript
 
-STEPS = [
-    {"text": "one ", "seconds": 1, "tools": [["clock", {}]]},
-    {"text": "two ", "seconds": 1, "tools": [["clock", {}]]},
-    {"text": "three", "seconds": 1},
-]
+CLOCK = [["clock", {}]]
 
 
 def message(run, step, workspace="acme"):
@@ -21,15 +17,14 @@ def message(run, step, workspace="acme"):
 @pytest.mark.together
 def test_a_message_that_comes_twice_and_late_changes_nothing(stack):
     """[18] [19] At once, in a row, while later steps are at work, and after the end: every step is asked once."""
-    run = begin(stack, *STEPS)
-    for _ in range(5):
-        stack.send(message(run, 0))
-    running(stack, run, 1)
-    for step in (0, 0, 1, 1, 1):
-        stack.send(message(run, step))
-    running(stack, run, 2)
-    for step in (0, 1, 2, 2):
-        stack.send(message(run, step))
+    chat = new_chat()
+    texts = [held(text, f"{chat}-{step}") for step, text in enumerate(("one ", "two ", "three"))]
+    run = begin(stack, texts[0] | {"tools": CLOCK}, texts[1] | {"tools": CLOCK}, texts[2], chat=chat)
+    for step, late in enumerate([[0] * 5, [0, 0, 1, 1, 1], [0, 1, 2, 2]]):
+        running(stack, run, step)
+        for one in late:
+            stack.send(message(run, one))
+        stack.release(f"{chat}-{step}")
     done = ended(stack, run)
     assert outcome(done["run"]) == ("succeeded", "stop", None)
     assert (done["run"]["step_count"], done["run"]["usage"]["requests"]) == (3, 3)
@@ -39,9 +34,11 @@ def test_a_message_that_comes_twice_and_late_changes_nothing(stack):
 @pytest.mark.together
 def test_a_step_far_ahead_is_not_taken(stack):
     """[28] Whatever a message says, a step is claimed only after the one before it."""
-    run = begin(stack, *STEPS)
+    chat = new_chat()
+    run = begin(stack, held("one ", chat, tools=CLOCK), {"text": "two ", "tools": CLOCK}, {"text": "three"}, chat=chat)
     for step in (5, 7, 10**9):
         stack.send(message(run, step))
+    stack.release(chat)
     done = ended(stack, run)
     assert outcome(done["run"]) == ("succeeded", "stop", None)
     assert (done["run"]["step_count"], done["message"]["content"]) == (3, "one two three")
@@ -50,7 +47,8 @@ def test_a_step_far_ahead_is_not_taken(stack):
 @pytest.mark.together
 def test_junk_is_acknowledged_with_a_log_line_and_nothing_else(stack):
     """[28] Also what names a run of another workspace."""
-    run = begin(stack, {"text": "mine ", "repeat": 10, "seconds": 3})
+    chat = new_chat()
+    run = begin(stack, held("mine " * 10, chat), chat=chat)
     marks = [uuid.uuid4().hex for _ in range(4)]
     for junk in (
         f"junk {marks[0]}", "{}", "null", "[]", "{", "\U0001f4a3",
@@ -67,6 +65,7 @@ def test_junk_is_acknowledged_with_a_log_line_and_nothing_else(stack):
         message(run, 0, workspace=""),
     ):  # fmt: skip
         stack.send(junk)
+    stack.release(chat)
     done = ended(stack, run)
     assert outcome(done["run"]) == ("succeeded", "stop", None)
     assert done["run"]["usage"]["requests"] == 1
@@ -79,7 +78,7 @@ def test_a_message_that_comes_after_the_end_is_acknowledged_and_changes_nothing(
     chat = new_chat()
     run = begin(stack, {"text": "one", "tools": [["clock", {}]]}, {"text": "two"}, chat=chat)
     ended(stack, run)
-    stopped = begin(stack, {"text": "and so on", "seconds": 60}, chat=chat)
+    stopped = begin(stack, {"text": "and so on", "seconds": 600}, chat=chat)
     assert stop(stack, stopped)["stopped"]
     ended(stack, stopped)
     before = [stack.items(f"acme#{one}") for one in (chat, run["id"], stopped["id"])]
@@ -98,7 +97,7 @@ def test_nothing_was_left_on_any_queue(stack):
 def test_two_runs_of_a_workspace_do_not_wait_for_each_other(stack):
     """Fair queues group messages; they don't put them in order."""
     chats = [new_chat(), new_chat()]
-    slow, quick = begin(stack, {"text": "slow ", "repeat": 20, "seconds": 6}, chat=chats[0]), None
+    slow, quick = begin(stack, {"text": "slow ", "repeat": 20, "seconds": 600}, chat=chats[0]), None
     running(stack, slow)
     quick = begin(stack, {"text": "quick"}, chat=chats[1])
     ended(stack, quick)

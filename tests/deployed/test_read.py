@@ -7,7 +7,8 @@ import urllib.request
 
 import pytest
 
-from .runs import begin, ended, new_chat, outcome, script, seen, shape, stop, transcript
+from .conftest import PATIENCE
+from .runs import begin, ended, held, new_chat, outcome, seen, shape, stop, transcript
 
 LAMBDA_ANSWER = 6_291_556
 """Bytes a function may answer with. The local AWS lets more pass."""
@@ -24,7 +25,7 @@ def big(steps):
 def raw(stack, path, **headers):
     """The answer as it goes over the wire: status, headers, bytes."""
     request = urllib.request.Request(stack.url + path, headers={"Authorization": f"Bearer {stack.token()}"} | headers)
-    with urllib.request.urlopen(request, timeout=60) as got:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as got:
         return got.status, got.headers, got.read()
 
 
@@ -197,11 +198,12 @@ def test_an_unknown_chat_is_empty(stack, chat_id):
 
 def test_a_message_that_was_deleted_is_null_and_its_run_ends_all_the_same(stack, chat):
     """[46] And contract, section 3: a missing message never keeps a run from ending."""
-    run = stack.call("POST", f"/chats/{chat}/runs", {"prompt": script({"text": "x", "seconds": 1})}).body["run"]
+    run = begin(stack, held("x", chat), chat=chat)
     key = {"pk": {"S": f"acme#{chat}"}, "sk": {"S": "MSG#000000000002"}}
     gone = stack.client("dynamodb").delete_item(TableName=stack.outputs["TableName"], Key=key, ReturnValues="ALL_OLD")
     assert gone["Attributes"]["role"] == {"S": "assistant"}
     assert seen(stack, run)["message"] is None
+    stack.release(chat)
     done = ended(stack, run)
     assert (outcome(done["run"]), done["message"]) == (("succeeded", "stop", None), None)
     assert shape(transcript(stack, chat)) == [("user", "completed")]

@@ -21,7 +21,7 @@ import pytest
 from outlive.rows import Live
 from tests.unit.test_template import FUNCTIONS, actions, statements
 
-from .conftest import ROOT, Stack, until
+from .conftest import PATIENCE, ROOT, Stack, until
 
 MAPPING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PLATFORM = {
@@ -211,7 +211,7 @@ def nothing(_stack: Stack) -> None:
 
 
 def hand_out_the_page(stack: Stack, _nothing: None) -> str:
-    with urllib.request.urlopen(f"{stack.url}/console", timeout=60) as answer:
+    with urllib.request.urlopen(f"{stack.url}/console", timeout=PATIENCE) as answer:
         return (
             "" if answer.status == 200 and b"<title>Outlive</title>" in answer.read() else f"answered {answer.status}"
         )

@@ -8,15 +8,15 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from .conftest import Stack, until
-from .runs import LOOK_EVERY, ask, begin, ended, new_chat, once, outcome, script, seen, shape, stop, transcript
+from .conftest import PATIENCE, Stack, until
+from .runs import LOOK_EVERY, ask, begin, ended, held, new_chat, once, outcome, script, seen, shape, stop, transcript
 
-LONG = {"text": "and so on ", "repeat": 100, "seconds": 60}
+LONG = {"text": "and so on ", "repeat": 100, "seconds": 600}
 RACERS = 20
 
 
 def connect(stack: Stack) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", stack.port), timeout=30)
+    return socket.create_connection(("127.0.0.1", stack.port), timeout=PATIENCE)
 
 
 def request(stack: Stack, method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
@@ -33,8 +33,8 @@ def request(stack: Stack, method: str, path: str, body: bytes = b"", **headers: 
 def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
     """[1] [3] [17] [45] [46]"""
     chat = new_chat()
-    words = [{"text": f"{word} ", "seconds": 1, "tools": [["calculate", {"expression": word}]]} for word in ("1", "2")]
-    answer = ask(stack, chat, *words, {"text": "3", "seconds": 1})
+    one, two = ([["calculate", {"expression": word}]] for word in ("1", "2"))
+    answer = ask(stack, chat, {"text": "1 ", "tools": one}, held("2 ", chat, tools=two), {"text": "3"})
     started = answer.body["run"]
     assert (answer.status, answer.headers["location"]) == (202, f"/runs/{started['id']}")
     assert answer.headers["content-type"] == "application/json"
@@ -49,6 +49,7 @@ def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
     assert (mid["run"]["status"], mid["message"]["status"], mid["message"]["content"]) == ("running", "streaming", "1 ")
     assert [part["type"] for part in mid["message"]["parts"]] == ["step-start", "text", "tool-calculate"]
     assert mid["run"]["usage"]["requests"] == 1
+    stack.release(chat)
 
     done = ended(stack, started)
     run, message = done["run"], done["message"]
@@ -98,7 +99,7 @@ def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
 def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
     """[29] Also while the run is active, and after it has ended; the client was gone before the answer."""
     chat, headers = new_chat(), {"Idempotency-Key": "mine alone"}
-    entry = {"text": "said once", "seconds": 3}
+    entry = held("said once", chat)
     with connect(stack) as line:
         line.sendall(
             request(stack, "POST", f"/chats/{chat}/runs", json.dumps({"prompt": script(entry)}).encode(), **headers)
@@ -112,6 +113,7 @@ def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
     other = ask(stack, chat, {"text": "something else"}, headers=headers)
     assert (other.status, other.body["code"]) == (409, "idempotency_key_reused")
     assert ask(stack, chat, entry, headers={"Idempotency-Key": "another"}).body["active_run_id"] == active["id"]
+    stack.release(chat)
 
     done = ended(stack, active)
     assert outcome(done["run"]) == ("succeeded", "stop", None)
@@ -222,7 +224,7 @@ def test_an_encoded_slash_in_an_id_reaches_nothing(stack):
 def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
     """Contract, section 2."""
     token = stack.token(workspace)
-    answer = stack.call("POST", f"/chats/{quote(chat_id, safe='')}/runs", {"prompt": "hello"}, token=token)
+    answer = stack.call("POST", f"/chats/{quote(chat_id, safe='')}/runs", {"prompt": script(LONG)}, token=token)
     assert (answer.status, answer.body["run"]["chat_id"]) == (202, chat_id)
     assert stack.call("POST", f"/chats/{quote(chat_id, safe='')}/stop", token=token).body["stopped"]
 

@@ -2,24 +2,20 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from .conftest import Stack, until
-from .runs import LOOK_EVERY, ask, begin, ended, new_chat, once, outcome, running, seen, shape, stop, transcript
+from .runs import ask, begin, ended, new_chat, once, outcome, running, seen, shape, showing, stop, transcript
 
 ABORTED = ("aborted", "aborted", None)
-WORDS = {"text": "word ", "repeat": 600, "seconds": 30}
-PATIENCE = 10
-"""Seconds a stop may take on a machine that has others to serve. The promise is about one; a lease is four."""
+WORDS = {"text": "word ", "repeat": 600, "seconds": 600}
 
 
-def seconds_to_end(run: dict[str, Any]) -> float:
-    """From the stop to the end, by the run's own clock."""
-    ended, asked = (datetime.fromisoformat(run[name]) for name in ("finished_at", "stop_requested_at"))
-    return (ended - asked).total_seconds()
+def by_its_worker(stack: Stack, run: dict[str, Any]) -> bool:
+    """The worker that held the run when it was stopped has ended it, or no worker ever had it."""
+    return stack.row(run, "attempt")["attempt"] in {"0", "1", None}
 
 
 @pytest.mark.together
@@ -35,7 +31,7 @@ def test_a_stop_right_after_the_start_again_and_again(stack, by):
         done = ended(stack, run)
         assert outcome(done["run"]) == ABORTED
         assert (done["message"]["status"], done["run"]["usage"]["requests"] <= 1) == ("aborted", True)
-        assert seconds_to_end(done["run"]) < PATIENCE
+        assert by_its_worker(stack, run)
         runs.append(done)
     said = transcript(stack, chat)
     assert shape(said) == [("user", "completed"), ("assistant", "aborted")] * 5
@@ -47,8 +43,7 @@ def test_a_stop_right_after_the_start_again_and_again(stack, by):
 def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
     """[15] [31] Also when it is asked for twice; the first time stands."""
     run = begin(stack, {"text": "before. ", "tools": [["clock", {}]]}, WORDS, {"text": "never"})
-    running(stack, run, 1)
-    until(lambda: seconds_since(stack, run) > 2, every=LOOK_EVERY)
+    showing(stack, run, lambda reader: "word word " in str(reader.steps.get(1)))
     first, second = stop(stack, run), stack.call("POST", f"/chats/{run['chat_id']}/stop").body
     assert first["stopped"]
     # On a machine that is busy enough the run has ended before the second stop gets there.
@@ -59,7 +54,7 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
     message = done["message"]
     assert outcome(done["run"]) == ABORTED
     assert done["run"]["stop_requested_at"] == first["run"]["stop_requested_at"]
-    assert seconds_to_end(done["run"]) < PATIENCE
+    assert by_its_worker(stack, run)
     assert (done["run"]["step_count"], done["run"]["usage"]["requests"]) == (2, 2)
     assert message["content"].startswith("before. word word ")
     assert message["content"].count("word ") < 600
@@ -68,23 +63,17 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
     assert stop(stack, run) == {"stopped": False, "run": done["run"]}
 
 
-def seconds_since(stack: Stack, run: dict[str, Any]) -> float:
-    """How long the run has been at it."""
-    return time.time() - datetime.fromisoformat(seen(stack, run)["run"]["started_at"]).timestamp()
-
-
 @pytest.mark.together
 def test_a_stop_while_a_tool_runs_closes_its_call_and_the_next_run_goes_on_from_there(stack):
     """[31] and contract 4.7: the call that was cut off has a result, for the page and for the next model."""
     chat = new_chat()
-    tools = [["calculate", {"expression": "6 * 7"}], ["wait", {"seconds": 60}]]
+    tools = [["calculate", {"expression": "6 * 7"}], ["wait", {"seconds": 120}]]
     run = begin(stack, {"text": "Wait for it. ", "tools": tools}, {"text": "never"}, chat=chat)
-    running(stack, run)
-    until(lambda: seconds_since(stack, run) > 1, every=LOOK_EVERY)
+    showing(stack, run, lambda reader: "tool-wait" in [part["type"] for part in reader.parts])
     assert stop(stack, run)["stopped"]
     done = ended(stack, run)
     assert outcome(done["run"]) == ABORTED
-    assert seconds_to_end(done["run"]) < PATIENCE
+    assert by_its_worker(stack, run)
     text, *calls = done["message"]["parts"][1:]
     assert (text["text"], done["message"]["content"]) == ("Wait for it. ", "Wait for it. ")
     assert [(call["type"], call["state"]) for call in calls] == [

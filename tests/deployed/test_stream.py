@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,10 +16,11 @@ import pytest
 from local import identity
 from tests.handlers.chunks import Client, shown
 from tests.handlers.told import Reader, events_in, plain
+from tests.ports import reserve
 
-from .conftest import ROOT, Stack, _free_port, until
-from .runs import begin, ended, new_chat, script, seen, stop, transcript
-from .test_ai_sdk import MAJORS, _tidy, missing, outcome, play  # noqa: F401  # it cleans up after itself
+from .conftest import PATIENCE, ROOT, Stack, until
+from .runs import begin, ended, held, new_chat, script, seen, stop, transcript
+from .test_ai_sdk import MAJORS, missing, outcome, play
 
 TOOL: list[list[Any]] = [["clock", {}]]
 STREAMS = ("start", "reload", "stop", "error", "broken connections")
@@ -30,7 +30,7 @@ APP = ROOT / "functions" / "stream"
 @contextmanager
 def serving(stack: Stack, **settings: str) -> Iterator[str]:
     """Its address, while it serves."""
-    port = _free_port()
+    port, held = reserve()
     said = {
         "TABLE_NAME": stack.outputs["TableName"],
         "QUEUE_URL": stack.outputs["QueueUrl"],
@@ -49,7 +49,7 @@ def serving(stack: Stack, **settings: str) -> Iterator[str]:
         "PATH": f"{ROOT / '.envs' / 'dev' / 'bin'}:{os.environ['PATH']}",
     }
     log = stack.state.parent / f"stream-{port}.log"
-    with log.open("w") as out:
+    with held, log.open("w") as out:
         process = subprocess.Popen([APP / "run.sh"], cwd=APP, env={**said, **settings}, stdout=out, stderr=out)
         try:
             until(lambda: listens(port) or process.poll() is not None)
@@ -58,7 +58,7 @@ def serving(stack: Stack, **settings: str) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(10)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -83,7 +83,7 @@ def asked(
     url: str, method: str, path: str, token: str | None, body: Any = None, **headers: str
 ) -> Iterator[http.client.HTTPResponse]:
     """An answer as it comes in."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     try:
         given = {"Authorization": f"Bearer {token}"} if token else {}
         connection.request(
@@ -110,10 +110,10 @@ def sent(chat: str, *entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_run_is_one_stream_from_its_start_to_its_end(stack: Stack, streams: str) -> None:
-    """A first word long before the last, and the message that is stored."""
+    """A first word while there is no last one yet, and the message that is stored."""
     chat = new_chat()
-    client, at = Client(), []
-    body = sent(chat, {"text": "Said first. ", "tools": [["wait", {"seconds": 2}]]}, {"text": "Said last."})
+    client = Client()
+    body = sent(chat, held("Said first. ", chat, tools=TOOL), {"text": "Said last."})
     with asked(streams, "POST", "/api/chat", stack.token(), body) as answer:
         assert answer.status == 200
         assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
@@ -123,13 +123,12 @@ def test_a_run_is_one_stream_from_its_start_to_its_end(stack: Stack, streams: st
             if "id: " in frame:
                 client.read(pending)
                 pending = ""
-                at.append((time.monotonic(), len(client.parts)))
+            if any(part["type"] == "text" for part in client.parts):
+                stack.release(chat)
         client.read(pending)
     assert client.done
     kept = transcript(stack, chat)[-1]
     assert client.parts == shown(kept["parts"])
-    first = next(when for when, parts in at if parts)
-    assert at[-1][0] - first > 1  # the wait of two seconds lies between
     with asked(streams, "GET", f"/api/chat/{chat}/stream", stack.token()) as answer:
         assert answer.status == 204
     with asked(streams, "GET", f"/api/chat/{chat}/stream?after={client.cursor}", stack.token()) as answer:
@@ -213,7 +212,8 @@ def test_what_is_not_there_or_not_yours_is_refused_as_by_the_api(stack: Stack, s
 def test_a_stream_ends_before_its_function_would_be_ended_and_can_be_gone_on_with(stack: Stack) -> None:
     """Silence is broken by comments, the end is no end of the message, and a hang-up hurts nobody."""
     with serving(stack, STREAM_SECONDS="2", STREAM_HEARTBEAT_SECONDS="0.5") as url:
-        run = begin(stack, {"text": "Before. ", "tools": [["wait", {"seconds": 8}]]}, {"text": "After."})
+        chat = new_chat()
+        run = begin(stack, held("Before. ", chat, tools=TOOL), {"text": "After."}, chat=chat)
         client, windows, comments = Client(), 0, 0
         query = ""
         while not client.done:
@@ -223,11 +223,13 @@ def test_a_stream_ends_before_its_function_would_be_ended_and_can_be_gone_on_wit
                 text = answer.read().decode()
             comments += text.count(": still here\n\n")
             client.read(text.replace(": still here\n\n", ""))
+            if windows > 1 and comments:
+                stack.release(chat)
             windows, query = windows + 1, f"?after={client.cursor}" if client.cursor else ""
         assert windows > 2
         assert comments > 0
         assert client.parts == shown(ended(stack, run)["message"]["parts"])
-        left = begin(stack, {"text": "x" * 2000, "seconds": 60})
+        left = begin(stack, {"text": "x" * 2000, "seconds": 600})
         with asked(url, "GET", f"/runs/{left['id']}/events", stack.token()) as answer:
             next(frames(answer))
         assert stop(stack, left)["stopped"]
@@ -240,4 +242,5 @@ def test_use_chat_over_a_stream(stack: Stack, streams: str, major: str, case: st
     """The same cases of the AI SDK, over streams."""
     if reason := missing(major):
         pytest.skip(reason)
-    outcome(play(stack, major, case, streams))
+    with play(stack, major, case, streams) as played:
+        outcome(played)

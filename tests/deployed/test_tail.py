@@ -9,7 +9,7 @@ import pytest
 from tests.handlers.told import Reader, events_in, plain
 
 from .conftest import Stack
-from .runs import begin, seen, stop
+from .runs import begin, held, new_chat, seen, showing, stop
 
 TOOL: list[list[Any]] = [["clock", {}]]
 
@@ -58,17 +58,14 @@ def test_a_run_is_streamed_in_windows_that_the_gateway_carries(stack):
 @pytest.mark.together
 def test_text_is_seen_while_its_step_still_streams(stack):
     """A reader has the first words long before the step is stored, and the rest of it exactly."""
-    text = "".join(f"word {number} " for number in range(200))
-    run = begin(stack, {"text": text, "seconds": 6}, {"text": "over"})
-    reader, cursor = Reader(), ""
-    while not reader.steps.get(0):
-        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
-        reader.take(answer.body["events"])
-        cursor = f"&after={answer.body['cursor']}"
+    text, chat = "".join(f"word {number} " for number in range(200)), new_chat()
+    run = begin(stack, held(text, chat), {"text": "over"}, chat=chat)
+    reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
     early = reader.steps[0][0]["text"]
     assert text.startswith(early)
     assert len(early) < len(text)
     assert seen(stack, run)["message"]["parts"] == []
+    stack.release(chat)
     other = Reader()
     follow(stack, run, other)
     follow(stack, run, reader, cursor=cursor)
@@ -76,16 +73,12 @@ def test_text_is_seen_while_its_step_still_streams(stack):
     assert reader.voided == other.voided == []
 
 
-@pytest.mark.together
+@pytest.mark.together(long=True)
 def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
-    run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 4}]]}, {"text": "over"})
-    reader, cursor = Reader(), ""
-    while not [part for part in reader.parts if part["type"] == "tool-wait"]:
-        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
-        reader.take(answer.body["events"])
-        cursor = f"&after={answer.body['cursor']}"
+    run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 20}]]}, {"text": "over"})
+    reader, cursor = showing(stack, run, lambda reader: "tool-wait" in [part["type"] for part in reader.parts])
     (part,) = [part for part in reader.parts if part["type"] == "tool-wait"]
-    assert (part["state"], part["input"]) == ("input-available", {"seconds": 4})
+    assert (part["state"], part["input"]) == ("input-available", {"seconds": 20})
     follow(stack, run, reader, cursor=cursor)
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
     assert reader.voided == []
@@ -94,12 +87,8 @@ def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
 @pytest.mark.together
 def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack):
     """[31] The partial step, then the end."""
-    run = begin(stack, {"text": "word " * 300, "seconds": 30})
-    reader, cursor = Reader(), ""
-    while not reader.steps.get(0):
-        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
-        reader.take(answer.body["events"])
-        cursor = f"&after={answer.body['cursor']}"
+    run = begin(stack, {"text": "word " * 300, "seconds": 600})
+    reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
     assert stop(stack, run)["stopped"] is True
     follow(stack, run, reader, cursor=cursor)
     shown = seen(stack, run)
@@ -112,13 +101,11 @@ def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack
 
 def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
     """[20] A reader sees the step begin anew, and each word of it once."""
-    run = begin(stack, {"text": "word " * 300, "seconds": 8}, {"text": "over"})
-    reader, cursor = Reader(), ""
-    while not reader.steps.get(0):
-        answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
-        reader.take(answer.body["events"])
-        cursor = f"&after={answer.body['cursor']}"
+    chat = new_chat()
+    run = begin(stack, held("word " * 300, chat), {"text": "over"}, chat=chat)
+    reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
     assert stack.kill_workers()
+    stack.release(chat)
     follow(stack, run, reader, cursor=cursor)
     shown = seen(stack, run)
     assert shown["run"]["status"] == "succeeded"

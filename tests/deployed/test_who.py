@@ -23,7 +23,7 @@ CALLS = [
     ("GET", "/chats/{chat}/messages"),
     ("GET", "/chats/{chat}/runs"),
 ]
-LONG = {"text": "and so on ", "repeat": 100, "seconds": 60}
+LONG = {"text": "and so on ", "repeat": 100, "seconds": 600}
 
 
 def call(stack: Stack, which: tuple[str, str], chat: str, run: str, token: str | None) -> Any:

@@ -351,9 +351,9 @@ def environment() -> dict[str, str]:
     return {}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud() -> Iterator[tuple[Any, Any]]:
-    """moto, with clients of our own for looking."""
+    """moto, with clients of our own for looking. Not for longer than a file: it would answer other files' calls, too."""
     patch = pytest.MonkeyPatch()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
@@ -364,7 +364,7 @@ def cloud() -> Iterator[tuple[Any, Any]]:
     patch.undo()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, list[ModuleType]]]:
     """The handlers by their environment, each cold-started once."""
     Row._connection = None

@@ -160,8 +160,8 @@ def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Sta
 
     def slow(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
         for number in range(1, 4):
-            for _ in range(8):
-                say(Piece("text", "x" * 200))
+            # All of it at once: what is written between two of several would be a piece of its own.
+            say(Piece("text", "x" * 1600))
             while sum(map(is_piece, list(stack.faults.requests))) < number:
                 threading.Event().wait(0.01)
         return Outcome("final", [{"type": "text", "text": "x" * 4800}], None, Usage())

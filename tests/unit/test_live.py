@@ -215,7 +215,7 @@ def test_a_store_that_hangs_for_readers_keeps_no_heartbeat_waiting(clock, caplog
     watch = Watch(Table(), None, real, Settings, run, delivery, Interrupt(), log)
     with in_a_thread(watch):
         log.say(Piece("text", "x" * 2000))
-        assert hanging.wait(10)
+        assert hanging.wait(60)
         before = len(beats)
         while len(beats) < before + 5:
             threading.Event().wait(0.01)
