@@ -23,7 +23,7 @@ stack := .envs/local/.done .envs/bare/.done
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
 browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := start step stop read tail chat stream sweep console
-groups := uv light step stream local sam dev fuzz cli browser
+groups := uv light step stream local sam dev docs fuzz cli browser
 sources := functions shared local clients/python tests $(wildcard bench docs)
 
 .PHONY: help
