@@ -47,14 +47,14 @@ cli: .envs/cli/.done ## set up the command line: .envs/cli/bin/outlive
 
 # ------------------------------------------------------------------ test and check
 
-.PHONY: test shuffled check fmt docs
+.PHONY: test shuffled check fmt docs site
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
 	@$(DEV) -m pytest -n 2 $(ARGS)
 
 shuffled: ## run every test in an order of chance; the seed it prints gives the same again: make shuffled SEED=…
 	@$(MAKE) test ARGS='-p randomly --randomly-dont-reset-seed $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)'
 
-check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types, templates, imports, generated files
+check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done ## format, lint, types, templates, imports, generated files, site
 	@$(DEV) -m ruff format --check --output-format concise $(sources) || { echo "outlive: some files are not formatted; make fmt puts them right" >&2; exit 1; }
 	@$(DEV) -m ruff check --quiet $(sources)
 	@$(DEV) -m mypy
@@ -63,14 +63,18 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done ## format, lint, types,
 	@mkdir -p .build
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
 	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
-	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py --check; fi
+	@$(DEV) docs/generate.py --check
+	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 
 fmt: .envs/dev/.done ## format, and put right what can be put right without thinking
 	@$(DEV) -m ruff check --quiet --fix $(sources) || true
 	@$(DEV) -m ruff format --quiet $(sources)
 
 docs: .envs/dev/.done ## write the files that are generated from the code
-	@if [ -f docs/generate.py ]; then $(DEV) docs/generate.py; fi
+	@$(DEV) docs/generate.py
+
+site: .envs/docs/.done ## build the documentation as a website into .build/site
+	@.envs/docs/bin/zensical build --clean --strict --config-file mkdocs.yml
 
 .PHONY: screenshots
 screenshots: $(stack) .envs/dev/.done .envs/browser/.done ## take the pictures of the console in docs (needs chromium)

@@ -22,6 +22,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from docs import lifecycle, openapi, template
 from docs.calls import Call
 from docs.openapi import Drift
+from outlive import rows
 from outlive.errors import Problem
 
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -29,7 +30,7 @@ REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", r
 
 def routes() -> str:
     """The API in one table."""
-    rows = [
+    lines = [
         (
             f"`{call.method} {call.path}`",
             call.summary,
@@ -38,14 +39,14 @@ def routes() -> str:
         )
         for call in openapi.calls()
     ]
-    return lifecycle.table(("call", "", "answer", "or"), rows)
+    return lifecycle.table(("call", "", "answer", "or"), lines)
 
 
 def settings() -> str:
     """The template's parameters, one table a group."""
     tables = []
     for title, parameters in template.parameters(template.read()).items():
-        rows = [
+        lines = [
             (
                 f"`{one.name}`",
                 "must be given" if one.default is None else f"`{one.default}`" if one.default else "empty",
@@ -53,18 +54,32 @@ def settings() -> str:
             )
             for one in parameters
         ]
-        tables.append(lifecycle.table((title, "default", ""), rows))
+        tables.append(lifecycle.table((title, "default", ""), lines))
     return "\n\n".join(tables)
+
+
+def keys() -> str:
+    """The kinds of rows with their keys, as `rows.py` lists them."""
+    listed = re.findall(r"^ *\| (.+?) *\| (.+?) *\| ([A-Z]\w+) *\|$", rows.__doc__ or "", re.MULTILINE)
+    if not listed:
+        raise Drift("rows.py must list its kinds of rows with their keys")
+    return lifecycle.table(("row", "pk", "sk"), [(f"`{name}`", pk, f"`{sk}`") for pk, sk, name in listed])
 
 
 REGIONS = {
     "routes": routes,
     "settings": settings,
+    "keys": keys,
     "statuses": lifecycle.statuses,
     "moves": lifecycle.moves,
     "clauses": lifecycle.guards,
 }
-PAGES = {"README.md": {"routes", "settings"}, "docs/lifecycle.md": {"statuses", "moves", "clauses"}}
+PAGES = {
+    "docs/api.md": {"routes"},
+    "docs/settings.md": {"settings"},
+    "docs/table.md": {"keys"},
+    "docs/lifecycle.md": {"statuses", "moves", "clauses"},
+}
 
 
 def generated() -> dict[str, str]:
