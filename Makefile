@@ -101,7 +101,7 @@ lock: .envs/uv/.done ## compile the requirements again; UPGRADE=--upgrade takes 
 	done
 
 clean: ## remove what was set up and built; the local state in .state stays
-	@rm -rf .envs .build .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .envs .build .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------ set-up
@@ -149,7 +149,7 @@ prove: .envs/dev/.done ## play every scene in every order with every fault (10 m
 prove-mutants: .envs/dev/.done ## take each guard away in turn, reorder writes, and see that the proof notices (2 minutes)
 	@PYTHONPATH=.:shared $(DEV) -m tests.proof.mutate $(ARGS)
 
-prove-stories: .envs/dev/.done ## tell the handlers long made-up stories and compare with the plain contract (STORIES=2000)
+prove-stories: .envs/dev/.done ## play long generated stories to the handlers and compare with a plain model (STORIES=2000)
 	@STORIES=$(or $(STORIES),2000) $(DEV) -m pytest -q -p no:cacheprovider tests/proof/test_stateful.py $(ARGS)
 
 replay: .envs/dev/.done ## play one script of the proof again: make replay SCRIPT='claim-stop lost 1: s; ...'

@@ -261,7 +261,7 @@ class Chat(Row):
 
 
 class Run(Row):
-    """One agent turn. Its fields mean what the contract says of a run; the rest serves the moves."""
+    """One agent turn. docs/api.md explains its public fields; the rest serves the moves."""
 
     id = Text()
     workspace_id = Text()

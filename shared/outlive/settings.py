@@ -11,7 +11,7 @@ MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting with its meaning; the defaults are the contract's."""
+    """Every setting with its meaning; the defaults are the template's."""
 
     table_name: str
     queue_url: str = ""

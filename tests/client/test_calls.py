@@ -358,7 +358,7 @@ def test_address_is_named_when_nobody_is_there(shell):
 
 
 def test_a_stop_of_a_chat_that_is_asked_again_never_hits_a_later_run(shell):
-    """Contract 4.4: it is the run that is active now which is stopped, by its id."""
+    """[30] The client stops the run that is active now, by its id."""
     api = FakeApi()
     api.misdeeds = [None, breaks(httpx.ReadError)]
     assert shell(api)("stop_chat", "c1").stopped

@@ -514,8 +514,13 @@ def test_help_of_every_command_has_examples(command, name):
 def test_help_tells_every_exit_code(command):
     told = re.findall(r"^ +(\d+)  ", command(FakeApi(), "--help").out.partition("Exit codes:")[2], re.MULTILINE)
     assert [int(code) for code in told] == sorted(exits.Exit)
-    readme = (ROOT / "README.md").read_text()
-    assert [int(code) for code in re.findall(r"^\| `(\d+)` \|", readme, re.MULTILINE)] == sorted(exits.Exit)
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert [int(code) for code in re.findall(r"^\| `(\d+)` \|", page, re.MULTILINE)] == sorted(exits.Exit)
+
+
+def test_docs_list_every_command():
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert set(re.findall(r"^\| `outlive (\w+)", page, re.MULTILINE)) == set(outlive.outlive.commands)
 
 
 def test_token_of_the_environment_is_not_in_the_help(command):

@@ -31,7 +31,7 @@ def raw(stack, path, **headers):
 
 @pytest.mark.together
 def test_steps_of_300_kb_are_read_back_whole(stack):
-    """[27] [46] Contract, section 5; compressed on the way or not, by run, by chat and in the list."""
+    """[27] [46] Compressed on the way or not, by run, by chat and in the list."""
     run = begin(stack, *big(2))
     done = ended(stack, run)
     said = WORDS * (STEP // len(WORDS.encode()))
@@ -52,7 +52,7 @@ def test_steps_of_300_kb_are_read_back_whole(stack):
 
 @pytest.mark.together
 def test_a_run_that_grows_too_large_fails_and_can_still_be_read(stack):
-    """Contract, section 5: the step that would pass 4 MB settles `failed`, and what was said before is there.
+    """[27] The step that would pass 4 MB settles `failed`, and what was said before is there.
 
     No answer is larger than a function may give, in the form it gives it: a text in JSON, or base64.
     """
@@ -97,7 +97,7 @@ def test_who_does_not_take_gzip_gets_none_as_long_as_the_answer_can_be_carried_w
 
 @pytest.mark.together
 def test_five_hundred_messages_are_paged_without_a_gap(stack):
-    """Contract, section 2: oldest first, in pages of any size."""
+    """[55] Oldest first, in pages of any size."""
     chat = new_chat()
     first = begin(stack, {"text": "x", "seconds": 60}, chat=chat)
     stop(stack, first)
@@ -133,7 +133,7 @@ def clone(stack, chat, times):
 
 @pytest.mark.together
 def test_the_runs_of_a_chat_are_listed_newest_first_in_pages(stack):
-    """Contract, section 2."""
+    """[55]"""
     chat = new_chat()
     runs = []
     for n in range(5):
@@ -167,14 +167,14 @@ def paged(stack):
 @pytest.mark.parametrize("name", ["runs", "messages"])
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "ten", "1e1", "%D9%A3", "9" * 30, "+5", "0x5"])
 def test_a_limit_is_1_to_100(stack, name, limit):
-    """Contract, section 2."""
+    """[55]"""
     answer = stack.call("GET", f"/chats/any/{name}?limit={limit}")
     assert (answer.status, answer.body["code"], answer.body["field"]) == (422, "invalid_request", "limit")
 
 
 @pytest.mark.parametrize("name", ["runs", "messages"])
 def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
-    """Contract, section 2: not for the other call, another chat, another workspace, nor changed by a character."""
+    """[56] Not for the other call, another chat, another workspace, nor changed by a character."""
     chat, cursors = paged
     good, other = cursors[name], cursors["messages" if name == "runs" else "runs"]
     assert stack.call("GET", f"/chats/{chat}/{name}?cursor={good}").status == 200
@@ -190,14 +190,14 @@ def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
 
 @pytest.mark.parametrize("chat_id", ["never", "x" * 128])
 def test_an_unknown_chat_is_empty(stack, chat_id):
-    """Contract, section 2."""
+    """[57]"""
     assert stack.call("GET", f"/chats/{chat_id}/run").body == {"run": None, "message": None}
     assert stack.call("GET", f"/chats/{chat_id}/runs").body == {"runs": [], "cursor": None}
     assert stack.call("GET", f"/chats/{chat_id}/messages").body == {"messages": [], "cursor": None}
 
 
 def test_a_message_that_was_deleted_is_null_and_its_run_ends_all_the_same(stack, chat):
-    """[46] And contract, section 3: a missing message never keeps a run from ending."""
+    """[46] [59] A missing message never keeps a run from ending."""
     run = begin(stack, held("x", chat), chat=chat)
     key = {"pk": {"S": f"acme#{chat}"}, "sk": {"S": "MSG#000000000002"}}
     gone = stack.client("dynamodb").delete_item(TableName=stack.outputs["TableName"], Key=key, ReturnValues="ALL_OLD")

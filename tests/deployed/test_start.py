@@ -84,7 +84,7 @@ def test_of_twenty_simultaneous_starts_one_is_accepted_and_the_others_name_it(st
 
 
 def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
-    """Contract, section 2: none of them is told that the chat is busy with its own run."""
+    """[51] None of them is told that the chat is busy with its own run."""
     chat, key = new_chat(), {"Idempotency-Key": "the same"}
     with ThreadPoolExecutor(RACERS) as pool:
         answers = list(pool.map(lambda _: ask(stack, chat, LONG, headers=key), range(RACERS)))
@@ -129,7 +129,7 @@ def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
 
 @pytest.mark.together
 def test_a_client_that_hangs_up_or_hardly_reads_changes_nothing(stack):
-    """[29] Contract 4.8: it leaves at once, never reads, or takes a byte now and then."""
+    """[29] It leaves at once, never reads, or takes a byte now and then."""
     run = begin(stack, {"text": "all of it ", "repeat": 20_000, "seconds": 3}, {"text": "never reached"})
     ask_for_it = request(stack, "GET", f"/runs/{run['id']}")
     with connect(stack) as silent, connect(stack) as slow:
@@ -199,7 +199,7 @@ def test_what_is_wrong_with_a_body_is_422_and_named(stack, chat, body, field):
     "chat_id", ["x" * 129, "a#b", "a b", "a%b", "a%2fb", "\U0001f600", "a\0b", "a\n", "a~b", "a?b"], ids=ascii
 )
 def test_a_chat_id_is_one_everywhere_or_422(stack, chat_id):
-    """Contract, section 2: whatever its characters mean in a path or a key."""
+    """[53] Whatever its characters mean in a path or a key."""
     path = f"/chats/{quote(chat_id, safe='')}"
     for method, call in (("POST", "runs"), ("POST", "stop"), ("GET", "run"), ("GET", "messages"), ("GET", "runs")):
         answer = stack.call(method, f"{path}/{call}", {"prompt": "hello"} if method == "POST" else None)
@@ -222,7 +222,7 @@ def test_an_encoded_slash_in_an_id_reaches_nothing(stack):
 
 @pytest.mark.parametrize("chat_id", ["x" * 128, ".", "..", ":", "-", "a:b", "CHAT", "MSG"])
 def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
-    """Contract, section 2."""
+    """[53]"""
     token = stack.token(workspace)
     answer = stack.call("POST", f"/chats/{quote(chat_id, safe='')}/runs", {"prompt": script(LONG)}, token=token)
     assert (answer.status, answer.body["run"]["chat_id"]) == (202, chat_id)
@@ -231,14 +231,14 @@ def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schl\xfcssel", "a\tb"], ids=ascii)
 def test_a_key_that_is_none_is_422(stack, chat, key):
-    """Contract, section 2."""
+    """[53]"""
     answer = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "hello"}, headers={"Idempotency-Key": key})
     assert (answer.status, answer.body["field"]) == (422, "Idempotency-Key")
     assert stack.items(f"acme#{chat}") == []
 
 
 def test_a_prompt_may_have_32768_characters_and_no_more(stack, chat):
-    """Contract, section 2: characters, not bytes."""
+    """[53] Characters, not bytes."""
     over = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "\U0001f600" * 32_769})
     assert (over.status, over.body["code"]) == (413, "prompt_too_long")
     assert stack.items(f"acme#{chat}") == []
@@ -265,7 +265,7 @@ def test_nul_and_half_characters_in_a_prompt_break_nothing(stack):
 
 
 def test_metadata_and_budget_are_kept(stack, chat):
-    """Contract, section 2."""
+    """[53]"""
     said: dict[str, Any] = {"prompt": "hello", "budget": {"max_steps": 2}, "metadata": {"ключ": [1, None, {"a": 1.5}]}}
     run = stack.call("POST", f"/chats/{chat}/runs", said).body["run"]
     assert (run["budget"], run["metadata"]) == (said["budget"], said["metadata"])

@@ -65,7 +65,7 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
 
 @pytest.mark.together
 def test_a_stop_while_a_tool_runs_closes_its_call_and_the_next_run_goes_on_from_there(stack):
-    """[31] and contract 4.7: the call that was cut off has a result, for the page and for the next model."""
+    """[31] and guarantee 7: the call that was cut off has a result, for the page and for the next model."""
     chat = new_chat()
     tools = [["calculate", {"expression": "6 * 7"}], ["wait", {"seconds": 120}]]
     run = begin(stack, {"text": "Wait for it. ", "tools": tools}, {"text": "never"}, chat=chat)

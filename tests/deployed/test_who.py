@@ -125,7 +125,7 @@ def test_another_user_and_another_workspace_see_and_change_nothing(stack):
     ["Мастерская", "東京 \U0001f5fc", "a#b/c?d=e&f", 'say "hi" \\ {$}', "ж" * 256],
 )
 def test_a_workspace_may_have_any_name(stack, workspace):
-    """[48] Contract, section 2: 1 to 256 characters, whatever they mean in a key or a group id."""
+    """[48] 1 to 256 characters, whatever they mean in a key or a group id."""
     token, chat = stack.token(workspace, workspace), new_chat()
     run = begin(stack, {"text": "a ", "tools": [["clock", {}]]}, {"text": "b"}, chat=chat, token=token)
     done = ended(stack, run, workspace, token=token)
@@ -141,7 +141,7 @@ def test_a_workspace_may_have_any_name(stack, workspace):
 
 @pytest.mark.together
 def test_no_id_reaches_into_another_workspace(stack):
-    """[48] Contract, section 3: keys are injective. Workspaces and ids that read the same when put together."""
+    """[48] Keys are injective. Workspaces and ids that read the same when put together."""
     outer, inner = "collide", "collide#chat"
     run = begin(stack, LONG, chat="x:y", token=stack.token(outer))
     for workspace, chat, run_id in (
@@ -175,7 +175,7 @@ def test_no_id_reaches_into_another_workspace(stack):
 
 @pytest.mark.parametrize("run_id", ["a%23b", "%2523", "%00", "x" * 129, "%F0%9F%98%80", "..", "RUN", "a%20b"])
 def test_what_is_no_run_id_is_no_run(stack, run_id):
-    """Contract, section 2: 404, and nothing to stop."""
+    """[57] 404, and nothing to stop."""
     assert stack.call("GET", f"/runs/{run_id}").status == 404
     answer = stack.call("POST", f"/runs/{run_id}/stop")
     assert (answer.status, answer.body) == (200, {"stopped": False, "run": None})

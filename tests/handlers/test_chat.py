@@ -81,7 +81,7 @@ def check_same(client: Client, kept: dict[str, Any]) -> None:
 
 
 def test_a_message_starts_a_run_and_its_answer_streams_to_the_end(stack: Stack) -> None:
-    """Read window by window as the run goes on, the chunks make the very message that is stored."""
+    """[69] Read window by window while the run goes on, the chunks produce the message that is stored."""
     answer = send(stack, message(script({"text": "a ", "reasoning": "hm", "tools": TOOL}, {"text": "b"})))
     assert answer.status == 200
     assert {name: answer.headers[name] for name in PROTOCOL} == PROTOCOL
@@ -100,7 +100,7 @@ def test_a_message_starts_a_run_and_its_answer_streams_to_the_end(stack: Stack) 
 
 
 def test_a_client_that_comes_back_is_told_all_from_the_start(stack: Stack) -> None:
-    """Reload in mid-run: the stream begins with the stored message's id, and shows what is there."""
+    """[70] After a reload in mid-run the stream begins with the stored message's id and contains what is stored so far."""
     send(stack, message(script({"text": "a ", "tools": TOOL}, {"text": "b"})))
     stack.deliver(stack.take() or {})
     first, second = Client(), Client()
@@ -127,7 +127,7 @@ def test_a_client_that_does_not_come_back_gets_as_much_as_one_answer_carries(sta
 
 
 def test_live_text_goes_on_in_the_same_part(stack: Stack) -> None:
-    """A part that was begun in one window is gone on with in the next, and ended where the record says so."""
+    """[70] A part that began in one window continues in the next, and ends where the record ends it."""
     send(stack, message(script({"text": "Hello", "tools": TOOL}, {"text": "b"})))
     run_id = claimed(stack)
     client = Client()
@@ -147,7 +147,7 @@ def test_live_text_goes_on_in_the_same_part(stack: Stack) -> None:
 
 
 def test_a_dead_attempts_text_is_void(stack: Stack) -> None:
-    """A step that begins anew voids what was shown of it, and the answer ends there."""
+    """[65] A step that begins again voids what was shown of it, and the answer ends there."""
     send(stack, message(script({"text": "alive"})))
     run_id = claimed(stack)
     client = Client()
@@ -181,7 +181,7 @@ def test_what_was_not_sent_yet_is_told_anew_instead(stack: Stack) -> None:
 
 
 def test_a_stopped_run_ends_in_abort(stack: Stack) -> None:
-    """Stopped before its first step, it is an empty message that was aborted."""
+    """[71] A run that was stopped before its first step has an empty, aborted message."""
     client = Client()
     client.read(send(stack, message()).body)
     stack.call("POST", "/chats/chat-1/stop")
@@ -191,7 +191,7 @@ def test_a_stopped_run_ends_in_abort(stack: Stack) -> None:
 
 
 def test_a_failed_run_ends_in_error(stack: Stack) -> None:
-    """The error says what the run says."""
+    """[71] The stream's error is the run's error."""
     client = Client()
     client.read(send(stack, message(script({"error": "permanent"}))).body)
     stack.work()
@@ -202,7 +202,7 @@ def test_a_failed_run_ends_in_error(stack: Stack) -> None:
 
 
 def test_a_lost_answer_costs_nothing(stack: Stack) -> None:
-    """The same message again finds the same run, also after it has ended, and another call's key is the same key."""
+    """[69] The same message again finds the same run, also after it has ended; a plain start with that key finds it too."""
     first = send(stack, message())
     again = send(stack, message("older", "m0"), message())
     assert again.headers["idempotency-replayed"] == "true"
@@ -222,7 +222,7 @@ def test_a_lost_answer_costs_nothing(stack: Stack) -> None:
 
 
 def test_a_busy_chat_is_409(stack: Stack) -> None:
-    """With the run to watch."""
+    """[7] The answer names the run to watch."""
     run = send(stack, message()).headers["location"].removeprefix("/runs/")
     busy = send(stack, message("another", "m2"))
     assert (busy.status, busy.body["code"], busy.body["active_run_id"]) == (409, "run_already_active", run)
@@ -296,7 +296,7 @@ def moved(cursor: str) -> list[str]:
 
 
 def test_a_cursor_is_good_for_its_chat_alone(stack: Stack) -> None:
-    """Any other is refused by its name."""
+    """[66] Any other cursor gets 422, which names the field."""
     client = Client()
     client.read(send(stack, message()).body)
     send(stack, message(message_id="m2"), chat="chat-2")

@@ -1,4 +1,4 @@
-"""What a run may cost: contract 4.11, call by call. Whatever costs more than this is a change somebody has to want."""
+"""What a run may cost, call by call: the cost budget of docs/guarantees.md. A change that costs more needs a decision."""
 
 import json
 import random
@@ -88,7 +88,7 @@ def steps(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_run_of_ten_steps_makes_these_calls_and_no_others(stack: Stack, meter: Meter) -> None:
-    """Contract 4.11: start one read, one transaction, one send; a step two writes, one query, one look at the stop, one
+    """[63] Start one read, one transaction, one send; a step two writes, one query, one look at the stop, one
     send and one visibility change; settle one transaction."""
     with meter.costs(GetItem=1, TransactWriteItems=1, queue={"SendMessage": 1}):
         stack.script("chat-1", *steps(STEPS))
@@ -106,13 +106,13 @@ def test_a_run_of_ten_steps_makes_these_calls_and_no_others(stack: Stack, meter:
 
 
 def test_a_start_with_a_key_costs_no_more(stack: Stack, meter: Meter) -> None:
-    """Contract 4.11: only a busy chat or a refusal makes a start with a key look for its run first."""
+    """[63] Only a busy chat or a refusal makes a start with a key look for its run first."""
     with meter.costs(GetItem=1, TransactWriteItems=1, queue={"SendMessage": 1}):
         stack.begin(headers={"Idempotency-Key": "k"})
 
 
 def test_a_refused_start_costs_two_reads_and_writes_nothing(stack: Stack, meter: Meter) -> None:
-    """Contract 4.11 and [7]: the chat, and the run that holds it."""
+    """[63] [7] The chat, and the run that holds it."""
     stack.begin()
     deliver_first_claim(stack)
     with meter.costs(GetItem=2):
@@ -128,7 +128,7 @@ def deliver_first_claim(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["/chats/chat-1/run", "/runs/{id}"])
 def test_a_reconnect_costs_at_most_three_consistent_reads(stack: Stack, meter: Meter, path: str) -> None:
-    """Contract 4.11: the chat where it is asked by chat, the run, and the message with its records in one query."""
+    """[63] The chat where it is asked by chat, the run, and the message with its records in one query."""
     run = stack.script("chat-1", *steps(STEPS)).body["run"]
     for _ in range(5):
         deliver_next(stack)
@@ -138,7 +138,7 @@ def test_a_reconnect_costs_at_most_three_consistent_reads(stack: Stack, meter: M
 
 
 def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_read(stack: Stack, meter: Meter) -> None:
-    """Contract 4.11: what a step costs while its model takes its time."""
+    """[63] What a step costs while its model takes its time."""
     stack.begin()
     message = stack.take()
     assert message is not None
@@ -210,7 +210,7 @@ def test_a_ticket_is_a_read_and_a_write_and_a_read_each_time(stack: Stack, meter
 
 
 def test_a_step_reads_its_history_in_one_query_a_megabyte(stack: Stack, memory: MemoryTable) -> None:
-    """Contract 4.11."""
+    """[63] A page of the query holds up to a megabyte."""
     chance = random.Random(1)
 
     def long_step(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
@@ -230,7 +230,7 @@ def test_a_step_reads_its_history_in_one_query_a_megabyte(stack: Stack, memory: 
 
 
 def test_a_sweep_over_ten_thousand_young_runs_reads_none_of_them(stack: Stack, memory: MemoryTable) -> None:
-    """Contract 4.11: eight queries of an index, and no read or write of the table itself."""
+    """[63] Eight queries of an index, and no read or write of the table itself."""
     fill(memory, stack, 10_000, seconds_ago=stack.sweep.settings.lease_seconds - 5)
     stack.faults.calls.clear()
     counts = stack.sweep_now()
@@ -241,7 +241,7 @@ def test_a_sweep_over_ten_thousand_young_runs_reads_none_of_them(stack: Stack, m
 
 
 def test_a_sweep_reads_each_older_run_once(stack: Stack, memory: MemoryTable) -> None:
-    """Contract 4.11: one read per active run older than a lease; one that is held costs nothing more."""
+    """[63] One read per active run older than a lease; one that is held costs nothing more."""
     fill(memory, stack, 500, seconds_ago=stack.sweep.settings.lease_seconds + 5)
     stack.faults.calls.clear()
     assert stack.sweep_now()["seen"] == 500
@@ -268,7 +268,7 @@ def fill(memory: MemoryTable, stack: Stack, count: int, *, seconds_ago: float) -
 
 
 def test_a_run_with_ids_as_long_as_uuids_is_one_write_unit_at_every_move(stack: Stack, memory: MemoryTable) -> None:
-    """Contract 4.11: its row is written at each claim and heartbeat, so a row over 1 KB would double what they cost."""
+    """[63] Its row is written at each claim and heartbeat, so a row over 1 KB would double what they cost."""
     billed: dict[str, list[Units]] = {}
     real = Row._get_connection().connection.client
 

@@ -24,7 +24,7 @@ def pages(stack: Stack, path: str, name: str, limit: int) -> list[list[Any]]:
 
 
 def test_a_chat_that_never_had_a_run_reads_as_nothing(stack: Stack) -> None:
-    """Contract, section 2."""
+    """[57]"""
     assert stack.call("GET", "/chats/none/run").body == {"run": None, "message": None}
     assert stack.call("GET", "/chats/none/messages").body == {"messages": [], "cursor": None}
     assert stack.call("GET", "/chats/none/runs").body == {"runs": [], "cursor": None}
@@ -43,7 +43,7 @@ def test_the_latest_run_is_there_right_after_its_start_and_right_after_its_end(s
 
 
 def test_a_reconnect_costs_three_reads(stack: Stack) -> None:
-    """Contract 4.11: chat, run, message with its records; all consistent."""
+    """[63] Chat, run, message with its records; all consistent."""
     stack.begin()
     stack.work()
     stack.faults.calls.clear()
@@ -70,7 +70,7 @@ def test_mid_run_every_recorded_step_shows(stack: Stack) -> None:
 
 
 def test_no_reader_sees_a_streaming_message_under_a_settled_run(stack: Stack) -> None:
-    """Contract, section 2: the message's status is that of the run as read before it."""
+    """[58] The message's status is that of the run as read before it."""
     stack.begin()
     stack.faults.then("GetItem", stack.work)
     seen = stack.call("GET", "/chats/chat-1/run").body
@@ -116,7 +116,7 @@ def test_two_readers_see_the_same_and_change_nothing(stack: Stack) -> None:
 
 
 def test_500_messages_page_without_a_gap(stack: Stack) -> None:
-    """Contract, section 2: in order, each once, whatever the page size."""
+    """[55] In order, each once, whatever the page size."""
     # Laid down item by item: moto copies the whole table for each transaction.
     table, chat = stack.read.read.table, Chat.key("acme", "chat-1")
     rows: list[Row] = [Chat(chat, Chat.SK, owner="ada", sequence=500, latest_run_id="run-249")]
@@ -152,7 +152,7 @@ def test_a_page_that_ends_with_the_last_message_has_no_cursor(stack: Stack) -> N
 
 
 def test_a_page_ends_before_5_mb_and_says_where_to_go_on(stack: Stack) -> None:
-    """Contract, section 2."""
+    """[55]"""
     stack.answer_with(Outcome("final", [{"type": "text", "text": "x" * 800_000}], "[]"))
     for _ in range(5):
         stack.begin()
@@ -170,7 +170,7 @@ def test_a_limit_out_of_range_is_422(stack: Stack, limit: str) -> None:
 
 
 def test_a_cursor_is_good_only_for_its_workspace_chat_and_call(stack: Stack) -> None:
-    """Contract, section 2."""
+    """[56]"""
     for workspace in ("acme", "other"):
         for chat in ("chat-1", "chat-2"):
             for _ in range(2):
@@ -209,7 +209,7 @@ def test_a_read_the_store_does_not_answer_is_503(stack: Stack) -> None:
 
 
 def test_a_full_page_of_runs_is_read_whole(stack: Stack) -> None:
-    """Contract, section 2: limit 100, of more than a hundred."""
+    """[55] Limit 100, of more than a hundred."""
     chat = Chat.key("acme", "chat-1")
     first = stack.begin().body["run"]["id"]
     stack.call("POST", "/chats/chat-1/stop")

@@ -86,7 +86,7 @@ def test_slot_run_and_message_change_together_or_not_at_all(stack: Stack) -> Non
 
 @pytest.mark.parametrize("gone", ["CHAT", "MSG#000000000002"])
 def test_a_missing_chat_or_message_keeps_no_run_from_ending(stack: Stack, gone: str) -> None:
-    """Contract, section 3; and nothing comes back to life."""
+    """[59] And nothing comes back to life."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     key = {"pk": {"S": "acme#chat-1"}, "sk": {"S": gone}}
@@ -98,7 +98,7 @@ def test_a_missing_chat_or_message_keeps_no_run_from_ending(stack: Stack, gone: 
 
 
 def test_retention_marks_what_may_go_and_never_the_chat(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract, section 5: RETENTION_DAYS; 0 keeps everything."""
+    """[62] 0 keeps everything."""
     stack.begin()
     stack.work()
     assert not any("expires_at" in item for item in stack.items())

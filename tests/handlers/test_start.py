@@ -45,7 +45,7 @@ def test_started_is_the_first_claim_and_finished_the_settle(stack: Stack) -> Non
 
 
 def test_a_start_is_one_read_one_transaction_and_one_send(stack: Stack) -> None:
-    """[6] and contract 4.11."""
+    """[6] [63]"""
     stack.faults.calls.clear()
     stack.begin()
     assert stack.faults.calls == ["GetItem", "TransactWriteItems"]
@@ -64,7 +64,7 @@ def test_the_message_names_the_step_and_its_group_is_a_legal_one_for_any_workspa
 
 
 def test_a_busy_chat_answers_409_with_the_active_run_and_leaves_nothing_behind(stack: Stack) -> None:
-    """[7] and contract 4.10."""
+    """[7] [10]"""
     active = stack.begin().body["run"]["id"]
     before = stack.items()
     answer = stack.begin()
@@ -104,7 +104,7 @@ def test_a_conflict_or_throttling_is_tried_again_and_never_taken_for_a_busy_chat
 
 
 def test_a_store_that_stays_busy_is_503_and_nothing_was_written(stack: Stack) -> None:
-    """[8] and contract 4.10."""
+    """[8] [10]"""
     stack.faults.conflict(times=20)
     answer = stack.begin()
     assert (answer.status, answer.body["code"]) == (503, "start_failed")
@@ -166,7 +166,7 @@ def test_a_failed_send_does_not_strand_the_chat(stack: Stack, monkeypatch: pytes
 
 
 def test_the_same_key_and_body_find_the_same_run_as_it_is_now(stack: Stack) -> None:
-    """Contract, section 2: while it is pending, running, and after it has ended."""
+    """[51] While it is pending, running, and after it has ended."""
     first = stack.script("chat-1", {"text": "a", "tools": [["clock", {}]]}, {"text": "b"}, headers=KEY)
     run_id = first.body["run"]["id"]
     assert "idempotency-replayed" not in first.headers
@@ -184,7 +184,7 @@ def test_the_same_key_and_body_find_the_same_run_as_it_is_now(stack: Stack) -> N
 
 
 def test_a_replay_comes_before_the_busy_check(stack: Stack) -> None:
-    """Contract, section 2: the run of the key ended, another is active, and still the first is answered."""
+    """[51] The run of the key ended, another is active, and still the first is answered."""
     first = stack.begin(headers=KEY).body["run"]["id"]
     stack.work()
     stack.clock.forward(1)
@@ -194,7 +194,7 @@ def test_a_replay_comes_before_the_busy_check(stack: Stack) -> None:
 
 @pytest.mark.parametrize("environment", [{"RUNS_ENABLED": "false"}, {"AGENT_MODEL": ""}])
 def test_a_replay_comes_before_the_switch_and_the_model_check(stack: Stack, environment: dict[str, str]) -> None:
-    """[12] and contract, section 2."""
+    """[12] [51]"""
     off = stack.start.start
     stack.start.start = replace(off, settings=replace(off.settings, runs_enabled=True, agent_model="offline"))
     first = stack.begin(headers=KEY).body["run"]["id"]
@@ -216,7 +216,7 @@ def test_a_replay_comes_before_the_switch_and_the_model_check(stack: Stack, envi
 
 
 def test_a_key_with_another_body_is_refused(stack: Stack) -> None:
-    """Contract, section 2: whether the run is active or has ended."""
+    """[52] Whether the run is active or has ended."""
     stack.begin(headers=KEY)
     for _ in range(2):
         for change in (
@@ -293,7 +293,7 @@ def test_a_body_that_is_no_json_is_422(stack: Stack, raw: str) -> None:
 
 
 def test_a_prompt_over_the_limit_is_413(stack: Stack) -> None:
-    """Contract, section 2: counted in characters."""
+    """[53] Counted in characters."""
     assert stack.begin(prompt="ж" * 32_768).status == 202
     answer = stack.begin("chat-2", prompt="x" * 32_769)
     assert (answer.status, answer.body["code"]) == (413, "prompt_too_long")
@@ -301,7 +301,7 @@ def test_a_prompt_over_the_limit_is_413(stack: Stack) -> None:
 
 @pytest.mark.parametrize("chat", ["a b", "x" * 129, "a/b", "a#b", "ä", "a\u0000b", "%"])
 def test_a_malformed_chat_id_is_422(stack: Stack, chat: str) -> None:
-    """Contract, section 2: on every call."""
+    """[53] On every call."""
     for method, rest in (("POST", "runs"), ("POST", "stop"), ("GET", "run"), ("GET", "runs"), ("GET", "messages")):
         answer = stack.call(method, f"/chats/{chat}/{rest}".replace("a/b", "a\u2215b"), {"prompt": "a"})
         assert (answer.status, answer.body["field"]) == (422, "chat_id")
@@ -364,7 +364,7 @@ def test_a_slot_that_an_ended_run_still_holds_is_taken(stack: Stack) -> None:
 
 
 def test_ids_chosen_to_collide_meet_nobody_elses_items(stack: Stack) -> None:
-    """[48] Contract, section 3: keys are injective."""
+    """[48] Keys are injective."""
     first = stack.begin("c", workspace="a#b").body["run"]["id"]
     second = stack.begin("b.c", workspace="a").body["run"]["id"]
     assert stack.call("GET", f"/runs/b#{first}", workspace="a").status == 404
@@ -376,7 +376,7 @@ def test_ids_chosen_to_collide_meet_nobody_elses_items(stack: Stack) -> None:
 
 
 def test_a_stored_run_is_answered_even_if_the_last_try_had_no_answer(stack: Stack) -> None:
-    """Contract, section 2: 503 means that nothing was stored, while the store answers at all."""
+    """[54] 503 means that nothing was stored, while the store answers at all."""
     stack.faults.refuse("TransactWriteItems", times=5)
     stack.faults.lose("TransactWriteItems")
     answer = stack.begin()

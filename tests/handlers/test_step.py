@@ -39,7 +39,7 @@ def test_a_run_goes_step_by_step_without_any_reader(stack: Stack) -> None:
 
 
 def test_a_step_costs_two_writes_one_query_one_send_and_one_look_at_the_stop(stack: Stack) -> None:
-    """Contract 4.11; the last step's settle is one transaction more."""
+    """[63] The last step's settle is one transaction more."""
     stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b"})
     stack.faults.calls.clear()
     stack.deliver(stack.take() or {})
@@ -117,7 +117,7 @@ def test_an_overtaken_workers_record_counts_if_it_is_the_first(stack: Stack) -> 
 
 @pytest.mark.parametrize("end", ["abort", "stale"])
 def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
-    """[19] Contract 4.6: a worker that wakes up after the end finds the log sealed."""
+    """[19] A worker that wakes up after the end finds the log sealed."""
 
     def ended_meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31 if end == "abort" else 1000)
@@ -340,7 +340,7 @@ def test_out_of_time_a_step_is_given_back_cleanly(stack: Stack) -> None:
 
 
 def test_a_lease_never_reaches_past_its_workers_end(stack: Stack) -> None:
-    """Contract, section 3."""
+    """[61]"""
     ends: list[int] = []
 
     def look(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
@@ -407,7 +407,7 @@ def test_a_step_too_large_to_store_fails_the_run_and_nothing_is_cut(stack: Stack
 
 
 def test_a_run_whose_parts_would_pass_4_mb_fails(stack: Stack) -> None:
-    """[27] Contract, section 5; every step before is kept."""
+    """[27] Every step before is kept."""
     stack.answer_with(Outcome("step", [{"type": "text", "text": "ж" * 900_000}], "[]"))
     run_id = stack.begin().body["run"]["id"]
     stack.work()
@@ -447,7 +447,7 @@ def test_a_message_for_a_step_far_ahead_is_not_believed(stack: Stack) -> None:
 
 @pytest.mark.parametrize("fault", ["lose", "twice"])
 def test_a_claim_whose_answer_was_lost_does_not_lose_to_itself(stack: Stack, fault: str) -> None:
-    """Contract, section 3: a lease id is known again."""
+    """[60] A worker recognises its own lease id."""
     run_id = stack.begin(prompt='#script [{"text": "once"}]').body["run"]["id"]
     getattr(stack.faults, fault)("UpdateItem")
     message = stack.take() or {}
@@ -483,7 +483,7 @@ def test_a_busy_store_at_any_point_only_delays_the_step(stack: Stack, operation:
 
 
 def test_the_next_run_is_asked_with_all_that_was_said(stack: Stack) -> None:
-    """Contract 4.7: prompts, answers and tool results in order, each once; the prompt last."""
+    """Guarantee 7: prompts, answers and tool results in order, each once; the prompt last."""
     asked = stack.watch_the_agent()
     stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b"})
     stack.work()
@@ -494,7 +494,7 @@ def test_the_next_run_is_asked_with_all_that_was_said(stack: Stack) -> None:
 
 
 def test_a_record_that_cannot_be_read_fails_no_run(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
-    """Contract 4.7: one warning."""
+    """Guarantee 7: one warning."""
     first = stack.begin(prompt='#script [{"text": "a"}]').body["run"]["id"]
     stack.work()
     key = {"pk": {"S": "acme#chat-1"}, "sk": {"S": "MSG#000000000002#STEP#000000"}}

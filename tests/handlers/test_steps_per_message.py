@@ -39,7 +39,7 @@ def test_a_message_stands_for_that_many_steps_and_the_last_of_them_sends_the_nex
 
 
 def test_a_further_step_reads_no_history_and_sends_nothing(stack: Stack) -> None:
-    """Contract 4.11, less the query: what was said is in hand, and nobody else can have added to it."""
+    """[63] Less the query: what was said is in hand, and nobody else can have added to it."""
     stack.answer_with(STEP, FINAL)
     stack.begin()
     stack.faults.calls.clear()
@@ -50,7 +50,7 @@ def test_a_further_step_reads_no_history_and_sends_nothing(stack: Stack) -> None
 
 
 def test_what_a_further_step_is_told_is_what_it_would_have_read(stack: Stack) -> None:
-    """Contract 4.7: a worker's own memory and the table never differ."""
+    """Guarantee 7: a worker's own memory and the table never differ."""
     stack.answer_with(STEP, STEP, STEP, FINAL)
     stack.begin(prompt="an earlier run")
     stack.work()
@@ -111,7 +111,7 @@ def test_a_worker_goes_on_only_while_half_of_its_time_is_left(stack: Stack, seco
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_dead_workers_message_comes_back_and_goes_on_from_the_claimed_step(stack: Stack, after: int) -> None:
-    """[20, 21] Nobody sent a message for the step it died in, and no sweep is needed."""
+    """[20] [21] Nobody sent a message for the step it died in, and no sweep is needed."""
     answers: list[Outcome | BaseException] = [*[STEP] * after, SystemExit(), STEP, FINAL]
     asked = stack.answer_with(*answers)
     run_id = stack.begin().body["run"]["id"]

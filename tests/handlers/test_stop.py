@@ -319,7 +319,7 @@ def test_a_settle_that_lands_first_makes_the_stop_false(stack: Stack) -> None:
 
 
 def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(stack: Stack) -> None:
-    """Contract, section 3: stop, also over a final record."""
+    """[35] Also over a final record."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     stack.faults.refuse("TransactWriteItems", times=3)
@@ -332,7 +332,7 @@ def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(st
 
 
 def test_what_was_streamed_is_kept_even_if_the_settle_meets_conflicts(stack: Stack) -> None:
-    """[31] Contract 4.4."""
+    """[31] Guarantee 4."""
 
     def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stop(stack)

@@ -217,7 +217,7 @@ def test_a_bad_row_of_the_index_or_a_throttled_shard_stops_no_other(stack: Stack
 
 
 def test_a_sweep_that_never_gets_to_the_end_still_gets_to_every_run(stack: Stack) -> None:
-    """Contract 4.3: each sweep begins with another shard."""
+    """Guarantee 3: each sweep begins with another shard."""
     chats = [f"chat-{number}" for number in range(24)]
     for chat in chats:
         stack.begin(chat)
@@ -341,7 +341,7 @@ def test_a_cold_start_settles_nothing(stack: Stack) -> None:
 
 
 def test_a_sweep_reads_no_run_younger_than_a_lease(stack: Stack) -> None:
-    """Contract 4.11: one read per active run older than a lease."""
+    """[63] One read per active run older than a lease."""
     for number in range(5):
         stack.begin(f"chat-{number}")
     stack.faults.calls.clear()

@@ -52,7 +52,7 @@ def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attemp
 
 
 def test_the_events_of_a_run_make_its_message(stack: Stack) -> None:
-    """Whoever reads from the start gets each step, text, call and result once, and then the end."""
+    """[64] A reader from the start receives each step, text, call and result once, and then the end."""
     run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
     reader = Reader()
     cursor = follow(stack, run["id"], reader)
@@ -84,7 +84,7 @@ def test_the_same_comes_as_a_stream(stack: Stack) -> None:
 
 
 def test_a_stream_goes_on_after_the_last_event_a_browser_got(stack: Stack) -> None:
-    """`Last-Event-ID` counts more than `after`: an EventSource asks for the same address again."""
+    """[64] `Last-Event-ID` takes precedence over `after`: an EventSource requests the same address again."""
     run = stack.begin().body["run"]
     stack.work()
     events = look(stack, run["id"]).body["events"]
@@ -94,7 +94,7 @@ def test_a_stream_goes_on_after_the_last_event_a_browser_got(stack: Stack) -> No
 
 
 def test_a_stream_ends_with_a_204_once_all_was_told(stack: Stack) -> None:
-    """A browser asks no more after that."""
+    """[64] A browser makes no further request after that."""
     run = stack.begin().body["run"]
     stack.work()
     last = look(stack, run["id"]).body["cursor"]
@@ -104,7 +104,7 @@ def test_a_stream_ends_with_a_204_once_all_was_told(stack: Stack) -> None:
 
 
 def test_every_cursor_is_a_place_to_go_on_from(stack: Stack) -> None:
-    """After any event: exactly those that followed it."""
+    """[64] After any event, the reader receives exactly the events that followed it."""
     run = stack.script("chat-1", {"reasoning": "hm", "text": "a ", "tools": TOOL * 2}, {"text": "b"}).body["run"]
     stack.work()
     events = look(stack, run["id"]).body["events"]
@@ -114,7 +114,7 @@ def test_every_cursor_is_a_place_to_go_on_from(stack: Stack) -> None:
 
 
 def test_live_text_goes_on_in_the_record_where_it_left_off(stack: Stack) -> None:
-    """What was told live is not told again."""
+    """[64] Text that was delivered live is not delivered again."""
     run, reader = stack.begin().body["run"], Reader()
 
     def answer(*_: Any) -> Outcome:
@@ -135,7 +135,7 @@ def test_live_text_goes_on_in_the_record_where_it_left_off(stack: Stack) -> None
 
 
 def test_another_attempt_begins_the_step_anew(stack: Stack) -> None:
-    """[22] What a dead worker had said is void, and is said once."""
+    """[22] [65] The text of a dead worker is void, and the text of the next attempt is delivered once."""
     run, reader = stack.begin().body["run"], Reader()
 
     def die(*_: Any) -> Outcome:
@@ -179,7 +179,7 @@ def test_a_step_the_run_ended_without_is_discarded(stack: Stack) -> None:
 
 
 def test_nobody_else_may_follow(stack: Stack) -> None:
-    """[48] [49] To another user or workspace the run does not exist, whatever cursor they bring."""
+    """[48] [49] To another user or workspace the run does not exist, whatever cursor they send."""
     run = stack.begin().body["run"]
     stack.work()
     cursor = look(stack, run["id"]).body["cursor"]
@@ -195,7 +195,7 @@ def test_nobody_else_may_follow(stack: Stack) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "A" * 5000, "MC4w", "=", "0"])
 def test_a_cursor_that_is_none_is_refused(stack: Stack, cursor: str) -> None:
-    """It names the field it came in."""
+    """[66] The error names the field that the cursor came in."""
     run = stack.begin().body["run"]
     answer = stack.call("GET", f"/runs/{run['id']}/events", query={"after": cursor})
     assert (answer.status, answer.body.get("field")) == (422, "after")
@@ -205,7 +205,7 @@ def test_a_cursor_that_is_none_is_refused(stack: Stack, cursor: str) -> None:
 
 
 def test_a_cursor_of_another_run_is_refused(stack: Stack) -> None:
-    """Even of the same chat."""
+    """[66] Even if the other run is in the same chat."""
     one = stack.begin().body["run"]
     stack.work()
     other = stack.begin().body["run"]
@@ -215,7 +215,7 @@ def test_a_cursor_of_another_run_is_refused(stack: Stack) -> None:
 
 @pytest.mark.parametrize("wait", ["-1", "21", "20.1", "x", "1e1", "", "١"])
 def test_a_wait_out_of_bounds_is_refused(stack: Stack, wait: str) -> None:
-    """0 to 20 seconds."""
+    """[66] `wait` is 0 to 20 seconds."""
     run = stack.begin().body["run"]
     answer = stack.call("GET", f"/runs/{run['id']}/events", query={"wait": wait})
     assert (answer.status, answer.body["field"]) == (422, "wait")
@@ -230,7 +230,7 @@ def ticket_for(stack: Stack, run_id: str) -> dict[str, Any]:
 
 
 def test_a_ticket_opens_the_events_of_its_run_without_a_token(stack: Stack) -> None:
-    """As often as they are asked for, and from any cursor."""
+    """[67] As often as the reader asks, and from any cursor."""
     run = stack.begin().body["run"]
     stack.work()
     made = ticket_for(stack, run["id"])
@@ -244,7 +244,7 @@ def test_a_ticket_opens_the_events_of_its_run_without_a_token(stack: Stack) -> N
 
 
 def test_a_ticket_is_over_after_five_minutes(stack: Stack) -> None:
-    """Whether DynamoDB has deleted it yet or not."""
+    """[67] Whether or not DynamoDB has deleted its row."""
     run = stack.begin().body["run"]
     made = ticket_for(stack, run["id"])
     stack.clock.forward(298)
@@ -256,7 +256,7 @@ def test_a_ticket_is_over_after_five_minutes(stack: Stack) -> None:
 
 
 def test_a_ticket_is_stored_as_a_hash_and_expires(stack: Stack) -> None:
-    """Whoever can read the table can't use it."""
+    """[67] The table's content is not enough to use a ticket."""
     run = stack.begin().body["run"]
     made = ticket_for(stack, run["id"])
     (row,) = [item for item in stack.items() if item["sk"]["S"].startswith("TICKET#")]
@@ -343,7 +343,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("ticket", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_ticket_is_refused_and_told_nothing(stack: Stack, ticket: str) -> None:
-    """401, whatever it is, and not a word of what it held."""
+    """[67] 401 for any content, and the answer repeats none of it."""
     stack.begin()
     answer = stack.call("GET", f"/tickets/{quote(ticket, safe='')}/events")
     assert (answer.status, answer.body["code"]) == (401, "ticket_expired")
@@ -352,7 +352,7 @@ def test_a_hostile_ticket_is_refused_and_told_nothing(stack: Stack, ticket: str)
 
 
 def test_a_guessed_or_changed_ticket_is_none(stack: Stack) -> None:
-    """Neither another secret, nor another run under the same one."""
+    """[67] Neither another secret, nor another run with the same secret."""
     mine, other = stack.begin("one").body["run"], stack.begin("two").body["run"]
     made = ticket_for(stack, mine["id"])["ticket"]
     workspace, _, secret = json.loads(base64.urlsafe_b64decode(made + "=="))
@@ -377,7 +377,7 @@ def live_log_of(stack: Stack) -> list[Any]:
     ("environment", "there"), [({}, True), ({"LIVE_TEXT": "false"}, False), ({"LIVE_TEXT": ""}, True)]
 )
 def test_live_text_can_be_left_out(stack: Stack, there: bool) -> None:
-    """The run is told all the same, step by step."""
+    """[68] The reader still receives the run, step by step."""
     logs = live_log_of(stack)
     run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
     stack.work()
@@ -388,7 +388,7 @@ def test_live_text_can_be_left_out(stack: Stack, there: bool) -> None:
 
 
 def test_pieces_expire_and_no_model_is_sent_any(stack: Stack) -> None:
-    """What is said live has a day; the history is made of records alone."""
+    """[68] Live text is kept for a day; the history consists of records alone."""
     run = stack.begin().body["run"]
 
     def answer(ask: Any, tell: Any, interrupt: Any) -> Outcome:

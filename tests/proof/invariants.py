@@ -1,6 +1,6 @@
 """What must always be true, of one table, of a step from one table to the next, and of what callers were answered.
 
-The numbers in brackets are the contract's section 4.
+`[n]` is a guarantee of docs/guarantees.md, `[behaviour n]` a line of docs/behaviours.md.
 """
 
 import json

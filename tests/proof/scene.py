@@ -480,7 +480,7 @@ class Scene:
             holds = (run.text("lease_id") or "").startswith(f"{actor}.") and is_held(run, after.clock)
             undone = len(seen.log(run)) <= run.whole("claimed_step")
             if result is False and holds and undone and self._kinds <= {"lost"}:
-                return [f"[contract 3] {actor} gave its message back and holds on to {name}"]
+                return [f"[lifecycle] {actor} gave its message back and holds on to {name}"]
         return []
 
     def _start_problems(
@@ -569,7 +569,7 @@ class Scene:
         problems: list[str] = []
         workers_only = self._mailed and self._kinds <= {"crash"} and "crashed" not in dict(world.results).values()
         if self.prompt and (world.faults == self._faults or workers_only) and not self._all_ended(stage, world):
-            problems.append("[contract 3] only a sweep can end it, though nothing was lost")
+            problems.append("[lifecycle] only a sweep can end it, though nothing was lost")
         for actor, result in world.results:
             role = self._role(actor)
             if role is None or role.part != "stop" or not isinstance(result, tuple) or result[:2] != ("stopped", True):

@@ -37,7 +37,7 @@ def proof(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_small_scene_holds_in_every_order_with_every_fault() -> None:
-    """[contract 4] Whatever order calls take and whichever one goes wrong, no promise is broken."""
+    """Guarantees 1 to 10: whatever order calls take and whichever one goes wrong, no promise is broken."""
     done = proof("prove", "--short", *(word for scene in SMALL for word in ("--scene", scene)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(SMALL)} scenes" in done.stdout

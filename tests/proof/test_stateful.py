@@ -1,4 +1,4 @@
-"""Whatever users, workers, sweeps and the clock do, in whatever order: the handlers answer as the plain contract does.
+"""Whatever users, workers, sweeps and the clock do, in whatever order: the handlers answer as the plain model of the promises does.
 
 Hypothesis makes up the story and, if an answer differs, shortens it. A few hundred short stories in the ordinary test run;
 STORIES=20000 tells more and longer ones.
@@ -383,7 +383,7 @@ def _parts(said: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
 
 
 def _record(said: str, how: How, *, interrupted: bool) -> Record:
-    """What the contract expects to be shown of a step; its kind is settled there."""
+    """What the model expects to be shown of a step; its kind is settled there."""
     broken = how == "raises" and not interrupted
     return Record(
         "step", _parts(said, how, interrupted=interrupted), None if broken else json.dumps([said]), 0 if broken else 1

@@ -176,7 +176,7 @@ def assert_valid(wire: Wire, body: dict[str, Any]) -> None:
 
 
 def test_the_history_after_an_aborted_tool_call_is_valid(wire: Wire, server: Double) -> None:
-    """[31] and contract 4.7."""
+    """[31] and guarantee 7."""
     interrupt = Interrupt()
 
     async def hang() -> None:
@@ -196,7 +196,7 @@ def test_the_history_after_an_aborted_tool_call_is_valid(wire: Wire, server: Dou
 
 
 def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[31] and contract 4.7: half a call is never sent."""
+    """[31] and guarantee 7: half a call is never sent."""
     server.replies = [wire.broken("Go. ", calls=[Call("call_1", "double", '{"num')], hangs=True), wire.said("Sure.")]
     aborted = partial_of(answerer, lambda interrupt: interrupt.set("stop"), Interrupt())
     assert aborted.kind == "partial"
@@ -220,7 +220,7 @@ def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Doubl
 def test_an_odd_history_is_valid_on_the_wire(
     wire: Wire, server: Double, answerer: PydanticAgent, history: tuple[Turn, ...]
 ) -> None:
-    """Contract 4.7."""
+    """Guarantee 7."""
     server.replies = [wire.said("Sure.")]
     assert text(answer(answerer, ask(*history))) == "Sure."
     assert_valid(wire, server.requests[0])
@@ -239,7 +239,7 @@ def test_an_empty_answer_is_followed_by_a_valid_request(wire: Wire, server: Doub
 def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     wire: Anthropic, server: Double, answerer: PydanticAgent
 ) -> None:
-    """Contract 4.7: a provider wants its reasoning back while tools are at work, and refuses a broken one."""
+    """Guarantee 7: a provider wants its reasoning back while tools are at work, and refuses a broken one."""
     half = Call("call_2", "double", '{"num')
     server.replies = [
         wire.thought("Hm.", "sig", DOUBLE_4),

@@ -1,4 +1,4 @@
-"""The idempotency key of a tool call (contract 4.6)."""
+"""The idempotency key of a tool call (guarantee 6)."""
 
 import pytest
 from pydantic_ai.messages import ToolCallPart

@@ -26,6 +26,7 @@ DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text
 OPERATIONS = {
     operation["operationId"]: operation for methods in DOCUMENT["paths"].values() for operation in methods.values()
 }
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "clients").glob("*/*.md"))]
 PARAMETERS = {one.name: one for group in template.parameters(template.read()).values() for one in group}
 
 # The handlers on moto, as their own tests have them.
@@ -37,7 +38,7 @@ def project(tmp_path):
     """A copy of what the documents are made of, to be changed."""
     for name in ("docs", "shared", "functions", "events", "local"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("template.yaml", "pyproject.toml", "README.md"):
+    for name in ("template.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -66,8 +67,9 @@ def test_docs_are_as_the_code_says():
         ("shared/outlive/lifecycle.py", '"extends the lease, progress"', '"extends it"', "docs/lifecycle.md"),
         ("shared/outlive/views.py", "    chat_id: str\n    status", "    chat: str\n    status", "docs/openapi.json"),
         ("shared/outlive/request.py", "MAX_LIMIT = 100", "MAX_LIMIT = 99", "docs/openapi.json"),
-        ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "README.md"),
-        ("template.yaml", "    Default: 600", "    Default: 601", "README.md"),
+        ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "docs/api.md"),
+        ("template.yaml", "    Default: 600", "    Default: 601", "docs/settings.md"),
+        ("shared/outlive/rows.py", "| TICKET#<hash>        |", "| TICKET#<token>       |", "docs/table.md"),
         ("docs/openapi.json", '"title": "Outlive"', '"title": "Inlive"', "docs/openapi.json"),
     ],
     ids=lambda value: value.rpartition("/")[2] if "/" in value or "." in value else "",
@@ -98,7 +100,7 @@ def test_docs_are_in_order_once_they_were_written_anew(project):
         ("template.yaml", 'Method: GET, Path: "/runs/{run_id}"', 'Method: GET, Path: "/run/{run_id}"'),
         ("functions/read/app.py", '@api.get("/runs/<run_id>")', '@api.post("/runs/<run_id>")'),
         ("functions/read/app.py", "def one_run(", "def a_run("),
-        ("README.md", "<!-- generated: settings -->", ""),
+        ("docs/settings.md", "<!-- generated: settings -->", ""),
     ],
 )
 def test_docs_that_can_not_be_made_are_one_sentence_and_a_failure(project, file, old, new):
@@ -280,7 +282,7 @@ def test_openapi_says_what_the_handlers_answer(stack):
 
 
 def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
-    """What README says of a setting holds for the template and for the code alike."""
+    """What docs/settings.md says of a setting holds for the template and for the code alike."""
     variables = {one.variable: one for one in PARAMETERS.values()}
     # These two are what the template makes, not what its user chooses.
     made = {"table_name", "queue_url"}
@@ -296,31 +298,61 @@ def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
             )
 
 
-def test_docs_lead_to_files_that_exist():
-    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#][^)]*)\)", page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+def anchors(page):
+    """Every anchor that a link can lead to in the page: its headings, and what it marks by hand."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings} | set(
+        re.findall(r'<a id="([^"]+)">', text)
+    )
 
 
-def test_readme_leads_to_headings_that_exist():
-    readme = (ROOT / "README.md").read_text()
-    headings = {
-        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
-    }
-    assert set(re.findall(r"\]\(#([^)]*)\)", readme)) <= headings
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_docs_lead_to_files_and_headings_that_exist(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            file, _, anchor = target.partition("#")
+            there = page.parent / file if file else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
 
 
-def test_readme_names_only_targets_and_settings_that_exist():
-    """Every `make …` is in the Makefile, every setting in capitals is known."""
-    readme = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:`|\$ |\()(?:[A-Z]+=\S+ )*make (?:-s )?([a-z]+)", readme)) <= targets
-    given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", readme))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_docs_name_only_commands_and_settings_that_exist(page):
+    """Every `make …` is in the Makefile, every setting in capitals exists."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|\$ |\()(?:[A-Z_]+=\S+ )*make (?:-s )?([a-z-]+)", page.read_text())) <= targets
+    given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", page.read_text()))
     known = {one.variable for one in PARAMETERS.values()}
-    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE", "CHROMIUM"}
+    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE", "CHROMIUM", "SCRIPT", "PYTHONPATH"}
     assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN", "PATH"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_docs_refer_to_files_that_exist(page):
+    """Paths in code type, such as `functions/step/agent.py`."""
+    for path in re.findall(
+        r"`((?:functions|shared|local|clients|tests|docs|bench|console|requirements)/[^`]*)`", page.read_text()
+    ):
+        if not re.search(r"[<*]", path):
+            assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), path
+
+
+def test_readme_is_at_most_12_kb():
+    """It is where a reader begins; everything else has a page of its own."""
+    assert (ROOT / "README.md").stat().st_size <= 12 * 1024
+
+
+def test_site_shows_every_page():
+    shown = set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert shown == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_ci_runs_the_checks_and_every_test_without_a_secret():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r"run: (make \w+)$", workflow, re.MULTILINE) == ["make check", "make test"]
+    assert "secrets" not in workflow
+    assert all(re.fullmatch(r"v[0-9]+", version) for version in re.findall(r"uses: [\w/-]+@(\S+)", workflow))
 
 
 def test_dependencies_and_only_they_are_explained():
@@ -334,9 +366,9 @@ def test_dependencies_and_only_they_are_explained():
     assert sorted(explained) == sorted(asked)
 
 
-def test_readme_scripts_can_be_played():
-    """Each script in README is one the offline model obeys."""
-    scripts = re.findall(r"```text\n(#script .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_scripts_in_the_docs_can_be_played():
+    """Each script in docs/offline.md is one the offline model obeys."""
+    scripts = re.findall(r"```text\n(#script .*?)```", (ROOT / "docs" / "offline.md").read_text(), re.DOTALL)
     assert scripts
     for script in scripts:
         inner = offline.script_in(script)
@@ -344,13 +376,12 @@ def test_readme_scripts_can_be_played():
         assert offline.parse(inner, {"clock", "calculate", "wait"})
 
 
-def test_readme_names_every_field_of_a_script():
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## The offline model")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([a-z]+)` \|", section, re.MULTILINE)) == {one.name for one in fields(offline.Entry)}
+def test_docs_name_every_field_of_a_script():
+    page = (ROOT / "docs" / "offline.md").read_text()
+    assert set(re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE)) == {one.name for one in fields(offline.Entry)}
 
 
-def test_readme_names_every_code_a_run_may_end_with():
+def test_docs_name_every_code_a_run_may_end_with():
     """Nobody has to read the code to know what an error code means."""
     ends = {code for _, kind, code in model_errors.KINDS if kind == "permanent"}
     for file in (ROOT / "shared" / "outlive").glob("*.py"):
@@ -362,4 +393,4 @@ def test_readme_names_every_code_a_run_may_end_with():
                 ):
                     ends.add(code)
     assert {"stale", "loop_detected", "run_too_large", "tool_failed"} <= ends
-    assert {code for code in ends if f"`{code}`" not in (ROOT / "README.md").read_text()} == set()
+    assert {code for code in ends if f"`{code}`" not in (ROOT / "docs" / "api.md").read_text()} == set()

@@ -208,7 +208,7 @@ def test_every_guard_has_a_clause_an_explanation_and_a_reason() -> None:
 
 
 def test_every_way_to_end_frees_nothing_once_a_stop_was_requested_unless_it_ends_aborted() -> None:
-    """Any end but `aborted` is refused once a stop was requested (contract, section 3)."""
+    """Any end but `aborted` is refused once a stop was requested (docs/lifecycle.md)."""
     for move in MOVES:
         if move.to in TERMINAL and move.to is not Status.ABORTED:
             assert Guard.NO_STOP in move.guards
@@ -224,7 +224,7 @@ def test_only_the_stop_refuses_a_claim_that_could_be_made_but_for_it() -> None:
 
 
 def test_statuses_are_active_or_terminal_and_nothing_leaves_a_terminal_one() -> None:
-    """Contract 4.2."""
+    """Guarantee 2: a terminal status is final."""
     assert set(Status) == ACTIVE | TERMINAL
     assert not ACTIVE & TERMINAL
     assert all(not move.sources & TERMINAL for move in MOVES)

@@ -224,7 +224,7 @@ def test_a_text_only_step_has_something_to_say_where_the_script_only_calls_tools
 
 
 def test_a_step_that_is_executed_again_makes_the_same_calls() -> None:
-    """Contract 4.6."""
+    """Guarantee 6."""
     prompt = script({"tools": [["clock", {}], ["clock", {}]]})
     ids = [[part["toolCallId"] for part in first(prompt, attempt=attempt).parts[1:]] for attempt in (1, 2)]
     others = [part["toolCallId"] for part in first(prompt, run_id="run-2").parts[1:]]

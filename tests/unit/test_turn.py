@@ -383,7 +383,7 @@ def test_half_received_arguments_are_dropped() -> None:
 
 
 def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
-    """Contract 4.7."""
+    """Guarantee 7."""
     interrupt = Interrupt()
 
     def stop_after_text(piece: Piece) -> None:
@@ -397,7 +397,7 @@ def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
 
 
 def test_a_partial_of_reasoning_alone_keeps_no_messages() -> None:
-    """Contract 4.7."""
+    """Guarantee 7."""
     interrupt = Interrupt()
     items = [{0: DeltaThinkingPart(content="Secretly. ")}, forever]
     done = answer(items, interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))

@@ -122,7 +122,7 @@ def test_a_message_has_at_most_2000_characters() -> None:
     ],
 )
 def test_a_message_never_shows_what_looks_like_a_secret(secret: str) -> None:
-    """Contract 2: an error never shows a key."""
+    """Guarantee 10: an error never shows a key."""
     shown = agent_error(
         http(ModelAuthenticationError, 401, {"message": f"Incorrect key provided: {secret} (try again)"})
     )
