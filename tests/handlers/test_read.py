@@ -24,7 +24,7 @@ def pages(stack: Stack, path: str, name: str, limit: int) -> list[list[Any]]:
 
 
 def test_a_chat_that_never_had_a_run_reads_as_nothing(stack: Stack) -> None:
-    """[57]"""
+    """[57] Run and message are null, with 200."""
     assert stack.call("GET", "/chats/none/run").body == {"run": None, "message": None}
     assert stack.call("GET", "/chats/none/messages").body == {"messages": [], "cursor": None}
     assert stack.call("GET", "/chats/none/runs").body == {"runs": [], "cursor": None}
@@ -33,7 +33,7 @@ def test_a_chat_that_never_had_a_run_reads_as_nothing(stack: Stack) -> None:
 
 
 def test_the_latest_run_is_there_right_after_its_start_and_right_after_its_end(stack: Stack) -> None:
-    """[45]"""
+    """[45] A read after a 202, or after the end, is current."""
     run = stack.begin().body["run"]
     assert stack.call("GET", "/chats/chat-1/run").body["run"] == run
     stack.work()
@@ -54,7 +54,7 @@ def test_a_reconnect_costs_three_reads(stack: Stack) -> None:
 
 
 def test_mid_run_every_recorded_step_shows(stack: Stack) -> None:
-    """[45]"""
+    """[45] A reader of an active run sees each step as soon as it is stored."""
     stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b ", "tools": TOOL}, {"text": "c"})
     shown = []
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_no_reader_sees_a_streaming_message_under_a_settled_run(stack: Stack) ->
 
 
 def test_a_message_that_is_gone_reads_as_null(stack: Stack) -> None:
-    """[46]"""
+    """[46] The run is still returned, with 200."""
     run_id = stack.begin().body["run"]["id"]
     stack.work()
     stack.dynamodb.delete_item(TableName="outlive", Key={"pk": {"S": "acme#chat-1"}, "sk": {"S": "MSG#000000000002"}})
@@ -103,7 +103,7 @@ def test_content_is_the_text_of_all_parts_in_order(stack: Stack) -> None:
 
 
 def test_two_readers_see_the_same_and_change_nothing(stack: Stack) -> None:
-    """[47] [29]"""
+    """[47] [29] Reads write nothing to the table."""
     run_id = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]["id"]
     stack.deliver(stack.take() or {})
     before = stack.items()
@@ -152,7 +152,7 @@ def test_a_page_that_ends_with_the_last_message_has_no_cursor(stack: Stack) -> N
 
 
 def test_a_page_ends_before_5_mb_and_says_where_to_go_on(stack: Stack) -> None:
-    """[55]"""
+    """[55] The cursor of a short page leads to the rest."""
     stack.answer_with(Outcome("final", [{"type": "text", "text": "x" * 800_000}], "[]"))
     for _ in range(5):
         stack.begin()
@@ -170,7 +170,7 @@ def test_a_limit_out_of_range_is_422(stack: Stack, limit: str) -> None:
 
 
 def test_a_cursor_is_good_only_for_its_workspace_chat_and_call(stack: Stack) -> None:
-    """[56]"""
+    """[56] Any other cursor gets 422, which names the field."""
     for workspace in ("acme", "other"):
         for chat in ("chat-1", "chat-2"):
             for _ in range(2):

@@ -13,7 +13,7 @@ REJECTED = Outcome("partial", [], None, error=AgentError("permanent", "model_rej
 
 @pytest.mark.parametrize("fault", ["lose", "twice"])
 def test_a_settle_whose_answer_was_lost_is_known_again(stack: Stack, fault: str) -> None:
-    """[36]"""
+    """[36] The settler recognises its own write and does not settle twice."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     getattr(stack.faults, fault)("TransactWriteItems")
@@ -71,7 +71,7 @@ def test_a_failure_that_could_not_be_settled_is_tried_again_from_what_was_kept(s
 
 
 def test_slot_run_and_message_change_together_or_not_at_all(stack: Stack) -> None:
-    """[38]"""
+    """[38] After a failed settle the slot is held and the message streams; after the next one both have changed."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     stack.faults.refuse("TransactWriteItems", times=3)

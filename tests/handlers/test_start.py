@@ -14,7 +14,7 @@ KEY = {"Idempotency-Key": "once"}
 
 
 def test_a_new_run_is_pending_and_everything_but_the_prompt_is_the_servers(stack: Stack) -> None:
-    """[1]"""
+    """[1] Ids, times, status and trigger come from the server."""
     answer = stack.begin()
     run = answer.body["run"]
     assert answer.status == 202
@@ -30,7 +30,7 @@ def test_a_new_run_is_pending_and_everything_but_the_prompt_is_the_servers(stack
 
 
 def test_started_is_the_first_claim_and_finished_the_settle(stack: Stack) -> None:
-    """[3]"""
+    """[3] A later claim does not change `started_at`."""
     run_id = stack.script("chat-1", {"text": "a", "tools": [["clock", {}]]}, {"text": "b"}).body["run"]["id"]
     stack.clock.forward(50)
     stack.deliver(stack.take() or {})
@@ -45,7 +45,7 @@ def test_started_is_the_first_claim_and_finished_the_settle(stack: Stack) -> Non
 
 
 def test_a_start_is_one_read_one_transaction_and_one_send(stack: Stack) -> None:
-    """[6] [63]"""
+    """[6] [63] In that order, and nothing else."""
     stack.faults.calls.clear()
     stack.begin()
     assert stack.faults.calls == ["GetItem", "TransactWriteItems"]
@@ -64,7 +64,7 @@ def test_the_message_names_the_step_and_its_group_is_a_legal_one_for_any_workspa
 
 
 def test_a_busy_chat_answers_409_with_the_active_run_and_leaves_nothing_behind(stack: Stack) -> None:
-    """[7] [10]"""
+    """[7] [10] The refused start has written nothing."""
     active = stack.begin().body["run"]["id"]
     before = stack.items()
     answer = stack.begin()
@@ -96,7 +96,7 @@ def test_a_start_refused_for_the_sequence_alone_goes_again(stack: Stack) -> None
 
 @pytest.mark.parametrize("keyed", [False, True])
 def test_a_conflict_or_throttling_is_tried_again_and_never_taken_for_a_busy_chat(stack: Stack, keyed: bool) -> None:
-    """[8]"""
+    """[8] The start retries and succeeds."""
     stack.faults.conflict()
     stack.faults.refuse("TransactWriteItems", "ProvisionedThroughputExceededException")
     stack.faults.refuse("TransactWriteItems", "ThrottlingException")
@@ -104,7 +104,7 @@ def test_a_conflict_or_throttling_is_tried_again_and_never_taken_for_a_busy_chat
 
 
 def test_a_store_that_stays_busy_is_503_and_nothing_was_written(stack: Stack) -> None:
-    """[8] [10]"""
+    """[8] [10] After the last retry the answer is `start_failed`."""
     stack.faults.conflict(times=20)
     answer = stack.begin()
     assert (answer.status, answer.body["code"]) == (503, "start_failed")
@@ -115,7 +115,7 @@ def test_a_store_that_stays_busy_is_503_and_nothing_was_written(stack: Stack) ->
 
 
 def test_after_a_conflict_a_busy_chat_is_409(stack: Stack) -> None:
-    """[8]"""
+    """[8] The start reads the chat again after a conflict."""
     won: dict[str, Any] = {}
     stack.faults.first("TransactWriteItems", lambda: (won.update(stack.begin().body["run"]), stack.faults.conflict()))
     # The inner start takes the transaction after it; ours then meets the conflict, looks again, and finds the chat busy.
@@ -127,7 +127,7 @@ def test_after_a_conflict_a_busy_chat_is_409(stack: Stack) -> None:
 
 
 def test_an_unrelated_failure_is_itself_and_shows_nothing(stack: Stack) -> None:
-    """[8]"""
+    """[8] It is a 500 whose body names neither the cause nor the table."""
     stack.faults.refuse("TransactWriteItems", "AccessDeniedException")
     answer = stack.begin()
     assert (answer.status, answer.body["code"]) == (500, "internal_error")
@@ -194,7 +194,7 @@ def test_a_replay_comes_before_the_busy_check(stack: Stack) -> None:
 
 @pytest.mark.parametrize("environment", [{"RUNS_ENABLED": "false"}, {"AGENT_MODEL": ""}])
 def test_a_replay_comes_before_the_switch_and_the_model_check(stack: Stack, environment: dict[str, str]) -> None:
-    """[12] [51]"""
+    """[12] [51] A replayed start succeeds while new starts are refused."""
     off = stack.start.start
     stack.start.start = replace(off, settings=replace(off.settings, runs_enabled=True, agent_model="offline"))
     first = stack.begin(headers=KEY).body["run"]["id"]
@@ -230,7 +230,7 @@ def test_a_key_with_another_body_is_refused(stack: Stack) -> None:
 
 
 def test_a_key_belongs_to_its_workspace_user_and_chat(stack: Stack) -> None:
-    """[48]"""
+    """[48] The same key elsewhere starts another run."""
     ids = {
         stack.begin(headers=KEY).body["run"]["id"],
         stack.begin("chat-2", headers=KEY).body["run"]["id"],
@@ -277,7 +277,7 @@ def test_metadata_comes_back_as_it_was_given(stack: Stack) -> None:
     ids=str,
 )
 def test_bad_input_names_its_field_and_leaves_nothing_behind(stack: Stack, body: Any, field: str) -> None:
-    """[10] [50]"""
+    """[10] [50] 422, and the table is empty."""
     answer = stack.call("POST", "/chats/chat-1/runs", raw=json.dumps(body))
     assert (answer.status, answer.body["code"], answer.body["field"]) == (422, "invalid_request", field)
     assert answer.body["detail"].startswith(field)
@@ -286,7 +286,7 @@ def test_bad_input_names_its_field_and_leaves_nothing_behind(stack: Stack, body:
 
 @pytest.mark.parametrize("raw", ["", "{", "nonsense", '{"prompt": NaN}', "[" * 100_000, '{"prompt": "a"} x'])
 def test_a_body_that_is_no_json_is_422(stack: Stack, raw: str) -> None:
-    """[10]"""
+    """[10] The field is `body`, and the table is empty."""
     answer = stack.call("POST", "/chats/chat-1/runs", raw=raw)
     assert (answer.status, answer.body["field"]) == (422, "body")
     assert stack.items() == []
@@ -315,7 +315,7 @@ def test_a_malformed_idempotency_key_is_422(stack: Stack, key: str) -> None:
 
 
 def test_text_no_store_or_provider_takes_does_not_break_a_chat(stack: Stack) -> None:
-    """[27]"""
+    """[27] NUL and lone surrogates are stored as U+FFFD."""
     answer = stack.call(
         "POST", "/chats/chat-1/runs", raw='{"prompt": "a\\u0000b\\ud800c", "metadata": {"\\udfff": "x"}}'
     )
@@ -411,7 +411,7 @@ def test_a_run_id_collision_hands_nobody_somebody_elses_run(stack: Stack) -> Non
     ['{"prompt": "a", "metadata": {"n": 1e400}}', '{"prompt": "a", "metadata": ' + '{"a":' * 500 + "1" + "}" * 501],
 )
 def test_numbers_and_nesting_no_later_reader_can_take_are_refused(stack: Stack, raw: str) -> None:
-    """[10]"""
+    """[10] 422, and the table is empty."""
     answer = stack.call("POST", "/chats/chat-1/runs", raw=raw)
     assert (answer.status, answer.body["field"]) == (422, "body")
     assert stack.items() == []

@@ -27,7 +27,7 @@ def kinds(stack: Stack, run_id: str) -> list[tuple[int, str]]:
 
 
 def test_a_run_goes_step_by_step_without_any_reader(stack: Stack) -> None:
-    """[17]"""
+    """[17] Each delivery executes one step and sends the next message."""
     run_id = stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b", "tools": TOOL}, {"text": "c"}).body[
         "run"
     ]["id"]
@@ -101,7 +101,7 @@ def test_an_overtaken_worker_adopts_the_first_record_and_writes_nothing_of_its_o
 
 
 def test_an_overtaken_workers_record_counts_if_it_is_the_first(stack: Stack) -> None:
-    """[19]"""
+    """[19] The worker that overtook it adopts that record."""
 
     def overtake(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31)
@@ -137,7 +137,7 @@ def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
 
 
 def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack) -> None:
-    """[20]"""
+    """[20] After the lease, as the second attempt."""
     run_id = stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b"}).body["run"]["id"]
     stack.deliver(stack.take() or {})
     kept = stack.records(run_id)
@@ -154,7 +154,7 @@ def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack
 
 
 def test_killed_between_record_and_send_nobody_is_asked_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[21]"""
+    """[21] The next delivery finds the record and sends the next message."""
     asked = stack.answer_with(STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
 
@@ -191,7 +191,7 @@ def test_a_failed_send_lets_go_and_the_next_delivery_sends_on(stack: Stack, monk
 
 
 def test_a_transient_error_gives_the_step_back_and_its_text_appears_once(stack: Stack) -> None:
-    """[22]"""
+    """[22] The error is kept apart from `error`, and the lease is over."""
     asked = stack.answer_with(transient("do"), transient("don"), FINAL)
     run_id = stack.begin().body["run"]["id"]
     assert not stack.deliver(stack.take() or {})
@@ -209,7 +209,7 @@ def test_a_transient_error_gives_the_step_back_and_its_text_appears_once(stack: 
 def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[22]"""
+    """[22] Even if the provider asks for a longer one."""
     hidden: list[float] = []
     monkeypatch.setattr(type(stack.step.step.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds))
     wish = Outcome("partial", [], None, error=AgentError("transient", "model_rate_limited", "slow down", 3600.0))
@@ -253,7 +253,7 @@ def test_a_step_that_kills_its_workers_ends_failed(stack: Stack) -> None:
 
 
 def test_a_new_step_starts_with_a_clean_count(stack: Stack) -> None:
-    """[22]"""
+    """[22] Attempts of an earlier step do not count."""
     asked = stack.answer_with(transient(), transient(), STEP, transient(), transient(), FINAL)
     run_id = stack.begin().body["run"]["id"]
     for step in (0, 0, 0, 1, 1, 1):
@@ -263,7 +263,7 @@ def test_a_new_step_starts_with_a_clean_count(stack: Stack) -> None:
 
 
 def test_a_permanent_error_fails_the_run_at_once(stack: Stack) -> None:
-    """[22] [4]"""
+    """[22] [4] After one attempt, with its cause."""
     run_id = stack.script("chat-1", {"text": "hm", "error": "permanent"}).body["run"]["id"]
     assert stack.work() == 1
     run = stack.run_of(run_id)
@@ -274,7 +274,7 @@ def test_a_permanent_error_fails_the_run_at_once(stack: Stack) -> None:
 
 
 def test_an_error_message_is_cut_at_2000_characters(stack: Stack) -> None:
-    """[4]"""
+    """[4] An error of any length can be stored."""
     stack.answer_with(Outcome("partial", [], None, error=AgentError("permanent", "model_rejected", "x" * 5000)))
     run_id = stack.begin().body["run"]["id"]
     stack.work()
@@ -282,7 +282,7 @@ def test_an_error_message_is_cut_at_2000_characters(stack: Stack) -> None:
 
 
 def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_said(stack: Stack) -> None:
-    """[23]"""
+    """[23] Streamed text and reasoning become the partial step."""
 
     def explode(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         say(Piece("reasoning", "think"))
@@ -302,7 +302,7 @@ def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_s
 
 
 def test_an_exception_after_a_stop_was_requested_ends_aborted_without_an_error(stack: Stack) -> None:
-    """[23] [35]"""
+    """[23] [35] The stop decides the end, not the exception."""
 
     def explode(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         say(Piece("text", "so far"))
@@ -318,7 +318,7 @@ def test_an_exception_after_a_stop_was_requested_ends_aborted_without_an_error(s
 
 
 def test_a_history_that_lost_the_prompt_fails_the_run(stack: Stack) -> None:
-    """[23]"""
+    """[23] With the code `history_incomplete`."""
     run_id = stack.begin().body["run"]["id"]
     stack.dynamodb.delete_item(TableName="outlive", Key={"pk": {"S": "acme#chat-1"}, "sk": {"S": "MSG#000000000001"}})
     stack.work()
@@ -340,7 +340,7 @@ def test_out_of_time_a_step_is_given_back_cleanly(stack: Stack) -> None:
 
 
 def test_a_lease_never_reaches_past_its_workers_end(stack: Stack) -> None:
-    """[61]"""
+    """[61] A worker with 12 seconds left takes a lease of at most 12 seconds."""
     ends: list[int] = []
 
     def look(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
@@ -356,7 +356,7 @@ def test_a_lease_never_reaches_past_its_workers_end(stack: Stack) -> None:
 
 
 def test_the_last_allowed_step_asks_for_text_only(stack: Stack) -> None:
-    """[25]"""
+    """[25] The run succeeds with `max_steps`."""
     asked = stack.watch_the_agent()
     run_id = stack.script("chat-1", *[{"text": "go ", "tools": TOOL}] * 5, budget={"max_steps": 3}).body["run"]["id"]
     stack.work()
@@ -368,7 +368,7 @@ def test_the_last_allowed_step_asks_for_text_only(stack: Stack) -> None:
 
 
 def test_a_run_that_goes_in_circles_is_ended_before_the_eleventh_request(stack: Stack) -> None:
-    """[26]"""
+    """[26] It fails with `loop_detected` after ten steps."""
     asked = stack.watch_the_agent()
     run_id = stack.script("chat-1", *[{"text": "", "tools": [["calculate", {"expression": "1+1"}]]}] * 15).body["run"][
         "id"
@@ -394,7 +394,7 @@ def test_a_step_of_300_kb_is_stored_whole(stack: Stack) -> None:
 
 
 def test_a_step_too_large_to_store_fails_the_run_and_nothing_is_cut(stack: Stack) -> None:
-    """[27]"""
+    """[27] With the code `step_too_large` and without a record."""
     import random
 
     noise = random.Random(2)
@@ -417,7 +417,7 @@ def test_a_run_whose_parts_would_pass_4_mb_fails(stack: Stack) -> None:
 
 
 def test_text_that_has_no_utf8_form_is_stored_all_the_same(stack: Stack) -> None:
-    """[27]"""
+    """[27] Each such character becomes U+FFFD."""
     stack.answer_with(Outcome("final", [{"type": "text", "text": "a\x00b\ud800c"}], "[]"))
     stack.begin()
     stack.work()
@@ -430,7 +430,7 @@ def test_text_that_has_no_utf8_form_is_stored_all_the_same(stack: Stack) -> None
      '{"workspace_id": "acme", "run_id": "x", "step": 0, "more": 1}', '{"workspace_id": "acme", "run_id": "gone", "step": 0}'],
 )  # fmt: skip
 def test_junk_is_acknowledged_with_a_log_line(stack: Stack, body: str, caplog: pytest.LogCaptureFixture) -> None:
-    """[28]"""
+    """[28] An unreadable message is not redelivered."""
     delivered = event("step")
     delivered["Records"][0]["body"] = body
     assert stack.step.handler(delivered, stack.context) == {"batchItemFailures": []}

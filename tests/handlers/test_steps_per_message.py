@@ -23,7 +23,7 @@ def kinds(stack: Stack, run_id: str) -> list[tuple[int, str]]:
 
 
 def test_a_message_stands_for_that_many_steps_and_the_last_of_them_sends_the_next(stack: Stack) -> None:
-    """[17]"""
+    """[17] One message, three steps, one send."""
     asked = stack.answer_with(STEP, STEP, STEP, STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
     assert stack.deliver(stack.take() or {})
@@ -138,7 +138,7 @@ def test_a_lost_answer_of_the_next_claim_is_no_second_step(stack: Stack) -> None
 
 
 def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nobody_twice(stack: Stack) -> None:
-    """[37]"""
+    """[37] The redelivered message continues with the next step."""
 
     def refuse_the_rest(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stack.faults.refuse("UpdateItem", times=3)
@@ -155,7 +155,7 @@ def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nob
 
 
 def test_a_stop_between_two_steps_of_a_message_is_heard_before_the_model_is_asked(stack: Stack) -> None:
-    """[14]"""
+    """[14] The stop refuses the claim of the second step."""
 
     def stopped_meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
@@ -188,7 +188,7 @@ def test_a_resent_step_under_a_worker_that_goes_on_is_done_once(stack: Stack) ->
 
 
 def test_a_message_whose_steps_are_all_claimed_is_acknowledged(stack: Stack) -> None:
-    """[18]"""
+    """[18] It changes nothing, and no model is asked."""
     asked = stack.answer_with(STEP)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})

@@ -51,7 +51,7 @@ def test_a_pending_run_is_settled_at_once_without_any_request(stack: Stack) -> N
 
 
 def test_a_stop_between_delivery_and_claim_refuses_the_claim(stack: Stack) -> None:
-    """[14]"""
+    """[14] The worker acknowledges its message and asks no model."""
     asked = stack.watch_the_agent()
     run_id = stack.begin().body["run"]["id"]
     stack.faults.first("UpdateItem", lambda: stop(stack))
@@ -87,7 +87,7 @@ def test_a_stop_between_two_steps_costs_no_further_request(stack: Stack) -> None
 
 
 def test_stopping_twice_is_true_both_times_and_keeps_the_first_time(stack: Stack) -> None:
-    """[15]"""
+    """[15] By chat and by run id, while a worker holds the run."""
     seen: list[Any] = []
 
     def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
@@ -106,7 +106,7 @@ def test_stopping_twice_is_true_both_times_and_keeps_the_first_time(stack: Stack
 
 
 def test_stopping_an_idle_chat_writes_nothing_and_poisons_nothing(stack: Stack) -> None:
-    """[16]"""
+    """[16] The next run is not affected."""
     assert stop(stack) == {"stopped": False, "run": None}
     assert stack.items() == []
     run_id = stack.begin().body["run"]["id"]
@@ -122,7 +122,7 @@ def test_stopping_an_idle_chat_writes_nothing_and_poisons_nothing(stack: Stack) 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "aborted"])
 def test_a_settled_run_stays_byte_for_byte_as_it_was(stack: Stack, end: str) -> None:
-    """[33]"""
+    """[33] The stop answers `false`."""
     script: dict[str, Any] = {"succeeded": {"text": "a"}, "failed": {"error": "permanent"}, "aborted": {"text": "a"}}[
         end
     ]
@@ -257,7 +257,7 @@ def test_a_dead_workers_stopped_run_is_settled_as_soon_as_its_lease_is_over(stac
 
 
 def test_a_stop_that_cannot_be_recorded_is_503_and_never_true(stack: Stack) -> None:
-    """[34]"""
+    """[34] The run has no `stop_requested_at` afterwards."""
     run_id = stack.begin().body["run"]["id"]
     for operation in ("GetItem", "TransactWriteItems"):
         stack.faults.refuse(operation, times=20)
@@ -311,7 +311,7 @@ def test_a_stop_that_lands_first_wins_whatever_the_work_came_to(stack: Stack, ou
 
 
 def test_a_settle_that_lands_first_makes_the_stop_false(stack: Stack) -> None:
-    """[35]"""
+    """[35] The run keeps the end it had."""
     run_id = stack.begin().body["run"]["id"]
     stack.faults.then("GetItem", stack.work)
     said = stop(stack, f"/runs/{run_id}")
@@ -332,7 +332,7 @@ def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(st
 
 
 def test_what_was_streamed_is_kept_even_if_the_settle_meets_conflicts(stack: Stack) -> None:
-    """[31] Guarantee 4."""
+    """[31] The partial step is stored although transactions conflict (guarantee 4)."""
 
     def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         stop(stack)
@@ -367,7 +367,7 @@ def test_the_first_time_is_kept_even_if_the_lease_runs_out_between(stack: Stack)
 
 
 def test_a_stop_that_the_store_refuses_for_good_is_503_too(stack: Stack) -> None:
-    """[34]"""
+    """[34] A permanent refusal is answered like a transient one."""
     stack.begin()
     stack.faults.refuse("TransactWriteItems", "AccessDeniedException")
     assert stack.call("POST", "/chats/chat-1/stop").body["code"] == "stop_failed"

@@ -24,7 +24,7 @@ def dead(stack: Stack, chat: str = "chat-1", step: int = 0) -> str:
 
 
 def test_settled_and_fresh_runs_are_left_alone(stack: Stack) -> None:
-    """[39]"""
+    """[39] The sweep reads and writes none of them."""
     stack.begin("settled")
     stack.work()
     stack.begin("pending")
@@ -79,7 +79,7 @@ def test_a_run_nobody_ever_claimed_is_given_up_after_the_pending_time(stack: Sta
 
 
 def test_steady_steps_keep_a_run_of_hours_alive(stack: Stack) -> None:
-    """[40]"""
+    """[40] Each claim is progress, so the run never becomes stale."""
     stack.answer_with(STEP)
     run_id = stack.begin(budget={"max_steps": 20}).body["run"]["id"]
     for step in range(15):
@@ -108,7 +108,7 @@ def test_a_lost_message_is_sent_again_once_the_lease_is_over(stack: Stack) -> No
 
 
 def test_the_next_claim_starts_the_count_of_resends_anew(stack: Stack) -> None:
-    """[41]"""
+    """[41] The limit holds between two claims."""
     run_id = dead(stack)
     for _ in range(3):
         stack.clock.forward(61)
@@ -125,7 +125,7 @@ def test_the_next_claim_starts_the_count_of_resends_anew(stack: Stack) -> None:
 
 
 def test_a_pending_run_is_resent_after_a_lease_then_5_then_30_minutes(stack: Stack) -> None:
-    """[41]"""
+    """[41] And no more often in between."""
     stack.begin()
     stack.take()
     resent = []
@@ -160,7 +160,7 @@ def test_a_final_record_nobody_settled_is_settled_with_its_outcome(stack: Stack)
 
 
 def test_a_final_record_under_a_requested_stop_ends_aborted(stack: Stack) -> None:
-    """[42] [35]"""
+    """[42] [35] The content of the record is kept."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     stack.faults.then("PutItem", lambda: stack.call("POST", "/chats/chat-1/stop"))
@@ -174,7 +174,7 @@ def test_a_final_record_under_a_requested_stop_ends_aborted(stack: Stack) -> Non
 
 
 def test_one_bad_row_does_not_stop_the_rest(stack: Stack) -> None:
-    """[43]"""
+    """[43] The row that cannot be read is counted as failed."""
     bad, good = stack.begin("a").body["run"]["id"], stack.begin("b").body["run"]["id"]
     stack.dynamodb.update_item(
         TableName="outlive", Key={"pk": {"S": f"acme#{bad}"}, "sk": {"S": "RUN"}},
@@ -202,7 +202,7 @@ def test_a_store_error_does_not_fail_the_schedule(stack: Stack, operation: str) 
 
 
 def test_a_bad_row_of_the_index_or_a_throttled_shard_stops_no_other(stack: Stack) -> None:
-    """[43]"""
+    """[43] The sweep counts it as failed and continues."""
     for number in range(8):
         stack.dynamodb.put_item(TableName="outlive", Item={
             "pk": {"S": f"junk{number}"}, "sk": {"S": "RUN"}, "active_shard": {"S": str(number)}, "created_at": {"S": "0bad"},
@@ -264,7 +264,7 @@ def test_a_malformed_record_keeps_no_run_from_ending(stack: Stack) -> None:
 
 @pytest.mark.parametrize("window", [True, -5, "x", 1e400, [], 10**9])
 def test_a_malformed_window_is_refused_by_name_and_settles_nothing(stack: Stack, window: Any) -> None:
-    """[44]"""
+    """[44] The error names `window_seconds`."""
     stack.begin()
     before = stack.items()
     with pytest.raises(ValueError, match="window_seconds"):
@@ -273,7 +273,7 @@ def test_a_malformed_window_is_refused_by_name_and_settles_nothing(stack: Stack,
 
 
 def test_two_sweeps_at_once_settle_each_run_once(stack: Stack) -> None:
-    """[43]"""
+    """[43] Their counts add up to the number of runs."""
     for chat in ("a", "b"):
         stack.begin(chat)
     stack.clock.forward(3700)
@@ -286,7 +286,7 @@ def test_two_sweeps_at_once_settle_each_run_once(stack: Stack) -> None:
 
 
 def test_two_sweeps_at_once_resend_once(stack: Stack) -> None:
-    """[41] [43]"""
+    """[41] [43] The sweep that counted is the one that sends."""
     stack.begin()
     stack.take()
     stack.clock.forward(31)
@@ -296,7 +296,7 @@ def test_two_sweeps_at_once_resend_once(stack: Stack) -> None:
 
 
 def test_a_resend_whose_answer_was_lost_is_sent_all_the_same(stack: Stack) -> None:
-    """[41]"""
+    """[41] The sweep recognises its own count and sends."""
     stack.begin()
     stack.take()
     stack.clock.forward(31)
@@ -306,7 +306,7 @@ def test_a_resend_whose_answer_was_lost_is_sent_all_the_same(stack: Stack) -> No
 
 
 def test_by_hand_the_window_can_be_zero_but_a_live_lease_still_counts(stack: Stack) -> None:
-    """[44]"""
+    """[44] A run that a worker holds is left alone."""
     held = dead(stack, "a")
     stack.answer_with(BUSY)
     released = stack.begin("b").body["run"]["id"]
@@ -319,7 +319,7 @@ def test_by_hand_the_window_can_be_zero_but_a_live_lease_still_counts(stack: Sta
 
 
 def test_a_sweep_out_of_time_stops_and_says_so(stack: Stack) -> None:
-    """[43]"""
+    """[43] Its answer has `unfinished`."""
     stack.begin()
     stack.clock.forward(3700)
     stack.context = Context(seconds_left=1)

@@ -26,7 +26,7 @@ CALLS = [
     ids=str,
 )  # fmt: skip
 def test_a_token_without_a_usable_identity_is_401_everywhere(stack: Stack, claims: dict[str, Any]) -> None:
-    """[48]"""
+    """[48] Workspace and user must be usable strings."""
     for method, path in CALLS:
         answer = stack.call(method, path.format(chat="c", run="r"), {"prompt": "a"}, claims=claims)
         assert (answer.status, answer.body["code"]) == (401, "unauthorized")
@@ -34,7 +34,7 @@ def test_a_token_without_a_usable_identity_is_401_everywhere(stack: Stack, claim
 
 
 def test_the_same_ids_in_another_workspace_are_other_things(stack: Stack) -> None:
-    """[48]"""
+    """[48] Neither workspace sees or changes the rows of the other."""
     ours = stack.begin().body["run"]["id"]
     theirs = stack.begin(workspace="other", user="ada")
     assert theirs.status == 202
@@ -76,7 +76,7 @@ def test_the_owner_is_a_condition_of_the_write(stack: Stack) -> None:
 
 
 def test_a_workspace_may_have_any_name(stack: Stack) -> None:
-    """[48]"""
+    """[48] No character in it lets one key look like another."""
     for workspace in ("Мастерская", "a#b", "a/b c", "x" * 256, "日本" * 100, "\U0001f600"):
         run_id = stack.begin(workspace=workspace).body["run"]["id"]
         stack.work()

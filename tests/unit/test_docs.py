@@ -324,7 +324,19 @@ def test_docs_name_only_commands_and_settings_that_exist(page):
     assert set(re.findall(r"(?:`|\$ |\()(?:[A-Z_]+=\S+ )*make (?:-s )?([a-z-]+)", page.read_text())) <= targets
     given = set(re.findall(r"\b([A-Z][A-Z_]{3,})=", page.read_text()))
     known = {one.variable for one in PARAMETERS.values()}
-    runners = {"PORT", "STATE", "AUTH", "WORKSPACE", "USER", "ARGS", "PYTHON", "UPGRADE", "CHROMIUM", "SCRIPT", "PYTHONPATH"}
+    runners = {
+        "PORT",
+        "STATE",
+        "AUTH",
+        "WORKSPACE",
+        "USER",
+        "ARGS",
+        "PYTHON",
+        "UPGRADE",
+        "CHROMIUM",
+        "SCRIPT",
+        "PYTHONPATH",
+    }
     assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN", "PATH"}
 
 

@@ -96,7 +96,7 @@ def test_a_step_without_text_or_messages_is_left_out(text: str) -> None:
 
 
 def test_text_that_no_request_can_carry_is_mended() -> None:
-    """[27]"""
+    """[27] NUL and lone surrogates become U+FFFD before a model receives them."""
     messages = messages_of([prompt("a\0\ud800"), Turn("assistant", "b\udc00")])
     texts = [
         part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart | TextPart)

@@ -215,7 +215,7 @@ def test_every_way_to_end_frees_nothing_once_a_stop_was_requested_unless_it_ends
 
 
 def test_only_the_stop_refuses_a_claim_that_could_be_made_but_for_it() -> None:
-    """[14]"""
+    """[14] Every other guard of the claim is true."""
     run = a_run(claimed_step=2, stop_requested_at=NOW)
     assert only_stop_refuses(CLAIM, run, FACTS)
     assert not only_stop_refuses(CLAIM, a_run(claimed_step=2), FACTS)
@@ -243,11 +243,11 @@ def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
 
 
 def test_triggers_are_the_known_five() -> None:
-    """[2]"""
+    """[2] `user`, `schedule`, `api`, `event` and `continue`."""
     assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
 
 
 def test_never_started_is_for_runs_nobody_claimed() -> None:
-    """[40]"""
+    """[40] The move does not start from the status of a claimed run."""
     assert refusals(ABORT_NEVER_STARTED, a_run(), replace(FACTS, window=0)) is None
     assert refusals(STOP, a_run(lease_until=NOW + 1), FACTS) == {Guard.NO_LIVE_LEASE}

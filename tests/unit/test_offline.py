@@ -69,7 +69,7 @@ def test_any_prompt_is_answered_honestly_with_a_tool_at_work() -> None:
 
 
 def test_the_last_step_of_a_budget_answers_without_tools() -> None:
-    """[25]"""
+    """[25] The stand-in makes no calls when it may only answer in text."""
     outcome = first(Turn("user", "Hello"), text_only=True)
     assert outcome.kind == "final"
     assert calls(outcome) == []
@@ -173,7 +173,7 @@ def test_without_a_folder_for_releases_nothing_waits_for_one(monkeypatch: pytest
 
 
 def test_a_stop_in_mid_stream_keeps_the_text_so_far() -> None:
-    """[31]"""
+    """[31] The stand-in stops streaming at once."""
     interrupt = Interrupt()
     outcome = stand_in(
         ask(script({"text": "0123456789" * 10, "seconds": 1000})), lambda _: interrupt.set("stop"), interrupt
@@ -185,7 +185,7 @@ def test_a_stop_in_mid_stream_keeps_the_text_so_far() -> None:
 
 
 def test_seconds_without_text_wait_and_can_be_stopped() -> None:
-    """[31]"""
+    """[31] A stop ends the wait."""
     interrupt = Interrupt()
     outcome = stand_in(
         ask(script({"reasoning": "Hm.", "seconds": 1000, "tools": [["clock", {}]]})),
@@ -211,20 +211,20 @@ def test_an_empty_script_is_over_at_once() -> None:
 
 
 def test_a_text_only_step_says_the_text_without_the_tools() -> None:
-    """[25]"""
+    """[25] The step is then final."""
     outcome = first(script({"text": "One.", "tools": [["clock", {}]]}), text_only=True)
     assert (outcome.kind, text(outcome), calls(outcome)) == ("final", "One.", [])
 
 
 def test_a_text_only_step_has_something_to_say_where_the_script_only_calls_tools() -> None:
-    """[25]"""
+    """[25] An answer is never empty."""
     outcome = first(script({"tools": [["clock", {}]]}), text_only=True)
     assert outcome.kind == "final"
     assert text(outcome)
 
 
 def test_a_step_that_is_executed_again_makes_the_same_calls() -> None:
-    """Guarantee 6."""
+    """Guarantee 6: the ids of its calls are the same on every attempt, and differ between runs."""
     prompt = script({"tools": [["clock", {}], ["clock", {}]]})
     ids = [[part["toolCallId"] for part in first(prompt, attempt=attempt).parts[1:]] for attempt in (1, 2)]
     others = [part["toolCallId"] for part in first(prompt, run_id="run-2").parts[1:]]
@@ -248,7 +248,7 @@ def test_usage_does_not_grow_with_the_history() -> None:
     [("transient", ("transient", "model_unavailable")), ("permanent", ("permanent", "model_rejected"))],
 )
 def test_an_error_entry_raises_that_kind_of_model_error(kind: str, expected: tuple[str, str]) -> None:
-    """[22]"""
+    """[22] `transient` and `permanent` are those of a real model."""
     assert error_of(first(script({"error": kind}))) == expected
 
 
@@ -258,7 +258,7 @@ def test_an_error_without_times_is_raised_on_every_attempt() -> None:
 
 
 def test_an_error_with_nothing_else_is_passed_over_after_its_times_within_the_same_step() -> None:
-    """[22]"""
+    """[22] The next entry is the rest of the same step."""
     prompt = script({"error": "transient", "times": 2}, {"text": "Once."})
     assert [first(prompt, attempt=attempt).kind for attempt in (1, 2, 3)] == ["partial", "partial", "final"]
     assert text(first(prompt, attempt=3)) == "Once."

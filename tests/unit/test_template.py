@@ -118,7 +118,7 @@ def test_a_step_is_delivered_alone_and_can_be_given_back():
 
 
 def test_giving_back_does_not_lead_to_the_dead_letter_queue():
-    """[28]"""
+    """[28] The queue allows 1,000 receives of a message."""
     redrive = of("Queue")["RedrivePolicy"]
     assert redrive["maxReceiveCount"] == 1000
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
@@ -134,7 +134,7 @@ def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
 
 
 def test_a_sweep_is_due_every_minute_and_over_before_the_next():
-    """[39]"""
+    """[39] Its function times out in less than a minute."""
     (schedule,) = of("Sweep")["Events"].values()
     assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "Enabled": True}}
     assert of("Sweep")["Timeout"] < 60

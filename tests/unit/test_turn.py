@@ -294,14 +294,14 @@ def test_a_tool_knows_where_it_runs_and_the_key_of_its_call() -> None:
 
 
 def test_a_text_only_step_tells_the_model_not_to_call_tools() -> None:
-    """[25]"""
+    """[25] The request has `tool_choice` `none`."""
     done = answer(["Done."], double, asked=ask(text_only=True))
     assert (done.model.seen[0][1].model_settings or {}).get("tool_choice") == "none"
     assert done.outcome.kind == "final"
 
 
 def test_a_text_only_step_takes_the_text_and_runs_no_tool_the_model_calls_all_the_same() -> None:
-    """[25]"""
+    """[25] The calls are neither shown nor stored."""
     ran: list[int] = []
     done = answer(["Done.", call("ran_it")], _recorder(ran), asked=ask(text_only=True))
     assert ran == []
@@ -310,7 +310,7 @@ def test_a_text_only_step_takes_the_text_and_runs_no_tool_the_model_calls_all_th
 
 
 def test_a_text_only_step_without_any_text_says_so_in_a_sentence() -> None:
-    """[25]"""
+    """[25] An answer is never empty."""
     done = answer([call("ran_it")], _recorder([]), asked=ask(text_only=True))
     assert done.outcome.kind == "final"
     assert done.outcome.parts[1]["text"] == turn.NOTHING_SAID
@@ -327,7 +327,7 @@ def _recorder(ran: list[int]) -> Callable[[], None]:
 
 
 def test_an_interrupt_that_stands_already_costs_no_model_request() -> None:
-    """[14]"""
+    """[14] The model is not asked if the stop was seen before."""
     interrupt = Interrupt()
     interrupt.set("stop")
     done = answer(["Too late."], interrupt=interrupt)
@@ -354,7 +354,7 @@ def test_every_piece_that_is_kept_was_said() -> None:
 
 
 def test_a_stop_before_the_first_word_leaves_nothing() -> None:
-    """[31]"""
+    """[31] The partial step has neither parts nor messages."""
     interrupt = Interrupt()
 
     async def stop_and_hang() -> None:
@@ -383,7 +383,7 @@ def test_half_received_arguments_are_dropped() -> None:
 
 
 def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
-    """Guarantee 7."""
+    """Guarantee 7: it is in the parts and not in the messages."""
     interrupt = Interrupt()
 
     def stop_after_text(piece: Piece) -> None:
@@ -397,7 +397,7 @@ def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
 
 
 def test_a_partial_of_reasoning_alone_keeps_no_messages() -> None:
-    """Guarantee 7."""
+    """Guarantee 7: there is nothing to send to the next model."""
     interrupt = Interrupt()
     items = [{0: DeltaThinkingPart(content="Secretly. ")}, forever]
     done = answer(items, interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
@@ -406,7 +406,7 @@ def test_a_partial_of_reasoning_alone_keeps_no_messages() -> None:
 
 
 def test_a_stop_cancels_an_async_tool_and_keeps_the_results_there_are() -> None:
-    """[31]"""
+    """[31] The cancelled call is closed as interrupted."""
     interrupt = Interrupt()
     cancelled: list[bool] = []
 
@@ -455,7 +455,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stop_leaves_a_sync_tool_behind(released: threading.Event) -> None:
-    """[31]"""
+    """[31] The step ends while the thread of the tool is still running."""
     interrupt = Interrupt()
 
     def hang() -> None:
@@ -505,7 +505,7 @@ def test_a_stop_leaves_a_tool_behind_that_blocks_the_loop(released: threading.Ev
 
 @pytest.mark.usefixtures("impatient")
 def test_a_model_that_blocks_the_loop_in_mid_stream_loses_no_text(released: threading.Event) -> None:
-    """[31]"""
+    """[31] The text before the block is kept."""
     interrupt = Interrupt()
 
     async def block() -> None:
@@ -539,7 +539,7 @@ def unavailable() -> ModelHTTPError:
 
 
 def test_a_model_error_before_the_first_word_leaves_nothing() -> None:
-    """[22]"""
+    """[22] The failed attempt has neither parts nor messages."""
     done = answer([unavailable()])
     assert done.outcome.kind == "partial"
     assert done.outcome.parts == []
@@ -549,7 +549,7 @@ def test_a_model_error_before_the_first_word_leaves_nothing() -> None:
 
 
 def test_a_model_error_in_mid_stream_keeps_what_was_said() -> None:
-    """[22]"""
+    """[22] The text is kept beside the transient error."""
     done = answer(["One. ", unavailable()])
     assert done.outcome.parts[1]["text"] == "One. "
     assert done.outcome.error is not None
@@ -557,7 +557,7 @@ def test_a_model_error_in_mid_stream_keeps_what_was_said() -> None:
 
 
 def test_a_tool_that_raises_fails_the_run_by_name_and_keeps_the_rest() -> None:
-    """[23]"""
+    """[23] Text and the results of other tools stay."""
 
     def broken() -> None:
         raise ValueError("no such table")
@@ -630,7 +630,7 @@ async def a_moment() -> None:
 
 
 def test_a_tool_whose_result_cant_be_stored_fails_the_run_by_name() -> None:
-    """[23]"""
+    """[23] The results of other tools stay."""
 
     def strange() -> object:
         return object()
@@ -644,7 +644,7 @@ def test_a_tool_whose_result_cant_be_stored_fails_the_run_by_name() -> None:
 
 
 def test_a_result_that_cant_be_stored_costs_a_stopped_step_nothing_else() -> None:
-    """[31]"""
+    """[31] Everything else of the partial step is kept."""
     interrupt = Interrupt()
 
     async def strange() -> object:
@@ -661,14 +661,14 @@ def test_a_result_that_cant_be_stored_costs_a_stopped_step_nothing_else() -> Non
 
 
 def test_arguments_nested_without_end_are_refused_like_any_others() -> None:
-    """[27]"""
+    """[27] The call gets an error result, and the step continues."""
     done = answer([call("double", '{"number": ' + "[" * 50_000)], double)
     assert done.outcome.kind == "step"
     assert done.tool_part("double")["state"] == "output-error"
 
 
 def test_a_model_without_its_key_fails_the_run_not_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    """[23]"""
+    """[23] With the code `model_not_configured`, which names the model."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     outcome = PydanticAgent(Agent(deps_type=StepDeps), "openai:gpt-5")(ask(), lambda _: None, Interrupt())
     assert outcome.error is not None
@@ -678,7 +678,7 @@ def test_a_model_without_its_key_fails_the_run_not_the_import(monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["nonsense", "no-such-provider:model", "", "ollama:qwen3"])
 def test_a_model_name_that_means_nothing_here_is_a_permanent_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[23]"""
+    """[23] With the code `model_not_configured`."""
     monkeypatch.delenv("OLLAMA_BASE_URL", raising=False)
     outcome = PydanticAgent(Agent(deps_type=StepDeps), name)(ask(), lambda _: None, Interrupt())
     assert outcome.error is not None
@@ -710,7 +710,7 @@ def test_what_say_raises_reaches_the_caller_and_the_next_step_runs() -> None:
 
 
 def test_nul_and_lone_surrogates_never_leave_a_step() -> None:
-    """[27]"""
+    """[27] Neither in text and reasoning, nor in inputs and results of tools."""
 
     def odd(text: str) -> dict[str, Any]:
         return {"key\ud800": "a\0b", "list": ["\udc00"], "number": float("nan")}
@@ -727,7 +727,7 @@ def test_nul_and_lone_surrogates_never_leave_a_step() -> None:
 
 
 def test_an_emoji_that_the_stream_cuts_in_two_is_whole_again() -> None:
-    """[27]"""
+    """[27] Two halves of a surrogate pair are joined, not replaced."""
     done = answer(["ok \ud83d", "\ude00!"])
     assert done.outcome.parts[1]["text"] == "ok \U0001f600!"
     assert done.said == "ok \U0001f600!"

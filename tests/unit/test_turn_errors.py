@@ -67,14 +67,14 @@ def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
 def test_transient_errors_are_worth_another_attempt_and_permanent_ones_never(
     error: BaseException, kind: str, code: str
 ) -> None:
-    """[22]"""
+    """[22] Each error of a provider has one kind and one code."""
     made = agent_error(error)
     assert (made.kind, made.code) == (kind, code)
     assert made.message
 
 
 def test_the_providers_own_wish_is_passed_on() -> None:
-    """[22]"""
+    """[22] `Retry-After` becomes the delay of the retry."""
     error = ModelHTTPError.for_category(
         ModelRateLimitError, status_code=429, model_name="m", headers={"Retry-After": "7"}
     )
@@ -82,7 +82,7 @@ def test_the_providers_own_wish_is_passed_on() -> None:
 
 
 def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -> None:
-    """[22]"""
+    """[22] The other models may have failed for good."""
     group = FallbackExceptionGroup("all failed", [http(ModelRequestRejectedError, 400), http(ModelServerError, 500)])
     assert agent_error(group).kind == "transient"
 
@@ -101,7 +101,7 @@ def test_a_message_says_what_the_provider_said(body: object, said: str) -> None:
 
 
 def test_a_message_has_at_most_2000_characters() -> None:
-    """[4]"""
+    """[4] Longer messages are cut."""
     assert len(agent_error(ValueError("word " * 5000)).message) == LONGEST_MESSAGE == 2000
 
 
@@ -195,5 +195,5 @@ def test_ordinary_words_are_shown_as_they_are() -> None:
 
 
 def test_text_that_breaks_stores_is_mended() -> None:
-    """[27]"""
+    """[27] NUL and lone surrogates become U+FFFD."""
     assert agent_error(ValueError("a\0\ud800")).message == "ValueError: a\ufffd\ufffd"
