@@ -1,1 +1,1 @@
-"""The local stack: the project's own template, deployed into an AWS that is one process on this machine."""
+"""The local stack: template.yaml, deployed into an AWS emulator that is one process on this machine."""

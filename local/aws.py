@@ -1,7 +1,7 @@
-"""An AWS in one process on this machine: MiniStack, started as a child and bound to 127.0.0.1.
+"""An AWS emulator on this machine: MiniStack, started as a child process and bound to 127.0.0.1.
 
-It lives no longer than the process that started it, keeps its state in a folder over a clean stop, and knows nothing of
-an AWS account of yours: whatever `AWS_…` says in the environment stays out of it and of the functions it runs.
+It ends when the process that started it ends, and a clean stop saves its state in a folder. It never sees an AWS account
+of the user: neither it nor the functions it runs get the `AWS_…` variables of the environment.
 """
 
 import os
@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 
 from local.build import ROOT
-from local.said import Trouble
+from local.messages import UserError
 
 REGION = "us-east-1"
 START_SECONDS = 60
@@ -30,10 +30,10 @@ EMULATOR = ROOT / "local" / "emulator.py"
 
 
 class Aws:
-    """A running MiniStack. `url` is where AWS clients find it."""
+    """A running MiniStack. `url` is the endpoint for AWS clients."""
 
     def __init__(self, port: int, state: Path, *, auth: bool) -> None:
-        """Start it; `wait` tells when it answers. Raises `Trouble` if the port is taken."""
+        """Start it; `wait` returns when it answers. Raises `UserError` if the port is not free."""
         _require_free(port)
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -46,12 +46,12 @@ class Aws:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C at the terminal is for the runner, which stops its child in its own order.
+            # Ctrl-C at the terminal goes to the parent alone, which stops this process when it is ready to.
             start_new_session=True,
         )
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this AWS, whatever the environment says."""
+        """A boto3 client of this emulator. The environment's AWS settings have no effect on it."""
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION).client(
             service,
             endpoint_url=self.url,
@@ -60,29 +60,29 @@ class Aws:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """True while the process runs."""
         return self._child.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the process whose children are the functions' workers."""
+        """The id of the emulator's process. The functions' workers are its children."""
         return self._child.pid
 
     def wait(self) -> None:
-        """Return when it answers. Raises `Trouble` if it ends, or takes too long."""
+        """Return when it answers. Raises `UserError` if it ends before, or after `START_SECONDS`."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if not self.alive:
-                raise Trouble(f"the local AWS ended as it started; its last words are in {self.log}")
+                raise UserError(f"the local AWS ended while it started; see {self.log}")
             try:
                 with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5):
                     return
             except OSError:
                 time.sleep(0.05)
-        raise Trouble(f"the local AWS did not answer within {START_SECONDS} seconds; see {self.log}")
+        raise UserError(f"the local AWS did not answer within {START_SECONDS} seconds; see {self.log}")
 
     def stop(self) -> None:
-        """End it and let it save its state; end it the hard way if it doesn't within `STOP_SECONDS`."""
+        """Let it save its state and end. After `STOP_SECONDS` it is killed."""
         if self.alive:
             self._child.send_signal(signal.SIGTERM)
             try:
@@ -97,17 +97,17 @@ class Aws:
 
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
-        # As the server will ask for it: a port that only waits for old connections to time out is free.
+        # The server sets this option too: a port counts as free while old connections on it time out.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise Trouble(
+            raise UserError(
                 f"port {port} is not free ({error.strerror}); choose another, as in PORT={port + 1}"
             ) from error
 
 
-def _emptied(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -126,15 +126,15 @@ def _environment(port: int, state: Path, *, auth: bool) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
         "LAMBDA_EXECUTOR": "local",
-        # Both would listen on every address of this machine, and on the same port in every copy.
+        # These two servers would listen on every address of this machine, on fixed ports.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
-        # A developer's own profile must not reach the workers either.
+        # The workers must not use a developer's AWS profile either.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # Workers unpack their code here; what a killed one left behind goes with the next start.
-        "TMPDIR": str(_emptied(state / "tmp")),
+        # Workers unpack their code here. The next start removes what a killed worker left behind.
+        "TMPDIR": str(_new_folder(state / "tmp")),
     }

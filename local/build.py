@@ -1,7 +1,7 @@
-"""What goes into each function's zip, for Lambda or for this machine.
+"""The files of each function's zip, for Lambda or for this machine.
 
-Needs nothing but Python and uv. `sam build` comes here through the Makefile, the local stack by import, so both ship
-the same files; only the platform of the native wheels differs.
+The module needs only Python and uv. `sam build` runs it through the Makefile and the local stack imports it, so both
+ship the same files; only the platform of the native wheels differs.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from local.said import Trouble, note, or_say
+from local.messages import UserError, progress, run_main
 
 ROOT = Path(__file__).resolve().parent.parent
 Platform = Literal["lambda", "here"]
@@ -29,12 +29,13 @@ GROUP = {
     "sweep": "light",
     "console": None,
 }
-"""Function → the requirements it ships, if any."""
+"""Function → the requirements group in its zip, if any."""
 
+LAYER = "Shared"
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
-# botocore describes 400 services in 120 MB of JSON; these functions speak to two.
+# botocore describes 400 services in 120 MB of JSON; these functions use two.
 BOTOCORE_DATA = {
     "dynamodb",
     "sqs",
@@ -46,35 +47,37 @@ BOTOCORE_DATA = {
 
 
 def packages(group: str, platform: Platform) -> Path:
-    """The folder with everything `requirements/<group>.txt` asks for, installed on the first call.
+    """The folder with the packages of `requirements/<group>.txt`, installed on the first call.
 
-    Folders are named by what was asked of them, so one that exists is right. Raises `Trouble` if the installer fails.
+    Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
     """
-    wanted = ROOT / "requirements" / f"{group}.txt"
-    key = hashlib.sha256(b"\0".join([wanted.read_bytes(), Path(__file__).read_bytes(), _python(platform).encode()]))
+    requirements = ROOT / "requirements" / f"{group}.txt"
+    key = hashlib.sha256(
+        b"\0".join([requirements.read_bytes(), Path(__file__).read_bytes(), _python(platform).encode()])
+    )
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
     if not folder.exists():
-        note(f"installing what {group} needs")
-        # Built beside its place and renamed at the end: an interrupted or a simultaneous build leaves no half folder.
-        half = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.rmtree(half, ignore_errors=True)
-        _install(wanted, half, platform)
+        progress(f"installing the packages of {requirements.name}")
+        # Built under another name and renamed at the end: an interrupted or concurrent build leaves no incomplete folder.
+        staging = folder.with_name(f"{folder.name}.{os.getpid()}")
+        shutil.rmtree(staging, ignore_errors=True)
+        _install(requirements, staging, platform)
         if group in ("light", "stream"):
-            _drop_unused_services(half)
-        _compile(half, platform)
-        _put_in_place(half, folder)
+            _drop_unused_services(staging)
+        _compile(staging, platform)
+        _put_in_place(staging, folder)
     return folder
 
 
 def function(name: str, to: Path, platform: Platform = "lambda") -> None:
-    """Fill `to` with the function's own code and its packages, as its zip will hold them."""
+    """Fill `to` with the content of the function's zip: its own code and its packages."""
     own_code(name, to, platform)
     if group := GROUP[name]:
         shutil.copytree(packages(group, platform), to, dirs_exist_ok=True)
 
 
 def own_code(name: str, to: Path, platform: Platform) -> None:
-    """Fill `to` with the function's own code alone."""
+    """Fill `to` with the function's own code, without packages."""
     _copy_source(ROOT / "functions" / name, to)
     if name == "console":
         _copy_source(ROOT / "console", to / "page")
@@ -82,37 +85,37 @@ def own_code(name: str, to: Path, platform: Platform) -> None:
 
 
 def layer(to: Path, platform: Platform = "lambda") -> None:
-    """Fill `to` with the layer: our own code, in the `python` folder that Lambda puts on the path."""
+    """Fill `to` with the layer: the shared code, in the `python` folder that Lambda puts on the path."""
     _copy_source(ROOT / "shared", to / "python")
     _compile(to, platform)
 
 
 def _python(platform: Platform) -> str:
-    """What a build for `platform` depends on, besides the requirements."""
+    """The Python that a build for `platform` depends on."""
     if platform == "here":
         return f"{sys.version} {sys.executable}"
     return f"{LAMBDA_PYTHON} {LAMBDA_PLATFORM}{' compiled' if _python_313() else ''}"
 
 
-def _install(wanted: Path, to: Path, platform: Platform) -> None:
+def _install(requirements: Path, to: Path, platform: Platform) -> None:
     uv = ROOT / ".envs" / "uv" / "bin" / "uv"
     if not uv.exists():
-        raise Trouble("the installer is missing: run make once, it sets it up")
+        raise UserError("the installer is missing; run make build or make run, which set it up")
     target = (
         ["--python-version", LAMBDA_PYTHON, "--python-platform", LAMBDA_PLATFORM]
         if platform == "lambda"
         else ["--python", sys.executable]
     )
     command = ["pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
-    done = subprocess.run(
-        [str(uv), *command, *target, "--target", str(to), "-r", str(wanted)],
+    result = subprocess.run(
+        [str(uv), *command, *target, "--target", str(to), "-r", str(requirements)],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        why = (done.stderr.strip() or "no reason given").splitlines()[-1].strip()
-        raise Trouble(f"{wanted.name} could not be installed for {platform}: {why}")
+    if result.returncode:
+        reason = (result.stderr.strip() or "no reason given").splitlines()[-1].strip()
+        raise UserError(f"{requirements.name} could not be installed for {platform}: {reason}")
     shutil.rmtree(to / "bin", ignore_errors=True)
 
 
@@ -124,18 +127,18 @@ def _drop_unused_services(folder: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    # A cold start parses all of it, only to learn which regions there are: without the other services in a sixth less time.
+    # A cold start parses this file for its list of regions. Without the other services it takes a sixth less time.
     file = folder / "botocore" / "data" / "endpoints.json"
-    known = json.loads(file.read_text())
-    for partition in known["partitions"]:
+    endpoints = json.loads(file.read_text())
+    for partition in endpoints["partitions"]:
         partition["services"] = {name: of for name, of in partition["services"].items() if name in BOTOCORE_DATA}
-    file.write_text(json.dumps(known, separators=(",", ":")))
+    file.write_text(json.dumps(endpoints, separators=(",", ":")))
 
 
 def _compile(folder: Path, platform: Platform) -> None:
-    """Byte code beside the source, if the right Python is at hand; without it a cold start compiles for itself.
+    """Write byte code beside the source if a Python of the right version is installed; else a cold start compiles.
 
-    `unchecked-hash`, because a file in a zip has a date of its own and Lambda's disk is read-only.
+    Byte code is `unchecked-hash` because the zip changes the files' dates and Lambda's disk is read-only.
     """
     python = _python_313() if platform == "lambda" else sys.executable
     if python is None:
@@ -149,26 +152,26 @@ def _compile(folder: Path, platform: Platform) -> None:
 
 def _python_313() -> str | None:
     uv = ROOT / ".envs" / "uv" / "bin" / "uv"
-    found = subprocess.run(
+    result = subprocess.run(
         [uv, "python", "find", "--no-python-downloads", "--no-project", LAMBDA_PYTHON],
         capture_output=True,
         text=True,
         check=False,
     )
-    return found.stdout.strip() or None if found.returncode == 0 else None
+    return result.stdout.strip() or None if result.returncode == 0 else None
 
 
 def _copy_source(source: Path, to: Path) -> None:
-    # Byte code that lies around here belongs to the Python of this machine, at best.
+    # Byte code in the source folders belongs to another Python.
     shutil.copytree(source, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
 
 
-def _put_in_place(half: Path, folder: Path) -> None:
+def _put_in_place(staging: Path, folder: Path) -> None:
     try:
-        half.rename(folder)
+        staging.rename(folder)
     except OSError:
-        # Another build was first with the same content.
-        shutil.rmtree(half)
+        # A concurrent build has put the same content there.
+        shutil.rmtree(staging)
         if not folder.exists():
             raise
 
@@ -179,15 +182,17 @@ def _size(folder: Path) -> str:
 
 
 def main() -> int:
-    """`build.py <function or layer> <folder>`: what one target of `sam build` runs."""
+    """`build.py <name> <folder>`: build the function or layer that has this name in template.yaml. `sam build` runs it."""
     name, to = sys.argv[1], Path(sys.argv[2])
-    if name == "layer":
+    if name == LAYER:
         layer(to)
+    elif name.lower() in GROUP:
+        function(name.lower(), to)
     else:
-        function(name, to)
+        raise UserError(f"template.yaml has no function or layer {name}")
     sys.stdout.write(f"{name}: {_size(to)} unpacked\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(or_say(main))
+    sys.exit(run_main(main))

@@ -1,9 +1,9 @@
-"""Runs MiniStack; started by `aws.py`, as a script, under a Python that holds no packages.
+"""Run MiniStack. `aws.py` starts this script with a Python that has no packages.
 
-    emulator.py <the site-packages that MiniStack is in>
+    emulator.py <the site-packages folder that contains MiniStack>
 
-The functions run under the Python that runs MiniStack. This one has nothing of its own, so that a package missing from a
-function's zip is missing here, too; MiniStack's packages are on its own path alone.
+The functions run with the same Python as MiniStack. It has no packages, so a package that is missing from a function's
+zip is missing here too. MiniStack's own packages are only on the path of this process.
 """
 
 import os
@@ -15,65 +15,68 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# A function that somebody waits for over HTTP. The gateway gives up after 30 seconds.
-ANSWERS_WITHIN = 29
-WIDTH = 4
-# Of the function whose callers wait for something new: each holds its worker for as long.
-WAITING, WAITING_WIDTH = "-Tail-", 24
-LOOK = 0.2
-"""Seconds between two looks for messages that have come back."""
+HTTP_TIMEOUT_SECONDS = 29
+"""A function with at most this timeout is called over HTTP. The gateway's own limit is 30 seconds."""
+HTTP_WORKERS = 4
+LONG_POLL_FUNCTION, LONG_POLL_WORKERS = "-Tail-", 24
+"""This function's callers wait for new events, and each of them occupies a worker while it waits."""
+QUEUE_POLL_SECONDS = 0.2
 
 
-def live_no_longer_than_the_parent() -> None:
-    """Ask to end, as Ctrl-C would, when the other end of our standard input is gone: its process is, too."""
+def stop_with_the_parent() -> None:
+    """Send this process SIGTERM when its standard input closes, which happens when the parent process ends."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def waiting(hand_out: Callable[..., tuple[Any, str]]) -> Callable[..., tuple[Any, str]]:
-    """Let callers over HTTP wait for one of a few workers, which take milliseconds for an answer.
+def with_worker_limits(acquire_worker: Callable[..., tuple[Any, str]]) -> Callable[..., tuple[Any, str]]:
+    """Limit the workers of each function that is called over HTTP; a caller waits until one is free.
 
-    MiniStack starts another worker for every call that finds none free, as Lambda does. On two cores twenty at once are
-    twenty cold starts that slow each other down to seconds.
+    MiniStack starts another worker for every call when none is free, as Lambda does. On two cores twenty calls at once
+    would be twenty cold starts of several seconds, while a running worker answers in milliseconds.
     """
 
     def acquire(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST") -> tuple[Any, str]:
-        width = WAITING_WIDTH if WAITING in name else WIDTH if config.get("Timeout", 0) <= ANSWERS_WITHIN else None
-        patience = time.monotonic() + ANSWERS_WITHIN
+        limit = None
+        if LONG_POLL_FUNCTION in name:
+            limit = LONG_POLL_WORKERS
+        elif config.get("Timeout", 0) <= HTTP_TIMEOUT_SECONDS:
+            limit = HTTP_WORKERS
+        deadline = time.monotonic() + HTTP_TIMEOUT_SECONDS
         while True:
-            worker, reason = hand_out(name, config, code, qualifier=qualifier, max_concurrency=width)
-            if worker is not None or time.monotonic() > patience:
+            worker, reason = acquire_worker(name, config, code, qualifier=qualifier, max_concurrency=limit)
+            if worker is not None or time.monotonic() > deadline:
                 return worker, reason
             time.sleep(0.005)
 
     return acquire
 
 
-def look_often(wake: threading.Event) -> None:
-    """Have messages delivered soon after they come back.
+def poll_queues_often(wake: threading.Event) -> None:
+    """Deliver a message soon after it becomes visible again.
 
-    MiniStack looks at once when one is sent, but only every second for those whose time is over. AWS asks all the time.
+    MiniStack delivers a new message at once, but polls for messages that become visible only once a second.
     """
     while True:
-        time.sleep(LOOK)
+        time.sleep(QUEUE_POLL_SECONDS)
         wake.set()
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM."""
     site.addsitedir(sys.argv.pop(1))
-    threading.Thread(target=live_no_longer_than_the_parent, daemon=True).start()
+    threading.Thread(target=stop_with_the_parent, daemon=True).start()
     try:
         from ministack import app  # noqa: PLC0415
         from ministack.core.concurrency import esm_wake  # noqa: PLC0415
         from ministack.services import lambda_svc  # noqa: PLC0415
 
-        lambda_svc.acquire_worker = waiting(lambda_svc.acquire_worker)
-        threading.Thread(target=look_often, args=[esm_wake], daemon=True).start()
+        lambda_svc.acquire_worker = with_worker_limits(lambda_svc.acquire_worker)
+        threading.Thread(target=poll_queues_often, args=[esm_wake], daemon=True).start()
         app.main()
     finally:
-        # What it knew is saved. A function at work would go on without it, up to its time limit.
+        # The state is saved. Without this the functions' workers would go on until their time limit.
         os.killpg(0, signal.SIGKILL)
 
 

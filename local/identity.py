@@ -1,6 +1,6 @@
-"""Who may call the local stack: a key of its own, made once, and tokens signed with it.
+"""The local token issuer: a signing key for each state folder, and tokens signed with it.
 
-The public half is served by the local AWS as objects of a public bucket, which makes the bucket's address the issuer.
+The local AWS serves the public key from a public bucket, so the bucket's address is the issuer.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 AUDIENCE = "outlive"
 BUCKET = "outlive-issuer"
 KEY_ID = "local"
-# Where a verifier looks if it finds no discovery document. MiniStack remembers for a minute that it found none, as when
-# a client calls before all of this is in place.
+# A verifier without a discovery document looks for the keys here. MiniStack caches for a minute that there is no
+# document, which happens when a client calls before it is published.
 KEYS = ".well-known/jwks.json"
 TOKEN_SECONDS = 30 * 24 * 3600
 
@@ -29,41 +29,41 @@ def issuer(port: int) -> str:
 
 
 def key(state: Path) -> rsa.RSAPrivateKey:
-    """The signing key in `state`, made on the first call and readable for its owner alone."""
+    """The signing key in `state`. The first call makes it; only its owner may read it."""
     file = state / "key.pem"
     if not file.exists():
-        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = made.private_bytes(
+        new_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = new_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         state.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f"key.{os.getpid()}")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        temporary = file.with_name(f"key.{os.getpid()}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(pem)
-        # Linked, not renamed: of two first calls at once, one key wins and both go on with it.
+        # A link fails if the key exists, so two concurrent first calls both use the key of the first to get here.
         with contextlib.suppress(FileExistsError):
-            os.link(half, file)
-        half.unlink()
+            os.link(temporary, file)
+        temporary.unlink()
     loaded = serialization.load_pem_private_key(file.read_bytes(), password=None)
     assert isinstance(loaded, rsa.RSAPrivateKey)
     return loaded
 
 
 def token(state: Path, port: int, workspace: str, user: str, **claims: object) -> str:
-    """A token for this user of this workspace, good for 30 days. `claims` replace or add; None leaves one out."""
+    """A token for this user of this workspace, valid for 30 days. `claims` adds or replaces claims; None removes one."""
     now = int(time.time())
-    said: dict[str, object] = {
+    payload: dict[str, object] = {
         "iss": issuer(port),
         "aud": AUDIENCE,
         "sub": user,
         os.environ.get("WORKSPACE_CLAIM") or "workspace_id": workspace,
-        # A second early: a clock read twice must not make a token of the future.
+        # A second early, so that no verifier sees a token from the future.
         "iat": now - 1,
         "exp": now + TOKEN_SECONDS,
     }
-    said |= claims
-    kept = {name: value for name, value in said.items() if value is not None}
-    return jwt.encode(kept, key(state), algorithm="RS256", headers={"kid": KEY_ID})
+    payload |= claims
+    payload = {name: value for name, value in payload.items() if value is not None}
+    return jwt.encode(payload, key(state), algorithm="RS256", headers={"kid": KEY_ID})
 
 
 def publish(s3: Any, state: Path, port: int) -> None:
@@ -80,7 +80,7 @@ def publish(s3: Any, state: Path, port: int) -> None:
             {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
         ],
     }
-    # Closed to the public unless said otherwise, as on AWS.
+    # A new bucket is closed to the public, as on AWS.
     s3.delete_public_access_block(Bucket=BUCKET)
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(anyone_may_read))
     for name, document in documents.items():

@@ -1,4 +1,4 @@
-"""The project's stack in the local AWS: create it, or bring it up to date."""
+"""Deploy template.yaml into the local AWS: create the stack or update it."""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import identity
 from local.aws import Aws
 from local.build import GROUP, ROOT, layer, own_code, packages
-from local.said import Trouble
+from local.messages import UserError
 from local.template import SERVERLESS_FUNCTION, SERVERLESS_LAYER, parameters, read, translated
 from local.zips import zipped
 
@@ -23,13 +23,13 @@ CODE = "outlive-code"
 TEMPLATE = "template.json"
 DEPLOY_SECONDS = 120
 
-# Each step worker is a process with the whole agent library in it. A laptop is not Lambda.
-HERE = {"MaximumConcurrency": "10"}
+# Each step worker is a process that has the whole agent library in memory.
+LOCAL_DEFAULTS = {"MaximumConcurrency": "10"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A template made ready for the local AWS, and the zips it speaks of by their names in the bucket `CODE`."""
+    """A template that the local AWS understands, and its zips by their names in the bucket `CODE`."""
 
     template: dict[str, Any]
     values: dict[str, str]
@@ -37,33 +37,36 @@ class Prepared:
 
 
 def prepare(port: int) -> Prepared:
-    """The template as it stands now, under the settings of the environment. Needs no AWS.
+    """Translate template.yaml with the settings of the environment, and zip its code. Needs no AWS.
 
-    Raises `Trouble` if the template is broken.
+    Raises `UserError` if the template is invalid.
     """
     template = read(ROOT / "template.yaml")
-    values = parameters(template, {"JwtIssuer": identity.issuer(port), "JwtAudience": identity.AUDIENCE}, HERE)
-    # An address that streams needs a layer that only AWS has. Here the same app runs as it is: see the tests.
+    values = parameters(
+        template, {"JwtIssuer": identity.issuer(port), "JwtAudience": identity.AUDIENCE}, LOCAL_DEFAULTS
+    )
+    # The streaming function needs a layer that only AWS has. The tests run its app without the layer.
     for part in ("Resources", "Outputs"):
-        template[part] = {name: about for name, about in template[part].items() if about.get("Condition") != "Streams"}
+        template[part] = {
+            name: resource for name, resource in template[part].items() if resource.get("Condition") != "Streams"
+        }
     zips: dict[str, bytes] = {}
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         if resource["Type"] == SERVERLESS_FUNCTION:
             name = Path(properties["CodeUri"]).name
-            properties["CodeUri"] = _packed(zips, partial(own_code, name, platform="here"))
-            # On Lambda the packages are in the zip. Here every worker would unpack it for itself, a hundred megabytes
-            # for one step, so all workers of a function share one unpacked copy. `sam build` makes the real zips from
-            # the same files.
+            properties["CodeUri"] = _add_zip(zips, partial(own_code, name, platform="here"))
+            # On Lambda the packages are in the zip. Here every worker would unpack its own hundred megabytes, so all
+            # workers of a function share one unpacked copy. `sam build` makes the real zips from the same files.
             if group := GROUP[name]:
                 variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
                 variables["PYTHONPATH"] = str(packages(group, "here"))
         elif resource["Type"] == SERVERLESS_LAYER:
-            properties["ContentUri"] = _packed(zips, partial(layer, platform="here"))
+            properties["ContentUri"] = _add_zip(zips, partial(layer, platform="here"))
     return Prepared(translated(template, values), values, zips)
 
 
-def _packed(zips: dict[str, bytes], fill: Callable[[Path], None]) -> dict[str, str]:
+def _add_zip(zips: dict[str, bytes], fill: Callable[[Path], None]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder))
         body, key = zipped(Path(folder))
@@ -72,22 +75,22 @@ def _packed(zips: dict[str, bytes], fill: Callable[[Path], None]) -> dict[str, s
 
 
 def deploy(aws: Aws, state: Path, prepared: Prepared) -> dict[str, str]:
-    """What was prepared stands. Returns the stack's outputs. Raises `Trouble` if the local AWS refuses it."""
+    """Upload the zips and deploy the template. Returns the stack's outputs. Raises `UserError` if the local AWS fails."""
     try:
         s3 = aws.client("s3")
         identity.publish(s3, state, aws.port)
         s3.create_bucket(Bucket=CODE)
         for key, body in prepared.zips.items():
             s3.put_object(Bucket=CODE, Key=key, Body=body)
-        # As `sam deploy` does: a request holds 51,200 bytes of template at most.
+        # Deployed from a bucket, as `sam deploy` does: a request can hold at most 51,200 bytes of template.
         s3.put_object(Bucket=CODE, Key=TEMPLATE, Body=json.dumps(prepared.template).encode())
         cloudformation = aws.client("cloudformation")
         _create_or_update(cloudformation, f"{aws.url}/{CODE}/{TEMPLATE}", prepared.values)
-        _add_what_is_ignored(aws, cloudformation, prepared.template)
+        _apply_ignored_properties(aws, cloudformation, prepared.template)
         (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        why = str(error).splitlines()[0]
-        raise Trouble(f"the local AWS failed while template.yaml was deployed: {why}; see {aws.log}") from error
+        reason = str(error).splitlines()[0]
+        raise UserError(f"the local AWS failed while it deployed template.yaml: {reason}; see {aws.log}") from error
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
@@ -98,7 +101,7 @@ def _create_or_update(cloudformation: Any, template: str, values: dict[str, str]
         "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     }
-    _clear_away(cloudformation)
+    _delete_failed_stack(cloudformation)
     try:
         cloudformation.create_stack(**request)
     except ClientError as error:
@@ -113,8 +116,8 @@ def _create_or_update(cloudformation: Any, template: str, values: dict[str, str]
     _wait(cloudformation)
 
 
-def _clear_away(cloudformation: Any) -> None:
-    """A stack whose creation failed can't be updated, only deleted; its table stays, but it was never used."""
+def _delete_failed_stack(cloudformation: Any) -> None:
+    """Delete a stack whose creation failed: it can't be updated. Its table stays, but holds nothing."""
     try:
         (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
     except ClientError:
@@ -126,8 +129,8 @@ def _clear_away(cloudformation: Any) -> None:
         )
 
 
-def _refused(error: ClientError) -> Trouble:
-    return Trouble(f"the local AWS refused template.yaml: {error.response['Error'].get('Message', error)}")
+def _refused(error: ClientError) -> UserError:
+    return UserError(f"the local AWS refused template.yaml: {error.response['Error'].get('Message', error)}")
 
 
 def _wait(cloudformation: Any) -> None:
@@ -138,22 +141,24 @@ def _wait(cloudformation: Any) -> None:
         if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             return
         if not status.endswith("_IN_PROGRESS") or "ROLLBACK" in status:
-            raise Trouble(f"template.yaml could not be deployed: {_first_failure(cloudformation) or status}")
+            raise UserError(f"template.yaml could not be deployed: {_first_failure(cloudformation) or status}")
         time.sleep(0.1)
-    raise Trouble(f"template.yaml was not deployed within {DEPLOY_SECONDS} seconds")
+    raise UserError(f"template.yaml was not deployed within {DEPLOY_SECONDS} seconds")
 
 
 def _first_failure(cloudformation: Any) -> str | None:
     events = cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    reasons = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', 'no reason given')}" for one in failed]
+    failures = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    reasons = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}" for event in failures
+    ]
     return reasons[-1] if reasons else None
 
 
-def _add_what_is_ignored(aws: Aws, cloudformation: Any, template: dict[str, Any]) -> None:
-    """What the template says and MiniStack's CloudFormation passes over."""
-    found = cloudformation.describe_stack_resources(StackName=NAME)["StackResources"]
-    physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+def _apply_ignored_properties(aws: Aws, cloudformation: Any, template: dict[str, Any]) -> None:
+    """Set the properties that MiniStack's CloudFormation ignores."""
+    resources = cloudformation.describe_stack_resources(StackName=NAME)["StackResources"]
+    physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
         if recursive := properties.get("RecursiveLoop"):

@@ -1,4 +1,4 @@
-"""Zips that are equal when their content is."""
+"""Reproducible zips: equal content makes equal zips."""
 
 import hashlib
 import io
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def zipped(folder: Path) -> tuple[bytes, str]:
-    """The folder as a zip, and a name for exactly this content."""
+    """The folder as a zip, and a file name that is a hash of its content."""
     out = io.BytesIO()
     content = hashlib.sha256()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -17,7 +17,7 @@ def zipped(folder: Path) -> tuple[bytes, str]:
             name = file.relative_to(folder).as_posix()
             body = file.read_bytes()
             content.update(f"{len(name)}:{name}{len(body)}:".encode() + body)
-            # No date but the format's first one: a rebuilt file is the same file.
+            # Every entry has the format's first date, so a rebuilt file makes the same zip.
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, body, zipfile.ZIP_DEFLATED)

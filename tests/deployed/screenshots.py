@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.said import Trouble, or_say
+from local.messages import UserError, run_main
 
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, chat_of, pictures, run_in, send
@@ -37,7 +37,7 @@ RUN = script(
 
 
 def main() -> int:
-    """Take them. Raises `Trouble` without a browser."""
+    """Take them. Raises `UserError` without a browser."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder).resolve() / "state")
         stack.start()
@@ -45,7 +45,7 @@ def main() -> int:
             with browser.running() as chromium:
                 take(stack, chromium)
         except browser.Absent as absent:
-            raise Trouble(str(absent)) from absent
+            raise UserError(str(absent)) from absent
         finally:
             stack.stop()
     return 0
@@ -75,4 +75,4 @@ def picture(page: "browser.Page", name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(or_say(main))
+    sys.exit(run_main(main))

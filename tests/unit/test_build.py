@@ -3,14 +3,15 @@
 import io
 import os
 import re
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from local import identity, state
+from local import build, identity, state
 from local.build import GROUP, own_code
-from local.said import Trouble, or_say
+from local.messages import UserError, run_main
 from local.zips import zipped
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,20 @@ def test_a_rebuilt_file_makes_the_same_zip(tmp_path):
     assert zipfile.ZipFile(io.BytesIO(first[0])).namelist() == ["app.py", "inner/data"]
 
 
+@pytest.mark.parametrize(("name", "file"), [("Console", "app.py"), ("Shared", "python/outlive/step.py")])
+def test_sam_build_names_a_function_or_the_layer_as_the_template_does(tmp_path, monkeypatch, capsys, name, file):
+    monkeypatch.setattr(sys, "argv", ["build.py", name, str(tmp_path)])
+    assert build.main() == 0
+    assert (tmp_path / file).is_file()
+    assert capsys.readouterr().out.startswith(f"{name}: ")
+
+
+def test_a_build_of_an_unknown_function_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["build.py", "Nothing", str(tmp_path)])
+    with pytest.raises(UserError, match="no function or layer Nothing"):
+        build.main()
+
+
 def test_what_tools_leave_behind_is_not_shipped(tmp_path):
     own_code("start", tmp_path, "here")
     shipped = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
@@ -62,34 +77,34 @@ def test_what_tools_leave_behind_is_not_shipped(tmp_path):
 
 
 def test_a_key_is_made_once_and_is_for_its_owner_alone(tmp_path):
-    made = identity.key(tmp_path / "state").private_numbers()
-    assert identity.key(tmp_path / "state").private_numbers() == made
+    first = identity.key(tmp_path / "state").private_numbers()
+    assert identity.key(tmp_path / "state").private_numbers() == first
     assert (tmp_path / "state" / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_state_folder_belongs_to_one_stack_and_one_port(tmp_path):
-    held = state.claim(tmp_path, 4566)
-    with pytest.raises(Trouble, match="already runs"):
+    lock = state.claim(tmp_path, 4566)
+    with pytest.raises(UserError, match="already runs"):
         state.claim(tmp_path, 4566)
-    held.close()
+    lock.close()
     state.claim(tmp_path, 4567).close()
     state.bind(tmp_path, 4566)
-    with pytest.raises(Trouble, match="made on port 4566"):
+    with pytest.raises(UserError, match="made on port 4566"):
         state.claim(tmp_path, 4567)
 
 
-@pytest.mark.parametrize("said", ["0", "65536", "-1", "4566 ", "¼", "x"])
-def test_a_port_is_a_port(said, monkeypatch):
-    monkeypatch.setenv("PORT", said)
-    with pytest.raises(Trouble, match="PORT must be a number"):
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "4566 ", "¼", "x"])
+def test_a_port_is_a_port(value, monkeypatch):
+    monkeypatch.setenv("PORT", value)
+    with pytest.raises(UserError, match="PORT must be a number"):
         state.port()
 
 
-def test_trouble_is_one_line_and_no_traceback(capsys):
+def test_an_error_is_one_line_and_no_traceback(capsys):
     def fail():
-        raise Trouble("the sun is down")
+        raise UserError("the sun is down")
 
-    assert or_say(fail) == 1
+    assert run_main(fail) == 1
     assert capsys.readouterr().err == "outlive: the sun is down\n"
-    assert or_say(lambda: 1 // 0) == 1
+    assert run_main(lambda: 1 // 0) == 1
     assert capsys.readouterr().err.count("\n") == 1
