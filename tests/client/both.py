@@ -1,4 +1,4 @@
-"""One way to call either client, so that every promise is held against both."""
+"""One way to call either client, so that every test runs with both."""
 
 import asyncio
 import inspect
@@ -13,19 +13,19 @@ from .fake_api import BASE, TOKEN
 
 
 class Sync:
-    """The client that waits."""
+    """The synchronous client. An instance is called with the name and arguments of a client method."""
 
     def __init__(self, api: Callable[[httpx.Request], httpx.Response], token: Any = TOKEN, base: str = BASE) -> None:
         self.pauses: list[float] = []
         self.client = Outlive(base, token, transport=httpx.MockTransport(api), sleep=self.pauses.append)
 
     def __call__(self, name: str, *args: Any, **named: Any) -> Any:
-        got = getattr(self.client, name)(*args, **named)
-        return list(got) if inspect.isgenerator(got) else got
+        result = getattr(self.client, name)(*args, **named)
+        return list(result) if inspect.isgenerator(result) else result
 
 
 class Async:
-    """The client that is awaited, each call in a loop of its own."""
+    """The asynchronous client, called the same way; each call runs in an event loop of its own."""
 
     def __init__(self, api: Callable[[httpx.Request], httpx.Response], token: Any = TOKEN, base: str = BASE) -> None:
         self.pauses: list[float] = []
@@ -36,8 +36,8 @@ class Async:
         self.client = AsyncOutlive(base, token, transport=httpx.MockTransport(api), sleep=sleep)
 
     def __call__(self, name: str, *args: Any, **named: Any) -> Any:
-        async def called() -> Any:
-            got = getattr(self.client, name)(*args, **named)
-            return [item async for item in got] if inspect.isasyncgen(got) else await got
+        async def call() -> Any:
+            result = getattr(self.client, name)(*args, **named)
+            return [item async for item in result] if inspect.isasyncgen(result) else await result
 
-        return asyncio.run(called())
+        return asyncio.run(call())

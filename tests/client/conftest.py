@@ -4,6 +4,6 @@ from .both import Async, Sync
 
 
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
-def shell(request):
-    """Makes a client of either kind."""
+def make_client(request):
+    """Makes a client of either kind from a fake API."""
     return request.param

@@ -1,4 +1,4 @@
-"""An API in a function: it keeps one run's events, serves them in windows, and can be made to misbehave."""
+"""A fake API in one function. It stores the events of one run, serves them in windows, and produces faults on request."""
 
 import json
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx
 
-Misdeed = Callable[[httpx.Request], httpx.Response]
-"""What comes in place of the answer; it may raise what the network raises."""
+Fault = Callable[[httpx.Request], httpx.Response]
+"""Makes the response that replaces the real one, or raises a network error."""
 
 BASE = "http://api.test/base"
 TOKEN = "s3cret-t0ken"
 
 
 def run_body(**other: Any) -> dict[str, Any]:
-    """A run as the API tells of it, with a field nobody knows yet."""
+    """A run as the API sends it, with a field that the client does not support."""
     return {
         "id": "r1",
         "chat_id": "c1",
@@ -49,35 +49,35 @@ def problem(status: int, code: str, **fields: Any) -> httpx.Response:
     return httpx.Response(status, json=body, headers={"content-type": "application/problem+json"})
 
 
-def refused(status: int, code: str, **fields: Any) -> Misdeed:
+def problem_fault(status: int, code: str, **fields: Any) -> Fault:
     return lambda request: problem(status, code, **fields)
 
 
-def says(status: int, content: bytes | str, **headers: str) -> Misdeed:
+def response_fault(status: int, content: bytes | str, **headers: str) -> Fault:
     return lambda request: httpx.Response(status, content=content, headers=headers)
 
 
-def breaks(kind: type[httpx.TransportError]) -> Misdeed:
-    def misdeed(request: httpx.Request) -> httpx.Response:
+def network_fault(kind: type[httpx.TransportError]) -> Fault:
+    def fault(request: httpx.Request) -> httpx.Response:
         raise kind("broken", request=request)
 
-    return misdeed
+    return fault
 
 
 class FakeApi:
-    """Answers every call. `misdeeds` come first, one a request; None lets a request through."""
+    """Answers every call. Each request takes the next of `faults`; None answers the request."""
 
-    def __init__(self, events: list[dict[str, Any]] | None = None, *, at_most: int = 1000) -> None:
+    def __init__(self, events: list[dict[str, Any]] | None = None, *, window_size: int = 1000) -> None:
         self.events = events or []
-        self.at_most = at_most
+        self.window_size = window_size
         self.requests: list[httpx.Request] = []
-        self.misdeeds: list[Misdeed | None] = []
+        self.faults: list[Fault | None] = []
         self.starts: dict[str, str] = {}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        misdeed = self.misdeeds.pop(0) if self.misdeeds else None
-        return misdeed(request) if misdeed else self.answer(request)
+        fault = self.faults.pop(0) if self.faults else None
+        return fault(request) if fault else self.answer(request)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"] == f"Bearer {TOKEN}"
@@ -100,13 +100,13 @@ class FakeApi:
         begin = ids.index(after) + 1 if after else 0
         if begin == len(ids) and ids and self.events[-1]["type"] == "settled":
             return httpx.Response(204)
-        events = self.events[begin : begin + self.at_most]
+        events = self.events[begin : begin + self.window_size]
         cursor = events[-1]["id"] if events else after
         return httpx.Response(200, json={"events": events, "cursor": cursor})
 
 
 def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
-    """The events with ids and times, and one of a type nobody knows yet in front of each text."""
+    """The events with ids and times, and before each text an event of a type that the client does not support."""
     full: list[dict[str, Any]] = []
     for event in events:
         if event["type"] == "text":

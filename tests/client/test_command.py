@@ -1,4 +1,4 @@
-"""What each command asks, prints and returns. Here in one process, against an API in a function."""
+"""What each command sends, prints and returns, in this process against a fake API."""
 
 import json
 import re
@@ -11,10 +11,10 @@ import pytest
 
 from outlive_client import Outlive
 from outlive_client.address import VERSION
-from outlive_client.command import exits, outlive
+from outlive_client.command import exits, options, outlive
 
-from .fake_api import BASE, TOKEN, FakeApi, breaks, numbered, problem, run_body, says
-from .test_watch import KNOWN, STORY
+from .fake_api import BASE, TOKEN, FakeApi, network_fault, numbered, problem, response_fault, run_body
+from .test_watch import STORY, STORY_IDS
 
 ROOT = Path(__file__).parents[2]
 ENDED = run_body(
@@ -49,8 +49,8 @@ ANSWER = {
 ESCAPES = "\x1b]0;owned\x07 \x1b[2J \x9b31m \x7f \x00 \u202etxet\u2066 \r gone \x1bP+q\x1b\\"
 
 
-class Done:
-    """What a command left behind."""
+class Finished:
+    """A finished command: its exit code and output."""
 
     def __init__(self, code, out, err):
         self.code, self.out, self.err = code, out, err
@@ -66,19 +66,19 @@ def command(monkeypatch, capsys):
     monkeypatch.setenv("OUTLIVE_URL", BASE)
     monkeypatch.setenv("OUTLIVE_TOKEN", TOKEN)
 
-    def run(api, *arguments, told=None):
-        def opened(url, token):
+    def run(api, *arguments):
+        def open_client(url, token):
             return Outlive(url, token, transport=httpx.MockTransport(api), sleep=lambda seconds: None)
 
-        monkeypatch.setattr(outlive, "open_client", opened)
+        monkeypatch.setattr(options, "open_client", open_client)
         monkeypatch.setattr(sys, "argv", ["outlive", *arguments])
         code = outlive.main()
-        return Done(int(code), *capsys.readouterr())
+        return Finished(int(code), *capsys.readouterr())
 
     return run
 
 
-def told(*events, end="succeeded", **run):
+def api_with(*events, end="succeeded", **run):
     settled = {"type": "settled", "run": {**ENDED, "status": end, **run}}
     return FakeApi(numbered({"type": "run", "run": run_body()}, *events, settled))
 
@@ -92,7 +92,7 @@ def test_start_shows_the_run_and_ends_with_it(command):
     assert done.out.splitlines() == [
         "(reasoning) Hm.",
         "Let me ",
-        "↻ step 0 begins again (attempt 2): what it told above is void",
+        "↻ step 0 starts again (attempt 2): its output above is void",
         "Let me see.",
         "→ clock {}",
         "← clock 1",
@@ -106,7 +106,7 @@ def test_start_shows_the_run_and_ends_with_it(command):
     ]
 
 
-def test_start_sends_what_it_was_given(command):
+def test_start_sends_its_options(command):
     api = FakeApi()
     done = command(
         api, "start", "c1", "Hi", "--detach", "--max-steps", "3", "--metadata", '{"a": [1]}', "--key", "k", "--json"
@@ -135,18 +135,18 @@ def test_prompt_may_come_from_standard_input(command, monkeypatch, tmp_path, sen
 @pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("failed", 1), ("aborted", 3)])
 def test_exit_code_of_a_watched_run_is_its_end(command, end, code):
     error = {"code": "tool_failed", "message": "It\nbroke."} if end == "failed" else None
-    done = command(told(end=end, error=error), "watch", "r1")
+    done = command(api_with(end=end, error=error), "watch", "r1")
     assert done.code == code
     assert done.err.splitlines()[-1].startswith("failed: It broke. (tool_failed)" if error else f"{end} after 2 steps")
-    assert command(told(end=end), "watch", "r1", "--json").code == code
+    assert command(api_with(end=end), "watch", "r1", "--json").code == code
 
 
-def test_watching_an_ended_run_from_its_end_still_tells_how_it_ended(command):
+def test_watching_an_ended_run_from_its_end_shows_how_it_ended(command):
     api = FakeApi(STORY)
-    api.answer = lambda request, kept=api.answer: (
-        kept(request) if request.url.path.endswith("/events") else httpx.Response(200, json={"run": ENDED})
+    api.answer = lambda request, answer=api.answer: (
+        answer(request) if request.url.path.endswith("/events") else httpx.Response(200, json={"run": ENDED})
     )
-    done = command(api, "watch", "r1", "--after", KNOWN[-1])
+    done = command(api, "watch", "r1", "--after", STORY_IDS[-1])
     assert (done.code, done.out) == (0, "")
     assert done.err == "succeeded after 2 steps, 2 model requests, 1:05 min\n"
 
@@ -156,54 +156,57 @@ def test_watch_by_chat_watches_its_latest_run(command):
     assert command(api, "watch", "--chat", "c1").code == 0
     assert [request.url.path for request in api.requests] == ["/base/chats/c1/run", "/base/runs/r1/events"]
     done = command(FakeApi(), "watch", "--chat", "none")
-    assert (done.code, done.out, done.err) == (4, "", "outlive: no run of yours in chat none\n")
+    assert (done.code, done.out, done.err) == (4, "", "outlive: you have no run in chat none\n")
 
 
-def test_watch_goes_on_where_it_was_told_to(command):
-    done = command(FakeApi(STORY), "watch", "r1", "--after", KNOWN[-4], "--json")
-    assert [event["id"] for event in done.lines] == KNOWN[-3:]
+def test_watch_resumes_after_the_given_event(command):
+    done = command(FakeApi(STORY), "watch", "r1", "--after", STORY_IDS[-4], "--json")
+    assert [event["id"] for event in done.lines] == STORY_IDS[-3:]
 
 
-def test_a_step_that_was_cut_off_is_taken_back_in_words(command):
+def test_a_line_says_that_a_discarded_steps_output_is_void(command):
     done = command(
-        told({"type": "text", "step": 0, "text": "Hal"}, {"type": "step", "step": 0, "state": "discarded"}),
+        api_with({"type": "text", "step": 0, "text": "Hal"}, {"type": "step", "step": 0, "state": "discarded"}),
         "watch",
         "r1",
     )
-    assert done.out.splitlines() == ["Hal", "✗ step 0 was cut off: what it told above is void"]
+    assert done.out.splitlines() == ["Hal", "✗ step 0 was cut off: its output above is void"]
 
 
-def test_going_on_in_the_middle_of_a_step_that_has_begun_again_says_so(command):
-    """What was told of it stands on another screen."""
+def test_resuming_in_a_restarted_step_says_that_its_output_is_void(command):
+    """Its earlier output was shown by another command."""
     api = FakeApi(STORY)
-    begun = next(event["id"] for event in STORY if event.get("attempt") == 2)
-    done = command(api, "watch", "r1", "--after", KNOWN[KNOWN.index(begun) - 1])
-    assert done.err.splitlines()[0] == "step 0 started: whatever was told of it before is void"
-    assert "void" not in command(api, "watch", "r1", "--after", KNOWN[1]).err
+    restart = next(event["id"] for event in STORY if event.get("attempt") == 2)
+    done = command(api, "watch", "r1", "--after", STORY_IDS[STORY_IDS.index(restart) - 1])
+    assert done.err.splitlines()[0] == "step 0 started: its earlier output is void"
+    assert "void" not in command(api, "watch", "r1", "--after", STORY_IDS[1]).err
 
 
-def test_a_step_that_begins_again_before_it_told_anything_says_nothing(command):
+def test_a_step_that_restarts_before_any_output_shows_no_line(command):
     steps = [{"type": "step", "step": 0, "state": "started", "attempt": n} for n in (1, 2)]
-    assert command(told(*steps, {"type": "text", "step": 0, "text": "Hi"}), "watch", "r1").out == "Hi\n"
+    assert command(api_with(*steps, {"type": "text", "step": 0, "text": "Hi"}), "watch", "r1").out == "Hi\n"
 
 
-def test_stop_requests_show_as_they_come(command):
-    done = command(told({"type": "run", "run": run_body(stop_requested_at="2026-11-21T09:10:01Z")}), "watch", "r1")
+def test_a_stop_request_is_shown(command):
+    done = command(api_with({"type": "run", "run": run_body(stop_requested_at="2026-11-21T09:10:01Z")}), "watch", "r1")
     assert "run r1 in chat c1: running, stop requested" in done.err
 
 
-def test_watch_that_loses_the_api_says_how_to_go_on(command):
-    api = FakeApi(STORY, at_most=5)
-    api.misdeeds = [None] + [breaks(httpx.ConnectError)] * 12
+def test_a_watch_that_loses_the_api_says_how_to_resume(command):
+    api = FakeApi(STORY, window_size=5)
+    api.faults = [None] + [network_fault(httpx.ConnectError)] * 12
     done = command(api, "watch", "r1")
     assert done.code == 7
-    assert f"nothing answers at {BASE}; the run goes on without you: outlive watch r1 --after {KNOWN[3]}\n" in done.err
+    assert (
+        f"nothing answers at {BASE}; the run goes on, watch the rest: outlive watch r1 --after {STORY_IDS[3]}\n"
+        in done.err
+    )
 
 
 def test_tool_calls_and_results_stay_lines(command):
     call = {"step": 0, "tool_call_id": "t", "tool_name": "x"}
     done = command(
-        told(
+        api_with(
             {"type": "tool-call", **call, "input": {"a": "b\nc"}},
             {"type": "tool-result", **call, "state": "output-available", "output": "one\ntwo"},
             {"type": "tool-result", **call, "state": "output-error", "error_text": "no\nway"},
@@ -218,20 +221,20 @@ def test_tool_calls_and_results_stay_lines(command):
 # ------------------------------------------------------------------ stop, ls, show, messages
 
 
-def test_stop_says_what_came_of_it(command):
+def test_stop_prints_its_result(command):
     done = command(FakeApi(), "stop", "r1")
     assert (done.code, done.out) == (0, "run r1 will be aborted\n")
     api = FakeApi()
-    api.misdeeds = [
+    api.faults = [
         None,
-        says(200, json.dumps({"stopped": True, "run": run_body(status="aborted")})),
-        says(200, json.dumps({"stopped": False, "run": ENDED})),
+        response_fault(200, json.dumps({"stopped": True, "run": run_body(status="aborted")})),
+        response_fault(200, json.dumps({"stopped": False, "run": ENDED})),
     ]
     assert command(api, "stop", "--chat", "c1").out == "run r1 is aborted\n"
     done = command(api, "stop", "r1")
-    assert (done.code, done.out) == (0, "run r1 had ended before: succeeded\n")
+    assert (done.code, done.out) == (0, "run r1 had already ended: succeeded\n")
     done = command(api, "stop", "--chat", "none")
-    assert (done.code, done.out, done.err) == (4, "", "outlive: there is nothing to stop in chat none\n")
+    assert (done.code, done.out, done.err) == (4, "", "outlive: no run is active in chat none\n")
     done = command(api, "stop", "--chat", "none", "--json")
     assert (done.code, done.lines, done.err) == (4, [{"stopped": False, "run": None}], "")
 
@@ -240,7 +243,7 @@ def listing(**pages):
     return lambda request: httpx.Response(200, json=pages)
 
 
-def test_ls_prints_columns_between_tabs(command):
+def test_ls_separates_columns_by_tabs(command):
     failed = run_body(id="r2", status="failed", error={"code": "stale", "message": "?"})
     done = command(listing(runs=[ENDED, failed], cursor=None), "ls", "c1")
     assert [line.split("\t") for line in done.out.splitlines()] == [
@@ -254,11 +257,11 @@ def test_ls_prints_columns_between_tabs(command):
         == 2
     )
     done = command(listing(runs=[], cursor=None), "ls", "c1")
-    assert (done.code, done.out, done.err) == (0, "", "no run of yours in chat c1\n")
+    assert (done.code, done.out, done.err) == (0, "", "you have no run in chat c1\n")
 
 
-def test_show_and_messages_print_what_was_said(command):
-    said = [
+def test_show_and_messages_print_the_messages(command):
+    message_lines = [
         "assistant  2026-11-21T09:10:00.000Z  completed",
         "(reasoning) Hm.",
         "Let me see.",
@@ -269,24 +272,24 @@ def test_show_and_messages_print_what_was_said(command):
         "Done.",
         "+ file https://files.test/a.png",
     ]
-    assert command(listing(messages=[ANSWER], cursor=None), "messages", "c1").out.splitlines() == said
+    assert command(listing(messages=[ANSWER], cursor=None), "messages", "c1").out.splitlines() == message_lines
     assert command(listing(run=ENDED, message=ANSWER), "show", "r1").out.splitlines() == [
         "run r1 in chat c1",
         "succeeded after 2 steps, 2 model requests, 1:05 min",
         "created 2026-11-21T09:10:00.000Z",
         "finished 2026-11-21T09:11:05.250Z",
         "",
-        *said,
+        *message_lines,
     ]
     assert command(listing(run=run_body(), message=None), "show", "r1").code == 0
 
 
-def test_json_is_what_the_api_says(command):
-    """Same names, same form of times; fields that are not known here are the only ones left out."""
+def test_json_is_what_the_api_sends(command):
+    """The same names and time format; only fields that the client does not support are missing."""
     shown = command(listing(run=ENDED, message=ANSWER), "show", "r1", "--json").lines[0]
-    known = {name: value for name, value in ENDED.items() if name != "mood"}
-    known["budget"] = {"max_steps": 20}
-    assert shown["run"] == known
+    expected = {name: value for name, value in ENDED.items() if name != "mood"}
+    expected["budget"] = {"max_steps": 20}
+    assert shown["run"] == expected
     assert shown["message"] == {name: value for name, value in ANSWER.items() if name != "colour"}
     assert command(listing(messages=[ANSWER], cursor=None), "messages", "c1", "--json").lines == [
         {"messages": [shown["message"]]}
@@ -303,16 +306,16 @@ def test_json_is_what_the_api_says(command):
 @pytest.mark.parametrize(
     ("status", "code", "fields", "exit_code", "sentence"),
     [
-        (409, "run_already_active", {"active_run_id": "r9"}, 5, "the chat is busy: outlive watch r9 shows its run, outlive stop r9 ends it"),
-        (409, "idempotency_key_reused", {}, 5, "this key belongs to another request; use a fresh one, or none"),
+        (409, "run_already_active", {"active_run_id": "r9"}, 5, "the chat has an active run: outlive watch r9 shows it, outlive stop r9 ends it"),
+        (409, "idempotency_key_reused", {}, 5, "this key belongs to another request; use a new key or none"),
         (404, "chat_not_found", {}, 4, "D"),
-        (401, "unauthorized", {}, 6, "the API does not let you in: D"),
+        (401, "unauthorized", {}, 6, "the API refused the token: D"),
         (422, "invalid_request", {"field": "prompt"}, 2, "D"),
         (413, "prompt_too_long", {}, 2, "D"),
-        (403, "runs_disabled", {}, 8, "the API can't do that: D (runs_disabled)"),
-        (503, "model_not_configured", {}, 8, "the API can't do that: D (model_not_configured)"),
-        (503, "start_failed", {}, 8, "the API can't do that: D (start_failed)"),
-        (500, "internal_error", {}, 8, "the API can't do that: D (internal_error)"),
+        (403, "runs_disabled", {}, 8, "the API refused the call or failed: D (runs_disabled)"),
+        (503, "model_not_configured", {}, 8, "the API refused the call or failed: D (model_not_configured)"),
+        (503, "start_failed", {}, 8, "the API refused the call or failed: D (start_failed)"),
+        (500, "internal_error", {}, 8, "the API refused the call or failed: D (internal_error)"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
@@ -322,17 +325,17 @@ def test_a_refusal_is_one_sentence_and_one_exit_code(command, status, code, fiel
 
 
 @pytest.mark.parametrize(
-    ("misdeed", "sentence"),
+    ("fault", "sentence"),
     [
-        (breaks(httpx.ConnectError), f"nothing answers at {BASE}"),
-        (breaks(httpx.ReadTimeout), f"{BASE} did not answer in time"),
-        (breaks(httpx.RemoteProtocolError), f"the connection to {BASE} broke off"),
-        (says(200, "<html>"), "the answer is not what the API would say; is this the address of an Outlive API?"),
-        (says(404, '{"message": "Not Found"}'), "the answer is an HTTP 404 that is not the API's; is this the address of an Outlive API?"),
+        (network_fault(httpx.ConnectError), f"nothing answers at {BASE}"),
+        (network_fault(httpx.ReadTimeout), f"{BASE} did not answer in time"),
+        (network_fault(httpx.RemoteProtocolError), f"the connection to {BASE} broke off"),
+        (response_fault(200, "<html>"), "the answer does not have the API's format; is this the address of an Outlive API?"),
+        (response_fault(404, '{"message": "Not Found"}'), "the answer is an HTTP 404 that is not the API's; is this the address of an Outlive API?"),
     ],
 )  # fmt: skip
-def test_an_api_out_of_reach_is_exit_code_7(command, misdeed, sentence):
-    done = command(misdeed, "ls", "c1")
+def test_an_api_out_of_reach_is_exit_code_7(command, fault, sentence):
+    done = command(fault, "ls", "c1")
     assert (done.code, done.out, done.err) == (7, "", f"outlive: {sentence}\n")
 
 
@@ -367,7 +370,7 @@ def test_a_wrong_command_is_one_sentence_and_exit_code_2(command, arguments):
 
 
 @pytest.mark.parametrize("name", ["OUTLIVE_URL", "OUTLIVE_TOKEN"])
-def test_a_setting_that_is_missing_is_named(command, monkeypatch, name):
+def test_a_missing_setting_is_named(command, monkeypatch, name):
     monkeypatch.delenv(name)
     done = command(FakeApi(), "ls", "c1")
     assert (done.code, done.out) == (2, "")
@@ -378,7 +381,7 @@ def test_a_setting_that_is_missing_is_named(command, monkeypatch, name):
     "arguments",
     [["--url", "http://b.test", "ls", "c1"], ["ls", "c1", "--url", "http://b.test"], ["--url", "x", "ls", "c1", "--url", "http://b.test"]],
 )  # fmt: skip
-def test_options_count_before_and_behind_the_name_and_more_than_the_environment(command, arguments):
+def test_options_may_come_before_or_after_the_name_and_override_the_environment(command, arguments):
     hosts = []
 
     def api(request):
@@ -390,16 +393,16 @@ def test_options_count_before_and_behind_the_name_and_more_than_the_environment(
     assert set(hosts) == {"b.test"}
 
 
-def test_an_unexpected_error_is_no_ending_of_a_run(command):
+def test_an_unexpected_error_has_an_exit_code_of_its_own(command):
     def api(request):
         raise ZeroDivisionError("oh")
 
     done = command(api, "watch", "r1")
     assert (done.code, done.out) == (70, "")
-    assert done.err == "outlive: this should not have happened: ZeroDivisionError: oh\n"
+    assert done.err == "outlive: this is a bug in the command: ZeroDivisionError: oh\n"
 
 
-def test_interrupting_a_start_says_how_to_find_the_run(command):
+def test_an_interrupted_start_says_how_to_show_the_run(command):
     def api(request):
         raise KeyboardInterrupt
 
@@ -413,25 +416,25 @@ def test_detaching_says_how_to_watch_again_and_how_to_stop(command):
         raise KeyboardInterrupt
 
     for form in ([], ["--json"]):
-        api = FakeApi(STORY, at_most=5)
-        api.misdeeds = [None, None, leave]
+        api = FakeApi(STORY, window_size=5)
+        api.faults = [None, None, leave]
         done = command(api, "start", "c1", "Hi", *form)
         assert done.code == 130
         assert done.err.splitlines()[-4:] == [
-            "detached: run r1 goes on without you",
-            "  all of it again:  outlive watch r1",
-            f"  only what is new: outlive watch r1 --after {KNOWN[3]}",
-            "  end the run:      outlive stop r1",
+            "detached: run r1 goes on",
+            "  watch it again:   outlive watch r1",
+            f"  watch the rest:   outlive watch r1 --after {STORY_IDS[3]}",
+            "  stop the run:     outlive stop r1",
         ]
 
 
-# ------------------------------------------------------------------ what a terminal would obey
+# ------------------------------------------------------------------ control sequences
 
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def hostile(where):
-    """An API that puts what a terminal would obey wherever it can."""
+    """An API that puts control sequences into every text it sends."""
     call = {"step": 0, "tool_call_id": "t", "tool_name": f"x{ESCAPES}"}
     run = run_body(
         id=f"r{ESCAPES}", chat_id=f"c{ESCAPES}", error={"code": f"e{ESCAPES}", "message": ESCAPES}, status="failed"
@@ -480,10 +483,10 @@ def hostile(where):
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
-def test_nothing_that_a_terminal_obeys_passes_through(command, where, arguments, form):
-    """Not from text, tools, errors, ids or names, and JSON still says what it was."""
+def test_no_control_character_reaches_the_output(command, where, arguments, form):
+    """Not from text, tools, errors, ids or names. JSON output still holds the original text."""
     done = command(hostile(where), *arguments, *form)
-    assert OBEYED.findall(done.out + done.err) == []
+    assert CONTROL_CHARACTERS.findall(done.out + done.err) == []
     assert "\\u001b[2J" in done.out + done.err
     if form and where in {"events", "lists"}:
         assert any(ESCAPES in text for text in texts_in(done.lines))
@@ -511,9 +514,9 @@ def test_help_of_every_command_has_examples(command, name):
         assert example in outlive.outlive.commands or ".fish" in example or '"' in example
 
 
-def test_help_tells_every_exit_code(command):
-    told = re.findall(r"^ +(\d+)  ", command(FakeApi(), "--help").out.partition("Exit codes:")[2], re.MULTILINE)
-    assert [int(code) for code in told] == sorted(exits.Exit)
+def test_help_lists_every_exit_code(command):
+    listed = re.findall(r"^ +(\d+)  ", command(FakeApi(), "--help").out.partition("Exit codes:")[2], re.MULTILINE)
+    assert [int(code) for code in listed] == sorted(exits.Exit)
     page = (ROOT / "docs" / "command-line.md").read_text()
     assert [int(code) for code in re.findall(r"^\| `(\d+)` \|", page, re.MULTILINE)] == sorted(exits.Exit)
 
@@ -538,8 +541,8 @@ def test_version_is_the_packages_own():
     assert f'version = "{VERSION}"' in (ROOT / "clients" / "python" / "pyproject.toml").read_text()
 
 
-def test_client_alone_needs_neither_click_nor_rich_and_the_command_says_what_it_lacks():
-    """Importing the client is light, and without its extra the command says so."""
+def test_the_client_alone_needs_neither_click_nor_rich_and_the_command_names_the_missing_extra():
+    """The client imports without the extra's packages, and the command names the extra."""
     code = (
         "import sys; sys.modules.update(click=None, rich=None);"
         "import outlive_client; from outlive_client.command import main; sys.exit(main())"
@@ -547,4 +550,4 @@ def test_client_alone_needs_neither_click_nor_rich_and_the_command_says_what_it_
     env = {"PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (8, "")
-    assert done.stderr == "outlive: the command is not complete; install it as outlive-client[command]\n"
+    assert done.stderr == "outlive: the command's packages are missing; install outlive-client[command]\n"

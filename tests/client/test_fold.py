@@ -1,4 +1,4 @@
-"""Events applied one after the other are the message that GET shows."""
+"""Events applied in order make the message that GET returns."""
 
 from outlive_client import MessageFold, RunEvent, StepEvent, TextEvent, ToolCallEvent, message_of
 
@@ -13,7 +13,7 @@ def events_of(*story):
 
 
 def test_events_make_the_message():
-    """A step that began again is told once, texts of a kind are one part, a result closes its call."""
+    """A restarted step appears once, consecutive texts of one kind are one part, and a result completes its call."""
     message = message_of(Sync(FakeApi(STORY))("watch", "r1"))
     assert message.parts == [
         {"type": "step-start"},
@@ -27,7 +27,7 @@ def test_events_make_the_message():
     assert message.metadata.usage is not None
 
 
-def test_a_message_under_way_streams_with_its_call_open():
+def test_the_message_of_an_active_run_is_streaming_and_its_call_has_no_result_yet():
     run, *_ = events_of()
     fold = MessageFold()
     assert fold.message is None
@@ -41,7 +41,7 @@ def test_a_message_under_way_streams_with_its_call_open():
     assert fold.message.parts == []
 
 
-def test_a_failed_tool_says_why():
+def test_a_failed_tool_call_has_its_error_text():
     call = {"type": "tool-call", "step": 0, "tool_call_id": "t", "tool_name": "x", "input": None}
     result = {"type": "tool-result", "step": 0, "tool_call_id": "t", "tool_name": "x", "state": "output-error"}
     message = message_of(events_of(call, result | {"error_text": "No."}))
@@ -54,7 +54,7 @@ def test_a_failed_tool_says_why():
     }
 
 
-def test_reasoning_and_text_are_parts_of_their_own_and_steps_stand_in_order():
+def test_reasoning_and_text_are_separate_parts_and_steps_are_in_order():
     def text(step, kind, text):
         return {"type": "text", "step": step, "kind": kind, "text": text}
 
@@ -71,7 +71,7 @@ def test_reasoning_and_text_are_parts_of_their_own_and_steps_stand_in_order():
     assert message.content == "bc"
 
 
-def test_parts_that_were_given_out_do_not_change_behind_the_readers_back():
+def test_a_message_does_not_change_when_later_events_are_applied():
     fold = MessageFold()
     fold.apply(RunEvent(id="a", run=Sync(FakeApi())("run", "r1").run))
     fold.apply(TextEvent(id="b", step=0, text="one"))
@@ -80,5 +80,5 @@ def test_parts_that_were_given_out_do_not_change_behind_the_readers_back():
     assert (before.content, before.parts[1]["text"]) == ("one", "one")
 
 
-def test_events_from_the_middle_alone_make_no_message():
+def test_events_without_the_run_make_no_message():
     assert message_of([TextEvent(id="a", step=0, text="x")]) is None

@@ -1,4 +1,4 @@
-"""The installed command, as a user has it: in a process of its own, on a terminal or off it, over a real connection."""
+"""The installed command: in its own process, with and without a terminal, over a real connection."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ from .test_watch import STORY
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
 PATIENCE = 180
-"""Seconds after which something that should happen will not."""
+"""Seconds after which a wait fails the test."""
 CONTROL_C = b"\x03"
 
 LONG = numbered(
@@ -36,14 +36,14 @@ LONG = numbered(
 class Served:
     """A FakeApi behind a socket.
 
-    `asked` lists what was asked of it and grows before each answer; `came` counts the same for who waits for a request.
-    No answer leaves it while `go` is clear.
+    `requests` lists the requests and grows before each answer; a test waits for a request on `arrived`. While `go` is clear
+    no answer is sent.
     """
 
     def __init__(self, api):
         self.api = api
-        self.asked = []
-        self.came = threading.Semaphore(0)
+        self.requests = []
+        self.arrived = threading.Semaphore(0)
         self.go = threading.Event()
         self.go.set()
         served = self
@@ -56,8 +56,8 @@ class Served:
                 request = httpx.Request(
                     self.command, f"http://api.test{self.path}", headers=dict(self.headers), content=body
                 )
-                served.asked.append(f"{self.command} {request.url.path}")
-                served.came.release()
+                served.requests.append(f"{self.command} {request.url.path}")
+                served.arrived.release()
                 served.go.wait(PATIENCE)
                 response = served.api(request)
                 self.send_response(response.status_code)
@@ -92,9 +92,15 @@ class Served:
         self.server.server_close()
 
     def environment(self, **more):
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
+        inherited = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
         port = self.server.server_address[1]
-        return {**kept, "OUTLIVE_URL": f"http://127.0.0.1:{port}/base", "OUTLIVE_TOKEN": TOKEN, "NO_PROXY": "*", **more}
+        return {
+            **inherited,
+            "OUTLIVE_URL": f"http://127.0.0.1:{port}/base",
+            "OUTLIVE_TOKEN": TOKEN,
+            "NO_PROXY": "*",
+            **more,
+        }
 
     def run(self, *arguments, **more):
         return subprocess.run(
@@ -119,35 +125,35 @@ class Terminal:
         if self.pid == 0:
             environment = served.environment(TERM="xterm-256color", COLUMNS="100", LINES="40", **more)
             os.execve(COMMAND, ["outlive", *arguments], environment)
-        self.said = ""
+        self.output = ""
         self.code = None
 
     def until(self, text):
-        """Read until the command has said this."""
+        """Read until the command has printed this."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.said:
-            assert time.monotonic() < deadline, self.said
-            assert self._read(), f"ended before it said {text!r}: {self.said}"
+        while text not in self.output:
+            assert time.monotonic() < deadline, self.output
+            assert self._read(), f"ended before it printed {text!r}: {self.output}"
 
     def type(self, keys):
         os.write(self.fd, keys)
 
     def end(self):
-        """Read until it ends; returns what it said in all."""
+        """Read until it ends. Returns all of its output."""
         while self._read():
             pass
         os.close(self.fd)
         self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.said
+        return self.output
 
     def _read(self):
-        assert select.select([self.fd], [], [], PATIENCE)[0], self.said
+        assert select.select([self.fd], [], [], PATIENCE)[0], self.output
         try:
-            got = os.read(self.fd, 65536)
-        except OSError:  # how a terminal says that nobody is left
+            data = os.read(self.fd, 65536)
+        except OSError:  # the command has closed the terminal
             return False
-        self.said += got.decode(errors="replace")
-        return bool(got)
+        self.output += data.decode(errors="replace")
+        return bool(data)
 
 
 @pytest.fixture
@@ -158,53 +164,53 @@ def story():
 
 @pytest.fixture
 def endless():
-    """A run that has not ended: after what is there, nothing comes."""
+    """A run that does not end: there are no events after the first three."""
     with Served(FakeApi(LONG)) as served:
         yield served
 
 
-def test_a_terminal_gets_colour_and_nothing_that_the_run_sends_it(endless):
-    """The model's escape sequences are written out; the only real ones are the command's own colours."""
+def test_a_terminal_gets_the_commands_colours_and_no_control_sequence_of_the_run(endless):
+    """The model's escape sequences are escaped; the only sequences are the command's own colours."""
     terminal = Terminal(endless, "watch", "r1")
     terminal.until("good.")
     terminal.type(CONTROL_C)
-    said = terminal.end()
-    assert r"So far \u001b[31mso\u0007 good." in said
-    assert set(re.findall(r"\x1b.[^m]*.", said)) <= {"\x1b[2m", "\x1b[0m"}
-    assert "\x07" not in said
-    assert (terminal.code, endless.asked[0]) == (130, "GET /base/runs/r1/events")
+    output = terminal.end()
+    assert r"So far \u001b[31mso\u0007 good." in output
+    assert set(re.findall(r"\x1b.[^m]*.", output)) <= {"\x1b[2m", "\x1b[0m"}
+    assert "\x07" not in output
+    assert (terminal.code, endless.requests[0]) == (130, "GET /base/runs/r1/events")
 
 
 def test_control_c_detaches_and_the_run_is_not_stopped(endless):
-    """It says how to watch again and how to stop, and asks nothing of the API but events."""
+    """It says how to watch again and how to stop, and requests only events from the API."""
     terminal = Terminal(endless, "start", "c1", "Hi")
     terminal.until("good.")
     terminal.type(CONTROL_C)
     lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m|\^C", "", terminal.end()).splitlines()]
     assert lines[-4:] == [
-        "detached: run r1 goes on without you",
-        "  all of it again:  outlive watch r1",
-        f"  only what is new: outlive watch r1 --after {LONG[-1]['id']}",
-        "  end the run:      outlive stop r1",
+        "detached: run r1 goes on",
+        "  watch it again:   outlive watch r1",
+        f"  watch the rest:   outlive watch r1 --after {LONG[-1]['id']}",
+        "  stop the run:     outlive stop r1",
     ]
     assert terminal.code == 130
-    assert set(endless.asked) == {"POST /base/chats/c1/runs", "GET /base/runs/r1/events"}
+    assert set(endless.requests) == {"POST /base/chats/c1/runs", "GET /base/runs/r1/events"}
 
 
-def test_no_color_is_heeded(story):
+def test_no_color_removes_the_colours(story):
     coloured, plain = Terminal(story, "watch", "r1"), Terminal(story, "watch", "r1", NO_COLOR="1")
     assert "\x1b[36m→ clock {}" in coloured.end()
     assert re.search(r"\x1b\[[0-9;]*3[0-9]", plain.end()) is None
     assert (coloured.code, plain.code) == (0, 0)
 
 
-def test_off_a_terminal_there_is_no_colour_at_all(story):
+def test_without_a_terminal_there_is_no_colour(story):
     done = story.run("watch", "r1")
     assert (done.returncode, b"\x1b" in done.stdout + done.stderr) == (0, False)
 
 
-def test_text_is_shown_as_it_comes(endless):
-    """A piece is on its way to the reader before the next one exists."""
+def test_text_is_shown_as_it_arrives(endless):
+    """A piece of text is printed before the next one exists."""
     process = endless.open("watch", "r1", "--json")
     events = [json.loads(process.stdout.readline()) for _ in range(3)]
     assert [event["type"] for event in events] == ["run", "step", "text"]
@@ -214,11 +220,11 @@ def test_text_is_shown_as_it_comes(endless):
     assert process.returncode == 1
 
 
-def test_what_was_printed_when_control_c_came_is_what_the_cursor_has_passed(story):
-    """Whenever it comes, who goes on from the cursor it names sees nothing twice and misses nothing."""
+def test_control_c_names_the_cursor_of_the_last_printed_event(story):
+    """A reader who resumes from that cursor misses no event and sees none twice."""
     many = [{"type": "text", "step": 0, "text": f"{number} "} for number in range(400)]
     story.api.events = numbered({"type": "run", "run": run_body()}, *many)
-    story.api.at_most = 50
+    story.api.window_size = 50
     for lines in (1, 30, 170):
         process = story.open("watch", "r1", "--json")
         printed = [json.loads(process.stdout.readline()) for _ in range(lines)]
@@ -232,18 +238,18 @@ def test_what_was_printed_when_control_c_came_is_what_the_cursor_has_passed(stor
 
 
 def test_a_termination_signal_while_an_answer_is_slow_ends_at_once(story):
-    """SIGINT also ends a command whose answer does not come; a start then says which key finds the run."""
+    """SIGINT also ends a command that waits for an answer; a start then names the key that shows the run."""
     story.go.clear()
     for arguments, word in ((("ls", "c1"), "interrupted"), (("start", "c1", "Hi", "--key", "k7"), "--key k7")):
         process = story.open(*arguments)
-        assert story.came.acquire(timeout=PATIENCE)
+        assert story.arrived.acquire(timeout=PATIENCE)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out) == (130, "")
         assert word in err
 
 
-def test_a_reader_who_leaves_ends_the_command_without_a_word(story):
+def test_a_closed_output_ends_the_command_silently(story):
     """As in `outlive watch … | head -1`."""
     many = [{"type": "text", "step": 0, "text": "x" * 1000} for _ in range(500)]
     story.api.events = numbered(
@@ -261,7 +267,7 @@ def test_a_reader_who_leaves_ends_the_command_without_a_word(story):
 
 
 def test_output_survives_a_locale_without_unicode(story):
-    """Words lose their letters, JSON does not."""
+    """Text loses characters, JSON does not."""
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert story.run("watch", "r1", **plain).returncode == 0
     story.api.events = numbered({"type": "settled", "run": run_body(status="succeeded", metadata={"x": "\u00e4"})})
@@ -281,7 +287,7 @@ def test_a_prompt_is_read_from_a_pipe(story):
     assert json.loads(story.api.requests[0].content) == {"prompt": "Hi"}
 
 
-def test_nobody_there_is_exit_code_7_and_one_sentence(story):
+def test_an_unreachable_api_is_exit_code_7_and_one_sentence(story):
     done = story.run("show", "r1", OUTLIVE_URL="http://127.0.0.1:9/")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"outlive: nothing answers at http://127.0.0.1:9\n")
 
@@ -290,11 +296,11 @@ def test_nobody_there_is_exit_code_7_and_one_sentence(story):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_good_for_their_shell(story, shell, tmp_path):
-    """Each shell that is here reads its script without a complaint."""
+def test_completion_scripts_are_valid_for_their_shell(story, shell, tmp_path):
+    """Each installed shell parses its script without an error."""
     program = shutil.which(shell)
     if program is None:
-        pytest.skip(f"{shell} is not here")
+        pytest.skip(f"{shell} is not installed")
     script = tmp_path / "completion"
     script.write_bytes(story.run("completion", shell, PATH=os.environ["PATH"]).stdout)
     assert script.stat().st_size > 100
@@ -303,7 +309,7 @@ def test_completion_scripts_are_good_for_their_shell(story, shell, tmp_path):
 
 
 def test_completion_completes_commands_and_options(story):
-    """As bash does it, with the script sourced and nothing else set up."""
+    """In bash, with only the script sourced."""
     script = r"""
         eval "$(outlive completion bash)"
         COMP_WORDS=(outlive st); COMP_CWORD=1; _outlive_completion outlive; echo "${COMPREPLY[@]}"
@@ -311,4 +317,4 @@ def test_completion_completes_commands_and_options(story):
     """
     environment = story.environment(PATH=f"{COMMAND.parent}:{os.environ['PATH']}")
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout.split("\n")[:2], story.asked) == (["start stop", "--max-steps --metadata"], [])
+    assert (done.stdout.split("\n")[:2], story.requests) == (["start stop", "--max-steps --metadata"], [])

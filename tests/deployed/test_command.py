@@ -21,12 +21,12 @@ TOOLS: list[list[Any]] = [["clock", {}], ["calculate", {"expression": "6 * 7"}]]
 
 
 def environment(stack: Stack, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
-    return {**kept, "OUTLIVE_URL": stack.url, "OUTLIVE_TOKEN": stack.token(), "NO_PROXY": "*", **more}
+    inherited = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
+    return {**inherited, "OUTLIVE_URL": stack.url, "OUTLIVE_TOKEN": stack.token(), "NO_PROXY": "*", **more}
 
 
 def outlive(stack: Stack, *arguments: str, code: int = 0, sent: str = "", **more: str) -> str:
-    """What the command prints on standard output; it must end with `code`."""
+    """The command's standard output. The exit code must be `code`."""
     done = subprocess.run(
         [COMMAND, *arguments],
         env=environment(stack, **more),
@@ -46,7 +46,7 @@ def outlive_json(stack: Stack, *arguments: str, code: int = 0, **more: str) -> A
     return json.loads(outlive(stack, *arguments, "--json", code=code, **more))
 
 
-def opened(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
+def open_command(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [COMMAND, *arguments], env=environment(stack), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -63,23 +63,23 @@ def lines_until(process: subprocess.Popen[str], kind: str, step: int = 0) -> lis
     return pytest.fail(f"ended without {kind}: {events} {process.communicate()}")
 
 
-def left_of(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it still prints until it ends. Not by `communicate`, which knows nothing of lines that were read ahead."""
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """The rest of its output until it ends. `communicate` would lose lines that are already buffered."""
     assert process.stdout
     assert process.stderr
     with process.stdout as out, process.stderr as err:
-        said = out.read(), err.read()
+        rest = out.read(), err.read()
     process.wait(PATIENCE)
-    return said
+    return rest
 
 
-def told_by(lines: str) -> list[dict[str, Any]]:
+def events_in(lines: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
 @pytest.mark.together
 def test_start_shows_a_run_to_its_end(stack):
-    """Its text, its calls and their results, once each and in order; exit code 0."""
+    """Text, calls and results are shown once each and in order; the exit code is 0."""
     chat = new_chat()
     out = outlive(stack, "start", chat, script({"text": "One moment. ", "tools": TOOLS}, {"text": "There."}))
     run = stack.call("GET", f"/chats/{chat}/run").body["run"]
@@ -96,27 +96,27 @@ def test_start_shows_a_run_to_its_end(stack):
 
 
 @pytest.mark.together
-def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack):
-    """Text shows while its step still streams, and Ctrl-C leaves the run alone. Who goes on after the last event they saw has seen exactly what somebody sees who
-    never left, and that makes the transcript."""
+def test_detaching_in_a_stream_and_resuming_shows_every_event_once(stack):
+    """Text is shown while its step streams, and Ctrl-C does not stop the run. A reader who resumes after the last event sees the same events
+    as a reader who never left, and they make the stored message."""
     chat = new_chat()
     slowly = held("And now slowly. " * 60, chat)
-    process = opened(stack, "start", chat, script({"text": "Quickly. ", "tools": TOOLS}, slowly), "--json")
+    process = open_command(stack, "start", chat, script({"text": "Quickly. ", "tools": TOOLS}, slowly), "--json")
     first = lines_until(process, "text", step=1)
     process.send_signal(signal.SIGINT)
-    out, err = left_of(process)
-    first += told_by(out)
+    out, err = rest_of(process)
+    first += events_in(out)
     run = first[0]["run"]
     assert process.returncode == 130
-    assert f"detached: run {run['id']} goes on without you" in err
+    assert f"detached: run {run['id']} goes on" in err
     assert f"outlive watch {run['id']} --after {first[-1]['id']}" in err
     assert f"outlive stop {run['id']}" in err
     now = seen(stack, run)["run"]
     assert (now["status"], now["step_count"], now["stop_requested_at"]) == ("running", 1, None)
     stack.release(chat)
 
-    rest = told_by(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
-    again = told_by(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
+    rest = events_in(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
+    again = events_in(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
     shown = seen(stack, run)
     for events in (first + rest, again):
         reader = Reader()
@@ -128,7 +128,7 @@ def test_detach_in_mid_stream_and_reattach_anywhere_tells_everything_once(stack)
 
 
 def without_nulls(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events without the fields that say nothing of their kind."""
+    """The events without empty fields."""
     return [
         {name: value for name, value in event.items() if value is not None or name in {"input", "output"}}
         for event in events
@@ -137,16 +137,16 @@ def without_nulls(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.together
 def test_a_second_command_stops_what_the_first_one_watches(stack):
-    """The watch ends with exit code 3, and what was said stays."""
+    """The watch ends with exit code 3, and the text so far stays."""
     run = begin(stack, {"text": "Quickly. ", "tools": TOOLS}, {"text": "slow ", "repeat": 50, "seconds": 600})
-    process = opened(stack, "watch", run["id"], "--json")
+    process = open_command(stack, "watch", run["id"], "--json")
     lines_until(process, "text", step=1)
     assert f"run {run['id']} will be aborted" in outlive(stack, "stop", run["id"])
-    out, err = left_of(process)
+    out, err = rest_of(process)
     assert (process.returncode, err) == (3, "")
-    settled = told_by(out)[-1]
+    settled = events_in(out)[-1]
     assert (settled["type"], settled["run"]["status"]) == ("settled", "aborted")
-    assert outlive(stack, "stop", run["id"]) == f"run {run['id']} had ended before: aborted\n"
+    assert outlive(stack, "stop", run["id"]) == f"run {run['id']} had already ended: aborted\n"
     assert outlive(stack, "watch", run["id"], code=3).startswith("Quickly. ")
     assert outlive_json(stack, "stop", "--chat", run["chat_id"], code=4) == {"stopped": False, "run": None}
 
@@ -155,7 +155,7 @@ def test_a_second_command_stops_what_the_first_one_watches(stack):
 def test_a_failed_run_is_exit_code_1_and_a_busy_chat_5(stack):
     chat = new_chat()
     failed = outlive(stack, "start", chat, script({"error": "permanent"}), "--json", code=1)
-    assert told_by(failed)[-1]["run"]["error"]["code"] == "model_rejected"
+    assert events_in(failed)[-1]["run"]["error"]["code"] == "model_rejected"
     run_id = outlive(stack, "start", chat, script({"text": "x", "seconds": 600}), "--detach").strip()
     done = subprocess.run(
         [COMMAND, "start", chat, "Hi"], env=environment(stack), capture_output=True, text=True, check=False
@@ -227,70 +227,69 @@ def test_exit_codes_of_what_can_not_be_done(stack):
 
 @pytest.mark.together
 def test_clients_follow_a_run_and_fold_it_into_its_message(stack):
-    """Two at the same time, one that waits and one that awaits, see the same and the stored message."""
+    """The synchronous and the asynchronous client yield the same events, and those make the stored message."""
     run = begin(stack, {"text": "One. ", "reasoning": "Hm.", "tools": TOOLS}, {"text": "Two. ", "seconds": 2})
 
-    async def awaited() -> list[Any]:
+    async def watch_asynchronously() -> list[Any]:
         async with AsyncOutlive(stack.url, stack.token) as client:
             return [event async for event in client.watch(run["id"])]
 
     with Outlive(stack.url, stack.token()) as client:
-        told = list(client.watch(run["id"]))
+        events_of_one = list(client.watch(run["id"]))
         stored = client.run(run["id"])
         assert client.latest(run["chat_id"]) == Latest(stored.run, stored.message)
         assert [one.id for one in client.runs(run["chat_id"])] == [run["id"]]
         assert [one.role for one in client.messages(run["chat_id"])] == ["user", "assistant"]
         ticket = client.ticket(run["id"])
-    opened_by_it = stack.call("GET", ticket.url, token=None)
-    assert (opened_by_it.status, opened_by_it.body["events"][-1]["id"]) == (200, told[-1].id)
-    again = asyncio.run(awaited())
-    for events in (told, again):
+    answer = stack.call("GET", ticket.url, token=None)
+    assert (answer.status, answer.body["events"][-1]["id"]) == (200, events_of_one[-1].id)
+    for events in (events_of_one, asyncio.run(watch_asynchronously())):
         assert isinstance(events[-1], SettledEvent)
-        made = message_of(events)
-        assert made
+        folded = message_of(events)
+        assert folded
         assert stored.message
-        assert (made.id, made.run_id, made.chat_id, made.status) == (
+        assert (folded.id, folded.run_id, folded.chat_id, folded.status) == (
             stored.message.id, stored.message.run_id, stored.message.chat_id, stored.message.status,
         )  # fmt: skip
-        assert (made.content, made.metadata) == (stored.message.content, stored.message.metadata)
-        assert plain(made.parts) == plain(stored.message.parts)
+        assert (folded.content, folded.metadata) == (stored.message.content, stored.message.metadata)
+        assert plain(folded.parts) == plain(stored.message.parts)
 
 
 def test_a_watch_outlives_a_killed_worker(stack):
-    """The step begins again; what is left in the end is what is stored, and the exit code is that of the run."""
+    """The step restarts; the events make the stored message, and the exit code is that of the run."""
     chat = new_chat()
     slowly = held("And now slowly. " * 20, chat)
     run = begin(stack, {"text": "Before. ", "tools": [["clock", {}]]}, slowly, chat=chat)
-    process = opened(stack, "watch", run["id"], "--json")
+    process = open_command(stack, "watch", run["id"], "--json")
     first = lines_until(process, "text", step=1)
     assert stack.kill_workers()
     stack.release(chat)
-    out, err = left_of(process)
+    out, err = rest_of(process)
     assert (process.returncode, err) == (0, "")
     reader = Reader()
-    reader.take(without_nulls(first + told_by(out)))
+    reader.take(without_nulls(first + events_in(out)))
     assert reader.voided == [1]
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
 
 
 def test_a_watch_outlives_the_api(tmp_path: Path):
-    """The whole API goes away and comes back while somebody watches: nothing is lost and nothing comes twice."""
+    """The whole API stops and starts again during a watch: no event is lost and none comes twice."""
     own = Stack(tmp_path / "state", LEASE_SECONDS="4")
     own.start()
     try:
         chat = new_chat()
         run = begin(own, {"text": "Before. ", "tools": [["clock", {}]]}, held("After. ", chat), chat=chat)
-        process = opened(own, "watch", run["id"], "--json")
+        process = open_command(own, "watch", run["id"], "--json")
         first = lines_until(process, "tool-result")
         own.stop()
         own.start()
         # The message of the worker that went with it may come back late; the sweep need not wait for its minute.
         own.release(chat)
         until(lambda: own.sweep()["resent"] or own.row(run, "finished_at")["finished_at"], every=0.5)
-        out, err = left_of(process)
+        out, err = rest_of(process)
         assert (process.returncode, err) == (0, "")
         reader = Reader()
-        reader.take(without_nulls(first + told_by(out)))
+        reader.take(without_nulls(first + events_in(out)))
         assert reader.parts == plain(ended(own, run)["message"]["parts"])
         assert once(own, run, lambda now: now["status"] == "succeeded")
     finally:

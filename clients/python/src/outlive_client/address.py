@@ -1,4 +1,4 @@
-"""Where the API is, and what opens it."""
+"""The API's base address, and the HTTP requests that are sent to it."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -6,62 +6,62 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from outlive_client.asking import Ask
+from outlive_client.plans import Request
 
 Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
-CONNECT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 VERSION = "0.1.0"
 
 
 class Address:
-    """The base address, `shown` as it is. Raises ValueError if it is none."""
+    """A base address; `url` is its text without a slash at the end. Raises ValueError if it is not an HTTP address."""
 
     def __init__(self, base_url: str) -> None:
         try:
             url = httpx.URL(base_url.strip())
-            # It also sees half an IPv6 address.
+            # urlsplit also refuses an incomplete IPv6 address.
             urlsplit(base_url)
         except (httpx.InvalidURL, ValueError):
             raise ValueError("the address of the API is not a URL") from None
         if url.scheme not in {"http", "https"} or not url.host:
             raise ValueError("the address of the API must begin with http:// or https:// and name a host")
         if url.query or url.fragment:
-            raise ValueError("the address of the API has no question mark and no fragment")
+            raise ValueError("the address of the API must have no query and no fragment")
         if url.userinfo:
-            # They would take the token's place, and would be shown with the address.
-            raise ValueError("the address of the API has no user and no password; a token opens it")
-        self.shown = str(url).rstrip("/")
+            # httpx would send them in place of the token, and errors would show them.
+            raise ValueError("the address of the API must have no user and no password; the API takes a token")
+        self.url = str(url).rstrip("/")
 
-    def request(self, client: httpx.Client | httpx.AsyncClient, ask: Ask, token: str) -> httpx.Request:
-        """What goes over the wire."""
+    def http_request(self, client: httpx.Client | httpx.AsyncClient, request: Request, token: str) -> httpx.Request:
+        """`request` as an httpx request to this address, with the token. Raises ValueError if the token can't be a header."""
         return client.build_request(
-            ask.method,
-            self.shown + ask.path,
-            params=dict(ask.query),
+            request.method,
+            self.url + request.path,
+            params=dict(request.query),
             headers={
-                **ask.headers,
+                **request.headers,
                 "Accept": "application/json",
-                "Authorization": f"Bearer {_usable(token)}",
+                "Authorization": f"Bearer {_header_value(token)}",
                 "User-Agent": f"outlive-client/{VERSION}",
             },
-            content=ask.body,
-            timeout=httpx.Timeout(ask.seconds, connect=CONNECT_SECONDS),
+            content=request.body,
+            timeout=httpx.Timeout(request.timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
         )
 
-    def lost(self, error: httpx.HTTPError) -> str:
-        """Why no answer came, in words that hold no secret."""
+    def describe_failure(self, error: httpx.HTTPError) -> str:
+        """Why no answer arrived. The sentence contains no secret."""
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            return f"nothing answers at {self.shown}"
+            return f"nothing answers at {self.url}"
         if isinstance(error, httpx.TimeoutException):
-            return f"{self.shown} did not answer in time"
-        return f"the connection to {self.shown} broke off"
+            return f"{self.url} did not answer in time"
+        return f"the connection to {self.url} broke off"
 
 
-def _usable(token: str) -> str:
+def _header_value(token: str) -> str:
     token = token.strip()
-    # Checked here because the library below would show the token in its own complaint.
+    # Checked here because httpx would show the token in its error.
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("the token is empty, or holds what no token holds")
+        raise ValueError("the token is empty or contains a character that a token can't contain")
     return token

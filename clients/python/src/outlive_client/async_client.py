@@ -1,4 +1,4 @@
-"""The client for programs that await."""
+"""The asynchronous client."""
 
 import asyncio
 import inspect
@@ -10,9 +10,9 @@ import httpx
 
 from outlive_client import calls
 from outlive_client.address import Address, AsyncToken
-from outlive_client.asking import Answer, Ask, Flow, Item, Lost, Pause, Plan, Reply
 from outlive_client.events import Event, Window
-from outlive_client.intake import Intake
+from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
+from outlive_client.response_body import ResponseBody
 from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class AsyncOutlive:
         self._sleep = sleep
 
     def __repr__(self) -> str:
-        return f"AsyncOutlive({self._address.shown!r})"
+        return f"AsyncOutlive({self._address.url!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class AsyncOutlive:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def start(
@@ -59,90 +59,90 @@ class AsyncOutlive:
         key: str | None = None,
     ) -> Started:
         """As `Outlive.start`."""
-        return await self._done(calls.start(chat_id, prompt, max_steps=max_steps, metadata=metadata, key=key))
+        return await self._result_of(calls.start(chat_id, prompt, max_steps=max_steps, metadata=metadata, key=key))
 
     async def run(self, run_id: str) -> Snapshot:
         """As `Outlive.run`."""
-        return await self._done(calls.run(run_id))
+        return await self._result_of(calls.run(run_id))
 
     async def latest(self, chat_id: str) -> Latest:
         """As `Outlive.latest`."""
-        return await self._done(calls.latest(chat_id))
+        return await self._result_of(calls.latest(chat_id))
 
     def messages(self, chat_id: str, *, limit: int | None = None) -> AsyncIterator[Message]:
         """As `Outlive.messages`."""
-        return self._items(calls.messages(chat_id, limit))
+        return self._items_of(calls.messages(chat_id, limit))
 
     def runs(self, chat_id: str, *, limit: int | None = None) -> AsyncIterator[Run]:
         """As `Outlive.runs`."""
-        return self._items(calls.runs(chat_id, limit))
+        return self._items_of(calls.runs(chat_id, limit))
 
     async def stop_run(self, run_id: str) -> Stopped:
         """As `Outlive.stop_run`."""
-        return await self._done(calls.stop_run(run_id))
+        return await self._result_of(calls.stop_run(run_id))
 
     async def stop_chat(self, chat_id: str) -> Stopped:
         """As `Outlive.stop_chat`."""
-        return await self._done(calls.stop_chat(chat_id))
+        return await self._result_of(calls.stop_chat(chat_id))
 
     async def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
         """As `Outlive.events`."""
-        return await self._done(calls.events(run_id, after, wait))
+        return await self._result_of(calls.events(run_id, after, wait))
 
     def watch(self, run_id: str, after: str | None = None) -> AsyncIterator[Event]:
         """As `Outlive.watch`."""
-        return self._items(calls.watch(run_id, after))
+        return self._items_of(calls.watch(run_id, after))
 
     async def ticket(self, run_id: str) -> Ticket:
         """As `Outlive.ticket`."""
-        return await self._done(calls.ticket(run_id))
+        return await self._result_of(calls.ticket(run_id))
 
-    async def _done(self, plan: Plan[T]) -> T:
+    async def _result_of(self, plan: Plan[T]) -> T:
         reply: Reply = None
         while True:
             try:
-                wanted = plan.send(reply)
+                action = plan.send(reply)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            reply = await self._do(wanted)
+            reply = await self._perform(action)
 
-    async def _items(self, flow: Flow[T]) -> AsyncIterator[T]:
+    async def _items_of(self, plan: ItemPlan[T]) -> AsyncIterator[T]:
         reply: Reply = None
         while True:
             try:
-                wanted = flow.send(reply)
+                action = plan.send(reply)
             except StopIteration:
                 return
-            if isinstance(wanted, Item):
+            if isinstance(action, Item):
                 reply = None
-                yield wanted.value
+                yield action.value
             else:
-                reply = await self._do(wanted)
+                reply = await self._perform(action)
 
-    async def _do(self, wanted: Ask | Pause) -> Reply:
-        if isinstance(wanted, Pause):
-            await self._sleep(wanted.seconds)
+    async def _perform(self, action: Request | Pause) -> Reply:
+        if isinstance(action, Pause):
+            await self._sleep(action.seconds)
             return None
         token = await self._current_token()
-        reply = await self._send(wanted, token)
+        reply = await self._send(action, token)
         if isinstance(reply, Answer) and reply.status == 401 and (newer := await self._current_token()) != token:
-            reply = await self._send(wanted, newer)
+            reply = await self._send(action, newer)
         return reply
 
-    async def _send(self, ask: Ask, token: str) -> Answer | Lost:
-        request = self._address.request(self._http, ask, token)
+    async def _send(self, request: Request, token: str) -> Answer | NoAnswer:
+        http_request = self._address.http_request(self._http, request, token)
         try:
-            response = await self._http.send(request, stream=True)
-            intake = Intake(response, ask.seconds)
+            response = await self._http.send(http_request, stream=True)
+            body = ResponseBody(response, request.timeout_seconds)
             try:
                 async for chunk in response.aiter_bytes():
-                    intake.take(chunk)
+                    body.add(chunk)
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
-            return Lost(self._address.lost(error))
-        return intake.answer
+            return NoAnswer(self._address.describe_failure(error))
+        return body.answer
 
     async def _current_token(self) -> str:
         token = self._token() if callable(self._token) else self._token

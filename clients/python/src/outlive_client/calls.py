@@ -1,4 +1,4 @@
-"""Every call of the API as a plan: what is asked, how its answer is read, and when it is asked again."""
+"""Every call of the API as a plan: its request, how its answer is read, and when it is retried."""
 
 import sys
 import uuid
@@ -8,29 +8,29 @@ from urllib.parse import quote
 
 import msgspec
 
-from outlive_client.asking import Answer, Ask, Flow, Item, Pause, Plan, asked, backoff, understood
 from outlive_client.errors import BadAnswer, OutliveError
 from outlive_client.events import SettledEvent, Window, read_events
+from outlive_client.plans import Answer, Item, ItemPlan, Pause, Plan, Request, backoff_seconds, call, result_of
 from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 
-PAGE = 100
+PAGE_SIZE = 100
 WINDOW_SECONDS = 20.0
-"""How long an answer waits for something new; no gateway allows much more."""
-WATCH_TRIES = 12
-"""Failures in a row after which watching is given up; with the pauses between them that takes 40 seconds or more."""
-REMEMBERED = 10_000
-"""Events told last that would be known if they came again."""
+"""How long the API waits for a new event; gateways allow little more."""
+MAX_WATCH_FAILURES = 12
+"""Consecutive failures after which watching ends with the error; with their pauses they take at least 40 seconds."""
+MAX_SEEN_IDS = 10_000
+"""How many of the latest event ids are remembered, to recognise repeated events."""
 IDLE_SECONDS = 0.2
-"""Between two windows without news, should a server not wait as it was asked to."""
+"""The pause after a window without new events, in case the server does not wait."""
 
 
 def start(
     chat_id: str, prompt: str, *, max_steps: int | None, metadata: Mapping[str, Any] | None, key: str | None
 ) -> Plan[Started]:
-    """Start a run, with one key over all tries, so that a lost answer costs nothing."""
+    """Start a run. Every try sends the same key, so a lost answer never starts a second run."""
     key = key or str(uuid.uuid4())
     body: dict[str, Any] = {"prompt": prompt}
     if max_steps is not None:
@@ -43,112 +43,112 @@ def start(
         return Started(run=msgspec.json.decode(answer.body, type=_Accepted).run, replayed=replayed, key=key)
 
     headers = {"Content-Type": "application/json", "Idempotency-Key": _header(key)}
-    return asked(Ask("POST", _chat(chat_id, "runs"), headers=headers, body=_encoded(body)), read)
+    return call(Request("POST", _chat(chat_id, "runs"), headers=headers, body=_encoded(body)), read)
 
 
 def run(run_id: str) -> Plan[Snapshot]:
-    """A run and its message."""
-    return asked(Ask("GET", _run(run_id)), _reader(Snapshot))
+    """Read a run and its message."""
+    return call(Request("GET", _run(run_id)), _reader(Snapshot))
 
 
 def latest(chat_id: str) -> Plan[Latest]:
-    """The chat's latest run and its message."""
-    return asked(Ask("GET", _chat(chat_id, "run")), _reader(Latest))
+    """Read the chat's latest run and its message."""
+    return call(Request("GET", _chat(chat_id, "run")), _reader(Latest))
 
 
 def stop_run(run_id: str) -> Plan[Stopped]:
     """Stop this run."""
-    return asked(Ask("POST", _run(run_id, "stop")), _reader(Stopped))
+    return call(Request("POST", _run(run_id, "stop")), _reader(Stopped))
 
 
 def stop_chat(chat_id: str) -> Plan[Stopped]:
-    """Stop the run that is active in the chat now: by its id, for a stop of the chat, asked again, could hit a later one."""
-    found = yield from latest(chat_id)
-    if found.run is None or found.run.ended:
+    """Stop the run that is active in the chat now, by its id: a retried stop of the chat could stop a later run."""
+    current_run = (yield from latest(chat_id)).run
+    if current_run is None or current_run.ended:
         return Stopped(stopped=False, run=None)
-    return (yield from stop_run(found.run.id))
+    return (yield from stop_run(current_run.id))
 
 
 def ticket(run_id: str) -> Plan[Ticket]:
-    """A ticket for this run's events."""
-    return asked(Ask("POST", _run(run_id, "ticket")), _reader(Ticket))
+    """Get a ticket for this run's events."""
+    return call(Request("POST", _run(run_id, "ticket")), _reader(Ticket))
 
 
-def messages(chat_id: str, limit: int | None) -> Flow[Message]:
-    """The chat's messages, page by page."""
+def messages(chat_id: str, limit: int | None) -> ItemPlan[Message]:
+    """Read the chat's messages, page by page."""
     return _pages(_chat(chat_id, "messages"), _reader(_Messages), limit)
 
 
-def runs(chat_id: str, limit: int | None) -> Flow[Run]:
-    """The chat's runs, page by page."""
+def runs(chat_id: str, limit: int | None) -> ItemPlan[Run]:
+    """Read the chat's runs, page by page."""
     return _pages(_chat(chat_id, "runs"), _reader(_Runs), limit)
 
 
 def events(run_id: str, after: str | None, wait: float) -> Plan[Window]:
-    """One window of events."""
-    return asked(_window(run_id, after, wait), _read_window)
+    """Read one window of events."""
+    return call(_window(run_id, after, wait), _read_window)
 
 
-def watch(run_id: str, after: str | None) -> Flow[Any]:
-    """Every event behind `after`, once each and in order, until the run is over.
+def watch(run_id: str, after: str | None) -> ItemPlan[Any]:
+    """Yield every event after the cursor `after`, once each and in order, until the run has ended.
 
-    A window counts whole or not at all: one that broke off, or that is no window, is asked for again. One that a proxy repeats is known by
-    its events and passed over, and never moves the cursor back.
+    A window counts only if it is complete and valid; otherwise it is requested again. The events of a window that a proxy repeats are
+    ignored by their ids, and such a window never moves the cursor back.
     """
-    told: dict[str, None] = {} if after is None else {after: None}
+    seen_ids: dict[str, None] = {} if after is None else {after: None}
     failures = 0
     while True:
         reply = yield _window(run_id, after, WINDOW_SECONDS)
         try:
-            window: Window | None = understood(reply, _read_window)
+            window: Window | None = result_of(reply, _read_window)
         except OutliveError as error:
             failures += 1
-            if failures == WATCH_TRIES or not error.passing:
+            if failures == MAX_WATCH_FAILURES or not error.retryable:
                 raise
             window = None
         if window is None:
-            yield Pause(backoff(failures, reply))
+            yield Pause(backoff_seconds(failures, reply))
             continue
         if window.over:
             return
-        fresh = [event for event in window.events if event.id not in told]
-        for event in fresh:
-            told[event.id] = None
+        new_events = [event for event in window.events if event.id not in seen_ids]
+        for event in new_events:
+            seen_ids[event.id] = None
             yield Item(event)
             if isinstance(event, SettledEvent):
                 return
-        if window.cursor is not None and (fresh or window.cursor not in told):
+        if window.cursor is not None and (new_events or window.cursor not in seen_ids):
             after = window.cursor
-            told[after] = None
-        while len(told) > REMEMBERED:
-            del told[next(iter(told))]
+            seen_ids[after] = None
+        while len(seen_ids) > MAX_SEEN_IDS:
+            del seen_ids[next(iter(seen_ids))]
         failures = 0
-        if not fresh:
+        if not new_events:
             yield Pause(IDLE_SECONDS)
 
 
-# ------------------------------------------------------------------ what is asked
+# ------------------------------------------------------------------ requests
 
 
-def _chat(chat_id: str, call: str) -> str:
-    return f"/chats/{_segment(chat_id, 'chat id')}/{call}"
+def _chat(chat_id: str, action: str) -> str:
+    return f"/chats/{_segment(chat_id, 'chat id')}/{action}"
 
 
-def _run(run_id: str, call: str = "") -> str:
-    return f"/runs/{_segment(run_id, 'run id')}" + (f"/{call}" if call else "")
+def _run(run_id: str, action: str = "") -> str:
+    return f"/runs/{_segment(run_id, 'run id')}" + (f"/{action}" if action else "")
 
 
 def _segment(value: str, name: str) -> str:
-    """`value` as one segment of a path, and nothing but that. Raises ValueError if it can't be one."""
-    # Dots alone are not quoted, and would lead to another call.
+    """`value` as exactly one segment of a path. Raises ValueError if it can't be one."""
+    # Quoting leaves "." and ".." as they are, and they would lead to another call.
     if not value.strip("."):
-        raise ValueError(f"{value!r} is no {name}")
+        raise ValueError(f"{value!r} is not a {name}")
     return quote(value, safe="", errors="replace")
 
 
 def _header(key: str) -> str:
     if not key.isascii() or not key.isprintable():
-        raise ValueError("an idempotency key is made of printable ASCII characters")
+        raise ValueError("an idempotency key must consist of printable ASCII characters")
     return key
 
 
@@ -156,31 +156,31 @@ def _encoded(body: object) -> bytes:
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"this can't be said in JSON: {error}") from None
+        raise ValueError(f"the value has no JSON form: {error}") from None
 
 
-def _pages(path: str, read: "Callable[[Answer], _Page[V]]", limit: int | None) -> Flow[V]:
+def _pages(path: str, read: "Callable[[Answer], _Page[V]]", limit: int | None) -> ItemPlan[V]:
     cursor: str | None = None
-    left = sys.maxsize if limit is None else limit
-    while left > 0:
-        query = {"limit": str(min(left, PAGE))} | ({"cursor": cursor} if cursor else {})
-        page = yield from asked(Ask("GET", path, query=query), read)
-        for item in page.items[:left]:
+    remaining = sys.maxsize if limit is None else limit
+    while remaining > 0:
+        query = {"limit": str(min(remaining, PAGE_SIZE))} | ({"cursor": cursor} if cursor else {})
+        page = yield from call(Request("GET", path, query=query), read)
+        for item in page.items[:remaining]:
             yield Item(item)
         if page.cursor == cursor and cursor is not None:
-            raise BadAnswer("the list leads back to where it was", 200)
-        left -= len(page.items)
+            raise BadAnswer("the list repeats a page", 200)
+        remaining -= len(page.items)
         cursor = page.cursor
         if not cursor:
             return
 
 
-def _window(run_id: str, after: str | None, wait: float) -> Ask:
+def _window(run_id: str, after: str | None, wait: float) -> Request:
     query = {"wait": f"{round(wait, 3):g}"} | ({"after": after} if after else {})
-    return Ask("GET", _run(run_id, "events"), query=query, seconds=wait + 15)
+    return Request("GET", _run(run_id, "events"), query=query, timeout_seconds=wait + 15)
 
 
-# ------------------------------------------------------------------ how an answer is read
+# ------------------------------------------------------------------ answers
 
 
 class _Accepted(msgspec.Struct):
@@ -216,5 +216,5 @@ def _reader(kind: type[V]) -> Callable[[Answer], V]:
 def _read_window(answer: Answer) -> Window:
     if answer.status == 204:
         return Window(over=True)
-    said = msgspec.json.decode(answer.body, type=_Events)
-    return Window(events=read_events(said.events), cursor=said.cursor)
+    body = msgspec.json.decode(answer.body, type=_Events)
+    return Window(events=read_events(body.events), cursor=body.cursor)

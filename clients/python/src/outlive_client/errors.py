@@ -1,17 +1,17 @@
-"""What can go wrong, named by who must act.
+"""The errors, named by who must act.
 
 OutliveError
-├── Unreachable         the network, or whoever set the address: no answer came
-├── BadAnswer           something between here and the API: an answer came that is not the API's
-└── Problem             the API said no, and why (RFC 9457)
+├── Unreachable         no answer arrived: check the address and the network
+├── BadAnswer           an answer arrived that is not the API's: check the address and proxies
+└── Problem             the API refused the call or failed (RFC 9457)
     ├── Unauthorized · TicketExpired        get a new token or ticket
-    ├── ChatNotFound · RunNotFound          it does not exist, or is somebody else's
-    ├── RunAlreadyActive                    wait for `active_run_id`, watch it, or stop it
-    ├── InvalidRequest · PromptTooLong · IdempotencyKeyReused       ask for something else
-    ├── RunsDisabled · ModelNotConfigured · InternalError           the operator
-    └── StartFailed · StopFailed · ReadFailed                       try again later: this client has tried already
+    ├── ChatNotFound · RunNotFound          it does not exist or belongs to another user
+    ├── RunAlreadyActive                    wait for `active_run_id`, watch it or stop it
+    ├── InvalidRequest · PromptTooLong · IdempotencyKeyReused       change the request
+    ├── RunsDisabled · ModelNotConfigured · InternalError           the operator must act
+    └── StartFailed · StopFailed · ReadFailed                       call again later: this client's retries have failed
 
-No message of an error holds a token.
+No error message contains a token.
 """
 
 from collections.abc import Mapping
@@ -19,34 +19,34 @@ from typing import Any, ClassVar
 
 
 class OutliveError(Exception):
-    """The root of all errors of this package."""
+    """The base class of this package's errors."""
 
-    passing: bool = False
-    """True if the same call may do better in a moment."""
+    retryable: bool = False
+    """True if the same call may succeed a moment later."""
 
 
 class Unreachable(OutliveError):
-    """No answer came."""
+    """No answer arrived. The call may have taken effect."""
 
-    passing = True
+    retryable = True
 
 
 class BadAnswer(OutliveError):
-    """An answer came that is not the API's: a proxy's page, half a document, another service. `status` is its status."""
+    """An answer arrived that is not the API's: a proxy's page, an incomplete document, another service. `status` is its HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message, status)
         self.status = status
-        self.passing = status in {408, 429} or status >= 500 or 200 <= status < 300
+        self.retryable = status in {408, 429} or status >= 500 or 200 <= status < 300
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Problem(OutliveError):
-    """The API refused the call, or could not do it. `code` tells which; one that is not known here is a plain Problem."""
+    """The API refused the call or failed; `code` is the reason. A code that this version does not know raises Problem itself."""
 
-    code_here: ClassVar[str] = ""
+    problem_code: ClassVar[str] = ""
 
     def __init__(self, status: int, code: str, detail: str, fields: Mapping[str, Any]) -> None:
         super().__init__(status, code, detail, dict(fields))
@@ -54,114 +54,114 @@ class Problem(OutliveError):
         self.code = code
         self.detail = detail
         self.fields = dict(fields)
-        self.passing = status == 429 or code in {"start_failed", "stop_failed", "read_failed"}
+        self.retryable = status == 429 or code in {"start_failed", "stop_failed", "read_failed"}
 
     def __str__(self) -> str:
         return self.detail
 
 
 class Unauthorized(Problem):
-    """The token is missing, wrong or expired, or does not say who calls."""
+    """The token is missing, wrong or expired, or does not name a user and a workspace."""
 
-    code_here = "unauthorized"
+    problem_code = "unauthorized"
 
 
 class TicketExpired(Problem):
-    """The ticket has expired, or never was one."""
+    """The ticket has expired or never existed."""
 
-    code_here = "ticket_expired"
+    problem_code = "ticket_expired"
 
 
 class RunsDisabled(Problem):
-    """New runs are switched off."""
+    """The operator has switched off new runs."""
 
-    code_here = "runs_disabled"
+    problem_code = "runs_disabled"
 
 
 class ChatNotFound(Problem):
-    """The chat is somebody else's, which looks like no chat at all."""
+    """The chat belongs to another user."""
 
-    code_here = "chat_not_found"
+    problem_code = "chat_not_found"
 
 
 class RunNotFound(Problem):
-    """No such run, or not yours."""
+    """The run does not exist or belongs to another user."""
 
-    code_here = "run_not_found"
+    problem_code = "run_not_found"
 
 
 class RunAlreadyActive(Problem):
-    """The chat is busy with `active_run_id`."""
+    """Another run, `active_run_id`, is active in the chat."""
 
-    code_here = "run_already_active"
+    problem_code = "run_already_active"
 
     @property
     def active_run_id(self) -> str:
-        """The run that the chat is busy with."""
+        """The id of the run that is active in the chat."""
         return str(self.fields.get("active_run_id", ""))
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used for another request."""
+    """The idempotency key belongs to another request."""
 
-    code_here = "idempotency_key_reused"
+    problem_code = "idempotency_key_reused"
 
 
 class PromptTooLong(Problem):
-    """The prompt is over the limit."""
+    """The prompt is longer than the API allows."""
 
-    code_here = "prompt_too_long"
+    problem_code = "prompt_too_long"
 
 
 class InvalidRequest(Problem):
-    """Something about the request is wrong; `field` names it."""
+    """A field of the request is invalid; `field` names it."""
 
-    code_here = "invalid_request"
+    problem_code = "invalid_request"
 
     @property
     def field(self) -> str:
-        """What is wrong."""
+        """The name of the invalid field."""
         return str(self.fields.get("field", ""))
 
 
 class InternalError(Problem):
-    """The API broke; its log says how."""
+    """The API failed unexpectedly; its log has the cause."""
 
-    code_here = "internal_error"
+    problem_code = "internal_error"
 
 
 class ModelNotConfigured(Problem):
-    """The API has no usable model setting."""
+    """The API's model setting is missing or invalid."""
 
-    code_here = "model_not_configured"
+    problem_code = "model_not_configured"
 
 
 class StartFailed(Problem):
     """The run could not be stored."""
 
-    code_here = "start_failed"
+    problem_code = "start_failed"
 
 
 class StopFailed(Problem):
     """The stop could not be recorded."""
 
-    code_here = "stop_failed"
+    problem_code = "stop_failed"
 
 
 class ReadFailed(Problem):
     """The store did not answer a read."""
 
-    code_here = "read_failed"
+    problem_code = "read_failed"
 
 
-PROBLEMS: dict[str, type[Problem]] = {kind.code_here: kind for kind in Problem.__subclasses__()}
-"""The class of each code."""
+PROBLEMS: dict[str, type[Problem]] = {kind.problem_code: kind for kind in Problem.__subclasses__()}
+"""Code → error class."""
 
 
-def problem_of(status: int, said: Mapping[str, Any]) -> Problem:
-    """The problem that an answer with this status and body tells of."""
+def problem_from(status: int, body: Mapping[str, Any]) -> Problem:
+    """The error for a problem document with this status and body."""
     standard = {"type", "title", "status", "detail", "code"}
-    code = str(said.get("code", ""))
-    detail = str(said.get("detail") or said.get("title") or code)
-    fields = {name: value for name, value in said.items() if name not in standard}
+    code = str(body.get("code", ""))
+    detail = str(body.get("detail") or body.get("title") or code)
+    fields = {name: value for name, value in body.items() if name not in standard}
     return PROBLEMS.get(code, Problem)(status, code, detail, fields)

@@ -1,4 +1,4 @@
-"""What happens in a run, in order. Each event's `id` is the cursor that stands right behind it."""
+"""The events of a run, in order. An event's `id` is the cursor for resuming right after it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from outlive_client.views import Run, Usage
 
 
 class RunEvent(msgspec.Struct, frozen=True, tag="run"):
-    """The run as it is now: first of all events, and again when its status or its stop changes."""
+    """The run as it is now. It is the first event, and comes again when the status changes or a stop is requested."""
 
     id: str
     run: Run
@@ -20,9 +20,9 @@ class RunEvent(msgspec.Struct, frozen=True, tag="run"):
 class StepEvent(msgspec.Struct, frozen=True, tag="step"):
     """A step has reached a `state`.
 
-    started    it begins, or begins again: whatever was told of this step before is void
-    finished   it is stored, and nothing more comes of it; `kind` is step, final or partial
-    discarded  the run ended without it: whatever was told of this step is void
+    started    the step starts or restarts: earlier events of this step are void
+    finished   the step is stored and has no more events; `kind` is step, final or partial
+    discarded  the run ended without this step: earlier events of this step are void
     """
 
     id: str
@@ -35,7 +35,7 @@ class StepEvent(msgspec.Struct, frozen=True, tag="step"):
 
 
 class TextEvent(msgspec.Struct, frozen=True, tag="text"):
-    """A piece of what the model says; `kind` is text or reasoning. Pieces of a kind in a row are one part."""
+    """A piece of the model's output; `kind` is text or reasoning. Consecutive pieces of one kind make one part."""
 
     id: str
     step: int
@@ -45,7 +45,7 @@ class TextEvent(msgspec.Struct, frozen=True, tag="text"):
 
 
 class ToolCallEvent(msgspec.Struct, frozen=True, tag="tool-call"):
-    """The model asks for a tool."""
+    """The model calls a tool."""
 
     id: str
     step: int
@@ -53,12 +53,12 @@ class ToolCallEvent(msgspec.Struct, frozen=True, tag="tool-call"):
     tool_name: str
     input: Any = None
     provider_executed: bool = False
-    """True: the model's provider runs it, not the API."""
+    """True if the model's provider runs the tool, not the API."""
     at: datetime | None = None
 
 
 class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
-    """A tool has answered; `state` is output-available (with `output`) or output-error (with `error_text`)."""
+    """The result of a tool call; `state` is output-available (with `output`) or output-error (with `error_text`)."""
 
     id: str
     step: int
@@ -71,7 +71,7 @@ class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
 
 
 class PartEvent(msgspec.Struct, frozen=True, tag="part"):
-    """Any other part of the message, as the message has it: a file, a source."""
+    """Another part of the message, such as a file or a source, as it is in the message."""
 
     id: str
     step: int
@@ -80,7 +80,7 @@ class PartEvent(msgspec.Struct, frozen=True, tag="part"):
 
 
 class SettledEvent(msgspec.Struct, frozen=True, tag="settled"):
-    """The run has ended. Always the last event."""
+    """The run has ended. It is always the last event."""
 
     id: str
     run: Run
@@ -101,7 +101,7 @@ _KINDS: dict[str, type[Event]] = {
 
 
 class Window(msgspec.Struct, frozen=True):
-    """What happened behind a cursor, as far as one answer tells it. `over`: the run has ended and all was told."""
+    """The events after a cursor that one answer holds. `over`: the run has ended and there are no events after the cursor."""
 
     events: tuple[Event, ...] = ()
     cursor: str | None = None
@@ -112,7 +112,7 @@ class _Type(msgspec.Struct, frozen=True):
     type: str
 
 
-def read_events(said: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
-    """The events among `said` that this version knows. Raises msgspec.ValidationError if one is not what its type says."""
-    kinds = ((_KINDS.get(msgspec.json.decode(raw, type=_Type).type), raw) for raw in said)
+def read_events(raw_events: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
+    """The events whose type this version supports. Raises msgspec.ValidationError if one does not match its type."""
+    kinds = ((_KINDS.get(msgspec.json.decode(raw, type=_Type).type), raw) for raw in raw_events)
     return tuple(msgspec.json.decode(raw, type=kind) for kind, raw in kinds if kind is not None)

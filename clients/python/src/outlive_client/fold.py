@@ -1,4 +1,4 @@
-"""From events to the message they tell of."""
+"""Build a run's message from its events."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,9 +18,9 @@ from outlive_client.views import MESSAGE_STATUS, Message, MessageMetadata, Run
 
 
 class MessageFold:
-    """The assistant message of a run, as far as the events applied so far tell it.
+    """The assistant message of a run after the events applied so far.
 
-    Its parts are those of `GET /runs/{id}`, and a call whose result is still to come is `input-available`.
+    Its parts are those of `GET /runs/{id}`; a tool call without a result yet is `input-available`.
     """
 
     def __init__(self) -> None:
@@ -29,31 +29,31 @@ class MessageFold:
         self._at: datetime | None = None
 
     def apply(self, event: Event) -> None:
-        """Take the next event in."""
+        """Update the message with the next event."""
         match event:
             case RunEvent(run=run) | SettledEvent(run=run):
                 self._run = run
             case StepEvent(step=step, state="started" | "discarded"):
                 self._steps[step] = []
             case TextEvent(step=step, kind=kind, text=text):
-                self._say(self._steps.setdefault(step, []), kind, text)
+                self._append_text(self._steps.setdefault(step, []), kind, text)
             case ToolCallEvent(step=step):
-                self._steps.setdefault(step, []).append(self._opened(event))
+                self._steps.setdefault(step, []).append(self._open_call(event))
             case PartEvent(step=step, part=part):
                 self._steps.setdefault(step, []).append(dict(part))
             case ToolResultEvent(step=step):
-                self._close(self._steps.setdefault(step, []), event)
+                self._close_call(self._steps.setdefault(step, []), event)
         self._at = event.at or self._at
 
     @property
     def parts(self) -> list[dict[str, Any]]:
-        """The message's parts so far, each step led by a `step-start`."""
-        said = (self._steps[step] for step in sorted(self._steps))
-        return [dict(part) for parts in said if parts for part in ({"type": "step-start"}, *parts)]
+        """The message's parts so far; a `step-start` comes before the parts of each step."""
+        steps = (self._steps[step] for step in sorted(self._steps))
+        return [dict(part) for parts in steps if parts for part in ({"type": "step-start"}, *parts)]
 
     @property
     def message(self) -> Message | None:
-        """The message so far; None as long as no event has told of the run."""
+        """The message so far; None before the first event with the run."""
         run, parts = self._run, self.parts
         if run is None:
             return None
@@ -71,14 +71,14 @@ class MessageFold:
         )
 
     @staticmethod
-    def _say(parts: list[dict[str, Any]], kind: str, text: str) -> None:
+    def _append_text(parts: list[dict[str, Any]], kind: str, text: str) -> None:
         if parts and parts[-1]["type"] == kind:
             parts[-1]["text"] += text
         else:
             parts.append({"type": kind, "text": text})
 
     @staticmethod
-    def _opened(event: ToolCallEvent) -> dict[str, Any]:
+    def _open_call(event: ToolCallEvent) -> dict[str, Any]:
         return {
             "type": f"tool-{event.tool_name}",
             "toolCallId": event.tool_call_id,
@@ -88,7 +88,7 @@ class MessageFold:
         }
 
     @staticmethod
-    def _close(parts: list[dict[str, Any]], event: ToolResultEvent) -> None:
+    def _close_call(parts: list[dict[str, Any]], event: ToolResultEvent) -> None:
         result = {"errorText": event.error_text} if event.state == "output-error" else {"output": event.output}
         for part in parts:
             if part.get("toolCallId") == event.tool_call_id:
@@ -96,7 +96,7 @@ class MessageFold:
 
 
 def message_of(events: Iterable[Event]) -> Message | None:
-    """The assistant message that these events tell of, from the first on; None if none of them tells of the run."""
+    """The assistant message that these events make, starting with the run's first; None if no event holds the run."""
     fold = MessageFold()
     for event in events:
         fold.apply(event)

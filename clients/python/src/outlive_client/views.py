@@ -1,4 +1,4 @@
-"""What the API tells of runs and messages. Fields that a newer server adds are passed over."""
+"""The API's runs and messages. Fields that a newer server adds are ignored."""
 
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -20,14 +20,14 @@ MESSAGE_STATUS: dict[Status, MessageStatus] = {
 
 
 class RunError(msgspec.Struct, frozen=True):
-    """Why a run failed, or was given up: the first real cause."""
+    """Why a run failed or was aborted: the first cause."""
 
     code: str
     message: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens and model requests of a run so far."""
+    """Tokens and model requests that a run has used so far."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -35,13 +35,13 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """How much a run may use up."""
+    """The limits of a run."""
 
     max_steps: int | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One agent turn. It is over once `ended`, and then never changes again."""
+    """One agent turn. A run that has `ended` never changes again."""
 
     id: str
     chat_id: str
@@ -63,12 +63,12 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """True once the run has succeeded, failed or been aborted."""
+        """True if the run has succeeded, failed or been aborted."""
         return self.status in TERMINAL
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):
-    """How the run ended, once it has."""
+    """How the run ended; empty until it has ended."""
 
     error: RunError | None = None
     finish_reason: str | None = None
@@ -76,7 +76,7 @@ class MessageMetadata(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One entry of a chat. `parts` are AI SDK UI message parts, `content` is the text of all of them.
+    """One message of a chat. `parts` are AI SDK UI message parts, `content` is the text of all of them.
 
     The API leaves `content` out of a message that would be too large for an answer with it; here it is always there.
     """
@@ -99,7 +99,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A start that was accepted. `replayed`: an earlier request with this `key` had started the run."""
+    """An accepted start. `replayed`: an earlier request with this `key` started the run."""
 
     run: Run
     replayed: bool
@@ -107,28 +107,28 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A run and its assistant message as they are now; the message may have been deleted."""
+    """A run and its assistant message as they are now; None if the message was deleted."""
 
     run: Run
     message: Message | None = None
 
 
 class Latest(msgspec.Struct, frozen=True):
-    """The latest run of a chat and its assistant message; both None if the chat never had one, or is not yours."""
+    """The latest run of a chat and its assistant message; both None if the chat has no run or belongs to another user."""
 
     run: Run | None = None
     message: Message | None = None
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """What a stop did. `stopped`: the run ends aborted. Otherwise nothing was active, and nothing was written."""
+    """The result of a stop. `stopped`: the run ends aborted. Otherwise no run was active and nothing was changed."""
 
     stopped: bool
     run: Run | None = None
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """Reads the events of one run, without a token, until it expires. `url` is a path below the base address."""
+    """Access to the events of one run, without a token, until it expires. `url` is a path relative to the base address."""
 
     ticket: str
     expires_at: datetime

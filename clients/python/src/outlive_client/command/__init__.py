@@ -4,13 +4,13 @@ import sys
 
 
 def main() -> int:
-    """Do what the command line says. Returns the exit code."""
+    """Run the command line. Returns the exit code."""
     try:
         from outlive_client.command import outlive  # noqa: PLC0415  # click and rich come with an extra
     except ModuleNotFoundError as missing:
         if missing.name not in {"click", "rich"}:
             raise
-        sys.stderr.write("outlive: the command is not complete; install it as outlive-client[command]\n")
+        sys.stderr.write("outlive: the command's packages are missing; install outlive-client[command]\n")
         return 8
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,4 @@
-"""Exit codes, and what is said when a command could not do what it should."""
+"""Exit codes, and the sentence for each error."""
 
 from enum import IntEnum
 
@@ -19,7 +19,7 @@ from outlive_client.views import Run
 
 
 class Exit(IntEnum):
-    """What a script can tell from the exit code."""
+    """The command's exit codes."""
 
     DONE = 0
     FAILED = 1
@@ -32,46 +32,46 @@ class Exit(IntEnum):
     REFUSED = 8
     BROKEN = 70
     DETACHED = 130
-    CLOSED = 141
+    OUTPUT_CLOSED = 141
 
 
-TOLD = """\b
+EXIT_CODES_HELP = """\b
 Exit codes:
-    0  done; of a run that was watched: it succeeded
-    1  the run that was watched failed
-    2  the command or a value in it is wrong
-    3  the run that was watched was aborted
-    4  there is no such run or chat, or nothing to stop
-    5  the chat is busy, or the key belongs to another request
-    6  the token is not taken
-    7  the API is not reachable
-    8  the API refused or broke
+    0  done; a watched run succeeded
+    1  the watched run failed
+    2  the command or a value in it is invalid
+    3  the watched run was aborted
+    4  the run or chat does not exist, or has nothing to stop
+    5  the chat has an active run, or the key belongs to another request
+    6  the API refused the token
+    7  the API can't be reached
+    8  the API refused the call or failed
    70  a bug in this command
-  130  Ctrl-C; a run that was watched goes on
-  141  whoever read the output has left
+  130  Ctrl-C; a watched run goes on
+  141  the reader of the output closed it
 """
 
 
 def exit_of(run: Run) -> Exit:
-    """The exit code that tells how the run ended."""
+    """The exit code for a run that has ended."""
     return {"succeeded": Exit.DONE, "failed": Exit.FAILED, "aborted": Exit.ABORTED}.get(run.status, Exit.REFUSED)
 
 
-def explained(error: OutliveError) -> tuple[Exit, str]:
-    """The exit code of an error, and a sentence about it."""
+def explain(error: OutliveError) -> tuple[Exit, str]:
+    """The exit code of an error, and a sentence that explains it."""
     match error:
         case RunAlreadyActive(active_run_id=run):
-            return Exit.BUSY, f"the chat is busy: outlive watch {run} shows its run, outlive stop {run} ends it"
+            return Exit.BUSY, f"the chat has an active run: outlive watch {run} shows it, outlive stop {run} ends it"
         case IdempotencyKeyReused():
-            return Exit.BUSY, "this key belongs to another request; use a fresh one, or none"
+            return Exit.BUSY, "this key belongs to another request; use a new key or none"
         case ChatNotFound() | RunNotFound():
             return Exit.NOT_FOUND, str(error)
         case Unauthorized() | TicketExpired():
-            return Exit.UNAUTHORIZED, f"the API does not let you in: {error}"
+            return Exit.UNAUTHORIZED, f"the API refused the token: {error}"
         case InvalidRequest() | PromptTooLong():
             return Exit.USAGE, str(error)
         case Problem():
-            return Exit.REFUSED, f"the API can't do that: {error} ({error.code})"
+            return Exit.REFUSED, f"the API refused the call or failed: {error} ({error.code})"
         case BadAnswer():
             return Exit.UNREACHABLE, f"{error}; is this the address of an Outlive API?"
     return Exit.UNREACHABLE, str(error)

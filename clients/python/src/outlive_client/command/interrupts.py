@@ -1,4 +1,4 @@
-"""Ctrl-C, but never in the middle of something that must be whole."""
+"""Ctrl-C that does not interrupt what must be done completely."""
 
 import signal
 from collections.abc import Iterator
@@ -8,38 +8,38 @@ from typing import Self
 
 
 class Interrupts:
-    """While this is entered Ctrl-C is a KeyboardInterrupt, as ever, except that it waits for the end of what is `whole`.
+    """In this context Ctrl-C raises KeyboardInterrupt, but not within an `uninterrupted` block: there it waits for the block's end.
 
-    So an event that was printed is one that the cursor has passed, and who goes on from there sees nothing twice. A second Ctrl-C does not
-    wait: whoever reads the output may never take the rest.
+    The command prints an event and moves its cursor in such a block, so a reader who resumes from the cursor sees no event twice. A second
+    Ctrl-C does not wait, because the block itself waits while the output is not read.
     """
 
     def __init__(self) -> None:
-        self._inside = False
-        self._waiting = False
+        self._in_block = False
+        self._pending = False
 
     def __enter__(self) -> Self:
         self._before = signal.getsignal(signal.SIGINT)
-        # Ignored by whoever started this: then it stays so.
+        # The parent process may have this command ignore SIGINT, as with nohup.
         if self._before is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._came)
+            signal.signal(signal.SIGINT, self._on_signal)
         return self
 
     def __exit__(self, *_error: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """What is done in here is done to its end."""
-        self._inside = True
+    def uninterrupted(self) -> Iterator[None]:
+        """Delay a Ctrl-C until the block has ended."""
+        self._in_block = True
         try:
             yield
         finally:
-            self._inside = False
-        if self._waiting:
+            self._in_block = False
+        if self._pending:
             raise KeyboardInterrupt
 
-    def _came(self, _signal: int, _frame: FrameType | None) -> None:
-        if not self._inside or self._waiting:
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self._in_block or self._pending:
             raise KeyboardInterrupt
-        self._waiting = True
+        self._pending = True

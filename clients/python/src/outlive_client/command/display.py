@@ -1,4 +1,4 @@
-"""A run as it happens, and messages as they stand, told to a person."""
+"""Show a run's events and messages as text."""
 
 from typing import Any
 
@@ -15,24 +15,24 @@ from outlive_client.events import (
 )
 from outlive_client.views import Message, Run
 
-THOUGHT = "dim italic"
+REASONING_STYLE = "dim italic"
 
 
-class Telling:
-    """Events, one after the other. What was told can't be taken back, so what becomes void is followed by a word on it.
+class RunDisplay:
+    """Shows events one after the other. Shown text can't be removed, so a line says when a step's shown output becomes void.
 
-    `resumed`: somebody told the events before these, and may have been in the middle of a step.
+    `resumed`: another command has shown the events before these, and may have stopped in the middle of a step.
     """
 
     def __init__(self, screen: Screen, *, resumed: bool = False) -> None:
         self._screen = screen
         self._resumed = resumed
-        self._told: set[int] = set()
+        self._shown_steps: set[int] = set()
         self._kind = ""
         self._status = ""
 
     def show(self, event: Event) -> None:
-        """Tell what happened."""
+        """Show the event."""
         screen = self._screen
         if screen.as_json:
             screen.json(event)
@@ -43,23 +43,23 @@ class Telling:
             case StepEvent():
                 self._show_step(event)
             case TextEvent(step=step, kind=kind, text=text):
-                self._say(kind, text)
-                self._told.add(step)
+                self._show_text(kind, text)
+                self._shown_steps.add(step)
             case ToolCallEvent(step=step):
                 self._kind = ""
                 screen.line(call_line(event.tool_name, event.input), "cyan")
-                self._told.add(step)
+                self._shown_steps.add(step)
             case ToolResultEvent(step=step):
                 self._kind = ""
                 screen.line(*result_line(event.tool_name, event.state, event.output, event.error_text))
-                self._told.add(step)
+                self._shown_steps.add(step)
             case PartEvent(step=step, part=part):
                 self._kind = ""
                 screen.line(other_line(part), "dim")
-                self._told.add(step)
+                self._shown_steps.add(step)
             case SettledEvent(run=run):
                 screen.end_line()
-                screen.note(ending_of(run), style_of(run.status))
+                screen.note(summary_of(run), style_of(run.status))
 
     def _show_status(self, run: Run) -> None:
         status = f"run {run.id} in chat {run.chat_id}: {run.status}"
@@ -73,31 +73,31 @@ class Telling:
         screen, step = self._screen, event.step
         self._kind = ""
         if self._resumed and event.state in {"started", "discarded"} and event.attempt != 1:
-            screen.note(f"step {step} {event.state}: whatever was told of it before is void", "yellow")
+            screen.note(f"step {step} {event.state}: its earlier output is void", "yellow")
         self._resumed = False
-        if event.state == "started" and step in self._told:
+        if event.state == "started" and step in self._shown_steps:
             attempt = f" (attempt {event.attempt})" if event.attempt else ""
-            screen.line(f"↻ step {step} begins again{attempt}: what it told above is void", "yellow")
-            self._told.discard(step)
-        elif event.state == "discarded" and step in self._told:
-            screen.line(f"✗ step {step} was cut off: what it told above is void", "yellow")
-            self._told.discard(step)
-        elif event.state == "started" and self._told:
+            screen.line(f"↻ step {step} starts again{attempt}: its output above is void", "yellow")
+            self._shown_steps.discard(step)
+        elif event.state == "discarded" and step in self._shown_steps:
+            screen.line(f"✗ step {step} was cut off: its output above is void", "yellow")
+            self._shown_steps.discard(step)
+        elif event.state == "started" and self._shown_steps:
             screen.gap()
         else:
             screen.end_line()
 
-    def _say(self, kind: str, text: str) -> None:
+    def _show_text(self, kind: str, text: str) -> None:
         if kind != self._kind and self._kind:
             self._screen.end_line()
         if kind not in (self._kind, "text") and not self._screen.is_terminal:
             self._screen.write(f"({kind}) ")
         self._kind = kind
-        self._screen.write(text, "" if kind == "text" else THOUGHT)
+        self._screen.write(text, "" if kind == "text" else REASONING_STYLE)
 
 
 def show_message(screen: Screen, message: Message) -> None:
-    """A message as it stands."""
+    """Show a message."""
     screen.end_line()
     when = f"  {iso(message.created_at)}" if message.created_at else ""
     screen.line(f"{message.role}{when}  {message.status}", "bold")
@@ -113,7 +113,7 @@ def _show_part(screen: Screen, part: dict[str, Any]) -> None:
         screen.write(str(part.get("text", "")))
     elif kind == "reasoning":
         screen.end_line()
-        screen.write(("" if screen.is_terminal else "(reasoning) ") + str(part.get("text", "")), THOUGHT)
+        screen.write(("" if screen.is_terminal else "(reasoning) ") + str(part.get("text", "")), REASONING_STYLE)
     elif kind.startswith("tool-"):
         name = kind.removeprefix("tool-")
         screen.line(call_line(name, part.get("input")), "cyan")
@@ -124,41 +124,41 @@ def _show_part(screen: Screen, part: dict[str, Any]) -> None:
 
 
 def other_line(part: dict[str, Any]) -> str:
-    """A part that a terminal has no form for: what it is, and where it leads."""
-    where = part.get("filename") or part.get("title") or part.get("url") or ""
-    # A file may stand in its own address.
-    return f"+ {one_line(str(part.get('type', '')))} {one_line(str(where)[:200])}".rstrip()
+    """The line for a part of another type: its type, and its name or address."""
+    reference = part.get("filename") or part.get("title") or part.get("url") or ""
+    # A data: address contains the whole file.
+    return f"+ {one_line(str(part.get('type', '')))} {one_line(str(reference)[:200])}".rstrip()
 
 
-def call_line(name: str, given: Any) -> str:
-    """A call that the model made."""
-    return f"→ {name} {one_line(given)}"
+def call_line(name: str, arguments: Any) -> str:
+    """The line for a tool call."""
+    return f"→ {name} {one_line(arguments)}"
 
 
 def result_line(name: str, state: str, output: Any, error: str | None) -> tuple[str, str]:
-    """What came of a call, and how that is shown."""
+    """The line for a tool's result, and its style."""
     if state == "output-error":
         return f"✗ {name}: {one_line(error or 'failed')}", "red"
     return f"← {name} {one_line(output)}", "green"
 
 
-def ending_of(run: Run) -> str:
-    """How the run stands, in a sentence."""
+def summary_of(run: Run) -> str:
+    """How the run ended, in a sentence."""
     if run.error:
         return f"{run.status}: {one_line(run.error.message)} ({run.error.code})"
-    steps, asked = run.step_count, run.usage.requests
-    why = {"max_steps": ", the most it may take", "length": ", cut off at the model's limit"}.get(
+    steps, requests = run.step_count, run.usage.requests
+    reason = {"max_steps": ", the most it may take", "length": ", cut off at the model's limit"}.get(
         run.finish_reason or "", ""
     )
-    took = took_of(run)
+    duration = duration_of(run)
     return (
-        f"{run.status} after {steps} {'step' if steps == 1 else 'steps'}{why}, "
-        f"{asked} model {'request' if asked == 1 else 'requests'}" + (f", {took}" if took else "")
+        f"{run.status} after {steps} {'step' if steps == 1 else 'steps'}{reason}, "
+        f"{requests} model {'request' if requests == 1 else 'requests'}" + (f", {duration}" if duration else "")
     )
 
 
-def took_of(run: Run) -> str:
-    """How long the run took, from its accept to its end."""
+def duration_of(run: Run) -> str:
+    """The time from the run's creation to its end."""
     if run.created_at is None or run.finished_at is None:
         return ""
     seconds = (run.finished_at - run.created_at).total_seconds()

@@ -1,0 +1,185 @@
+"""The commands that start, watch and stop a run."""
+
+import json
+import sys
+import uuid
+from typing import Any
+
+import click
+
+from outlive_client.client import Outlive
+from outlive_client.command.display import RunDisplay, summary_of
+from outlive_client.command.exits import Exit, exit_of, explain
+from outlive_client.command.interrupts import Interrupts
+from outlive_client.command.options import client_of, screen_of, with_api_options
+from outlive_client.command.terminal import Screen, style_of
+from outlive_client.errors import OutliveError
+from outlive_client.events import SettledEvent
+
+
+def _json_object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise click.BadParameter("must be a JSON object, such as '{\"page\": 1}'")
+    return parsed
+
+
+@click.command(
+    short_help="Start a run in CHAT with PROMPT.",
+    epilog="""\b
+Examples:
+  outlive start my-chat "What time is it?"
+  git diff | outlive start review -
+  RUN=$(outlive start my-chat "Take your time." --detach)
+  outlive start my-chat "Hello" --json | jq -r 'select(.type == "text").text'
+""",
+)
+@click.argument("chat")
+@click.argument("prompt")
+@click.option("--watch/--detach", default=True, help="Show the run as it happens (default), or print its id and exit.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
+@click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
+@click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
+@with_api_options
+@click.pass_context
+def start(
+    ctx: click.Context,
+    chat: str,
+    prompt: str,
+    *,
+    watch: bool,
+    max_steps: int | None,
+    metadata: dict[str, Any] | None,
+    key: str | None,
+) -> int:
+    """Start a run in CHAT with PROMPT, or with the text of standard input if PROMPT is a dash."""
+    client, screen = client_of(ctx), screen_of(ctx)
+    key = key or str(uuid.uuid4())
+    if prompt == "-":
+        prompt = _read_standard_input()
+    try:
+        started = client.start(chat, prompt, max_steps=max_steps, metadata=metadata, key=key)
+    except KeyboardInterrupt:
+        screen.message(
+            f"interrupted before the answer arrived; if the run was started, the same start with --key {key} shows it"
+        )
+        return Exit.DETACHED
+    if watch:
+        if started.replayed:
+            screen.note("an earlier start with this key has started this run")
+        return _follow(client, screen, started.run.id, None)
+    if screen.as_json:
+        screen.json(started)
+    else:
+        screen.write(f"{started.run.id}\n")
+    return Exit.DONE
+
+
+def _read_standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise click.UsageError("the prompt on standard input is not UTF-8") from None
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  outlive watch 5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b
+  outlive watch --chat my-chat
+  outlive watch --chat my-chat --json > events.jsonl
+
+Ctrl-C ends the command, not the run.
+"""
+)
+@click.argument("run", required=False)
+@click.option("--chat", help="Watch the latest run of this chat.")
+@click.option("--after", metavar="CURSOR", help="Show only the events after this one: its id in the JSON output.")
+@with_api_options
+@click.pass_context
+def watch(ctx: click.Context, run: str | None, chat: str | None, after: str | None) -> int:
+    """Show RUN as it happens, from its start to its end."""
+    _require_one(ctx, run, chat)
+    client, screen = client_of(ctx), screen_of(ctx)
+    if chat is not None:
+        latest = client.latest(chat).run
+        if latest is None:
+            screen.message(f"outlive: you have no run in chat {chat}")
+            return Exit.NOT_FOUND
+        run = latest.id
+    return _follow(client, screen, run or "", after)
+
+
+def _require_one(ctx: click.Context, run: str | None, chat: str | None) -> None:
+    if (run is None) == (chat is None):
+        raise click.UsageError("give either a run or --chat", ctx)
+
+
+def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None) -> Exit:
+    display = RunDisplay(screen, resumed=after is not None)
+    ended_run, cursor = None, after
+    try:
+        with Interrupts() as interrupts:
+            for event in client.watch(run_id, after):
+                with interrupts.uninterrupted():
+                    display.show(event)
+                    cursor = event.id
+                if isinstance(event, SettledEvent):
+                    ended_run = event.run
+    except KeyboardInterrupt:
+        _explain_detached(screen, run_id, cursor)
+        return Exit.DETACHED
+    except OutliveError as error:
+        code, sentence = explain(error)
+        screen.end_line()
+        resume = (
+            f"; the run goes on, watch the rest: outlive watch {run_id} --after {cursor}" if cursor != after else ""
+        )
+        screen.message(f"outlive: {sentence}{resume}")
+        return code
+    if ended_run is None:
+        # `after` is the run's last event.
+        ended_run = client.run(run_id).run
+        screen.note(summary_of(ended_run), style_of(ended_run.status))
+    return exit_of(ended_run)
+
+
+def _explain_detached(screen: Screen, run_id: str, cursor: str | None) -> None:
+    screen.end_line()
+    screen.message(f"detached: run {run_id} goes on")
+    screen.message(f"  watch it again:   outlive watch {run_id}")
+    if cursor:
+        screen.message(f"  watch the rest:   outlive watch {run_id} --after {cursor}")
+    screen.message(f"  stop the run:     outlive stop {run_id}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  outlive stop 5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b
+  outlive stop --chat my-chat
+"""
+)
+@click.argument("run", required=False)
+@click.option("--chat", help="Stop the run that is active in this chat.")
+@with_api_options
+@click.pass_context
+def stop(ctx: click.Context, run: str | None, chat: str | None) -> int:
+    """Stop RUN: it ends aborted, and its message keeps the text so far."""
+    _require_one(ctx, run, chat)
+    client, screen = client_of(ctx), screen_of(ctx)
+    stopped = client.stop_run(run) if run is not None else client.stop_chat(chat or "")
+    if screen.as_json:
+        screen.json(stopped)
+    elif stopped.stopped and stopped.run:
+        screen.line(f"run {stopped.run.id} {'is' if stopped.run.ended else 'will be'} aborted")
+    elif stopped.run:
+        screen.line(f"run {stopped.run.id} had already ended: {stopped.run.status}")
+    else:
+        screen.message("outlive: no run is active" + (f" in chat {chat}" if chat else ""))
+    return Exit.DONE if stopped.stopped or stopped.run else Exit.NOT_FOUND
