@@ -436,15 +436,21 @@ def row_of(item: dict[str, Any]) -> Message | Record | None:
 
 
 def record_of(item: dict[str, Any]) -> Record:
-    """The record an item stands for; with a warning an empty one in its place, if it can't be read.
+    """The record an item stands for; with a warning, what is missing of it or can't be read is empty.
 
-    Its place is what counts: a log with a gap could neither go on nor end.
+    Its place is what counts, and the sort key says which it is: a log with a gap could neither go on nor end.
     """
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    empty: dict[str, Any] = {"run_id": "", "kind": "step", "packed": pack(Body([])), "size": 0, "created_at": 0}
     try:
-        return Record.of(item)
+        record = Record.of(item)
+        missing = [name for name in empty if getattr(record, name) is None]
+        cause = "missing: " + ", ".join(missing)
     except Exception as error:
-        pk, sk = item["pk"]["S"], item["sk"]["S"]
-        logger.warning("row_unreadable", row=sk, cause=type(error).__name__)
-        return Record(
-            pk, sk, run_id="", step=int(sk.rpartition("#")[2]), kind="step", packed=pack(Body([])), size=0, created_at=0
-        )
+        record, missing, cause = Record(pk, sk), list(empty), type(error).__name__
+    record.step = int(sk.rpartition("#")[2])
+    if missing:
+        logger.warning("row_unreadable", row=sk, cause=cause)
+        for name in missing:
+            setattr(record, name, empty[name])
+    return record

@@ -25,7 +25,7 @@ import msgspec
 
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Said, Turn
 from outlive.clock import SECOND, Clock
-from outlive.errors import Overtaken, Refused, StoreError
+from outlive.errors import Overtaken, Refused, StoreBroken, StoreError
 from outlive.lifecycle import (
     ABORT_HELD,
     ABORT_LEFT,
@@ -222,7 +222,20 @@ class Step:
             logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause)
             if run is None:
                 hide(self.queue, delivery, CLOSE_BY)
+        except Exception as error:
+            unexpected("step_broken", error, run=delivery.run_id, step=step)
+            return self._left_to_the_sweep(run, error)
         return NOT_DONE
+
+    def _left_to_the_sweep(self, run: Run | None, error: Exception) -> bool:
+        """Whether a message is done with though its step raised: another delivery of it would end the same way.
+
+        It would for a run that can't be read, and for one that can't be failed once its attempts are used up. What an
+        operator can put right (`StoreBroken`) is not counted before the claim: the message comes back with the lease.
+        """
+        if run is None:
+            return not isinstance(error, StoreBroken)
+        return run.attempt > self.settings.step_attempts
 
     def covers(self, delivery: Delivery, step: int) -> bool:
         """Whether `step` is one of those the delivered message stands for."""
@@ -349,7 +362,10 @@ class _Held:
         return self.said if self.goes_on else None
 
     def _step(self) -> None:
-        n, limit = self.run.claimed_step, self.by.settings.step_attempts
+        n, limit, last_error = self.run.claimed_step, self.by.settings.step_attempts, self.run.last_error
+        # The run alone decides this, so that no damage to anything else has a step tried oftener.
+        if self.run.attempt > limit or (last_error and last_error["kind"] == "permanent"):
+            return self._give_up(last_error)
         if self.said is None:
             self.said = persistently(self._history, self.by.clock)
         records = self.said.records
@@ -359,11 +375,6 @@ class _Held:
             return self._fail("history_incomplete", "what was said before can't be found any more")
         self.log = Log.upto(records[-1] if records else None)
         self.size = sum(record.size for record in records)
-        last_error = self.run.last_error
-        if last_error and last_error["kind"] == "permanent":
-            return self._fail(last_error["code"], last_error["message"])
-        if self.run.attempt > limit:
-            return self._fail_attempts(last_error)
         if goes_in_circles(records):
             return self._fail("loop_detected", "the same calls gave the same results again and again")
         if self._stop_requested():
@@ -373,6 +384,16 @@ class _Held:
         if outcome.kind == "partial":
             return self._broken_off(outcome, interrupt)
         return self._record(outcome)
+
+    def _give_up(self, last_error: dict[str, str] | None) -> None:
+        """Fail the run by its last error, unless the step is recorded after all."""
+        last = persistently(lambda: self.by.table.last_record(self.run), self.by.clock)
+        self.log = Log.upto(last)
+        if last is not None and last.step == self.run.claimed_step:
+            return self._carry_on(last)
+        if last_error and last_error["kind"] == "permanent":
+            return self._fail(last_error["code"], last_error["message"])
+        return self._fail_attempts(last_error)
 
     def _history(self) -> _Said:
         """All that was said in the chat, oldest first, and this run's own records.
@@ -483,7 +504,8 @@ class _Held:
             self._settle(SUCCEED, Log.upto(record))
         elif record.kind == "step":
             due = record.step + 1
-            self.goes_on = self.by.covers(self.delivery, due) and self.delivery.half_is_left(self.by.clock.now())
+            time_left = self.delivery.half_is_left(self.by.clock.now())
+            self.goes_on = self.said is not None and self.by.covers(self.delivery, due) and time_left
             if not self.goes_on:
                 self.by.queue.send(self.run, due)
             elif self.said is not None and len(self.said.records) == record.step:
@@ -502,6 +524,15 @@ class _Held:
         except StoreError:
             # Whoever comes next fails the run by what is kept here, and asks no model again.
             self._let_go(AgentError("permanent", code, message), CLOSE_BY)
+        except Overtaken:
+            raise
+        except Exception as error:
+            if self.partial is None:
+                raise
+            # What was streamed can't be stored; the run ends without it.
+            logger.warning("partial_unusable", run=self.run.id, step=self.run.claimed_step, cause=type(error).__name__)
+            self.partial = None
+            self._fail(code, message)
 
     def _settle(self, move: Move, log: Log, *, error: dict[str, str] | None = None) -> None:
         assert self.run.lease_id is not None

@@ -177,7 +177,7 @@ WRITTEN = (
            (("        if len(records) > n:\n            return self._carry_on(records[n])\n",
              "        if len(records) > n:\n            records = records[:n]\n"),)),
     Mutant("goes on without the message", "a worker does steps its message does not stand for", STEP,
-           (("self.goes_on = self.by.covers(self.delivery, due) and", "self.goes_on ="),)),
+           (("self.by.covers(self.delivery, due) and time_left", "time_left"),)),
     # the message
     Mutant("acknowledged under a foreign lease", "a message that comes while somebody holds the run is done with", STEP,
            (("        except GivenBack as back:\n            hide(self.queue, delivery, back.seconds)\n",
