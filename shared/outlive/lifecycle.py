@@ -103,6 +103,8 @@ class RunState(Protocol):
     @property
     def resends(self) -> int: ...
     @property
+    def resent_by(self) -> str | None: ...
+    @property
     def resend_after(self) -> int | None: ...
 
 
@@ -122,6 +124,8 @@ class Facts:
     """For the sweep: how long (ms) a run may stay without progress, or unclaimed."""
     resends: int = -1
     """For the sweep: the count of resends as it was read."""
+    resent_by: str | None = None
+    """For the sweep: which sweep was the last to send, as it was read."""
 
 
 class Guard(Enum):
@@ -140,7 +144,8 @@ class Guard(Enum):
     NO_PROGRESS = "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins"
     NEVER_CLAIMED = "accepted longer ago than the window, and no worker ever took it"
     RESEND_DUE = "at most one resend at a time, and none while the message is known to be on its way"
-    RESENDS_AS_READ = "of two sweeps one counts and sends"
+    RESENT_BY_AS_READ = "of two sweeps one sends, and a request that lands late, after its retry, is refused"
+    RESENDS_AS_READ = "a message that was sent is counted once, and none is sent by an old count"
 
 
 def lease_is_live(run: RunState, now: int) -> bool:
@@ -163,6 +168,7 @@ HOLDS: dict[Guard, Callable[[RunState, Facts], bool]] = {
     Guard.NO_PROGRESS: lambda run, facts: run.progress_at is not None and run.progress_at <= facts.now - facts.window,
     Guard.NEVER_CLAIMED: lambda run, facts: run.claimed_step < 0 and run.created_at <= facts.now - facts.window,
     Guard.RESEND_DUE: lambda run, facts: run.resend_after is None or run.resend_after <= facts.now,
+    Guard.RESENT_BY_AS_READ: lambda run, facts: run.resent_by == facts.resent_by,
     Guard.RESENDS_AS_READ: lambda run, facts: run.resends == facts.resends,
 }
 
@@ -206,8 +212,12 @@ RELEASE = Move(
 )  # fmt: skip
 RESEND = Move(
     "resend", "sweep", ACTIVE, None,
-    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.RESEND_DUE, Guard.RESENDS_AS_READ),
-    "counts, then sends the claimed step again",
+    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.RESEND_DUE, Guard.RESENDS_AS_READ, Guard.RESENT_BY_AS_READ),
+    "keeps other sweeps from sending for a minute, then sends the claimed step again",
+)  # fmt: skip
+COUNT_RESEND = Move(
+    "count_resend", "sweep", ACTIVE, None, (Guard.SAME_STEP, Guard.RESENDS_AS_READ),
+    "counts the message that was sent; the next one follows after the pause",
 )  # fmt: skip
 REQUEST_STOP = Move(
     "request_stop", "stop", ACTIVE, None, (Guard.NO_STOP, Guard.OWNER, Guard.LIVE_LEASE),
@@ -252,7 +262,7 @@ ABORT_NEVER_STARTED = Move(
 )  # fmt: skip
 
 MOVES = (
-    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, RESEND, REQUEST_STOP, STOP, SUCCEED, FAIL,
+    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, RESEND, COUNT_RESEND, REQUEST_STOP, STOP, SUCCEED, FAIL,
     ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE, ABORT_NEVER_STARTED,
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The sweep: settles what crashed, and sends again what was lost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from outlive.clock import MINUTE, SECOND, Clock
@@ -11,7 +12,7 @@ from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
 from outlive.queue import Queue
 from outlive.rows import SHARDS, Run
 from outlive.settings import Settings
-from outlive.table import Table
+from outlive.table import Table, run_met
 
 SLACK = 5 * SECOND
 """A schedule of a minute ticks a little early at times; a resend due then must not wait for the tick after."""
@@ -98,16 +99,19 @@ class Sweep:
         """Send the claimed step again, if it is time. A final record never gets here, so there is a step to do."""
         if run.resends >= self.settings.sweep_resend_limit:
             return False
-        if refusals(RESEND, run, Facts(now, resends=run.resends)):
+        if refusals(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by)):
             return False
-        pause = MINUTE - SLACK
-        if run.status == Status.PENDING:
-            pause = PENDING_RESENDS[min(run.resends, len(PENDING_RESENDS) - 1)]
         try:
-            self.table.resend(run, now + pause, sweep_id, now)
+            self.table.resend(run, now + MINUTE - SLACK, sweep_id, now)
         except Refused as refused:
-            current = refused.items["run"]
-            if current is None or Run.of(current).resent_by != sweep_id:
+            current = run_met(refused)
+            if current is None or current.resent_by != sweep_id:
                 return False
+        # If this fails, or we die right here, nothing is counted, and the next sweep sends.
         self.queue.send(run, max(run.claimed_step, 0))
+        again_after = None
+        if run.status == Status.PENDING:
+            again_after = now + PENDING_RESENDS[min(run.resends, len(PENDING_RESENDS) - 1)]
+        with suppress(Refused):  # A worker has taken the step, or the run has ended: there is nothing left to count.
+            self.table.count_resend(run, again_after, now)
         return True

@@ -27,6 +27,7 @@ from outlive.clock import DAY, SECOND
 from outlive.errors import Item, Refused, StoreBroken, StoreBusy, StoreUnanswered
 from outlive.lifecycle import (
     CLAIM,
+    COUNT_RESEND,
     HEARTBEAT,
     MESSAGE_STATUS,
     RECLAIM,
@@ -86,6 +87,7 @@ CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
     Guard.NO_PROGRESS: lambda facts: Run.progress_at <= facts.now - facts.window,
     Guard.NEVER_CLAIMED: lambda facts: (Run.claimed_step < 0) & (Run.created_at <= facts.now - facts.window),
     Guard.RESEND_DUE: lambda facts: Run.resend_after.does_not_exist() | (Run.resend_after <= facts.now),
+    Guard.RESENT_BY_AS_READ: lambda facts: as_read(Run.resent_by, facts.resent_by),
     Guard.RESENDS_AS_READ: lambda facts: Run.resends == facts.resends,
 }
 
@@ -257,13 +259,24 @@ class Table:
         return run
 
     def resend(self, run: Run, again_after: int, sweep_id: str, now: int) -> Run:
-        """Count one resend of the claimed step; the next may follow after `again_after`. Refused by `run`."""
-        after = self._move(RESEND, run, Facts(now, resends=run.resends), [
-            Run.resends.add(1),
+        """Let `sweep_id` alone send the claimed step of `run`, as it was read, until `again_after`. Refused by `run`."""
+        after = self._move(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by), [
             Run.resend_after.set(again_after),
             Run.resent_by.set(sweep_id),
         ])  # fmt: skip
         moved(RESEND.name, after, run.status)
+        return after
+
+    def count_resend(self, run: Run, again_after: int | None, now: int) -> Run:
+        """Count that the claimed step of `run`, as it was read, was sent again. Refused by `run`.
+
+        The next message may follow after `again_after`, None being when `resend` says.
+        """
+        actions: list[Action] = [Run.resends.set(run.resends + 1)]
+        if again_after is not None:
+            actions.append(Run.resend_after.set(again_after))
+        after = self._move(COUNT_RESEND, run, Facts(now, step=run.claimed_step, resends=run.resends), actions)
+        moved(COUNT_RESEND.name, after, run.status)
         return after
 
     def request_stop(self, run: Run, user: str, stop_id: str, now: int) -> Run:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outlive.agent import AgentError, Outcome, Usage
 from tests.handlers.conftest import Context, Stack
@@ -303,6 +304,55 @@ def test_a_resend_whose_answer_was_lost_is_sent_all_the_same(stack: Stack) -> No
     stack.faults.twice("UpdateItem")
     assert stack.sweep_now()["resent"] == 1
     assert stack.take() is not None
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("how", [EndpointConnectionError(endpoint_url="http://queue"), SystemExit()])
+def test_a_resend_that_was_not_sent_is_not_counted_and_the_next_sweep_sends(
+    stack: Stack, how: BaseException, *, claimed: bool
+) -> None:
+    """[41] [43] The queue did not take it, or the sweep died before the send; a minute later the message is there."""
+    run_id = dead(stack) if claimed else stack.begin().body["run"]["id"]
+    while stack.take():
+        pass
+    stack.clock.forward(31)
+
+    def fail(**_: Any) -> None:
+        raise how
+
+    for _ in range(4):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stack.sweep.sweep.queue._sqs, "send_message", fail)
+            if isinstance(how, SystemExit):
+                with pytest.raises(SystemExit):
+                    stack.sweep_now()
+            else:
+                assert (stack.sweep_now()["failed"], stack.take()) == (1, None)
+        assert stack.item(run_id)["resends"]["N"] == "0"
+        stack.clock.forward(60)
+    assert stack.sweep_now()["resent"] == 1
+    assert stack.take() is not None
+    assert stack.item(run_id)["resends"]["N"] == "1"
+
+
+def test_a_resend_that_lands_late_counts_nothing_for_the_next_step(stack: Stack) -> None:
+    """[41] Neither of a resend's writes, should its first request land after its retry and a worker's claim."""
+    stack.answer_with(STEP, BUSY)
+    run_id = stack.begin().body["run"]["id"]
+    stack.take()
+    stack.clock.forward(31)
+    stack.faults.requests.clear()
+    stack.sweep_now()
+    resend, *counted = [asked for asked in stack.faults.requests if "UpdateExpression" in asked]
+    stack.deliver(stack.take() or {})
+    stack.deliver(stack.take() or {})
+    stack.clock.forward(31)
+    before = stack.items()
+    for late in (resend, *counted):
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            stack.dynamodb.update_item(**late)
+    assert stack.items() == before
+    assert stack.item(run_id)["claimed_step"]["N"] == "1"
 
 
 def test_by_hand_the_window_can_be_zero_but_a_live_lease_still_counts(stack: Stack) -> None:

@@ -195,8 +195,12 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
         return broken
     if new.text("status") in TERMINAL:
         broken += _ending_problems(was, old, new, clock)
-    if new.whole("resends") > old.whole("resends"):
-        broken += _resend_problems(old, new, clock)
+    if new.text("resent_by") != old.text("resent_by"):
+        broken += _resend_problems(old, clock)
+    if new.whole("resends") < old.whole("resends") and new.whole("claimed_step") == old.whole("claimed_step"):
+        broken.append(f"[behaviour 41] resends went back from {old.whole('resends')} to {new.whole('resends')}")
+    if new.whole("resends") > min(old.whole("resends") + 1, RESEND_LIMIT):
+        broken.append(f"[behaviour 41] resends went from {old.whole('resends')} to {new.whole('resends')}")
     asked = old.text("stop_requested_at") is None and new.text("stop_requested_at") is not None
     if asked and new.text("status") in ACTIVE and new.text("lease_id") is None:
         broken.append("[behaviour 13] a stop was left to a worker, and none holds the run")
@@ -254,11 +258,9 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
     return []
 
 
-def _resend_problems(old: Item, new: Item, clock: int) -> list[str]:
-    """A sweep sends again: only where nobody works and nothing is on its way."""
+def _resend_problems(old: Item, clock: int) -> list[str]:
+    """A sweep is about to send again: only where nobody works and nothing is on its way."""
     broken: list[str] = []
-    if new.whole("resends") != old.whole("resends") + 1 or new.whole("resends") > RESEND_LIMIT:
-        broken.append(f"[behaviour 41] resends went from {old.whole('resends')} to {new.whole('resends')}")
     if is_held(old, clock):
         broken.append("[behaviour 41] sent again under a live lease")
     if old.text("stop_requested_at") is not None:
@@ -267,6 +269,16 @@ def _resend_problems(old: Item, new: Item, clock: int) -> list[str]:
     if after is not None and from_iso(after) > clock + SKEW:
         broken.append(f"[behaviour 41] sent again before {after}")
     return broken
+
+
+class Look(NamedTuple):
+    """What a sweep saw of a run: who sent its step again last, which step that is, how often it was sent, whether to stop."""
+
+    resent_by: str | None
+    step: int
+    resends: int
+    stopped: bool
+    """True if a stop was requested that nobody is left to hear."""
 
 
 class Ghost(NamedTuple):
@@ -278,8 +290,8 @@ class Ghost(NamedTuple):
     wrote: frozenset[str] = frozenset()
     broke_off: tuple[tuple[str, str, int, int], ...] = ()
     """Workers that broke off for a stop while they held the run: name, run, clock, faults left."""
-    counts: tuple[tuple[str, int], ...] = ()
-    """How many resends each sweep saw when it last looked at a run; -1 if it saw a stop that nobody is left to hear."""
+    looks: tuple[tuple[str, "Look"], ...] = ()
+    """What each sweep saw when it last looked at a run."""
     done: frozenset[tuple[str, int]] = frozenset()
     """Workers that took over a step, and the step, where its record was there."""
     gone: frozenset[str] = frozenset()

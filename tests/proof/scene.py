@@ -11,7 +11,7 @@ from outlive.settings import Settings
 from . import memory_queue
 from .actors import SETTINGS, TABLE, Cast, Script, watched
 from .explorer import replay
-from .invariants import ACTIVE, SKEW, TERMINAL, Ghost, Item, Snapshot, is_held, moving, standing
+from .invariants import ACTIVE, SKEW, TERMINAL, Ghost, Item, Look, Snapshot, is_held, moving, standing
 from .memory_queue import SECOND, Letter
 from .memory_table import MemoryTable
 from .processes import Forest
@@ -251,7 +251,7 @@ class Scene:
             if event.answer is not None and event.answer.shown == REFUSED:
                 problems += _deaf(event)
             if event.request is not None and event.request.operation == "SendMessage":
-                problems += self._send_problems(stage, event, after)
+                problems += self._send_problems(stage, ghost, event, after)
             if event.label.endswith("break off"):
                 ghost = self._broke_off(stage, ghost, event.actor, after)
             if event.node is not None and event.node.finished and ("crash",) not in event.notes:
@@ -295,11 +295,22 @@ class Scene:
                 if not held_before and (lease or "").startswith(f"{actor}.") and len(fresh.log(run)) > step:
                     ghost = ghost._replace(done=ghost.done | {(actor, step)})
         if role is not None and role.part == "sweep":
-            was = self.snapshot(stage, before.table).runs
+            was, look = self.snapshot(stage, before.table).runs, dict(ghost.looks).get(actor)
             for name, run in self.snapshot(stage, after.table).runs.items():
-                counted = was[name].whole("resends")
-                if run.whole("resends") > counted and dict(ghost.counts).get(actor) != counted:
-                    problems.append(f"[behaviour 41] {actor} sent {name} again by an old count")
+                old = was[name]
+                sends, counts = (
+                    run.text("resent_by") != old.text("resent_by"),
+                    run.whole("resends") > old.whole("resends"),
+                )
+                if sends and (look is None or look.resent_by != old.text("resent_by")):
+                    problems.append(
+                        f"[behaviour 41] {actor} is about to send {name} again though another sweep just did"
+                    )
+                seen_then = None if look is None else (look.step, look.resends)
+                if counts and seen_then != (old.whole("claimed_step"), old.whole("resends")):
+                    problems.append(
+                        f"[behaviour 41] {actor} counted a resend of {name} by an old count or for another step"
+                    )
         if role is None or role.part == "sweep":
             return ghost
         old, new = stage.tables[before.table], stage.tables[after.table]
@@ -353,7 +364,7 @@ class Scene:
     def _looked(self, stage: Stage, ghost: Ghost, before: World, event: Event) -> Ghost:
         """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names.
 
-        And how many resends a sweep saw.
+        And what a sweep saw.
         """
         actor = event.actor
         assert actor is not None
@@ -361,12 +372,15 @@ class Scene:
         if role is not None and role.part == "sweep" and event.request is not None:
             row = stage.tables[before.table].get((event.request.body["Key"]["pk"]["S"], "RUN"))
             run = Item(("", ""), row) if row is not None else None
-            seen_count = run.whole("resends") if run is not None else 0
-            if run is not None and run.text("stop_requested_at") is not None and run.text("status") in ACTIVE:
-                until = run.text("lease_until")
-                seen_count = -1 if until is None or from_iso(until) < before.clock - SKEW else 0
-            others = [each for each in ghost.counts if each[0] != actor]
-            return ghost._replace(counts=tuple(sorted((*others, (actor, seen_count)))))
+            if run is None:
+                return ghost
+            until = run.text("lease_until")
+            left = run.text("status") in ACTIVE and (until is None or from_iso(until) < before.clock - SKEW)
+            stopped = left and run.text("stop_requested_at") is not None
+            look = Look(run.text("resent_by"), run.whole("claimed_step"), run.whole("resends"), stopped)
+            return ghost._replace(
+                looks=tuple(sorted({**dict(ghost.looks), actor: look}.items(), key=lambda each: each[0]))
+            )
         if role is None or role.part != "stop" or actor in dict(ghost.targets):
             return ghost
         seen = self.snapshot(stage, before.table)
@@ -413,7 +427,7 @@ class Scene:
             problems.append(f"[6] step {step} of {run_id} was asked {asks[run_id, step]} times")
         return ghost._replace(asks=tuple(sorted(asks.items())))
 
-    def _send_problems(self, stage: Stage, event: Event, after: World) -> list[str]:
+    def _send_problems(self, stage: Stage, ghost: Ghost, event: Event, after: World) -> list[str]:
         """A message is sent after the write that made it due, never before."""
         assert event.request is not None
         assert event.actor is not None
@@ -424,12 +438,13 @@ class Scene:
         if len(self.snapshot(stage, after.table).log(run)) < due["step"]:
             return [f"[6] {event.actor} sent step {due['step']} before the records before it were stored"]
         role = self._role(event.actor)
-        if (
-            role is not None
-            and role.part == "sweep"
-            and not (run.text("resent_by") or "").startswith(f"{event.actor}.")
-        ):
-            return [f"[behaviour 41] {event.actor} sent without having counted"]
+        if role is None or role.part != "sweep":
+            return []
+        if not (run.text("resent_by") or "").startswith(f"{event.actor}."):
+            return [f"[behaviour 41] {event.actor} sent before it kept others from sending"]
+        look, after_then = dict(ghost.looks)[event.actor], from_iso(run.text("resend_after") or "")
+        if run.whole("resends") != look.resends or after_then > after.clock + MINUTE + SKEW:
+            return [f"[behaviour 41] {event.actor} counted before it sent, so that a send that fails counts"]
         return []
 
     def _broke_off(self, stage: Stage, ghost: Ghost, actor: str, after: World) -> Ghost:
@@ -455,7 +470,13 @@ class Scene:
             return self._stop_problems(seen, ghost, actor, role, result, quiet=quiet)
         if role.part == "sweep" and result[1] and quiet:
             return [f"[behaviour 43] the sweep {actor} could not deal with {result[1]} runs"]
-        if role.part == "sweep" and quiet and dict(ghost.counts).get(actor) == -1:
+        look = dict(ghost.looks).get(actor)
+        if role.part == "sweep" and quiet and look is not None:
+            for name, run in seen.runs.items():
+                sent = (run.text("resent_by") or "").startswith(f"{actor}.") and run.text("status") in ACTIVE
+                if sent and (run.whole("claimed_step"), run.whole("resends")) == (look.step, look.resends):
+                    return [f"[behaviour 41] the sweep {actor} sent {name} again and did not count it"]
+        if role.part == "sweep" and quiet and look is not None and look.stopped:
             left = [
                 name
                 for name, run in seen.runs.items()

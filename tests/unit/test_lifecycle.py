@@ -14,6 +14,7 @@ from outlive.lifecycle import (
     ABORT_NEVER_STARTED,
     ACTIVE,
     CLAIM,
+    COUNT_RESEND,
     HEARTBEAT,
     HOLDS,
     MESSAGE_STATUS,
@@ -38,7 +39,17 @@ from outlive.rows import Body, Chat, Message, Record, Row, Run, pack
 from outlive.table import CLAUSES, Ending, Table
 
 NOW = 1_790_000_000_000
-FACTS = Facts(NOW, step=3, attempt=1, lease_id="mine", lease_until=NOW + 30_000, user="ada", window=60_000, resends=1)
+FACTS = Facts(
+    NOW,
+    step=3,
+    attempt=1,
+    lease_id="mine",
+    lease_until=NOW + 30_000,
+    user="ada",
+    window=60_000,
+    resends=1,
+    resent_by="earlier",
+)
 UPDATES = [move for move in MOVES if move is not START]
 
 # For each guard: a change to the run that makes it true, and one that makes it false.
@@ -56,6 +67,7 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.NO_PROGRESS: {"progress_at": NOW - 60_000},
     Guard.NEVER_CLAIMED: {"claimed_step": -1, "created_at": NOW - 60_000},
     Guard.RESEND_DUE: {"resend_after": NOW},
+    Guard.RESENT_BY_AS_READ: {"resent_by": "earlier"},
     Guard.RESENDS_AS_READ: {"resends": 1},
 }
 FALSE: dict[Guard, list[dict[str, Any]]] = {
@@ -72,6 +84,7 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.NO_PROGRESS: [{"progress_at": NOW - 59_999}, {"progress_at": None}],
     Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}],
     Guard.RESEND_DUE: [{"resend_after": NOW + 1}],
+    Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
     Guard.RESENDS_AS_READ: [{"resends": 2}],
 }
 
@@ -139,8 +152,9 @@ def make(table: Table, move: Move, run: Run) -> None:
     elif move is RELEASE:
         table.release(run, "mine", {"code": "x", "message": "y", "kind": "transient"}, NOW + 1000, NOW)
     elif move is RESEND:
-        known = a_run(**{**willing(RESEND), "resends": FACTS.resends})
-        table.resend(known, NOW + 60_000, "sweep", NOW)
+        table.resend(a_run(resends=FACTS.resends, resent_by=FACTS.resent_by), NOW + 60_000, "sweep", NOW)
+    elif move is COUNT_RESEND:
+        table.count_resend(a_run(claimed_step=FACTS.step, resends=FACTS.resends), NOW + 60_000, NOW)
     elif move is REQUEST_STOP:
         table.request_stop(run, "ada", "stop", NOW)
     else:
