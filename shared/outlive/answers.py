@@ -14,7 +14,7 @@ REDIRECT, SERVER_ERROR = 300, 500
 CHECKSUM = "x-amz-crc32"
 
 
-class NoAnswer(HTTPClientError):
+class NoAnswer(HTTPClientError):  # type: ignore[misc]  # botocore has no types
     """Something came back over HTTP that the service did not send, or not all that it sent."""
 
     fmt = "no answer of the service: {reason}"

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from outlive.clock import SECOND, Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreError
+from outlive.errors import InvalidRequest, RunNotFound, StoreError, StoreUnreadable
 from outlive.events import Event, SettledEvent
 from outlive.log import logger
 from outlive.page import PAGE_BYTES
@@ -99,7 +99,12 @@ class Chat(msgspec.Struct, frozen=True):
         Raises InvalidRequest if `after` is not of this chat.
         """
         if after is None:
-            chat = self.table.chat(workspace_id, chat_id)
+            try:
+                chat = self.table.chat(workspace_id, chat_id)
+            except StoreUnreadable as damaged:
+                if damaged.is_of(user):
+                    raise
+                return None
             if chat is None or chat.owner != user or chat.active_run_id is None:
                 return None
             return self.from_the_start(workspace_id, user, chat_id, chat.active_run_id)

@@ -4,7 +4,8 @@ OutliveError
 ├── Refused             nobody: a condition was false, and the items it looked at came back
 ├── StoreError          whoever called: try again
 │   ├── StoreBusy           nothing was written
-│   └── StoreUnanswered     it may have been written, or not
+│   ├── StoreUnanswered     it may have been written, or not
+│   └── StoreUnreadable     a sweep ends a run whose row can't be read; any other row an operator has to mend
 ├── StoreBroken         the operator: a permission, a name or a request is wrong
 ├── Overtaken           nobody: another worker has the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
@@ -46,6 +47,19 @@ class StoreBusy(StoreError):
 
 class StoreUnanswered(StoreError):
     """No answer came: the call may have taken effect or not."""
+
+
+class StoreUnreadable(StoreError):
+    """A row is damaged: `item` is what is stored, `attribute` the first attribute of it that can't be read."""
+
+    def __init__(self, item: Item, attribute: str) -> None:
+        super().__init__(f"{attribute} of {item['sk']['S']} can't be read")
+        self.item = item
+        self.attribute = attribute
+
+    def is_of(self, user: str) -> bool:
+        """Whether the row is this user's, as far as it says; to others it does not exist."""
+        return bool(self.item.get("owner") == {"S": user})
 
 
 class StoreBroken(OutliveError):

@@ -11,7 +11,16 @@ from urllib.parse import quote
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from outlive.errors import InternalError, InvalidRequest, Problem, ReadFailed, RouteNotFound, StoreError, Unauthorized
+from outlive.errors import (
+    InternalError,
+    InvalidRequest,
+    Problem,
+    ReadFailed,
+    RouteNotFound,
+    StoreError,
+    StoreUnreadable,
+    Unauthorized,
+)
 from outlive.log import logger, unexpected
 from outlive.text import clean
 
@@ -150,7 +159,8 @@ def _identity(claims: Mapping[str, Any], name: str) -> str:
 
 def _store_failed(error: StoreError) -> Response[str]:
     logger.error("store_failed", cause=f"{type(error).__name__}: {error}")
-    return problem(ReadFailed("try again"))
+    damaged = isinstance(error, StoreUnreadable)
+    return problem(ReadFailed("what is stored of it is damaged" if damaged else "try again"))
 
 
 def _unexpected(error: Exception) -> Response[str]:

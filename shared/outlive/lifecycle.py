@@ -9,10 +9,10 @@ but `aborted` is refused once a stop was requested. Leases only save money and k
 wakes up late can do no harm.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Status(StrEnum):
@@ -106,6 +106,7 @@ class RunState(Protocol):
     def resent_by(self) -> str | None: ...
     @property
     def resend_after(self) -> int | None: ...
+    def stands_as(self, as_read: Mapping[str, Any]) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class Facts:
     """For the sweep: the count of resends as it was read."""
     resent_by: str | None = None
     """For the sweep: which sweep was the last to send, as it was read."""
+    as_read: Mapping[str, Any] = field(default_factory=dict)
+    """Of a damaged run: what its end was decided on, by attribute, in DynamoDB's form (None: there is none)."""
 
 
 class Guard(Enum):
@@ -146,6 +149,7 @@ class Guard(Enum):
     RESEND_DUE = "at most one resend at a time, and none while the message is known to be on its way"
     RESENT_BY_AS_READ = "of two sweeps one sends, and a request that lands late, after its retry, is refused"
     RESENDS_AS_READ = "a message that was sent is counted once, and none is sent by an old count"
+    AS_READ = "what is damaged, the lease and the stop are as they were read: a run in order is never given up this way"
 
 
 def lease_is_live(run: RunState, now: int) -> bool:
@@ -170,6 +174,7 @@ HOLDS: dict[Guard, Callable[[RunState, Facts], bool]] = {
     Guard.RESEND_DUE: lambda run, facts: run.resend_after is None or run.resend_after <= facts.now,
     Guard.RESENT_BY_AS_READ: lambda run, facts: run.resent_by == facts.resent_by,
     Guard.RESENDS_AS_READ: lambda run, facts: run.resends == facts.resends,
+    Guard.AS_READ: lambda run, facts: run.stands_as(facts.as_read),
 }
 
 
@@ -260,10 +265,15 @@ ABORT_NEVER_STARTED = Move(
     "abort_never_started", "sweep, start", PENDING, Status.ABORTED, (Guard.NO_STOP, Guard.NEVER_CLAIMED),
     "gives up a run nobody ever claimed: error `never_started`",
 )  # fmt: skip
+ABORT_UNREADABLE = Move(
+    "abort_unreadable", "sweep, start", ACTIVE, Status.ABORTED, (Guard.AS_READ,),
+    "gives up a run whose row is damaged, whatever its status says, and mends the row: error `unreadable`",
+)  # fmt: skip
 
 MOVES = (
     START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, RESEND, COUNT_RESEND, REQUEST_STOP, STOP, SUCCEED, FAIL,
     ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE, ABORT_NEVER_STARTED,
+    ABORT_UNREADABLE,
 )  # fmt: skip
 
 

@@ -35,9 +35,19 @@ def unexpected(message: str, error: Exception, **said: object) -> None:
 
 def unsettled(run: "Run", cause: str) -> None:
     """Say that a run could not be settled though its work is over: the sweep will, but somebody should look."""
+    logger.error("settle_failed", run=run.id, chat=run.chat_id, cause=cause)
+    _count("SettleFailed")
+
+
+def unreadable(run_id: str, cause: str) -> None:
+    """Say that a run's row is damaged and the run is being given up for it: somebody should look who wrote there."""
+    logger.error("run_unreadable", run=run_id, cause=cause)
+    _count("RunUnreadable")
+
+
+def _count(metric: str) -> None:
     # Imported here because it is needed next to never, and every cold start would pay for it.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
 
-    logger.error("settle_failed", run=run.id, chat=run.chat_id, cause=cause)
-    with single_metric("SettleFailed", MetricUnit.Count, 1, namespace="Outlive"):
+    with single_metric(metric, MetricUnit.Count, 1, namespace="Outlive"):
         pass

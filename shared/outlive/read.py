@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from outlive.cursor import cursor_at, read_cursor
-from outlive.errors import RunNotFound
+from outlive.errors import RunNotFound, StoreUnreadable
+from outlive.log import logger
 from outlive.page import PAGE_BYTES
 from outlive.rows import Chat, Message, Record, Run
 from outlive.table import Table
@@ -27,7 +28,12 @@ class Read:
 
     def one(self, workspace_id: str, user: str, run_id: str) -> tuple[RunView, MessageView | None]:
         """The run and its assistant message. Raises RunNotFound."""
-        run = self.table.run(workspace_id, run_id)
+        try:
+            run = self.table.run(workspace_id, run_id)
+        except StoreUnreadable as found:
+            if found.is_of(user):
+                raise
+            run = None
         if run is None or run.owner != user:
             raise RunNotFound("no run of yours has this id")
         return self._with_message(run)
@@ -45,7 +51,7 @@ class Read:
         if chat is None:
             return [], None
         # Read before the messages: see `view_message`. Every earlier run ended before this one could start.
-        latest = self.table.run(workspace_id, chat.latest_run_id) if chat.latest_run_id else None
+        latest = self._latest(workspace_id, chat)
         page: list[MessageView] = []
         size, last = 0, 0
         for message, records in self._messages(chat.pk, 0 if after is None else after + 1):
@@ -69,8 +75,21 @@ class Read:
         page, more_before = self.table.runs_of(workspace_id, chat_id, before, limit)
         return [view_run(run) for run in page], None if more_before is None else cursor_at(more_before, *scope)
 
+    def _latest(self, workspace_id: str, chat: Chat) -> Run | None:
+        try:
+            return self.table.run(workspace_id, chat.latest_run_id) if chat.latest_run_id else None
+        except StoreUnreadable as error:
+            # Its messages can be read all the same.
+            logger.warning("row_unreadable", row=Run.SK, cause=error.attribute)
+            return None
+
     def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
-        chat = self.table.chat(workspace_id, chat_id)
+        try:
+            chat = self.table.chat(workspace_id, chat_id)
+        except StoreUnreadable as found:
+            if found.is_of(user):
+                raise
+            return None
         return chat if chat is not None and chat.owner == user else None
 
     def _with_message(self, run: Run) -> tuple[RunView, MessageView | None]:

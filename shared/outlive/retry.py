@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from outlive.errors import StoreError
+from outlive.errors import StoreError, StoreUnreadable
 
 TRIES = 3
 PAUSE = 0.05
@@ -21,11 +21,14 @@ class Sleeper(Protocol):
 def persistently(call: Callable[[], T], sleeper: Sleeper, jitter: Callable[[], float] = lambda: 1.0) -> T:
     """What `call` returns, tried at most 3 times, 50 ms × attempt × `jitter` apart.
 
-    `call` must know its own work again: the try before may have taken effect. Raises the last `StoreError`.
+    `call` must know its own work again: the try before may have taken effect. Raises the last `StoreError`, and
+    `StoreUnreadable` at once.
     """
     for attempt in range(1, TRIES):
         try:
             return call()
+        except StoreUnreadable:
+            raise
         except StoreError:
             sleeper.sleep(PAUSE * attempt * jitter())
     return call()

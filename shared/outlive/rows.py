@@ -17,9 +17,11 @@ import hashlib
 import json
 import lzma
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, NotRequired, Self, TypedDict, TypeVar
 
 import msgspec
 from pynamodb.attributes import Attribute, BinaryAttribute, UnicodeAttribute
@@ -28,6 +30,8 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from outlive.clock import from_iso, iso
+from outlive.errors import StoreUnreadable
+from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import logger
 from outlive.usage import Usage
 
@@ -48,6 +52,20 @@ class OptionalText(Attribute[str | None]):
 
     def __init__(self) -> None:
         super().__init__(null=True)
+
+
+class Word(Attribute[str]):
+    """One word of a list; any other is unreadable."""
+
+    attr_type = STRING
+
+    def __init__(self, words: type[StrEnum], *, null: bool = False) -> None:
+        super().__init__(null=null)
+        self._words = words
+
+    def deserialize(self, value: str) -> str:
+        """Read it back."""
+        return self._words(value)
 
 
 class Whole(Attribute[int]):
@@ -103,12 +121,13 @@ class OptionalTime(Attribute[int | None]):
 
 
 class Json(Attribute[Any]):
-    """Any JSON value as text, or no attribute at all."""
+    """A JSON value of this shape as text, or no attribute at all."""
 
     attr_type = STRING
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Any) -> None:
         super().__init__(null=True)
+        self._shape = shape
 
     def serialize(self, value: Any) -> str:
         """Write it compactly."""
@@ -116,7 +135,45 @@ class Json(Attribute[Any]):
 
     def deserialize(self, value: str) -> Any:
         """Read it back."""
-        return json.loads(value)
+        return msgspec.convert(json.loads(value), self._shape)
+
+
+class Budget(TypedDict):
+    """How much a run may use up."""
+
+    max_steps: int
+
+
+class Cause(TypedDict):
+    """Why a run or an attempt broke off."""
+
+    code: str
+    message: str
+    kind: NotRequired[str]
+
+
+class Closing(TypedDict, total=False):
+    """How a message's run ended."""
+
+    error: Cause | None
+    finish_reason: str | None
+    usage: dict[str, int] | None
+
+
+class Role(StrEnum):
+    """Who wrote a message."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Kind(StrEnum):
+    """What a record is."""
+
+    STEP = "step"
+    FINAL = "final"
+    PARTIAL = "partial"
+    END = "end"
 
 
 class OptionalUsage(Attribute[Usage | None]):
@@ -235,10 +292,33 @@ class Row(Model):
     active = ActiveIndex()
     by_chat = ChatIndex()
 
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    """The attributes without which a row of this kind can't be read."""
+
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """The row an item of DynamoDB stands for."""
-        return cls.from_raw_data(item)
+        """The row an item of DynamoDB stands for. Raises StoreUnreadable if any of its attributes is damaged."""
+        try:
+            row = cls.from_raw_data(item)
+        except Exception:
+            raise StoreUnreadable(item, next(cls.damages(item), "?")) from None
+        if any(getattr(row, name) is None for name in cls.NEEDED) or any("NULL" in value for value in item.values()):
+            raise StoreUnreadable(item, next(cls.damages(item), "?"))
+        return row
+
+    @classmethod
+    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
+        """The attributes of an item that are missing or hold what is no value of theirs."""
+        for name, attribute in cls.get_attributes().items():
+            value = item.get(name)
+            if value is None:
+                if name in cls.NEEDED:
+                    yield name
+                continue
+            try:
+                attribute.deserialize(attribute.get_value(value))
+            except Exception:
+                yield name
 
 
 class Chat(Row):
@@ -253,6 +333,18 @@ class Chat(Row):
     latest_run_id = OptionalText()
 
     SK = "CHAT"
+    NEEDED = ("owner", "sequence")
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """As for every row, but what nothing is decided by may be damaged."""
+        used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id") if name in item}
+        if "S" in item.get("latest_run_id", {}):
+            used["latest_run_id"] = item["latest_run_id"]
+        try:
+            return super().of(used)
+        except StoreUnreadable as found:
+            raise StoreUnreadable(item, found.attribute) from None
 
     @staticmethod
     def key(workspace_id: str, chat_id: str) -> str:
@@ -270,11 +362,11 @@ class Run(Row):
     created_by = OptionalText()
     started_by = OptionalText()
     """The request that stored the run: how it knows its own write again."""
-    trigger = Text()
-    status = Text()
+    trigger = Word(Trigger)
+    status = Word(Status)
     user_seq = Whole()
-    budget = Json()
-    metadata = Json()
+    budget = Json(Budget)
+    metadata = Json(dict[str, Any])
     fingerprint = OptionalText()
 
     claimed_step = Whole()
@@ -286,13 +378,13 @@ class Run(Row):
     resends = Whole()
     resend_after = OptionalTime()
     resent_by = OptionalText()
-    last_error = Json()
+    last_error = Json(Cause)
     """Why the last attempt broke off, `{"code", "message", "kind"}`; apart from `error`, which only settle writes."""
 
     step_count = Whole()
     usage = OptionalUsage()
-    error = Json()
-    finish_reason = OptionalText()
+    error = Json(Cause)
+    finish_reason = Word(FinishReason, null=True)
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
     stop_requested_by = OptionalText()
@@ -301,6 +393,32 @@ class Run(Row):
     settled_by = OptionalText()
 
     SK = "RUN"
+    NEEDED = (
+        "id", "workspace_id", "chat_id", "owner", "trigger", "status", "user_seq", "assistant_seq", "budget",
+        "claimed_step", "attempt", "resends", "step_count", "created_at", "updated_at",
+    )  # fmt: skip
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """As for every row; its ids must be those of its key."""
+        run = super().of(item)
+        if run.pk != cls.key(run.workspace_id, run.id):
+            raise StoreUnreadable(item, next(cls.damages(item), "id"))
+        return run
+
+    @classmethod
+    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
+        """As for every row; ids that are not those of the key are damaged."""
+        workspace_id, _, run_id = item["pk"]["S"].rpartition("#")
+        ids = {"workspace_id": {"S": workspace_id}, "id": {"S": run_id}}
+        strange = [name for name, value in ids.items() if item.get(name) != value]
+        yield from strange
+        yield from (name for name in super().damages(item) if name not in strange)
+
+    def stands_as(self, as_read: Mapping[str, Any]) -> bool:
+        """Whether these attributes, in DynamoDB's form (None: there is none), are what they were."""
+        stored = self.serialize()
+        return all(stored.get(name) == value for name, value in as_read.items())
 
     @staticmethod
     def key(workspace_id: str, run_id: str) -> str:
@@ -338,10 +456,12 @@ class Message(Row):
 
     id = Text()
     run_id = Text()
-    role = Text()
-    status = Text()
+    role = Word(Role)
+    status = Word(MessageStatus)
     text = OptionalText()
-    metadata = Json()
+    metadata = Json(Closing)
+
+    NEEDED = ("id", "run_id", "role", "status", "created_at", "updated_at")
 
     @staticmethod
     def sort_key(seq: int) -> str:
@@ -363,7 +483,7 @@ class Record(Row):
 
     run_id = Text()
     step = Whole()
-    kind = Text()
+    kind = Word(Kind)
     packed = BinaryAttribute(legacy_encoding=False)
     size = Whole()
     """How many bytes the parts take as JSON."""
@@ -371,6 +491,8 @@ class Record(Row):
     """The run's total with this record."""
     finish_reason = OptionalText()
     recorded_by = OptionalText()
+
+    NEEDED = ("step", "kind", "packed", "size", "created_at")
 
     @staticmethod
     def sort_key(seq: int, step: int) -> str:
@@ -401,6 +523,8 @@ class Live(Row):
     said = Text()
     """JSON: a list of passages, as `outlive.passages` writes them."""
 
+    NEEDED = ("said", "created_at")
+
     @staticmethod
     def sort_key(step: int, attempt: int, number: int) -> str:
         """Where the piece stands in its run's partition: before the run itself."""
@@ -418,21 +542,29 @@ class Ticket(Row):
 
     owner = Text()
 
+    NEEDED = ("owner", "expires_at")
+
     @staticmethod
     def sort_key(ticket: str) -> str:
         """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
         return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
 
 
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
+    """The row, or None, with one warning, if it is unreadable."""
+    try:
+        return kind.of(item)
+    except StoreUnreadable as error:
+        logger.warning("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
+        return None
+
+
 def row_of(item: dict[str, Any]) -> Message | Record | None:
     """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
-    if "#STEP#" in item["sk"]["S"]:
-        return record_of(item)
-    try:
-        return Message.of(item)
-    except Exception as error:
-        logger.warning("row_unreadable", row=item["sk"]["S"], cause=type(error).__name__)
-        return None
+    return record_of(item) if "#STEP#" in item["sk"]["S"] else readable(Message, item)
 
 
 def record_of(item: dict[str, Any]) -> Record:

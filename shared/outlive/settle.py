@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StoreError
+from outlive.errors import Overtaken, Refused, StoreError, StoreUnreadable
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_HELD,
     ABORT_LEFT,
     ABORT_NEVER_STARTED,
     ABORT_STALE,
+    ABORT_UNREADABLE,
     FAIL,
     SUCCEED,
     TERMINAL,
@@ -26,7 +27,7 @@ from outlive.lifecycle import (
 )
 from outlive.log import unsettled
 from outlive.retry import persistently
-from outlive.rows import Body, Chat, Record, Run, pack, record_of
+from outlive.rows import Body, Record, Run, pack, record_of
 from outlive.table import Ending, Table
 from outlive.text import clean
 from outlive.usage import Usage
@@ -39,7 +40,7 @@ STOPPED_INSTEAD = {
 }
 """What becomes of an end that a requested stop refused."""
 
-GIVEN_UP = frozenset({FAIL, ABORT_STALE, ABORT_NEVER_STARTED})
+GIVEN_UP = frozenset({FAIL, ABORT_STALE, ABORT_NEVER_STARTED, ABORT_UNREADABLE})
 """Ends that give way to a final record found in the log: the work was done after all."""
 
 MAX_ERROR = 2000
@@ -96,13 +97,14 @@ def settle(
     settled_by: str,
     error: dict[str, str] | None = None,
     partial: Partial | None = None,
+    mended: dict[str, Any] | None = None,
 ) -> Settled:
-    """Have `run` end by `move`, or learn how it ended.
+    """Have `run` end by `move`, or learn how it ended; `mended` is written in place of damaged attributes.
 
     A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
     the caller's to end, and `StoreError` after 3 tries, having said so in the log.
     """
-    attempt = _Settling(run, move, facts, log, settled_by, error, partial)
+    attempt = _Settling(run, move, facts, log, settled_by, error, partial, mended or {})
     try:
         return persistently(lambda: attempt.go(table), clock)
     except StoreError as cause:
@@ -119,6 +121,7 @@ class _Settling:
     settled_by: str
     error: dict[str, str] | None
     partial: Partial | None
+    mended: dict[str, Any]
     chat_there: bool = True
     message_there: bool = True
 
@@ -156,7 +159,8 @@ class _Settling:
                 created_at=self.facts.now,
             )
         counted = log.slot + (1 if seal is not None and seal.counts else 0)
-        return Ending(self.move, self.facts, self.settled_by, self.error, self._finish_reason(), counted, usage, seal)
+        reason = self._finish_reason()
+        return Ending(self.move, self.facts, self.settled_by, self.error, reason, counted, usage, seal, self.mended)
 
     def _finish_reason(self) -> str:
         if self.move is SUCCEED and self.log.final is not None:
@@ -166,12 +170,16 @@ class _Settling:
     def _learn(self, items: dict[str, Any], table: Table) -> Settled | None:
         """Take in what a refusal brought back: an answer, or None to try again knowing more."""
         if "run" in items:
-            return self._learn_run(Run.of(items["run"]) if items["run"] else None)
+            try:
+                return self._learn_run(Run.of(items["run"]) if items["run"] else None)
+            except StoreUnreadable:
+                # Damaged, and no longer as this settler read it: the next look at it ends it.
+                raise Overtaken(self.run.id) from None
         if "seal" in items:
             return self._learn_slot(record_of(items["seal"]), table)
         if "chat" in items:
-            chat = Chat.of(items["chat"]) if items["chat"] else None
-            self.chat_there = chat is not None and chat.active_run_id == self.run.id
+            # Whatever else of the chat may be damaged.
+            self.chat_there = (items["chat"] or {}).get("active_run_id") == {"S": self.run.id}
         if "message" in items:
             self.message_there = items["message"] is not None
         return None

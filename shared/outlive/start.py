@@ -17,6 +17,7 @@ from outlive.errors import (
     StartFailed,
     StoreBusy,
     StoreError,
+    StoreUnreadable,
 )
 from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
 from outlive.log import logger
@@ -76,6 +77,8 @@ class Start:
                 return self._try(asking, met, again=attempt > 0)
             except Refused as refused:
                 met = self._chat_of(refused)
+            except StoreUnreadable:
+                raise
             except StoreError as error:
                 failure, met = error, None
                 if self.clock.now() >= asking.at + PATIENCE:
@@ -93,7 +96,7 @@ class Start:
         Raises Refused if another start came first, and StoreError.
         """
         request = asking.request
-        chat = met or self.table.chat(asking.workspace_id, request.chat_id)
+        chat = met or self._chat(asking)
         if chat is not None and chat.owner != asking.user:
             raise ChatNotFound("no chat of yours has this id")
         holder = chat.active_run_id if chat is not None else None
@@ -109,6 +112,14 @@ class Start:
         self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
         return Started(run)
+
+    def _chat(self, asking: "_Asking") -> Chat | None:
+        try:
+            return self.table.chat(asking.workspace_id, asking.request.chat_id)
+        except StoreUnreadable as found:
+            if not found.is_of(asking.user):
+                raise ChatNotFound("no chat of yours has this id") from None
+            raise
 
     def _run_id(self, workspace_id: str, user: str, request: StartRequest) -> str:
         """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
@@ -142,8 +153,16 @@ class Start:
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
         from outlive.overdue import overdue, settle_overdue
+        from outlive.unreadable import end_unreadable
 
-        active = self.table.run(workspace_id, holder)
+        try:
+            active = self.table.run(workspace_id, holder)
+        except StoreUnreadable as found:
+            try:
+                end_unreadable(found, self.table, self.clock, self.new_id())
+            except Overtaken:
+                raise _busy_with(holder) from None
+            return
         if active is None or active.status not in ACTIVE:
             return
         now = self.clock.now()

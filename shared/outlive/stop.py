@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError
+from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
 from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
 from outlive.log import logger
 from outlive.retry import persistently
@@ -37,16 +37,22 @@ class Stop:
     def of_chat(self, workspace_id: str, user: str, chat_id: str) -> Stopped:
         """Stop the run that is active in the chat now, and no later one. Raises StopFailed."""
         with _failing_plainly():
-            chat = persistently(lambda: self.table.chat(workspace_id, chat_id), self.clock)
-            if chat is None or chat.owner != user or chat.active_run_id is None:
-                return Stopped(False)
-            ended = self._stop(workspace_id, user, chat.active_run_id)
+            try:
+                chat = persistently(lambda: self.table.chat(workspace_id, chat_id), self.clock)
+                if chat is None or chat.owner != user or chat.active_run_id is None:
+                    return Stopped(False)
+                ended = self._stop(workspace_id, user, chat.active_run_id)
+            except StoreUnreadable as found:
+                return _nothing_of(user, found)
             return ended if ended.stopped else Stopped(False)
 
     def of_run(self, workspace_id: str, user: str, run_id: str) -> Stopped:
         """Stop this run. Raises StopFailed."""
         with _failing_plainly():
-            return self._stop(workspace_id, user, run_id)
+            try:
+                return self._stop(workspace_id, user, run_id)
+            except StoreUnreadable as found:
+                return _nothing_of(user, found)
 
     def _stop(self, workspace_id: str, user: str, run_id: str) -> Stopped:
         stop_id = self.new_id()
@@ -90,6 +96,13 @@ class Stop:
 
     def _last(self, run: Run) -> Record | None:
         return persistently(lambda: self.table.last_record(run), self.clock)
+
+
+def _nothing_of(user: str, found: StoreUnreadable) -> Stopped:
+    """What anybody but its owner is answered of a damaged row. Raises it for its owner."""
+    if found.is_of(user):
+        raise found
+    return Stopped(False)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from outlive.clock import MINUTE, SECOND, Clock
-from outlive.errors import Overtaken, Refused
+from outlive.errors import Overtaken, Refused, StoreUnreadable
 from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refusals
 from outlive.log import logger
 from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
@@ -13,6 +13,7 @@ from outlive.queue import Queue
 from outlive.rows import SHARDS, Run
 from outlive.settings import Settings
 from outlive.table import Table, run_met
+from outlive.unreadable import end_unreadable
 
 SLACK = 5 * SECOND
 """A schedule of a minute ticks a little early at times; a resend due then must not wait for the tick after."""
@@ -26,7 +27,7 @@ class Counts:
     resent: int = 0
     failed: int = 0
     settled: dict[str, int] = field(default_factory=dict)
-    """How many runs it ended, by cause: `answered`, `stopped`, `stale`, `never_started`."""
+    """How many runs it ended, by cause: `answered`, `stopped`, `stale`, `never_started`, `unreadable`."""
     unfinished: bool = False
     """True if time ran out before every active run was seen."""
 
@@ -72,7 +73,13 @@ class Sweep:
     def _see(self, key: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
         try:
             counts.seen += 1
-            run = self.table.again(key)
+            try:
+                run = self.table.again(key)
+            except StoreUnreadable as found:
+                settled = end_unreadable(found, self.table, self.clock, sweep_id)
+                if settled is not None and settled.mine:
+                    counts.settled["unreadable"] = counts.settled.get("unreadable", 0) + 1
+                return
             if run is not None:
                 self._deal_with(run, sweep_id, window, counts)
         except Overtaken:

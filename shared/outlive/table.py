@@ -10,8 +10,8 @@
     settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from pynamodb.attributes import Attribute
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import QueryError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex
 
@@ -43,7 +44,7 @@ from outlive.lifecycle import (
     Status,
 )
 from outlive.log import moved
-from outlive.rows import Chat, Live, Message, Record, Row, Run, Ticket, record_of, row_of
+from outlive.rows import Chat, Live, Message, Record, Row, Run, Ticket, readable, record_of, row_of
 from outlive.usage import Usage
 
 BUSY = frozenset(
@@ -89,7 +90,16 @@ CLAUSES: dict[Guard, Callable[[Facts], Condition]] = {
     Guard.RESEND_DUE: lambda facts: Run.resend_after.does_not_exist() | (Run.resend_after <= facts.now),
     Guard.RESENT_BY_AS_READ: lambda facts: as_read(Run.resent_by, facts.resent_by),
     Guard.RESENDS_AS_READ: lambda facts: Run.resends == facts.resends,
+    Guard.AS_READ: lambda facts: _stands_as(facts.as_read),
 }
+
+
+def _stands_as(as_read: Mapping[str, Any]) -> Condition:
+    """The condition that these attributes, in DynamoDB's form (None: there is none), are what they were."""
+    condition = Row.pk.exists()
+    for name, value in as_read.items():
+        condition &= Path(name).does_not_exist() if value is None else Path(name) == value
+    return condition
 
 
 def meaning(error: Exception, names: tuple[str, ...]) -> Exception:
@@ -123,7 +133,9 @@ def meaning(error: Exception, names: tuple[str, ...]) -> Exception:
 
 def condition_of(move: Move, facts: Facts) -> Condition:
     """The condition under which `move` is written: its sources and all its guards."""
-    condition = Run.status.is_in(*sorted(move.sources))
+    # A word for the status that can't be read is none of the sources; then it is enough that it is still there.
+    damaged = "status" in facts.as_read
+    condition = Row.pk.exists() if damaged else Run.status.is_in(*sorted(move.sources))
     for guard in move.guards:
         condition &= CLAUSES[guard](facts)
     return condition
@@ -148,6 +160,8 @@ class Ending:
     usage: Usage
     seal: Record | None
     """The record that closes the log; None where a final record already does."""
+    mended: dict[str, Any] = field(default_factory=dict)
+    """What is written in place of damaged attributes; None takes one away."""
 
 
 class Table:
@@ -321,6 +335,10 @@ class Table:
             ended.append(Run.stop_requested_at.set(Run.stop_requested_at | now))
             ended.append(Run.stop_requested_by.set(Run.stop_requested_by | ending.settled_by))
         ended += [gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)]
+        taken = {*written, "active_shard", "lease_id", "lease_until", "resend_after", "expires_at"}
+        for name in ending.mended.keys() - taken:
+            value = ending.mended[name]
+            ended.append(getattr(Run, name).remove() if value is None else getattr(Run, name).set(value))
         chat = Chat(run.chat_pk, Chat.SK)
         header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))
         kept = {"error": ending.error, "finish_reason": ending.finish_reason, "usage": asdict(ending.usage)}
@@ -410,27 +428,30 @@ class Table:
         for item in self._query(key.pk, Row.sk.between(Live.sort_key(step, attempt, number), Run.SK), consistent=True):
             if item["sk"]["S"] == Run.SK:
                 return pieces, Run.of(item)
-            pieces.append(Live.of(item))
+            piece = readable(Live, item)
+            if piece is not None:
+                pieces.append(piece)
         return pieces, None
 
     def ticket(self, workspace_id: str, run_id: str, ticket: str) -> Ticket | None:
         """The ticket, or None."""
         item = self._get(Run.key(workspace_id, run_id), Ticket.sort_key(ticket))
-        return Ticket.of(item) if item else None
+        return readable(Ticket, item) if item else None
 
     def runs_of(
         self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int
     ) -> tuple[list[Run], int | None]:
         """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
 
-        With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
+        Without those that are unreadable. With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
         and may lag a moment; what they are is read consistently.
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)
         found = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
         keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
-        runs = sorted(map(Run.of, self._get_all(keys)), key=lambda run: -run.assistant_seq)
+        rows = [readable(Run, item) for item in self._get_all(keys)]
+        runs = sorted((run for run in rows if run is not None), key=lambda run: -run.assistant_seq)
         return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
 
     def active_runs(self, shard: int, created_before: int) -> Iterator[Run]:

@@ -14,13 +14,13 @@ records show. Reading changes nothing, and the run knows of no reader.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from msgspec.structs import replace
 
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import RunNotFound, TicketExpired
+from outlive.errors import RunNotFound, StoreUnreadable, TicketExpired
 from outlive.events import (
     Event,
     PartEvent,
@@ -82,7 +82,10 @@ class Tail:
 
         Raises RunNotFound; a table that does not answer makes it ReadFailed.
         """
-        _of(self.table.run(workspace_id, run_id), user)
+        try:
+            _of(self.table.run(workspace_id, run_id), user)
+        except StoreUnreadable as found:
+            _hidden_from(user, found)
         now = self.clock.now()
         ticket, until = new_ticket(workspace_id, run_id, self.new_id()), now + TICKET_SECONDS * SECOND
         row = Ticket(
@@ -113,7 +116,10 @@ class Tail:
         place = place_of(cursor, named, workspace_id, run_id)
         until = self.clock.now() + int(wait * SECOND)
         while True:
-            events = self._events(workspace_id, user, run_id, place)
+            try:
+                events = self._events(workspace_id, user, run_id, place)
+            except StoreUnreadable as found:
+                _hidden_from(user, found)
             if events is None:
                 return None
             left = until - self.clock.now()
@@ -156,6 +162,13 @@ def _of(run: Run | None, user: str) -> Run:
     if run is None or run.owner != user:
         raise RunNotFound("no run of yours has this id")
     return run
+
+
+def _hidden_from(user: str, found: StoreUnreadable) -> NoReturn:
+    """Raise RunNotFound for a damaged row of somebody else, for the user's own what was found."""
+    if found.is_of(user):
+        raise found
+    raise RunNotFound("no run of yours has this id") from None
 
 
 def _is_news(place: Place, run: Run) -> bool:

@@ -145,7 +145,11 @@ def test_what_the_store_said_is_an_answer(server: tuple[Server, Table, Queue]) -
         assert found.sequence == 2
     said.says = (200, KIND, json.dumps({"ConsumedCapacity": TAKEN}).encode())
     assert table.chat("w", "c") is None
-    refusal = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no", "Item": CHAT}
+    refusal = {
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "no",
+        "Item": CHAT,
+    }
     said.says = (400, KIND, json.dumps(refusal).encode())
     with pytest.raises(Refused) as refused:
         table.heartbeat(Run("w#r", Run.SK), "mine", 2, 1)

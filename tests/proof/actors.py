@@ -19,7 +19,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import outlive
-from outlive import rows, settle, sweep
+from outlive import rows, settle, sweep, unreadable
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Usage
 from outlive.clock import Clock
 from outlive.errors import Problem, StoreError
@@ -53,6 +53,7 @@ class Wire:
     """Stands where botocore's client stands, for table and queue alike."""
 
     _request_signer = None
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
 
     def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
         request = {name: value for name, value in request.items() if name != "ReturnConsumedCapacity"}
@@ -261,6 +262,7 @@ class Cast:
     ) -> None:
         logging.disable(logging.CRITICAL)
         settle.unsettled = _unsettled
+        unreadable.unreadable = lambda run_id, cause: None
         wire, clock = Wire(), ProofClock(skewed=skewed)
         Row.Meta.table_name = TABLE
         connection = Row._get_connection()

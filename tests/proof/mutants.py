@@ -21,6 +21,7 @@ SETTLE = "shared/outlive/settle.py"
 SWEEP = "shared/outlive/sweep.py"
 OVERDUE = "shared/outlive/overdue.py"
 READ = "shared/outlive/read.py"
+UNREADABLE = "shared/outlive/unreadable.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,12 @@ WRITTEN = (
            (("    if HOLDS[Guard.NO_PROGRESS](run, stale):\n", "    if False:\n"),)),
     Mutant("sweep forgets unclaimed runs", "nobody ends a run no worker ever took", OVERDUE,
            (("    if HOLDS[Guard.NEVER_CLAIMED](run, never):\n", "    if False:\n"),)),
+    Mutant("damaged run ended under a live lease", "a worker's run is given up while it is at work", UNREADABLE,
+           (('    if "lease_until" in sound and', '    if False and'),)),
+    Mutant("damaged run ended over a final record", "the work was done, and the run is given up", UNREADABLE,
+           (('last.kind == "final" and not damaged', 'last.kind == "?" and not damaged'),)),
+    Mutant("sweep leaves damaged runs", "nobody ends a run whose row is damaged", SWEEP,
+           (("                settled = end_unreadable(found, self.table, self.clock, sweep_id)\n", "                settled = None\n"),)),
     Mutant("lease for ever", "a lease that is over counts as live", LIFECYCLE,
            (("    return run.lease_until is not None and run.lease_until > now\n", "    return run.lease_until is not None\n"),)),
 )  # fmt: skip
@@ -315,6 +322,7 @@ SURVIVES: dict[str, str] = {
     "abort_unclaimed from any status": SEALED,
     "abort_stale from any status": SEALED,
     "abort_never_started from any status": SEALED,
+    "abort_unreadable from any status": SEALED,
     "resend without NO_STOP": "the sweep ends a stopped run before it would send; a stop that lands after its look ends the run "
     "itself, or finds a lease that is live by then",
     "abort_never_started without NO_STOP": "a stop of a run nobody claimed ends it in the same write",
@@ -386,6 +394,11 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "abort_never_started without NO_STOP": ("forgotten none",),
     "abort_never_started without NEVER_CLAIMED": ("forgotten none", "forgotten message"),
     "abort_never_started from any status": ("forgotten none", "forgotten message"),
+    "abort_unreadable without AS_READ": ("damaged none",),
+    "abort_unreadable from any status": ("damaged-left none",),
+    "damaged run ended under a live lease": ("damaged none",),
+    "damaged run ended over a final record": ("damaged none",),
+    "sweep leaves damaged runs": ("damaged-left none",),
     "start into a taken slot": ("two-starts none",),
     "start over an active holder": ("misread-holder blank",),
     "start over any slot": ("start-on-final none", "two-starts-later none"),

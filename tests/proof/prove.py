@@ -189,7 +189,13 @@ def show(cell: Cell, labels: list[str]) -> list[str]:
 
 def kinds_of(kind: str) -> frozenset[str]:
     # Nobody can tell a blank read from the truth: only what is decided by a condition holds under it.
-    return frozenset(FAULTS) - {"blank"} if kind == "all" else frozenset() if kind == "none" else frozenset(kind.split("+"))
+    return (
+        frozenset(FAULTS) - {"blank"}
+        if kind == "all"
+        else frozenset()
+        if kind == "none"
+        else frozenset(kind.split("+"))
+    )
 
 
 def parse_script(text: str) -> tuple[Cell, list[str]]:

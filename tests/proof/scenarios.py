@@ -110,6 +110,18 @@ def forgotten(director: Director) -> None:
     director.passes(PENDING_JUMP)
 
 
+def damaged(director: Director) -> None:
+    """A worker is asking the model; something wrote over an attribute of the run."""
+    at_the_model(director)
+    director.damage("trigger", "?")
+
+
+def damaged_and_left(director: Director) -> None:
+    """The worker of a damaged run died while it asked, its message with it; the lease is over."""
+    left_alone(director)
+    director.damage("trigger", "?")
+
+
 def idle(director: Director) -> None:
     """The chat's first run has ended."""
     director.run("a")
@@ -256,6 +268,12 @@ def scenes() -> list[Scene]:
               steps(0), pending, a, workers=1, kinds=("crash", "lost", "late")),
         Scene("misread-holder", "a start reads that its chat's active run is gone, and it is not",
               {"b": start(), "c": start()}, steps(0), pending, a, workers=1, kinds=("blank",)),
+        Scene("damaged", "a run's row is damaged while its worker asks, and freezes; a sweep and a start find it",
+              {"z": sweep(), "b": start()}, steps(0), damaged, a, jumps=(LEASE_JUMP,), workers=1,
+              kinds=("crash", "lost", "refused"), succeeds=False, prompt=False),
+        Scene("damaged-left", "two sweeps and a start find a damaged run that nobody holds",
+              {"y": sweep(), "z": sweep(), "b": start()}, steps(0), damaged_and_left, a, workers=1,
+              kinds=("crash", "lost", "refused"), succeeds=False, prompt=False),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip

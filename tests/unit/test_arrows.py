@@ -26,7 +26,7 @@ FLOORS = (
     {"chat_request", "http", "place", "rows", "ticket"},
     {"live", "loops", "queue", "table", "views"},
     {"events", "settle", "wiring"},
-    {"overdue", "sse", "ui_stream"},
+    {"overdue", "sse", "ui_stream", "unreadable"},
     OPERATIONS - {"chat"},
     {"chat"},  # starts and follows
     {"watching"},  # the one thread, around the watch of a step

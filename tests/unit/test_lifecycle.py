@@ -49,6 +49,7 @@ FACTS = Facts(
     window=60_000,
     resends=1,
     resent_by="earlier",
+    as_read={"attempt": {"N": "1"}, "finish_reason": None},
 )
 UPDATES = [move for move in MOVES if move is not START]
 
@@ -69,6 +70,7 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.RESEND_DUE: {"resend_after": NOW},
     Guard.RESENT_BY_AS_READ: {"resent_by": "earlier"},
     Guard.RESENDS_AS_READ: {"resends": 1},
+    Guard.AS_READ: {"attempt": 1, "finish_reason": None},
 }
 FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.NO_STOP: [{"stop_requested_at": NOW - 5}],
@@ -86,6 +88,7 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.RESEND_DUE: [{"resend_after": NOW + 1}],
     Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
     Guard.RESENDS_AS_READ: [{"resends": 2}],
+    Guard.AS_READ: [{"attempt": 2}, {"finish_reason": "stop"}],
 }
 
 

@@ -134,6 +134,13 @@ def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
+def test_a_run_that_can_not_be_settled_or_read_raises_an_alarm():
+    for name, metric in (("SettleAlarm", "SettleFailed"), ("UnreadableAlarm", "RunUnreadable")):
+        alarm = of(name)
+        assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Outlive", metric, "Sum")
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
 def test_a_sweep_is_due_every_minute_and_over_before_the_next():
     """[39] Its function times out in less than a minute."""
     (schedule,) = of("Sweep")["Events"].values()
