@@ -24,6 +24,11 @@ class Turn:
     text: str
     messages: str | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of text and messages."""
+        return len(self.text.encode()) + len((self.messages or "").encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -56,6 +56,10 @@ MAX_PACKED = 390_000
 """Bytes a record's body may take: an item holds 400 KB, the rest of it well under 10."""
 MAX_PARTS = 4_000_000
 """Bytes the parts of one message may take as JSON; a function answers with at most 6 MB."""
+HISTORY_BYTES = 32_000_000
+"""Bytes of text and messages that a step hands its agent of the chat: more than a model reads, and as objects of the
+agent's library still a fraction of the function's memory.
+"""
 MARGIN = 5 * SECOND
 """How long before the platform would kill it a step lets go by itself: time for a settle and its retries."""
 CLOSE_BY = 1.0
@@ -311,6 +315,12 @@ class _TooLarge(Exception):
         self.code = code
 
 
+def _numbered(header: Message, newest_first: list[Record]) -> list[Record]:
+    """The records of this header, from the first one on without a gap."""
+    rows = [row for row in reversed(newest_first) if row.sk.startswith(header.sk)]
+    return [row for step, row in enumerate(rows) if row.step == step]
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What was said before a step: the chat's turns, oldest first, and the run's own records among them."""
@@ -396,25 +406,38 @@ class _Held:
         return self._fail_attempts(last_error)
 
     def _history(self) -> _Said:
-        """All that was said in the chat, oldest first, and this run's own records.
+        """What was said in the chat, oldest first, and this run's own records.
 
-        Retention deletes in no order, so records count only with their header and from the first one on.
+        It is read backwards. Of the runs before this one the newest are in it, each whole, as many as fit into
+        `HISTORY_BYTES` together with this run, which is always in it. Retention deletes in no order, so records count
+        only with their header and from the first one on.
         """
-        turns: list[Turn] = []
-        records: list[Record] = []
-        prompted, header = False, ""
-        for row in self.by.table.transcript(self.run.chat_pk):
-            if isinstance(row, Message):
-                header, records = row.sk, []
-                if row.role == "user":
-                    turns.append(Turn("user", row.text or ""))
-                    prompted = prompted or row.run_id == self.run.id
-            elif row.sk.startswith(header or "?") and row.step == len(records):
-                records.append(row)
-                if row.counts:
-                    turns.append(Turn("assistant", row.body.text, row.body.messages))
-        own = header == Message.sort_key(self.run.assistant_seq)
-        return _Said(tuple(turns), tuple(records) if own else (), prompted)
+        turns: list[Turn] = []  # newest first, as all that is collected here
+        turns_of_run: list[Turn] = []
+        rows: list[Record] = []
+        own: list[Record] | None = None
+        prompted, run_id, size = False, "", 0
+        for row in self.by.table.transcript(self.run.chat_pk, backwards=True):
+            if isinstance(row, Record):
+                rows.append(row)
+                continue
+            records, rows = _numbered(row, rows), []
+            if own is None:
+                own = records if row.sk == Message.sort_key(self.run.assistant_seq) else []
+            if row.run_id != run_id:
+                turns += turns_of_run
+                turns_of_run, run_id = [], row.run_id
+            more = [Turn("assistant", one.body.text, one.body.messages) for one in reversed(records) if one.counts]
+            if row.role == "user":
+                more.append(Turn("user", row.text or ""))
+                prompted = prompted or run_id == self.run.id
+            turns_of_run += more
+            size += sum(turn.size for turn in more)
+            if size > HISTORY_BYTES and run_id != self.run.id:
+                logger.info("history_bounded", run=self.run.id, step=self.run.claimed_step, turns=len(turns))
+                turns_of_run = []
+                break
+        return _Said(tuple(reversed(turns + turns_of_run)), tuple(own or ()), prompted)
 
     def _stop_requested(self) -> bool:
         """Look once more right before money is spent."""

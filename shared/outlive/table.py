@@ -396,11 +396,16 @@ class Table:
         item = self._get(key.pk, Run.SK)
         return Run.of(item) if item else None
 
-    def transcript(self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None) -> Iterator[Message | Record]:
-        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its records."""
+    def transcript(
+        self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
+    ) -> Iterator[Message | Record]:
+        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its records.
+
+        `backwards`, all in the opposite order: the newest record first, and each message after its records.
+        """
         first = Message.sort_key(from_seq)
         last = Message.sort_key(to_seq) if to_seq is not None else "MSG#"
-        for item in self._query(chat_pk, Row.sk.between(first, last + "~"), consistent=True):
+        for item in self._query(chat_pk, Row.sk.between(first, last + "~"), consistent=True, backwards=backwards):
             row = row_of(item)
             if row is not None:
                 yield row
