@@ -49,9 +49,10 @@ def _mended_arguments(text: str) -> str:
     """Arguments that came as JSON text can hide a NUL or half a surrogate pair behind an escape."""
     try:
         arguments = json.loads(text)
+        mended = storable(arguments)
     except (ValueError, RecursionError):
+        # No JSON, or too deep for the library, to which it is none then: no tool is called with it.
         return text
-    mended = storable(arguments)
     return text if mended == arguments else json.dumps(mended, ensure_ascii=False)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from outlive.errors import InvalidRequest, PromptTooLong
-from outlive.text import clean
+from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
 MAX_METADATA = 2048
@@ -125,7 +125,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def harmless(value: dict[str, Any]) -> dict[str, Any]:
     """`value` as whatever handles it later can take it. Raises InvalidRequest."""
-    if _is_deep(value):
+    if is_deeper(value, MAX_DEPTH):
         raise InvalidRequest("body", f"must not be nested deeper than {MAX_DEPTH} levels")
     cleaned: dict[str, Any] = clean(value)
     return cleaned
@@ -136,16 +136,6 @@ def _finite(number: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{number} is not JSON")
     return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner for outer in level if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]  # fmt: skip
-    return bool(level)
 
 
 def _structured(value: Any) -> StartBody:

@@ -50,12 +50,14 @@ from outlive.rows import Body, Message, Record, Run, pack, record_of
 from outlive.settings import Settings
 from outlive.settle import Log, Partial, error_of, settle
 from outlive.table import Table, run_met
-from outlive.text import clean
+from outlive.text import clean, is_deeper
 
 MAX_PACKED = 390_000
 """Bytes a record's body may take: an item holds 400 KB, the rest of it well under 10."""
 MAX_PARTS = 4_000_000
 """Bytes the parts of one message may take as JSON; a function answers with at most 6 MB."""
+MAX_DEPTH = 200
+"""Levels of nesting of a step's parts: every reader's JSON takes that, many take no more than a few hundred."""
 HISTORY_BYTES = 32_000_000
 """Bytes of text and messages that a step hands its agent of the chat: more than a model reads, and as objects of the
 agent's library still a fraction of the function's memory.
@@ -597,6 +599,8 @@ class _Held:
 
     def _packed(self, outcome: Outcome) -> tuple[bytes, int]:
         """The outcome as it is stored, and how many bytes its parts take as JSON. Raises _TooLarge; nothing is cut."""
+        if is_deeper(outcome.parts, MAX_DEPTH):
+            raise _TooLarge("step_too_deep", f"the step's parts are nested deeper than {MAX_DEPTH} levels")
         parts = clean(outcome.parts)
         size = len(msgspec.json.encode(parts))
         if self.size + size > MAX_PARTS:

@@ -23,6 +23,17 @@ def clean(value: Any) -> Any:
     return value
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """True if there is anything in the JSON value below that many levels. It takes no stack, however deep that is."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner for outer in level if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]  # fmt: skip
+    return bool(level)
+
+
 def one_line(data: str) -> str:
     """The JSON text as data of a server-sent event.
 

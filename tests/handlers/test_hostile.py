@@ -105,6 +105,30 @@ def test_hostile_body_is_refused_and_leaves_nothing(stack: Stack) -> None:
     assert refused(stack, asked, 422) == {}
 
 
+@pytest.mark.parametrize("levels", [100, 101, 300, 500, 700, 900, 950, 1_000, 10_000])
+def test_body_nested_deep_is_refused_wherever_it_is_deep(stack: Stack, levels: int) -> None:
+    """[10] [50] 422 that names the field, at every depth a parser may or may not take, and for both kinds of start."""
+    deep = {kind: before * levels + "1" + after * levels for kind, before, after in (("a", '{"a":', "}"), ("l", "[", "]"))}
+    message = '{"id": "m", "role": "user", "parts": [{"type": "text", "text": "a"}]'
+    asked: dict[Any, Callable[[], Answer]] = {}
+    for kind, value in deep.items():
+        starts = {
+            "metadata": f'{{"prompt": "a", "metadata": {{"a": {value}}}}}', "prompt": f'{{"prompt": {value}}}',
+            "budget": f'{{"prompt": "a", "budget": {value}}}', "unknown": f'{{"prompt": "a", "x": {value}}}', "body": value,
+        }  # fmt: skip
+        chats = {
+            "metadata": f'{{"id": "c", "messages": [{message}}}], "metadata": {{"a": {value}}}}}',
+            "message": f'{{"id": "c", "messages": [{message}, "metadata": {value}}}]}}',
+            "part": f'{{"id": "c", "messages": [{{"id": "m", "role": "user", "parts": [{value}]}}]}}',
+            "messages": f'{{"id": "c", "messages": {value}}}', "id": f'{{"id": {value}, "messages": [{message}}}]}}',
+        }  # fmt: skip
+        for name, raw in starts.items():
+            asked["start", name, kind] = lambda raw=raw: stack.call("POST", "/chats/chat-1/runs", raw=raw)
+        for name, raw in chats.items():
+            asked["chat", name, kind] = lambda raw=raw: stack.call("POST", "/api/chat", raw=raw)
+    assert refused(stack, asked, 422) == {}
+
+
 def test_body_that_is_no_text_is_refused(stack: Stack) -> None:
     """[10] Bytes that are no UTF-8, and what is no base64 though it says so, are 422."""
     sent = {

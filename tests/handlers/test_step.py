@@ -568,3 +568,25 @@ def test_a_heartbeat_that_lands_late_does_not_shorten_the_lease(stack: Stack) ->
     assert stack.deliver(stack.take() or {})
     assert heard == [None, 50_000]
     assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("levels", [100, 190, 200, 300, 500, 700, 900])
+@pytest.mark.parametrize("kind", ["final", "step", "partial"])
+def test_a_step_nested_too_deep_fails_its_run_in_so_many_words(stack: Stack, kind: Any, levels: int) -> None:
+    """[27] What is deeper than any reader takes is not stored; up to there it is."""
+    output: Any = 1
+    for _ in range(levels):
+        output = {"a": output}
+    tool = {"type": "tool-x", "toolCallId": "1", "state": "output-available", "input": {}, "output": output}
+    error = AgentError("permanent", "tool_failed", "why") if kind == "partial" else None
+    stack.answer_with(Outcome(kind, [tool], "[]", error=error), Outcome("final", [], "[]"))
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    run = stack.run_of(run_id)
+    if levels <= 190:
+        assert run["status"] == ("failed" if error else "succeeded")
+        assert stack.transcript()[1]["parts"] == [tool]
+    elif error:
+        assert (run["error"]["code"], stack.transcript()[1]["parts"]) == ("tool_failed", [])
+    else:
+        assert run["error"] == {"code": "step_too_deep", "message": "the step's parts are nested deeper than 200 levels"}

@@ -667,6 +667,16 @@ def test_arguments_nested_without_end_are_refused_like_any_others() -> None:
     assert done.tool_part("double")["state"] == "output-error"
 
 
+@pytest.mark.parametrize("levels", [150, 250, 500, 700, 900, 950, 1_000, 5_000])
+@pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
+def test_arguments_nested_deep_are_refused_like_any_others(levels: int, brackets: str) -> None:
+    """[27] Also where they are JSON, and whole: no depth of a model's words breaks the step."""
+    before, after = brackets
+    done = answer([call("double", '{"number": ' + before * levels + "1" + after * levels + "}")], double)
+    assert (done.outcome.kind, done.outcome.error) == ("step", None)
+    assert done.tool_part("double")["state"] == "output-error"
+
+
 def test_a_model_without_its_key_fails_the_run_not_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """[23] With the code `model_not_configured`, which names the model."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
