@@ -149,7 +149,7 @@ ANSWERS = {
     "list_messages": Answer(
         200,
         Messages,
-        "A page ends early, with a cursor, before it grows past 5 MB. A chat that is unknown or not yours is empty.",
+        "A page ends early, with a cursor, before it grows past 4.6 MB, which is what one answer can carry. A chat that is unknown or not yours is empty.",
     ),
     "list_runs": Answer(
         200, Runs, "The list may lag a moment behind; each run in it is current. A chat that is not yours is empty."

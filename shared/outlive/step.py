@@ -55,7 +55,7 @@ from outlive.text import clean, is_deeper
 MAX_PACKED = 390_000
 """Bytes a record's body may take: an item holds 400 KB, the rest of it well under 10."""
 MAX_PARTS = 4_000_000
-"""Bytes the parts of one message may take as JSON; a function answers with at most 6 MB."""
+"""Bytes the parts of one message may take as JSON: less than a page holds, so that every message can be read."""
 MAX_DEPTH = 200
 """Levels of nesting of a step's parts: every reader's JSON takes that, many take no more than a few hundred."""
 HISTORY_BYTES = 32_000_000

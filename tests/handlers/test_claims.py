@@ -120,7 +120,12 @@ def test_no_claim_breaks_a_door(stack: Stack, door: Door, name: str) -> None:
     """[48] What the gateway checks, the streaming function checks by itself: 401 for anything that is not as it must be."""
     checked = {"iss", "aud", "exp", "nbf", "iat"}
     now = int(time.time())
-    more = {"the past": now - 60, "the future": now + 3600, "digits": str(now + 3600), "a list with ours": [AUDIENCE, {"a": 1}]}
+    more = {
+        "the past": now - 60,
+        "the future": now + 3600,
+        "digits": str(now + 3600),
+        "a list with ours": [AUDIENCE, {"a": 1}],
+    }
     right = {
         "exp": {"the future"}, "nbf": {"missing", "zero", "a number", "a fraction", "the past"},
         "iat": {"missing", "zero", "a number", "a fraction", "the past"},

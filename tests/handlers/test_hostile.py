@@ -108,7 +108,9 @@ def test_hostile_body_is_refused_and_leaves_nothing(stack: Stack) -> None:
 @pytest.mark.parametrize("levels", [100, 101, 300, 500, 700, 900, 950, 1_000, 10_000])
 def test_body_nested_deep_is_refused_wherever_it_is_deep(stack: Stack, levels: int) -> None:
     """[10] [50] 422 that names the field, at every depth a parser may or may not take, and for both kinds of start."""
-    deep = {kind: before * levels + "1" + after * levels for kind, before, after in (("a", '{"a":', "}"), ("l", "[", "]"))}
+    deep = {
+        kind: before * levels + "1" + after * levels for kind, before, after in (("a", '{"a":', "}"), ("l", "[", "]"))
+    }
     message = '{"id": "m", "role": "user", "parts": [{"type": "text", "text": "a"}]'
     asked: dict[Any, Callable[[], Answer]] = {}
     for kind, value in deep.items():
