@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from outlive.errors import Unauthorized
 from outlive.http import Caller, caller_of
@@ -23,7 +24,7 @@ CALM_SECONDS = 30
 BAD_TOKEN = (jwt.PyJWTError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 """What reading a token raises: its header is any JSON that its sender likes, and so may be its claims."""
 BAD_KEYS = (OSError, http.client.HTTPException)
-CHECKS: dict[str, Any] = {
+CHECKS: Options = {
     "require": ["exp", "iss"],
     "verify_aud": False,  # here, since `client_id` may stand in for it
     "verify_sub": False,  # as at the API's own door
