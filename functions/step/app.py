@@ -1,5 +1,7 @@
 """SQS: does the step a message says is due."""
 
+import os
+import sys
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -8,24 +10,22 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from agent import agent
 from outlive.clock import Clock
-from outlive.log import logger
+from outlive.log import logger, retired
 from outlive.request import ID
 from outlive.step import Delivery, Step
 from outlive.watching import in_a_thread
 from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.worker import Wear, gone_within
 from turn import PydanticAgent
 
 settings = settings_of("QUEUE_URL")
 clock = Clock()
-step = Step(
-    table_of(settings),
-    queue_of(settings),
-    PydanticAgent(agent, settings.agent_model),
-    clock,
-    new_id,
-    settings,
-    in_a_thread,
-)
+queue = queue_of(settings)
+answerer = PydanticAgent(agent, settings.agent_model)
+wear = Wear()
+step = Step(table_of(settings), queue, answerer, clock, new_id, settings, in_a_thread, wear.saw)
+LAST_SECOND = 1.0
+"""How long before its time is up, in seconds, a process ends that does not answer."""
 # A batch is one message: that it is given back is no error of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -62,5 +62,32 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
 
 
 def handler(event: dict[str, Any], context: Context) -> Any:
-    """What the platform calls; the answer names the message if it is given back."""
-    return process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
+    """What the platform calls; the answer names the message if it is given back.
+
+    There is no answer from a process that is exhausted: it ends in its place, with its message given back or acknowledged.
+    """
+    with gone_within(context.get_remaining_time_in_millis() / 1000 - LAST_SECOND):
+        answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
+        cause = wear.look(answerer.left_behind())
+        if cause is not None:
+            retire(cause, [] if answer["batchItemFailures"] else event["Records"])
+    return answer
+
+
+def retire(cause: str, done_with: list[dict[str, Any]]) -> None:
+    """End this process now. After an answer would be too late: a sandbox is frozen until it has the next message.
+
+    For the platform that is a failed call, which leaves the message on the queue. One that was given back is hidden for
+    its pause already; one that is done with is acknowledged here, or comes back in vain.
+    """
+    try:
+        for record in done_with:
+            queue.acknowledge(record["receiptHandle"])
+    except Exception as error:
+        logger.warning("acknowledge_failed", cause=f"{type(error).__name__}: {error}")
+    try:
+        retired(cause)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)

@@ -8,7 +8,8 @@
                 model_content_filter     nothing was answered because a filter stepped in
                 tool_failed              a tool raised
                 agent_failed             anything else, a bug more likely than not
-    transient   model_rate_limited       429, with the provider's own wish in `retry_after`
+    transient   worker_exhausted         no thread, file descriptor or memory left: this process is at fault, no run
+                model_rate_limited       429, with the provider's own wish in `retry_after`
                 model_unavailable        503, 529, 409
                 model_server_error       500 and above, also in the middle of a stream
                 model_timeout            no answer in time
@@ -42,6 +43,7 @@ from pydantic_ai.exceptions import (
 )
 
 from outlive.agent import AgentError
+from outlive.worker import EXHAUSTED, exhausted
 from storable import mend
 
 LONGEST_MESSAGE = 2000
@@ -98,6 +100,10 @@ def agent_error(error: BaseException) -> AgentError:
 
 
 def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanent"], str]:
+    # First: in a process that is exhausted anything may fail, a tool as well.
+    broken = error.error if isinstance(error, ToolBroke) else error
+    if exhausted(broken, of_a_tool=isinstance(error, ToolBroke)):
+        return "transient", EXHAUSTED
     for known, kind, code in KINDS:
         if isinstance(error, known):
             return kind, code

@@ -7,13 +7,42 @@ but it can be left behind.
 
 import asyncio
 import atexit
+import sys
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock, Thread
+from threading import enumerate as enumerate_threads
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+TURN = "turn"
+OFTEN_LEFT = frozenset({TURN, "AnyIO worker thread"})
+"""Names of threads that end with their step: the loop's, and those in which the library runs a `def` tool."""
+MOMENT = 0.5
+"""Seconds within which a thread that is through has ended."""
+
+
+def left_behind() -> int:
+    """How many threads of steps that are over still run: tools that could not be stopped.
+
+    To be asked between two steps.
+    """
+    frames = sys._current_frames()  # noqa: SLF001
+    until = time.monotonic() + MOMENT
+    found = [thread for thread in enumerate_threads() if thread.name in OFTEN_LEFT or _is_busy(thread, frames)]
+    for thread in found:
+        thread.join(max(0.0, until - time.monotonic()))
+    return sum(thread.is_alive() for thread in found)
+
+
+def _is_busy(thread: Thread, frames: dict[int, FrameType]) -> bool:
+    """Whether it is one of `asyncio.to_thread` that has not come back: those that wait for work stand in `_worker`."""
+    frame = frames.get(thread.ident or 0)
+    return thread.name.startswith("asyncio_") and frame is not None and frame.f_code.co_name != "_worker"
 
 
 class OwnLoop:
@@ -56,7 +85,7 @@ class OwnLoop:
             else:
                 self._settle(runner, partial(future.set_result, result))
 
-        Thread(target=run, name="turn", daemon=True).start()
+        Thread(target=run, name=TURN, daemon=True).start()
         return future
 
     def _settle(self, runner: asyncio.Runner, settle: Callable[[], None], *, leave: bool = False) -> None:

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import pydantic_ai
-from pydantic_ai import Agent, CancellationToken, RunContext
+from pydantic_ai import Agent, CancellationToken
 from pydantic_ai.messages import (
     FunctionToolResultEvent,
     ModelMessage,
@@ -47,7 +47,7 @@ from offline import NAME as OFFLINE
 from offline import offline_model
 from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Said, ToolCall
 from outlive.usage import Usage
-from own_loop import OwnLoop
+from own_loop import OwnLoop, left_behind
 from parts import asked_for, both_forms, closed, written
 from step_deps import StepDeps
 from storable import Mender
@@ -86,6 +86,10 @@ class PydanticAgent:
             return Outcome("partial", [], None, error=agent_error(mistake))
         error = _await(step, say, interrupt)
         return step.outcome(interrupted=interrupt.reason is not None, error=error)
+
+    def left_behind(self) -> int:
+        """How many threads still run of steps that are over. To be asked between two steps."""
+        return left_behind()
 
     def _model_for(self, ask: Ask) -> Model:
         own = self._agent.model

@@ -33,6 +33,15 @@ def unexpected(message: str, error: Exception, **said: object) -> None:
     logger.error(message, cause=f"{type(error).__name__}: {error}", where=where, **said)  # type: ignore[arg-type]
 
 
+def retired(cause: str) -> None:
+    """Say that this process ends itself, and why. The platform starts another."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
+
+    logger.warning("worker_retired", cause=cause)
+    with single_metric("WorkerRetired", MetricUnit.Count, 1, namespace="Outlive"):
+        pass
+
+
 def unsettled(run: "Run", cause: str) -> None:
     """Say that a run could not be settled though its work is over: the sweep will, but somebody should look."""
     logger.error("settle_failed", run=run.id, chat=run.chat_id, cause=cause)

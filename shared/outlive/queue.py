@@ -16,6 +16,7 @@ class Sqs(Protocol):
 
     def send_message(self, **request: Any) -> Any: ...
     def change_message_visibility(self, **request: Any) -> Any: ...
+    def delete_message(self, **request: Any) -> Any: ...
 
 
 class Queue:
@@ -35,6 +36,10 @@ class Queue:
             )
         except (BotoCoreError, ClientError) as error:
             raise StoreUnanswered(f"the queue: {type(error).__name__}") from error
+
+    def acknowledge(self, receipt: str) -> None:
+        """Have a delivered message come never again."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
     def hide(self, receipt: str, seconds: float) -> None:
         """Have a delivered message come back in `seconds` and not before, unless it is acknowledged until then."""

@@ -51,6 +51,7 @@ from outlive.settings import Settings
 from outlive.settle import Log, Partial, error_of, settle
 from outlive.table import Table, run_met
 from outlive.text import clean, is_deeper
+from outlive.worker import EXHAUSTED, exhausted
 
 MAX_PACKED = 390_000
 """Bytes a record's body may take: an item holds 400 KB, the rest of it well under 10."""
@@ -68,6 +69,8 @@ CLOSE_BY = 1.0
 """Seconds a message comes back after the lease it waits for, so that it does not come in vain."""
 GRACE = 5.0
 """Seconds a message given back may be late before a sweep may send another."""
+NO_ANSWER = "the worker did not answer: it died, or a tool kept it from answering"
+"""All that is known of an attempt that ended with its lease."""
 ROUNDS = 5
 
 
@@ -200,6 +203,8 @@ class Step:
     new_id: Callable[[], str]
     settings: Settings
     watching: Watching
+    exhausted: Callable[[BaseException | AgentError], bool] = exhausted
+    """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""
 
     def run(self, delivery: Delivery) -> bool:
         """Do the step that `delivery` says is due, as far as it still is.
@@ -226,11 +231,17 @@ class Step:
         except (Overtaken, StoreError) as error:
             cause = f"{type(error).__name__}: {error}"
             logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause)
+            self.exhausted(error)
             if run is None:
                 hide(self.queue, delivery, CLOSE_BY)
         except Exception as error:
-            unexpected("step_broken", error, run=delivery.run_id, step=step)
-            return self._left_to_the_sweep(run, error)
+            if not self.exhausted(error):
+                unexpected("step_broken", error, run=delivery.run_id, step=step)
+                return self._left_to_the_sweep(run, error)
+            # The run is as it was, or claimed until the lease is over; the message comes back accordingly.
+            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=f"{type(error).__name__}: {error}")
+            if run is None:
+                hide(self.queue, delivery, CLOSE_BY)
         return NOT_DONE
 
     def _left_to_the_sweep(self, run: Run | None, error: Exception) -> bool:
@@ -366,8 +377,12 @@ class _Held:
         except (Overtaken, GivenBack):
             raise
         except StoreError as error:
+            self.by.exhausted(error)
             self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
         except Exception as error:
+            if self.by.exhausted(error):
+                self._let_go(AgentError("transient", EXHAUSTED, f"{type(error).__name__}: {error}"), self._pause())
+                return None
             unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
             self.partial = self.partial or self._said_so_far()
             self._fail("step_failed", f"{type(error).__name__}: {error}")
@@ -478,6 +493,8 @@ class _Held:
 
     def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> None:
         error, self.partial = outcome.error, self._partial(outcome)
+        if error is not None:
+            self.by.exhausted(error)
         if error is not None and error.kind == "permanent":
             return self._fail(error.code, error.message)
         if error is None:
@@ -540,7 +557,7 @@ class _Held:
         self._settle(ABORT_HELD, self.log)
 
     def _fail_attempts(self, last_error: dict[str, str] | None) -> None:
-        last = f"{last_error['code']}: {last_error['message']}" if last_error else "the worker died"
+        last = f"{last_error['code']}: {last_error['message']}" if last_error else NO_ANSWER
         self._fail("step_attempts", f"step {self.run.claimed_step} broke off again and again; last: {last}")
 
     def _fail(self, code: str, message: str) -> None:

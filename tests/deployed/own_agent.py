@@ -1,0 +1,31 @@
+"""Puts another agent in the place of the stack's own, as an owner who edits `agent.py` does."""
+
+import tempfile
+import textwrap
+from pathlib import Path
+
+from local.build import own_code
+from local.zips import zipped
+
+from .conftest import Stack, until
+
+IMPORTS = """
+from pydantic_ai import Agent, Tool
+
+from step_deps import StepDeps
+"""
+
+
+def with_tools(stack: Stack, source: str, *names: str, timeout: int) -> None:
+    """Deploy an agent with the tools `names` that `source` defines, and steps that take at most `timeout` seconds."""
+    tools = ", ".join(f"Tool({name}, timeout=60)" for name in names)
+    agent = f"{IMPORTS}\n{textwrap.dedent(source)}\n\nagent = Agent(deps_type=StepDeps, tools=[{tools}])\n"
+    client, function = stack.client("lambda"), stack.outputs["StepFunction"]
+    with tempfile.TemporaryDirectory() as folder:
+        own_code("step", Path(folder), platform="here")
+        (Path(folder) / "agent.py").write_text(agent)
+        body, _ = zipped(Path(folder))
+    client.update_function_code(FunctionName=function, ZipFile=body)
+    client.update_function_configuration(FunctionName=function, Timeout=timeout)
+    state = lambda: client.get_function_configuration(FunctionName=function)["LastUpdateStatus"]  # noqa: E731
+    until(state, lambda now: now == "Successful")
