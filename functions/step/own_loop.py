@@ -17,6 +17,8 @@ from threading import enumerate as enumerate_threads
 from types import FrameType
 from typing import Any, TypeVar
 
+from outlive.worker import FEW
+
 T = TypeVar("T")
 
 TURN = "turn"
@@ -29,11 +31,13 @@ MOMENT = 0.5
 def left_behind() -> int:
     """How many threads of steps that are over still run: tools that could not be stopped.
 
-    To be asked between two steps.
+    To be asked between two steps. Up to a few, one that is about to end may be counted.
     """
     frames = sys._current_frames()  # noqa: SLF001
-    until = time.monotonic() + MOMENT
     found = [thread for thread in enumerate_threads() if thread.name in OFTEN_LEFT or _is_busy(thread, frames)]
+    if len(found) <= FEW:  # not worth a wait for those that are about to end
+        return len(found)
+    until = time.monotonic() + MOMENT
     for thread in found:
         thread.join(max(0.0, until - time.monotonic()))
     return sum(thread.is_alive() for thread in found)

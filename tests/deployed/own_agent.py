@@ -16,8 +16,8 @@ from step_deps import StepDeps
 """
 
 
-def with_tools(stack: Stack, source: str, *names: str, timeout: int) -> None:
-    """Deploy an agent with the tools `names` that `source` defines, and steps that take at most `timeout` seconds."""
+def with_tools(stack: Stack, source: str, *names: str) -> None:
+    """Deploy an agent with the tools `names` that `source` defines."""
     tools = ", ".join(f"Tool({name}, timeout=60)" for name in names)
     agent = f"{IMPORTS}\n{textwrap.dedent(source)}\n\nagent = Agent(deps_type=StepDeps, tools=[{tools}])\n"
     client, function = stack.client("lambda"), stack.outputs["StepFunction"]
@@ -26,6 +26,5 @@ def with_tools(stack: Stack, source: str, *names: str, timeout: int) -> None:
         (Path(folder) / "agent.py").write_text(agent)
         body, _ = zipped(Path(folder))
     client.update_function_code(FunctionName=function, ZipFile=body)
-    client.update_function_configuration(FunctionName=function, Timeout=timeout)
     state = lambda: client.get_function_configuration(FunctionName=function)["LastUpdateStatus"]  # noqa: E731
     until(state, lambda now: now == "Successful")

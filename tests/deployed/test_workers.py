@@ -1,25 +1,25 @@
-"""What becomes of a worker that is no good any more, and of the runs it would have been given."""
+"""What becomes of a worker that a tool has used up, and of the runs it would have been given."""
 
 import pytest
 
+from outlive.step import NO_ANSWER
+
 from .conftest import Stack, until
 from .own_agent import with_tools
-from .runs import begin, ended, new_chat, outcome
+from .runs import begin, ended, outcome
 from .test_crashes import LEASE, own_stack
 
-HOLD = """
-import re
-
-def hold() -> str:
-    "Keep the interpreter's lock for longer than anybody waits."
-    return str(re.match(r"(a+)+$", "a" * 64 + "b"))
-"""
-LOSE_FILES = """
+TOOLS = """
 import os
+import re
 import resource
 import threading
 
 KEPT = []
+
+def hold() -> str:
+    "Keep the interpreter's lock for longer than anybody waits."
+    return str(re.match(r"(a+)+$", "a" * 64 + "b"))
 
 def open_all() -> str:
     "Leave no file descriptor to others."
@@ -41,6 +41,7 @@ def start_threads() -> str:
         threading.Thread(target=threading.Event().wait, name="AnyIO worker thread", daemon=True).start()
     return "started"
 """
+NAMES = ("hold", "open_all", "close_all", "start_threads")
 
 
 def retired(own: Stack) -> int:
@@ -49,48 +50,49 @@ def retired(own: Stack) -> int:
 
 
 @pytest.mark.together(long=True)
-def test_a_tool_that_keeps_the_interpreters_lock_has_its_process_ended_with_its_time(stack):
-    """[20] [22] Nothing of Python's runs in that process any more: another worker tries, and the run says what is known."""
+def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(stack):
+    """[20] [22] [24] [48]"""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
-        with_tools(own, HOLD, "hold", timeout=8)
-        run = begin(own, {"text": "kept ", "tools": [["hold", {}]]})
-        held = until(own.workers)
-        done = ended(own, run)
-        assert outcome(done["run"]) == ("failed", "error", "step_attempts")
-        assert done["run"]["error"]["message"].endswith(
-            "last: the worker did not answer: it died, or a tool kept it from answering"
-        )
-        until(lambda: set(own.workers()) & set(held), lambda left: not left)
-        until(own.queued, lambda left: left == 0)
-        assert "timed out after" not in own.log, "the process ended by itself"
-        after = begin(own, {"text": "better"})
-        assert outcome(ended(own, after)["run"]) == ("succeeded", "stop", None)
+        with_tools(own, TOOLS, *NAMES)
+        for tool in ("open_all", "start_threads"):
+            a_process_that_is_exhausted_ends_itself_and_the_run_goes_on(own, tool)
+        a_process_whose_files_were_closed_fails_nobody_elses_run(own)
+        a_process_whose_lock_is_held_ends_with_its_time(own)
 
 
-@pytest.mark.together(long=True)
-@pytest.mark.parametrize("tool", ["open_all", "start_threads"])
-def test_a_worker_that_a_tool_has_used_up_ends_itself_and_the_run_goes_on(stack, tool):
+def a_process_that_is_exhausted_ends_itself_and_the_run_goes_on(own: Stack, tool: str) -> None:
     """[20] In a process that is new."""
-    with own_stack(**LEASE) as own:
-        with_tools(own, LOSE_FILES, tool, timeout=60)
-        run = begin(own, {"text": "one ", "tools": [[tool, {}]]}, {"text": "two"})
-        used = until(own.workers)
-        done = ended(own, run)
-        assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), "one two")
-        assert not set(own.workers()) & set(used)
-        assert retired(own) == 1
-        until(own.queued, lambda left: left == 0)
+    before = retired(own)
+    run = begin(own, {"text": "one ", "tools": [[tool, {}]]}, {"text": "two"})
+    used = until(own.workers, seconds=90)
+    done = ended(own, run)
+    assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), "one two")
+    until(lambda: set(own.workers()) & set(used), lambda left: not left)
+    until(own.queued, lambda left: left == 0)
+    assert retired(own) == before + 1
 
 
-@pytest.mark.together(long=True)
-def test_a_worker_whose_files_a_tool_has_closed_fails_nobody_elses_run(stack):
-    """[20] [48] The run whose tool does that each time is given up after its attempts."""
-    with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
-        with_tools(own, LOSE_FILES, "close_all", timeout=60)
-        run = begin(own, {"text": "one ", "tools": [["close_all", {}]]})
-        others = [begin(own, {"text": f"{n}"}, chat=new_chat(), token=own.token("other")) for n in range(8)]
-        for n, other in enumerate(others):
-            done = ended(own, other, workspace="other", token=own.token("other"))
-            assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), f"{n}")
-        assert outcome(ended(own, run)["run"])[0] in ("failed", "succeeded")
-        until(own.queued, lambda left: left == 0)
+def a_process_whose_files_were_closed_fails_nobody_elses_run(own: Stack) -> None:
+    """[22] [48] The run whose tool does that each time is given up after its attempts."""
+    run = begin(own, {"text": "one ", "tools": [["close_all", {}]]})
+    token = own.token("other")
+    others = [begin(own, {"text": f"{n}"}, token=token) for n in range(5)]
+    for n, other in enumerate(others):
+        done = ended(own, other, workspace="other", token=token)
+        assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), f"{n}")
+    assert outcome(ended(own, run)["run"]) == ("failed", "error", "step_attempts")
+    until(own.queued, lambda left: left == 0)
+
+
+def a_process_whose_lock_is_held_ends_with_its_time(own: Stack) -> None:
+    """[20] [22] [24] Nothing written in Python runs in it any more: others try, and the run says what is known."""
+    client = own.client("lambda")
+    client.update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=8)
+    run = begin(own, {"text": "never kept ", "tools": [["hold", {}]]})
+    done = ended(own, run)
+    assert outcome(done["run"]) == ("failed", "error", "step_attempts")
+    assert done["run"]["error"]["message"].endswith(f"last: {NO_ANSWER}")
+    until(own.queued, lambda left: left == 0)
+    assert "timed out after" not in own.log, "the platform had to end it"
+    after = begin(own, {"text": "better"})
+    assert outcome(ended(own, after)["run"]) == ("succeeded", "stop", None)

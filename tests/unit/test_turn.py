@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -465,6 +466,35 @@ def test_a_stop_leaves_a_sync_tool_behind(released: threading.Event) -> None:
     done = answer(["Go. ", call("hang")], hang, interrupt=interrupt)
     assert not released.is_set()
     assert done.tool_part("hang")["errorText"] == "Interrupted before it finished."
+
+
+@pytest.mark.usefixtures("impatient")
+def test_tools_that_are_left_behind_are_counted_until_they_end(released: threading.Event) -> None:
+    """[31] Each is a thread that the process keeps: in the library's pool, in the loop's, or the loop's own."""
+
+    interrupt = Interrupt()
+
+    def hang() -> None:
+        interrupt.set("stop")
+        released.wait(30)
+
+    async def hang_in_a_thread() -> None:
+        await asyncio.to_thread(hang)
+
+    async def block() -> None:
+        hang()
+
+    agent = PydanticAgent(Agent(deps_type=StepDeps), "unused")
+    before = agent.left_behind()
+    for tool in (hang, hang_in_a_thread, block) * 2:
+        interrupt = Interrupt()
+        answer([call(tool.__name__)], tool, interrupt=interrupt)
+    assert agent.left_behind() - before == 6
+    released.set()
+    until = time.monotonic() + 30
+    while agent.left_behind() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert agent.left_behind() <= before
 
 
 @pytest.mark.usefixtures("impatient")
