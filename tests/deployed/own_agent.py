@@ -24,6 +24,8 @@ def with_tools(stack: Stack, source: str, *names: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         own_code("step", Path(folder), platform="here")
         (Path(folder) / "agent.py").write_text(agent)
+        for compiled in Path(folder).rglob("agent.*.pyc"):
+            compiled.unlink()  # it would go before the text
         body, _ = zipped(Path(folder))
     client.update_function_code(FunctionName=function, ZipFile=body)
     state = lambda: client.get_function_configuration(FunctionName=function)["LastUpdateStatus"]  # noqa: E731

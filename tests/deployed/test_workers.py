@@ -54,16 +54,16 @@ def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(sta
     """[20] [22] [24] [48]"""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         with_tools(own, TOOLS, *NAMES)
-        for tool in ("open_all", "start_threads"):
-            a_process_that_is_exhausted_ends_itself_and_the_run_goes_on(own, tool)
-        a_process_whose_files_were_closed_fails_nobody_elses_run(own)
+        a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own)
+        for tool in ("open_all", "close_all"):
+            a_process_without_files_fails_nobody_elses_run(own, tool)
         a_process_whose_lock_is_held_ends_with_its_time(own)
 
 
-def a_process_that_is_exhausted_ends_itself_and_the_run_goes_on(own: Stack, tool: str) -> None:
+def a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own: Stack) -> None:
     """[20] In a process that is new."""
     before = retired(own)
-    run = begin(own, {"text": "one ", "tools": [[tool, {}]]}, {"text": "two"})
+    run = begin(own, {"text": "one ", "tools": [["start_threads", {}]]}, {"text": "two"})
     used = until(own.workers, seconds=90)
     done = ended(own, run)
     assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), "one two")
@@ -72,16 +72,18 @@ def a_process_that_is_exhausted_ends_itself_and_the_run_goes_on(own: Stack, tool
     assert retired(own) == before + 1
 
 
-def a_process_whose_files_were_closed_fails_nobody_elses_run(own: Stack) -> None:
-    """[22] [48] The run whose tool does that each time is given up after its attempts."""
-    run = begin(own, {"text": "one ", "tools": [["close_all", {}]]})
+def a_process_without_files_fails_nobody_elses_run(own: Stack, tool: str) -> None:
+    """[22] [48] The run itself, whose tool does that each time, is given up after its attempts if it gets that far."""
+    before = retired(own)
+    run = begin(own, {"text": "one ", "tools": [[tool, {}]]})
     token = own.token("other")
     others = [begin(own, {"text": f"{n}"}, token=token) for n in range(5)]
     for n, other in enumerate(others):
         done = ended(own, other, workspace="other", token=token)
         assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), f"{n}")
-    assert outcome(ended(own, run)["run"]) == ("failed", "error", "step_attempts")
+    assert outcome(ended(own, run)["run"])[2] in (None, "step_attempts")
     until(own.queued, lambda left: left == 0)
+    assert retired(own) > before
 
 
 def a_process_whose_lock_is_held_ends_with_its_time(own: Stack) -> None:
