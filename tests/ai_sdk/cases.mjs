@@ -1,6 +1,6 @@
-// Plays one case with the real packages against a stack, and says how it went as a line of JSON.
+// Plays cases with the real packages against a stack, and says how each went as a line of JSON.
 //
-//   node cases.mjs <case>     with OUTLIVE_API, OUTLIVE_TOKEN and, for some cases, lines on standard input
+//   node cases.mjs <case> …   with OUTLIVE_API, OUTLIVE_TOKEN, OUTLIVE_RELEASES and, for some cases, lines on standard input
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -18,6 +18,7 @@ const STREAM = process.env.OUTLIVE_STREAM || API;
 const MAJOR = Number(createRequire(import.meta.url)("ai/package.json").version.split(".")[0]);
 const headers = { authorization: `Bearer ${process.env.OUTLIVE_TOKEN}` };
 const CLOCK = [["clock", {}]];
+const AT_ONCE = 5;
 
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const script = (...entries) => ({ text: `#script ${JSON.stringify(entries)}` });
@@ -367,19 +368,23 @@ const cases = {
 };
 
 process.on("unhandledRejection", (error) => {
-  say({ ok: false, error: `unhandled: ${error?.stack ?? error}` });
+  say({ error: `unhandled: ${error?.stack ?? error}` });
   process.exit(1);
 });
 
-if (process.argv[2] === undefined) {
-  say(Object.keys(cases));
-} else {
+async function play(name) {
   try {
-    await cases[process.argv[2]]();
-    say({ ok: true });
-    process.exit(0);
+    await cases[name]();
+    say({ case: name, ok: true });
   } catch (error) {
-    say({ ok: false, error: String(error?.stack ?? error) });
-    process.exit(1);
+    say({ case: name, ok: false, error: String(error?.stack ?? error) });
   }
 }
+
+// Each case has pages and chats of its own, so several are played at once.
+const left = process.argv.slice(2);
+const player = async () => {
+  while (left.length) await play(left.shift());
+};
+await Promise.all(Array.from({ length: AT_ONCE }, player));
+process.exit(0);

@@ -20,7 +20,7 @@ from tests.ports import reserve
 
 from .conftest import PATIENCE, ROOT, Stack, until
 from .runs import begin, ended, held, new_chat, script, seen, stop, transcript
-from .test_ai_sdk import MAJORS, missing, outcome, play
+from .test_ai_sdk import MAJORS, Results, missing, play_all
 
 TOOL: list[list[Any]] = [["clock", {}]]
 STREAMS = ("start", "reload", "stop", "error", "broken connections")
@@ -236,11 +236,16 @@ def test_a_stream_ends_before_its_function_would_be_ended_and_can_be_gone_on_wit
         assert ended(stack, left)["run"]["error"] is None
 
 
+@pytest.fixture(scope="module")
+def streamed(stack: Stack, streams: str, request: pytest.FixtureRequest) -> Results:
+    """Of every case that is played over streams."""
+    return play_all(stack, request, streams)
+
+
 @pytest.mark.parametrize("case", STREAMS)
 @pytest.mark.parametrize("major", MAJORS)
-def test_use_chat_over_a_stream(stack: Stack, streams: str, major: str, case: str) -> None:
+def test_use_chat_over_a_stream(streamed: Results, major: str, case: str) -> None:
     """The same cases of the AI SDK, over streams."""
     if reason := missing(major):
         pytest.skip(reason)
-    with play(stack, major, case, streams) as played:
-        outcome(played)
+    assert streamed[major, case] == ""
