@@ -5,20 +5,21 @@ integrations, authorizers and CORS rules into resources. All of them come from t
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import re
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cfnlint.api import lint as cfn_lint
-from cfnlint.config import ManualArgs
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local.aws import REGION
+from local.build import ROOT
 from local.messages import UserError
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
@@ -35,6 +36,23 @@ def read(file: Path) -> dict[str, Any]:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file.name} can't be read: {error}") from error
+    _lint(file.name, text)
+    parsed = yaml_parse(text)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def _lint(name: str, text: str) -> None:
+    """Raise `UserError` with the first error of the template.
+
+    A text that was found good is not linted again: linting takes longer than all else that a start computes.
+    """
+    good = ROOT / ".build" / "linted" / hashlib.sha256(f"{version('cfn-lint')} {text}".encode()).hexdigest()
+    if good.exists():
+        return
+    from cfnlint.api import lint as cfn_lint  # noqa: PLC0415  # a second of its own, and seldom needed
+    from cfnlint.config import ManualArgs  # noqa: PLC0415
+
     errors = [match for match in cfn_lint(text, config=ManualArgs(regions=[REGION])) if match.rule.id.startswith("E")]
     # A reference to a missing name (E1…) comes first: it causes many of the other errors.
     errors.sort(key=lambda match: (not match.rule.id.startswith("E1"), match.linenumber, match.rule.id))
@@ -42,11 +60,10 @@ def read(file: Path) -> dict[str, Any]:
         first = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise UserError(
-            f"{file.name}:{first.linenumber}: {textwrap.shorten(first.message, 160, placeholder=' …')} [{first.rule.id}]{more}"
+            f"{name}:{first.linenumber}: {textwrap.shorten(first.message, 160, placeholder=' …')} [{first.rule.id}]{more}"
         )
-    parsed = yaml_parse(text)
-    assert isinstance(parsed, dict)
-    return parsed
+    good.parent.mkdir(parents=True, exist_ok=True)
+    good.touch()
 
 
 def parameters(template: dict[str, Any], fixed: dict[str, str], defaults: dict[str, str]) -> dict[str, str]:
