@@ -1,6 +1,12 @@
 """What holds for every test: it passes on any machine, in any order, beside any other."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
+
+# A shell that starts the tests in the background has them ignore Ctrl-C. What they start would inherit that, and several
+# tests press Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast an example runs is the machine's business, and what is tried is the same every time: `make test` either passes
 # or fails. `--hypothesis-profile=default` tries other examples.
