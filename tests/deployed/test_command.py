@@ -283,7 +283,7 @@ def test_a_watch_outlives_the_api(tmp_path: Path):
         first = lines_until(process, "tool-result")
         own.stop()
         own.start()
-        # The message of the worker that went with it may come back late; the sweep need not wait for its minute.
+        # The sweep resends the step of the killed worker, unless its message was redelivered and the run has ended.
         own.release(chat)
         until(lambda: own.sweep()["resent"] or own.row(run, "finished_at")["finished_at"], every=0.5)
         out, err = rest_of(process)
