@@ -27,12 +27,12 @@ leave_out() {
 }
 
 install_uv() {
-  echo "outlive: setting up uv"
   command -v "$PYTHON" > /dev/null || fail "$PYTHON was not found; install Python 3.11 or newer, or set PYTHON=…"
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
     || fail "$PYTHON is too old; install Python 3.11 or newer, or set PYTHON=…"
   "$PYTHON" -c 'import venv, ensurepip' 2> /dev/null \
     || fail "$PYTHON can't make virtual environments; install its venv module (python3-venv on Debian and Ubuntu)"
+  echo "outlive: setting up uv"
   rm -rf "$env"
   "$PYTHON" -m venv "$env"
   "$env/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt \
