@@ -25,6 +25,8 @@ browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := $(patsubst functions/%/app.py,%,$(wildcard functions/*/app.py))
 groups := uv light step stream local sam dev docs fuzz cli browser
 sources := functions shared local clients/python tests bench docs
+BIOME := .envs/js/node_modules/.bin/biome
+scripts := console clients/js tests/ai_sdk
 
 .PHONY: help
 help: ## list the targets
@@ -55,10 +57,11 @@ test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local
 shuffled: ## run every test in a random order; it prints the seed: make shuffled SEED=… repeats that order
 	@$(MAKE) test ARGS='-p randomly --randomly-dont-reset-seed $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)'
 
-check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done ## check format, lint, types, the template, imports, generated files and the site
+check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/js/.done ## check format, lint, types, the template, imports, generated files and the site
 	@$(DEV) -m ruff format --check --output-format concise $(sources) \
 	  || { echo "outlive: some files are not formatted; make fmt formats them" >&2; exit 1; }
 	@$(DEV) -m ruff check --quiet $(sources)
+	@$(BIOME) check --error-on-warnings --colors=off --log-level=error $(scripts) || { echo "outlive: the JavaScript is not clean; make fmt formats it" >&2; exit 1; }
 	@$(DEV) -m mypy
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
@@ -68,9 +71,10 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done ## che
 	@$(DEV) docs/generate.py --check
 	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 
-fmt: .envs/dev/.done ## format the code and apply the linter's safe fixes
+fmt: .envs/dev/.done .envs/js/.done ## format the code and apply the linter's safe fixes
 	@$(DEV) -m ruff check --quiet --fix $(sources) || true
 	@$(DEV) -m ruff format --quiet $(sources)
+	@$(BIOME) check --write --log-level=error $(scripts) > /dev/null 2>&1 || true
 
 docs: .envs/dev/.done ## write the files and sections that are generated from the code
 	@$(DEV) docs/generate.py
@@ -119,6 +123,15 @@ clean: ## remove the environments, builds and caches; the local state in .state 
 
 .envs/%/.done: requirements/%/package.json requirements/%/package-lock.json
 	@local/setup.sh $*
+
+# The checks need it, so a machine without it cannot check: unlike the packages at the end of this file, it is not left out.
+.envs/js/.done: requirements/js/package.json requirements/js/package-lock.json
+	@command -v npm > /dev/null || { echo "outlive: npm is not here, and the JavaScript is checked with Biome; install Node.js 20 or newer with npm" >&2; exit 1; }
+	@echo "outlive: setting up js" >&2
+	@rm -rf .envs/js && mkdir -p .envs/js
+	@cp $^ .envs/js
+	@cd .envs/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel error > /dev/null || { echo "outlive: the packages of requirements/js could not be installed; is the package registry within reach?" >&2; exit 1; }
+	@touch $@
 
 # ------------------------------------------------------------------ measure
 

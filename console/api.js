@@ -1,79 +1,79 @@
-// The public API, call by call. Nothing else is ever asked for.
+// The calls of the public API that the console makes.
 
-import * as bearer from "./bearer.js";
+import * as token from "./token.js";
 
-/** The address this page came from, without its last part: the console lies beside the calls it makes. */
+/** The page's address without its last part: the console is served beside the API. */
 export const base = new URL(".", location.href).href.replace(/\/$/, "");
 
-/** Milliseconds; the gateway itself gives up after 30 seconds. */
-const PATIENCE = 32_000;
+/** The gateway itself gives up after 30 seconds. */
+const TIMEOUT_MS = 32_000;
 
-/** What the API did not do. `status` 0: no answer came. */
+/** A call that failed. `status` is 0 if no answer came; `body` is the API's problem document. */
 export class Problem extends Error {
-  constructor(status, said) {
-    super(said.detail || said.title || said.message || `the answer was ${status}`);
+  constructor(status, body) {
+    super(body.detail || body.title || body.message || `the answer was ${status}`);
     this.status = status;
-    this.code = said.code || "";
-    this.said = said;
+    this.code = body.code || "";
+    this.body = body;
   }
 
-  /** Whether asking again may help. */
-  get passes() {
+  /** Whether a repeated call may succeed. */
+  get isTransient() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
 async function call(method, path, { body, headers = {}, signal } = {}) {
-  const token = bearer.current();
-  const patience = AbortSignal.timeout(PATIENCE);
-  let answer;
+  const sentToken = token.current();
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response;
   let text;
   try {
-    answer = await fetch(base + path, {
+    response = await fetch(base + path, {
       method,
       headers: {
-        authorization: `Bearer ${token}`,
+        authorization: `Bearer ${sentToken}`,
         accept: "application/json",
         ...(body ? { "content-type": "application/json" } : {}),
         ...headers,
       },
       body: body && JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       cache: "no-store",
       credentials: "omit",
       redirect: "error",
     });
-    text = await answer.text();
-  } catch (error) {
+    text = await response.text();
+  } catch {
     if (signal?.aborted) throw signal.reason;
     throw new Problem(0, { detail: navigator.onLine ? "no answer came" : "this device is offline" });
   }
-  if (answer.status === 204) return null;
-  let said;
+  if (response.status === 204) return null;
+  let answer;
   try {
-    said = JSON.parse(text);
+    answer = JSON.parse(text);
   } catch {
-    said = {};
+    answer = {};
   }
-  if (answer.ok) return said;
-  if (answer.status === 401) bearer.refuse(token);
-  throw new Problem(answer.status, said);
+  if (response.ok) return answer;
+  if (response.status === 401) token.refuse(sentToken);
+  throw new Problem(response.status, answer);
 }
 
 const id = encodeURIComponent;
 const query = (values) => {
-  const named = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
-  return named.length ? `?${new URLSearchParams(named)}` : "";
+  const present = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return present.length ? `?${new URLSearchParams(present)}` : "";
 };
 
-export const start = (chat, prompt, key) =>
-  call("POST", `/chats/${id(chat)}/runs`, { body: { prompt }, headers: { "idempotency-key": key } });
-export const stop = (run) => call("POST", `/runs/${id(run)}/stop`, { body: {} });
-export const latest = (chat, signal) => call("GET", `/chats/${id(chat)}/run`, { signal });
-export const run = (run, signal) => call("GET", `/runs/${id(run)}`, { signal });
-export const messages = (chat, limit, cursor, signal) =>
-  call("GET", `/chats/${id(chat)}/messages${query({ limit, cursor })}`, { signal });
-export const runs = (chat, limit, cursor, signal) =>
-  call("GET", `/chats/${id(chat)}/runs${query({ limit, cursor })}`, { signal });
-/** What happened after `after`, or null once all was told. */
-export const events = (run, after, signal) => call("GET", `/runs/${id(run)}/events${query({ after })}`, { signal });
+export const start = (chatId, prompt, key) =>
+  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt }, headers: { "idempotency-key": key } });
+export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });
+export const latest = (chatId, signal) => call("GET", `/chats/${id(chatId)}/run`, { signal });
+export const run = (runId, signal) => call("GET", `/runs/${id(runId)}`, { signal });
+export const messages = (chatId, limit, cursor, signal) =>
+  call("GET", `/chats/${id(chatId)}/messages${query({ limit, cursor })}`, { signal });
+export const runs = (chatId, limit, cursor, signal) =>
+  call("GET", `/chats/${id(chatId)}/runs${query({ limit, cursor })}`, { signal });
+/** The events after the cursor `after`; null once the run has ended and every event was read. */
+export const events = (runId, after, signal) => call("GET", `/runs/${id(runId)}/events${query({ after })}`, { signal });

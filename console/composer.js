@@ -1,139 +1,146 @@
-// Where a prompt is written: the draft is never lost, and a prompt that is sent twice makes one run.
+// The prompt: drafts are stored as they are written, and a prompt that is sent twice starts one run.
 
 import * as api from "./api.js";
-import * as kept from "./kept.js";
-import { byId, make, write } from "./make.js";
+import { button, byId, make, write } from "./dom.js";
+import * as storage from "./storage.js";
 
-const TRIES = [700, 2000];
-const prompt = byId("prompt");
-const send = byId("send");
+const RETRY_PAUSES_MS = [700, 2000];
+const field = byId("prompt");
+const sendButton = byId("send");
 
-let chat = "";
-let sending = false;
+let chatId = "";
+let isSending = false;
 
-/** Go on with what was being written in `id`; empty for a chat that has none yet. */
-export function turnTo(id) {
-  chat = id;
-  prompt.value = kept.draft(chat).text;
+export const text = () => field.value;
+export const focus = () => field.focus();
+
+const isTouch = () => matchMedia("(pointer: coarse)").matches;
+
+/** Shows the draft of the chat; the empty id stands for a chat that has not started. */
+export function openChat(id) {
+  chatId = id;
+  field.value = storage.draft(chatId).text;
   grow();
 }
 
-/** The draft moves along when a new chat gets its id. */
-export function name(id) {
-  const said = kept.draft(chat);
-  kept.keepDraft(chat, { text: "" });
-  chat = id;
-  kept.keepDraft(chat, said);
+/** Moves the draft to the id that a new chat received. */
+export function assignChat(id) {
+  const draft = storage.draft(chatId);
+  storage.saveDraft(chatId, { text: "" });
+  chatId = id;
+  storage.saveDraft(chatId, draft);
 }
 
-const touch = () => matchMedia("(pointer: coarse)").matches;
-
-export const text = () => prompt.value;
-export const focus = () => prompt.focus();
-
-export function put(value) {
-  prompt.value = value;
-  remember();
+export function setText(value) {
+  field.value = value;
+  saveText();
   grow();
-  prompt.focus();
+  focus();
 }
 
-function remember() {
-  kept.keepDraft(chat, { ...kept.draft(chat), text: prompt.value });
+function saveText() {
+  storage.saveDraft(chatId, { ...storage.draft(chatId), text: field.value });
 }
 
-/** A start whose answer never came has been accepted after all, as `accepted`, the chat's latest prompt, shows. */
-export function settleDraft(accepted) {
-  const said = kept.draft(chat);
-  if (!said.key || said.sent !== accepted || sending) return;
-  kept.keepDraft(chat, { text: prompt.value === said.sent ? "" : prompt.value });
-  turnTo(chat);
+/** Clears a sent draft whose start got no answer, if `acceptedPrompt`, the chat's latest prompt, shows it was accepted. */
+export function settleDraft(acceptedPrompt) {
+  const { key, sent } = storage.draft(chatId);
+  if (!key || sent !== acceptedPrompt || isSending) return;
+  storage.saveDraft(chatId, { text: field.value === sent ? "" : field.value });
+  openChat(chatId);
 }
 
 /**
- * The run that what is written has started. The same text is sent with the same key until its answer is known. Throws
- * api.Problem; then the text is still there.
+ * Starts a run with the text of the field: `{run, prompt}`. The idempotency key stays the same until the start of this
+ * text is answered. Throws api.Problem and keeps the text.
  */
-export async function begin() {
-  const said = prompt.value;
-  const into = chat;
-  const before = kept.draft(into);
-  const key = before.key && before.sent === said ? before.key : crypto.randomUUID();
-  kept.keepDraft(into, { text: said, key, sent: said });
-  sending = true;
-  show({ active: false });
+export async function startRun() {
+  const prompt = field.value;
+  const id = chatId;
+  const draft = storage.draft(id);
+  const key = draft.key && draft.sent === prompt ? draft.key : crypto.randomUUID();
+  storage.saveDraft(id, { text: prompt, key, sent: prompt });
+  isSending = true;
+  show({ isActive: false });
   try {
-    const { run } = await repeatedly(into, said, key);
-    // What was typed in the meantime is the next draft.
-    const next = chat === into && prompt.value !== said ? prompt.value : "";
-    kept.keepDraft(into, { text: next });
-    if (chat === into && !next) turnTo(into);
-    return { run, said };
+    const { run } = await startWithRetries(id, prompt, key);
+    // Text that was typed while the start was under way is the next draft.
+    const next = chatId === id && field.value !== prompt ? field.value : "";
+    storage.saveDraft(id, { text: next });
+    if (chatId === id && !next) openChat(id);
+    return { run, prompt };
   } catch (error) {
-    // Refused: nothing was started under this key, and the next attempt is a start of its own.
-    if (error.status && !error.passes && error.status !== 401) kept.keepDraft(into, { text: said });
+    // The API refused the start: nothing was started under this key, so the next attempt takes a new one.
+    if (error.status && !error.isTransient && error.status !== 401) storage.saveDraft(id, { text: prompt });
     throw error;
   } finally {
-    sending = false;
+    isSending = false;
   }
 }
 
-async function repeatedly(into, said, key) {
+async function startWithRetries(id, prompt, key) {
   for (let failures = 0; ; failures += 1) {
     try {
-      return await api.start(into, said, key);
+      return await api.start(id, prompt, key);
     } catch (error) {
-      const hopeless = !error.passes || error.code === "model_not_configured";
-      if (hopeless || failures === TRIES.length) throw error;
-      await new Promise((go) => setTimeout(go, TRIES[failures]));
+      const isFinal = !error.isTransient || error.code === "model_not_configured";
+      if (isFinal || failures === RETRY_PAUSES_MS.length) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSES_MS[failures]));
     }
   }
 }
 
-/** Whether something can be sent now, and whether there is something to stop. */
-export function show({ active, stopping = false, usable = true }) {
-  const stop = byId("stop");
-  const left = document.activeElement === (active || sending ? send : stop);
-  send.hidden = active;
-  send.disabled = sending || !usable;
-  write(send, sending ? "Sending…" : "Send");
-  stop.hidden = !active;
-  // Still focusable: whoever has just pressed it with the keyboard must not lose their place.
-  stop.setAttribute("aria-disabled", String(stopping));
-  write(stop, stopping ? "Stopping…" : "Stop");
-  // The button that had the focus is gone. On a touch screen this would bring up the keyboard.
-  if (left && !touch()) focus();
+/** Shows Send, or Stop if a run is active. */
+export function show({ isActive, isStopping = false, canSend = true }) {
+  const stopButton = byId("stop");
+  const losesFocus = document.activeElement === (isActive || isSending ? sendButton : stopButton);
+  sendButton.hidden = isActive;
+  sendButton.disabled = isSending || !canSend;
+  write(sendButton, isSending ? "Sending…" : "Send");
+  stopButton.hidden = !isActive;
+  // Not `disabled`: that would take the focus from a reader who pressed it with the keyboard.
+  stopButton.setAttribute("aria-disabled", String(isStopping));
+  write(stopButton, isStopping ? "Stopping…" : "Stop");
+  // The focused button is hidden now. On a touch screen, focus on the prompt would open the keyboard.
+  if (losesFocus && !isTouch()) focus();
 }
 
 function grow() {
-  prompt.style.setProperty("height", "auto");
-  prompt.style.setProperty("height", `${Math.min(prompt.scrollHeight + 2, innerHeight * 0.4)}px`);
+  field.style.setProperty("height", "auto");
+  field.style.setProperty("height", `${Math.min(field.scrollHeight + 2, innerHeight * 0.4)}px`);
 }
 
-prompt.addEventListener("input", () => {
-  remember();
+field.addEventListener("input", () => {
+  saveText();
   grow();
 });
-prompt.addEventListener("keydown", (event) => {
+field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  // On a touch keyboard Enter is a new line; there is a button for sending.
-  if (touch() && !event.ctrlKey && !event.metaKey) return;
+  // On a touch keyboard Enter starts a new line, and the Send button sends.
+  if (isTouch() && !event.ctrlKey && !event.metaKey) return;
   event.preventDefault();
   byId("composer").requestSubmit();
 });
 
-/** One notice at a time above the prompt; `actions` are pairs of a label and what it does. */
-export function notify(kind, heading, detail = "", actions = []) {
-  const node = make(
-    "div",
-    { class: "notice", "data-status": kind },
-    make("p", { class: "heading" }, heading),
-    detail ? make("p", {}, detail) : null,
-    make("p", { class: "actions" }, ...actions.map(([label, act]) => make("button", { type: "button", click: () => (quiet(), focus(), act()) }, label)), make("button", { type: "button", class: "quiet", click: () => (quiet(), focus()) }, "Dismiss")),
+/** Replaces the notice above the prompt. `actions` are pairs of a label and a function. */
+export function showNotice(status, heading, detail, actions = []) {
+  const close = (action) => () => {
+    clearNotice();
+    focus();
+    action?.();
+  };
+  const buttons = actions.map(([label, action]) => button({ click: close(action) }, label));
+  byId("notice").replaceChildren(
+    make(
+      "div",
+      { class: "notice", "data-status": status },
+      make("p", { class: "heading" }, heading),
+      make("p", {}, detail),
+      make("p", { class: "actions" }, ...buttons, button({ class: "quiet", click: close() }, "Dismiss")),
+    ),
   );
-  byId("notice").replaceChildren(node);
 }
 
-export function quiet() {
+export function clearNotice() {
   byId("notice").replaceChildren();
 }

@@ -1,108 +1,116 @@
-// Watching a run: short requests, about one a second, each for what is new since the one before.
+// Repeats reads until they succeed, and follows a run with short requests, about one a second.
 //
-// Not an EventSource: the gateway hands out whole answers, so a stream would come in windows as well; a plain request
-// carries the token in its header and tells a refused token from a lost connection. And none that waits at the server:
-// each would hold a function all the time, and those who watch would take the place of those who work.
+// It is no EventSource: the gateway sends whole answers, so a stream would arrive in windows as well. A plain request
+// carries the token in its header, and its status tells a refused token from a lost connection. No request waits at the
+// server: each would occupy a function all the time, and readers would take concurrency from the steps.
 
 import * as api from "./api.js";
-import * as bearer from "./bearer.js";
+import * as token from "./token.js";
 
-const LIVELY = 700;
-const CALM = 1500;
-const QUIET = 3000;
-const QUIET_AFTER = 20;
-const HIDDEN = 10_000;
-const BACKOFF = [500, 1000, 2000, 4000, 8000, 15_000];
+const PAUSE_AFTER_EVENTS_MS = 700;
+const PAUSE_MS = 1500;
+const QUIET_PAUSE_MS = 3000;
+const QUIET_AFTER_EMPTY_ANSWERS = 20;
+const HIDDEN_PAUSE_MS = 10_000;
+const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
-/** Whoever is pausing looks now. */
-export const look = () => dispatchEvent(new Event("look"));
+/** Ends every pause now. */
+export const wake = () => dispatchEvent(new Event("wake"));
 
-/** Sleeps, but no longer than until `look`, the device is online again, the page is seen, or `signal` is aborted. */
-function pause(ms, signal) {
-  return new Promise((go, fail) => {
-    const done = () => {
+/** Waits `ms`, or until `wake`, the device goes online or the page is shown or hidden. Rejects when `signal` aborts. */
+export function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const finish = () => {
       clearTimeout(timer);
-      removeEventListener("online", done);
-      removeEventListener("look", done);
-      document.removeEventListener("visibilitychange", done);
-      signal.removeEventListener("abort", done);
-      if (signal.aborted) fail(signal.reason);
-      else go();
+      removeEventListener("online", finish);
+      removeEventListener("wake", finish);
+      document.removeEventListener("visibilitychange", finish);
+      signal.removeEventListener("abort", finish);
+      if (signal.aborted) reject(signal.reason);
+      else resolve();
     };
-    const timer = setTimeout(done, ms);
-    addEventListener("online", done);
-    addEventListener("look", done);
-    document.addEventListener("visibilitychange", done);
-    signal.addEventListener("abort", done);
+    const timer = setTimeout(finish, ms);
+    addEventListener("online", finish);
+    addEventListener("wake", finish);
+    document.addEventListener("visibilitychange", finish);
+    signal.addEventListener("abort", finish);
   });
 }
 
-/** What `read()` answers, asked again until it does: after a pause, or with a new token. */
-export async function patiently(read, link, signal) {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      const answer = await read();
-      link("live");
-      return answer;
-    } catch (error) {
-      if (signal.aborted || !(await mended(error, failures, link, signal))) throw error;
-    }
-  }
-}
-
-/** True once it makes sense to ask again after `error`, false if it never will. */
-async function mended(error, failures, link, signal) {
+/**
+ * Waits until a call that failed with `error` may succeed. Returns false at once if it never will. `onLink` receives
+ * why the call waits: waiting | offline | token.
+ */
+export async function waitToRetry(error, failures, onLink, signal) {
   if (error.status === 401) {
-    link("token");
-    await bearer.fresh(signal);
-  } else if (error.passes) {
-    link(navigator.onLine ? "waiting" : "offline");
-    await pause(BACKOFF[Math.min(failures, BACKOFF.length - 1)], signal);
+    onLink("token");
+    await token.whenUsable(signal);
+  } else if (error.isTransient) {
+    onLink(navigator.onLine ? "waiting" : "offline");
+    await pause(BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)], signal);
   } else return false;
   return true;
 }
 
+/** The answer of `call()`, repeated until it succeeds. Throws what no repetition can help. */
+export async function retry(call, onLink, signal) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      const answer = await call();
+      onLink("live");
+      return answer;
+    } catch (error) {
+      if (signal.aborted || !(await waitToRetry(error, failures, onLink, signal))) throw error;
+    }
+  }
+}
+
 /**
- * Tells `on.events(list)` all of the run from its first event to its last, in order, whatever happens on the way.
- * `on.again()` before the first list, and whenever it has to begin anew; `on.link(state)`: live | waiting | offline |
- * token. Returns after the last event. Throws what can't be mended by waiting, and when `signal` is aborted.
+ * Passes every event of the run, in order, to `onEvents(events)`. Calls `onRestart()` before the first event, and
+ * again whenever it has to begin anew; `onLink(state)` receives live | waiting | offline | token. Returns after the
+ * last event. Throws what no repetition can help, and when `signal` aborts.
  */
-export async function follow(run, on, signal) {
-  let after = null;
+export async function follow(runId, { onRestart, onEvents, onLink }, signal) {
+  let cursor = null;
   let failures = 0;
-  let empty = 0;
-  on.again();
+  let emptyAnswers = 0;
+  onRestart();
   for (;;) {
     let answer;
     try {
-      answer = await api.events(run, after, signal);
+      answer = await api.events(runId, cursor, signal);
     } catch (error) {
       if (signal.aborted) throw error;
-      if (error.status === 422 && after !== null) {
-        after = null;
-        on.again();
-      } else if (!(await mended(error, failures, on.link, signal))) throw error;
+      if (error.status === 422 && cursor !== null) {
+        cursor = null;
+        onRestart();
+      } else if (!(await waitToRetry(error, failures, onLink, signal))) throw error;
       failures += 1;
       continue;
     }
     failures = 0;
-    on.link("live");
+    onLink("live");
     if (answer === null) return;
-    after = answer.cursor;
-    if (answer.events.length) on.events(answer.events);
+    cursor = answer.cursor;
+    if (answer.events.length) onEvents(answer.events);
     if (answer.events.at(-1)?.type === "settled") return;
-    empty = answer.events.length ? 0 : empty + 1;
-    await pause(document.hidden ? HIDDEN : empty === 0 ? LIVELY : empty < QUIET_AFTER ? CALM : QUIET, signal);
+    emptyAnswers = answer.events.length ? 0 : emptyAnswers + 1;
+    await pause(document.hidden ? HIDDEN_PAUSE_MS : visiblePause(emptyAnswers), signal);
   }
 }
 
-/** All events of a run there are by now, in one list. */
-export async function history(run, signal) {
+function visiblePause(emptyAnswers) {
+  if (emptyAnswers === 0) return PAUSE_AFTER_EVENTS_MS;
+  return emptyAnswers < QUIET_AFTER_EMPTY_ANSWERS ? PAUSE_MS : QUIET_PAUSE_MS;
+}
+
+/** All events the run has so far, in one list. */
+export async function allEvents(runId, signal) {
   const all = [];
-  for (let after = null; ; ) {
-    const answer = await api.events(run, after, signal);
+  for (let cursor = null; ; ) {
+    const answer = await api.events(runId, cursor, signal);
     if (answer === null || !answer.events.length) return all;
     all.push(...answer.events);
-    after = answer.cursor;
+    cursor = answer.cursor;
   }
 }

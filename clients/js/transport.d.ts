@@ -1,23 +1,24 @@
 import type { ChatTransport, UIMessage } from "ai";
 
 export interface OutliveChatTransportOptions {
-  /** Where the API is: the stack's output ApiUrl. Default: the page's own origin. */
+  /** The API's address: the stack's output ApiUrl. Default: the page's own origin. */
   baseUrl?: string;
-  /** Where streams come from, if it is another place: the stack's output StreamUrl. Default: baseUrl. */
+  /** The address of the streaming function, if it is deployed: the stack's output StreamUrl. Default: baseUrl. */
   streamUrl?: string;
-  /** Sent with every request. A function is asked each time, so that an expired token can be replaced. */
+  /** Sent with every request. A function is called for each request, so it can replace an expired token. */
   headers?: HeadersInit | (() => HeadersInit | PromiseLike<HeadersInit>);
+  /** Replaces the global fetch. */
   fetch?: typeof globalThis.fetch;
   /**
-   * Called when a step begins again of which text was shown, because its worker died. The stream has been closed then,
-   * and resuming it shows the message as it stands. Needed with ai 6; ai 7 voids such a step by itself.
+   * Called when a step of which text was shown begins again because its worker died. The stream is closed by then;
+   * resume it to show the message as it stands. Needed with ai 6; ai 7 resets the step within the stream.
    */
   onRestart?: (chat: { chatId: string }) => void;
-  /** Milliseconds for which requests may fail in a row. Default: 60,000. */
+  /** Milliseconds for which requests may fail in a row before the stream fails. Default: 60,000. */
   patience?: number;
 }
 
-/** What the API refused. */
+/** A request that the API refused. */
 export declare class OutliveError extends Error {
   readonly status: number;
   readonly code: string | undefined;
@@ -33,8 +34,8 @@ export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessa
   onRestart: OutliveChatTransportOptions["onRestart"];
   sendMessages: ChatTransport<UI_MESSAGE>["sendMessages"];
   reconnectToStream: ChatTransport<UI_MESSAGE>["reconnectToStream"];
-  /** Ends the chat's active run; `stopped` is false if there was none. useChat's own `stop` only hangs up. */
+  /** Stops the chat's active run; `stopped` is false if no run is active. useChat's own `stop` only closes the stream. */
   stop(chatId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
-  /** The chat's messages as they are stored, for `useChat({ messages })`. */
+  /** The chat's stored messages, for `useChat({ messages })`. */
   messages(chatId: string): Promise<UI_MESSAGE[]>;
 }

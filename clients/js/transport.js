@@ -1,13 +1,13 @@
-import { OVER, VOID, readWindow } from "./windows.js";
+import { MORE, OVER, readWindow, VOID } from "./windows.js";
 
-const WAIT = 20; // seconds a window is held open while nothing happens
-const PATIENCE = 60_000; // milliseconds of failing requests in a row until a stream breaks
-const PAUSE = 300; // milliseconds before the second try; it doubles up to LONGEST
-const LONGEST = 5_000;
-const ACTIVE = ["pending", "running"];
-const EMPTY_PAUSE = 500; // milliseconds between two windows if the first came at once and held nothing
+const WAIT_S = 20; // how long the server holds a window open without a new event
+const DEFAULT_PATIENCE_MS = 60_000;
+const FIRST_BACKOFF_MS = 300; // doubles up to MAX_BACKOFF_MS
+const MAX_BACKOFF_MS = 5_000;
+const EMPTY_WINDOW_PAUSE_MS = 500; // before the next window, if a window was empty and ended sooner than this
+const ACTIVE_STATUSES = ["pending", "running"];
 
-/** What the API refused, by its code. */
+/** A request that the API refused. */
 export class OutliveError extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.message ?? problem.title ?? `the API answered ${status}`);
@@ -20,11 +20,11 @@ export class OutliveError extends Error {
 }
 
 /**
- * Connects useChat to Outlive. One stream per answer, however many requests it takes: windows end, connections break
- * and tokens expire without the chat noticing. Hanging up detaches; only `stop` ends a run.
+ * Connects useChat to Outlive. The chat sees one stream per answer, however many requests it takes: windows end,
+ * connections break and tokens expire meanwhile. Closing the stream leaves the run alone; only `stop` ends it.
  */
 export class OutliveChatTransport {
-  /** A stream that is resumed begins with the start of its message. */
+  /** A resumed stream begins with the start of its message. */
   resumeStreamIsReplay = true;
 
   #base;
@@ -32,9 +32,9 @@ export class OutliveChatTransport {
   #headers;
   #fetch;
   #patience;
-  #restarts = new Map(); // chat to the start of its message, for which somebody is to resume
+  #restarts = new Map(); // by chat: where its message begins, until the page resumes the stream
 
-  constructor({ baseUrl = "", streamUrl = baseUrl, headers, fetch, onRestart, patience = PATIENCE } = {}) {
+  constructor({ baseUrl = "", streamUrl = baseUrl, headers, fetch, onRestart, patience = DEFAULT_PATIENCE_MS } = {}) {
     this.#base = baseUrl.replace(/\/$/, "");
     this.#streams = `${streamUrl.replace(/\/$/, "")}/api/chat`;
     this.#headers = headers;
@@ -45,52 +45,52 @@ export class OutliveChatTransport {
 
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }) {
     this.#restarts.delete(chatId);
-    // The rest of the chat is stored already, so the last message is all that is sent. Its id makes it safe to repeat.
-    const asked = { ...body, id: chatId, messages: messages.slice(-1), trigger, messageId };
+    // The rest of the chat is stored, so only the last message is sent. Its id makes the request idempotent.
+    const request = { ...body, id: chatId, messages: messages.slice(-1), trigger, messageId };
     const begin = (signal) =>
       this.#call(`${this.#streams}?wait=0`, {
         method: "POST",
         headers: { ...plain(headers), "content-type": "application/json" },
-        body: JSON.stringify(asked),
+        body: JSON.stringify(request),
         signal,
       });
-    return this.#stream(chatId, begin, abortSignal, headers);
+    return this.#stream({ chatId, begin, headers, restart: {} }, abortSignal);
   }
 
   async reconnectToStream({ chatId, abortSignal, headers }) {
-    // The run of which something was void may have ended by now: a cursor reads on in it, a chat has none active then.
-    const beginning = this.#restarts.get(chatId);
+    // A run with a void step may have ended by now. Its cursor still finds it; the chat has no active run then.
+    const restart = this.#restarts.get(chatId);
     this.#restarts.delete(chatId);
-    const begin = (signal) => this.#window(chatId, beginning?.cursor, 0, signal, headers);
+    const begin = (signal) => this.#window(chatId, restart?.cursor, 0, signal, headers);
     try {
-      return await this.#stream(chatId, begin, abortSignal, headers, beginning);
+      return await this.#stream({ chatId, begin, headers, restart: restart ?? {} }, abortSignal);
     } catch (error) {
-      if (beginning) this.#restarts.set(chatId, beginning);
+      if (restart) this.#restarts.set(chatId, restart);
       throw error;
     }
   }
 
-  /** Ends the run that is active in the chat now, however often that has to be asked. Returns `{ stopped, run }`. */
+  /** Stops the chat's active run, and repeats the request until it is answered. Returns `{ stopped, run }`. */
   async stop(chatId) {
-    // By its id: a stop of the chat that is asked again after a lost answer could hit the next run.
-    const found = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/run`, {});
-    const { run } = await found.json();
-    if (!run || !ACTIVE.includes(run.status)) return { stopped: false, run: null };
+    // Stops the run by its id: a repeated stop by chat could stop the next run.
+    const latest = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/run`, {});
+    const { run } = await latest.json();
+    if (!run || !ACTIVE_STATUSES.includes(run.status)) return { stopped: false, run: null };
     const answer = await this.#call(`${this.#base}/runs/${encodeURIComponent(run.id)}/stop`, { method: "POST" });
     return answer.json();
   }
 
-  /** The chat's messages as they are stored, for `useChat({ messages })`. */
+  /** The chat's stored messages, for `useChat({ messages })`. */
   async messages(chatId) {
-    const found = [];
+    const all = [];
     for (let cursor = ""; cursor !== null; ) {
       const query = cursor && `?cursor=${encodeURIComponent(cursor)}`;
       const answer = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/messages${query}`, {});
       const page = await answer.json();
-      for (const { id, role, parts, metadata } of page.messages) found.push({ id, role, parts, metadata });
+      for (const { id, role, parts, metadata } of page.messages) all.push({ id, role, parts, metadata });
       cursor = page.cursor;
     }
-    return found;
+    return all;
   }
 
   #window(chatId, cursor, wait, signal, headers) {
@@ -99,116 +99,153 @@ export class OutliveChatTransport {
     return this.#call(url, { headers: plain(headers), signal });
   }
 
-  /** The first answer decides whether there is a stream at all: null if nothing is active. */
-  async #stream(chatId, begin, abortSignal, headers, beginning = {}) {
+  /** The stream of an answer, or null if the first response says that no run is active. */
+  async #stream(answer, abortSignal) {
     const hangUp = new AbortController();
     const signal = abortSignal ? AbortSignal.any([abortSignal, hangUp.signal]) : hangUp.signal;
-    const first = await begin(signal);
+    const first = await answer.begin(signal);
     if (first.status === 204) return null;
     checkStream(first);
     return new ReadableStream({
-      start: (controller) => void this.#follow(chatId, first, begin, controller, signal, headers, beginning),
+      start: (controller) => void this.#follow(answer, first, controller, signal),
       cancel: () => hangUp.abort(),
     });
   }
 
-  async #follow(chatId, first, begin, controller, signal, headers, beginning) {
-    let response = first;
-    let { start, cursor } = beginning; // the chunk every message begins with, and the cursor behind it
-    let behindStart = cursor;
-    let swallow = false; // the step that begins anew has its start-step already
-    let failing = 0; // since when, in a row
-    const take = (chunk) => {
-      if (chunk.type === "start") start = chunk;
-      if (swallow && chunk.type === "start-step") swallow = false;
-      else controller.enqueue(chunk);
-    };
-    const at = (now) => {
-      cursor = now;
-      if (start) behindStart ??= now;
-      failing = 0;
-    };
+  /** Passes window after window to the chat, until the run ends, `signal` aborts or requests fail for too long. */
+  async #follow(answer, first, controller, signal) {
+    const reader = new ChunkReader(controller, answer.restart);
     try {
-      if (start) controller.enqueue(start);
+      let response = first;
       for (;;) {
-        const [asked, since] = [cursor, Date.now()];
-        try {
-          const end = response.status === 204 ? OVER : await readWindow(response, { take, at });
-          if (end === OVER) return controller.close();
-          if (end === VOID && this.onRestart) {
-            this.#restarts.set(chatId, { start, cursor: behindStart });
-            controller.close();
-            if (!signal.aborted) setTimeout(() => this.onRestart({ chatId }), 0);
-            return;
-          }
-          if (end === VOID) {
-            controller.enqueue({ type: "reset-step" });
-            swallow = true;
-          } else if (cursor === asked && Date.now() - since < EMPTY_PAUSE) {
-            await pause(EMPTY_PAUSE, signal);
-          }
-        } catch (error) {
-          // It broke off in the middle: what was taken counts, and the next window goes on behind it.
-          if (signal.aborted || error instanceof SyntaxError) throw error;
-          failing ||= Date.now();
-          if (Date.now() - failing > this.#patience) throw error;
-          await pause(PAUSE, signal);
+        const end = await this.#read(response, reader, signal);
+        if (end === OVER) break;
+        if (end === VOID && this.onRestart) {
+          this.#requestRestart(answer.chatId, reader, signal);
+          break;
         }
-        response = cursor === undefined ? await begin(signal) : await this.#window(chatId, cursor, WAIT, signal, headers);
-        if (response.status !== 204) checkStream(response);
+        if (end === VOID) reader.resetStep();
+        response = await this.#next(answer, reader.cursor, signal);
       }
+      controller.close();
     } catch (error) {
       try {
         if (signal.aborted) controller.close();
         else controller.error(error);
       } catch {
-        // The chat has let go of the stream already.
+        // The chat has already cancelled the stream.
       }
     }
   }
 
-  /** One request, again while the network or the store fails, and once with fresh headers if the token was refused. */
+  /** Reads a window and returns how it ends. If the connection breaks, the next window continues after a pause. */
+  async #read(response, reader, signal) {
+    if (response.status === 204) return OVER;
+    const [cursorBefore, startedAt] = [reader.cursor, Date.now()];
+    try {
+      const end = await readWindow(response, reader);
+      const isEmpty = end === MORE && reader.cursor === cursorBefore;
+      if (isEmpty && Date.now() - startedAt < EMPTY_WINDOW_PAUSE_MS) await pause(EMPTY_WINDOW_PAUSE_MS, signal);
+      return end;
+    } catch (error) {
+      if (signal.aborted || error instanceof SyntaxError) throw error;
+      reader.failingSince ||= Date.now();
+      if (Date.now() - reader.failingSince > this.#patience) throw error;
+      await pause(FIRST_BACKOFF_MS, signal);
+      return MORE;
+    }
+  }
+
+  async #next({ chatId, begin, headers }, cursor, signal) {
+    // Without a cursor nothing was shown yet: the request that began the answer is repeated.
+    const response =
+      cursor === undefined ? await begin(signal) : await this.#window(chatId, cursor, WAIT_S, signal, headers);
+    if (response.status !== 204) checkStream(response);
+    return response;
+  }
+
+  /** Keeps where the message begins, and asks the page to resume the stream from there. */
+  #requestRestart(chatId, { start, cursorAfterStart }, signal) {
+    this.#restarts.set(chatId, { start, cursor: cursorAfterStart });
+    // Later: the chat must see the end of this stream first.
+    if (!signal.aborted) setTimeout(() => this.onRestart({ chatId }), 0);
+  }
+
+  /** Sends a request; repeats it while the network or the store fails, and once with new headers after a 401. */
   async #call(url, { headers, ...init }) {
-    const until = Date.now() + this.#patience;
-    let refused = false;
-    for (let wait = PAUSE; ; wait = Math.min(2 * wait, LONGEST)) {
-      const given = typeof this.#headers === "function" ? await this.#headers() : this.#headers;
-      let trouble;
+    const deadline = Date.now() + this.#patience;
+    let isRefused = false;
+    for (let backoff = FIRST_BACKOFF_MS; ; backoff = Math.min(2 * backoff, MAX_BACKOFF_MS)) {
+      const ownHeaders = typeof this.#headers === "function" ? await this.#headers() : this.#headers;
+      let failure;
       try {
-        const answer = await (this.#fetch ?? globalThis.fetch)(url, {
+        const response = await (this.#fetch ?? globalThis.fetch)(url, {
           ...init,
-          headers: { ...plain(given), ...headers },
+          headers: { ...plain(ownHeaders), ...headers },
         });
-        if (answer.ok) return answer;
-        trouble = new OutliveError(answer.status, await problemOf(answer));
+        if (response.ok) return response;
+        failure = new OutliveError(response.status, await problemOf(response));
       } catch (error) {
         if (init.signal?.aborted) throw error;
-        trouble = error;
+        failure = error;
       }
-      if (trouble.status === 401 && !refused) {
-        refused = true;
+      if (failure.status === 401 && !isRefused) {
+        isRefused = true;
         continue;
       }
-      if (!worthAnotherTry(trouble) || Date.now() + wait > until) throw trouble;
-      await pause(wait, init.signal);
+      if (!isTransient(failure) || Date.now() + backoff > deadline) throw failure;
+      await pause(backoff, init.signal);
     }
   }
 }
 
-function worthAnotherTry(trouble) {
-  if (!(trouble instanceof OutliveError)) return true;
-  return trouble.status === 429 || (trouble.status >= 500 && trouble.code !== "model_not_configured");
+/** Passes the chunks of an answer's windows to the chat, and keeps the cursor after which the next window continues. */
+class ChunkReader {
+  failingSince = 0; // when the connection broke, unless a cursor arrived since
+  #controller;
+  #skipsStartStep = false;
+
+  constructor(controller, { start, cursor }) {
+    this.#controller = controller;
+    this.start = start; // the chunk that begins the message
+    this.cursor = cursor;
+    this.cursorAfterStart = cursor;
+    if (start) controller.enqueue(start);
+  }
+
+  take = (chunk) => {
+    if (chunk.type === "start") this.start = chunk;
+    if (this.#skipsStartStep && chunk.type === "start-step") this.#skipsStartStep = false;
+    else this.#controller.enqueue(chunk);
+  };
+
+  at = (cursor) => {
+    this.cursor = cursor;
+    if (this.start) this.cursorAfterStart ??= cursor;
+    this.failingSince = 0;
+  };
+
+  /** Voids the chunks of the current step. The chat keeps the step itself, so its next start-step is left out. */
+  resetStep() {
+    this.#controller.enqueue({ type: "reset-step" });
+    this.#skipsStartStep = true;
+  }
 }
 
-/** Whatever else answers 200, such as a page of another server, would be asked for ever. */
-function checkStream(answer) {
-  if ((answer.headers.get("content-type") ?? "").startsWith("text/event-stream")) return;
-  throw new OutliveError(answer.status, { detail: "what answered is no stream; is baseUrl the API's?" });
+function isTransient(failure) {
+  if (!(failure instanceof OutliveError)) return true;
+  return failure.status === 429 || (failure.status >= 500 && failure.code !== "model_not_configured");
 }
 
-async function problemOf(answer) {
+/** Throws if the response is no event stream: another server's page would be requested again and again. */
+function checkStream(response) {
+  if ((response.headers.get("content-type") ?? "").startsWith("text/event-stream")) return;
+  throw new OutliveError(response.status, { detail: "the response is no stream; is baseUrl the API's address?" });
+}
+
+async function problemOf(response) {
   try {
-    return await answer.json();
+    return await response.json();
   } catch {
     return {};
   }
@@ -220,15 +257,15 @@ function plain(headers) {
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
-    const over = () => {
+    const abort = () => {
       clearTimeout(timer);
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", over);
+      signal?.removeEventListener("abort", abort);
       resolve();
     }, milliseconds);
-    if (signal?.aborted) over();
-    else signal?.addEventListener("abort", over, { once: true });
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
   });
 }

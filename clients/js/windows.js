@@ -1,41 +1,42 @@
-// A stream of UI message chunks comes in windows: server-sent events, the last of each group with a cursor as its id.
+// Reads a stream of UI message chunks window by window. A window is one response of server-sent events; the last event of
+// each group carries a cursor as its id.
 
-/** What a window ended with. */
-export const OVER = "over"; // the run has ended, and all of it was told
-export const VOID = "void"; // what was shown since the last start-step is void
-export const MORE = "more"; // ask again, with the last cursor
+/** How a window ends. */
+export const OVER = "over"; // the run has ended and its last chunk was sent
+export const VOID = "void"; // the chunks since the last start-step are void
+export const MORE = "more"; // the next window continues after the last cursor
 
 /**
- * Reads one window. Chunks are handed to `take` only once the cursor behind them has come too: whoever was cut off in
- * between is told them again. Rejects if the connection breaks; everything handed over until then counts.
+ * Reads one window. `take` receives chunks only after the cursor that follows them: a group that breaks off before its
+ * cursor is sent again in the next window. Rejects if the connection breaks; chunks that `take` received stay valid.
  *
  * @param {Response} response
  * @param {{ take: (chunk: object) => void, at: (cursor: string) => void }} reader
  * @returns {Promise<"over" | "void" | "more">}
  */
 export async function readWindow(response, { take, at }) {
-  let waiting = [];
-  let voided = false;
+  let group = [];
+  let isVoid = false;
   let cursor;
   for await (const { id, data } of events(response.body)) {
     if (data === "[DONE]") return OVER;
     if (data) {
       const chunk = JSON.parse(data);
-      if (chunk.type === "data-void") voided = true;
-      else waiting.push(chunk);
+      if (chunk.type === "data-void") isVoid = true;
+      else group.push(chunk);
     }
     if (id && id !== cursor) {
       cursor = id;
-      for (const chunk of waiting) take(chunk);
-      waiting = [];
+      for (const chunk of group) take(chunk);
+      group = [];
       at(cursor);
     }
-    if (voided) return VOID;
+    if (isVoid) return VOID;
   }
   return MORE;
 }
 
-/** The server-sent events of a body; comments are left out. */
+/** The server-sent events of a body, without comments. */
 async function* events(body) {
   const decoder = new TextDecoder();
   const reader = body.getReader();

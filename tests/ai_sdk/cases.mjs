@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { DefaultChatTransport } from "ai";
 
 import { OutliveChatTransport } from "./outlive-chat/transport.js";
-import { Tab, eventually, until } from "./tab.mjs";
+import { eventually, Tab, until } from "./tab.mjs";
 
 const API = process.env.OUTLIVE_API;
 const STREAM = process.env.OUTLIVE_STREAM || API;
@@ -34,7 +34,8 @@ async function get(path) {
 }
 
 /** With more patience than a page has: a busy machine is no failure. */
-const ours = (options = {}) => new OutliveChatTransport({ baseUrl: API, streamUrl: STREAM, headers, patience: 180_000, ...options });
+const ours = (options = {}) =>
+  new OutliveChatTransport({ baseUrl: API, streamUrl: STREAM, headers, patience: 180_000, ...options });
 const plain = (options = {}) => new DefaultChatTransport({ api: `${STREAM}/api/chat`, headers, ...options });
 
 /** A tab with our transport; with ai 6 wired as the README says. */
@@ -68,7 +69,10 @@ function bare(parts) {
 async function assertSame(tab, id) {
   const kept = await stored(id);
   await eventually(() => {
-    assert.deepEqual(tab.messages.map((message) => message.role), kept.map((message) => message.role));
+    assert.deepEqual(
+      tab.messages.map((message) => message.role),
+      kept.map((message) => message.role),
+    );
     assert.equal(tab.answer.id, kept.at(-1).id);
     assert.deepEqual(bare(tab.answer.parts), bare(kept.at(-1).parts));
     assert.deepEqual(tab.answer.metadata, kept.at(-1).metadata);
@@ -109,10 +113,13 @@ const cases = {
     await assertSame(tab, id);
     assert.equal(tab.chunks.at(-1), "finish");
     const tools = tab.answer.parts.filter((part) => part.toolCallId);
-    assert.deepEqual(tools.map((part) => [part.type, part.state]), [
-      ["tool-clock", "output-available"],
-      ["tool-calculate", "output-available"],
-    ]);
+    assert.deepEqual(
+      tools.map((part) => [part.type, part.state]),
+      [
+        ["tool-clock", "output-available"],
+        ["tool-calculate", "output-available"],
+      ],
+    );
     await tab.chat.sendMessage({ text: "And again." });
     await ready(tab);
     await assertSame(tab, id);
@@ -164,12 +171,14 @@ const cases = {
     const second = open({ id, messages: await stored(id), resume: true });
     await until("the second tab shows it", () => second.text);
     release(id);
-    await Promise.all([first, second].map(async (tab) => {
-      await until("all of it", () => tab.text.endsWith("two."));
-      await ready(tab);
-      assert.deepEqual(tab.errors, []);
-      await assertSame(tab, id);
-    }));
+    await Promise.all(
+      [first, second].map(async (tab) => {
+        await until("all of it", () => tab.text.endsWith("two."));
+        await ready(tab);
+        assert.deepEqual(tab.errors, []);
+        await assertSame(tab, id);
+      }),
+    );
   },
 
   async stop() {
@@ -177,7 +186,9 @@ const cases = {
     const transport = ours();
     const tab = new Tab({ id }, transport);
     await until("the page is there", () => tab.chat);
-    void tab.chat.sendMessage(script({ text: "Kept. ", tools: CLOCK }, { text: "never ends ".repeat(100), seconds: 600 }));
+    void tab.chat.sendMessage(
+      script({ text: "Kept. ", tools: CLOCK }, { text: "never ends ".repeat(100), seconds: 600 }),
+    );
     await until("the first step was shown", () => tab.text.startsWith("Kept. "));
     assert.equal((await transport.stop(id)).stopped, true);
     await ready(tab);
@@ -224,7 +235,16 @@ const cases = {
     const tab = open({ id });
     await until("the page is there", () => tab.chat);
     await tab.chat.sendMessage(
-      script({ tools: [["calculate", { expression: "1 +" }], ["calculate", { expression: "2 + 2" }], ["calculate", { expression: "1 / 0" }]] }, { text: "So." }),
+      script(
+        {
+          tools: [
+            ["calculate", { expression: "1 +" }],
+            ["calculate", { expression: "2 + 2" }],
+            ["calculate", { expression: "1 / 0" }],
+          ],
+        },
+        { text: "So." },
+      ),
     );
     await ready(tab);
     assert.deepEqual(tab.errors, []);
@@ -234,8 +254,11 @@ const cases = {
   },
 
   async "longer than a window"() {
-    const asked = [];
-    const counted = (...given) => (asked.push(String(given[0])), fetch(...given));
+    const urls = [];
+    const counted = (url, init) => {
+      urls.push(String(url));
+      return fetch(url, init);
+    };
     const silence = script({ text: "Before. ", tools: [["wait", { seconds: 23 }]] }, { text: "After." });
     const [id, other] = [newChat(), newChat()];
     const tab = open({ id }, { fetch: counted });
@@ -246,7 +269,7 @@ const cases = {
     await ready(tab);
     assert.deepEqual(tab.errors, []);
     await assertSame(tab, id);
-    if (STREAM === API) assert.ok(asked.length > 2, asked.join());
+    if (STREAM === API) assert.ok(urls.length > 2, urls.join());
     // The SDK's own transport is left with a window that ended; resuming shows the message from its start.
     assert.deepEqual(simple.errors, []);
     if (STREAM === API) assert.ok(!simple.chunks.includes("finish"));
@@ -299,13 +322,16 @@ const cases = {
   async "lost answer"() {
     const id = newChat();
     let lose = 2;
-    const tab = open({ id }, {
-      fetch: async (url, init) => {
-        const answer = await fetch(url, init);
-        if (init.method === "POST" && lose-- > 0) throw new TypeError("fetch failed");
-        return answer;
+    const tab = open(
+      { id },
+      {
+        fetch: async (url, init) => {
+          const answer = await fetch(url, init);
+          if (init.method === "POST" && lose-- > 0) throw new TypeError("fetch failed");
+          return answer;
+        },
       },
-    });
+    );
     await until("the page is there", () => tab.chat);
     await tab.chat.sendMessage(STEPS);
     await ready(tab);
@@ -319,25 +345,34 @@ const cases = {
   async "broken connections"() {
     const id = newChat();
     let [seed, broken] = [7, 0];
-    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
-    const tab = open({ id }, {
-      fetch: async (url, init) => {
-        const answer = await fetch(url, init);
-        if (answer.status !== 200 || (broken && random() < 0.3)) return answer;
-        const text = await answer.text();
-        let [rest, cut] = [new TextEncoder().encode(text), false];
-        rest = rest.slice(0, Math.floor(random() * rest.length));
-        broken += 1;
-        const body = new ReadableStream({
-          pull(controller) {
-            if (cut) return controller.error(new TypeError("network error"));
-            cut = true;
-            controller.enqueue(rest);
-          },
-        }, { highWaterMark: 0 });
-        return new Response(body, { status: 200, headers: { "content-type": answer.headers.get("content-type") } });
+    const random = () => {
+      seed = (seed * 48271) % 2147483647;
+      return seed / 2147483647;
+    };
+    const tab = open(
+      { id },
+      {
+        fetch: async (url, init) => {
+          const answer = await fetch(url, init);
+          if (answer.status !== 200 || (broken && random() < 0.3)) return answer;
+          const text = await answer.text();
+          let [rest, cut] = [new TextEncoder().encode(text), false];
+          rest = rest.slice(0, Math.floor(random() * rest.length));
+          broken += 1;
+          const body = new ReadableStream(
+            {
+              pull(controller) {
+                if (cut) return controller.error(new TypeError("network error"));
+                cut = true;
+                controller.enqueue(rest);
+              },
+            },
+            { highWaterMark: 0 },
+          );
+          return new Response(body, { status: 200, headers: { "content-type": answer.headers.get("content-type") } });
+        },
       },
-    });
+    );
     await until("the page is there", () => tab.chat);
     await tab.chat.sendMessage(STEPS);
     await ready(tab);
@@ -349,9 +384,9 @@ const cases = {
 
   async "expired token"() {
     const id = newChat();
-    let asked = 0;
-    // Every other token is expired: each call has to ask for another.
-    const tab = open({ id }, { headers: () => (asked++ % 2 ? headers : { authorization: "Bearer a.b.c" }) });
+    let calls = 0;
+    // Every other token is expired: each call needs another one.
+    const tab = open({ id }, { headers: () => (calls++ % 2 ? headers : { authorization: "Bearer a.b.c" }) });
     await until("the page is there", () => tab.chat);
     await tab.chat.sendMessage(STEPS);
     await ready(tab);
@@ -368,7 +403,10 @@ const cases = {
     await tab.chat.regenerate();
     await until("it is refused", () => tab.status === "error");
     assert.equal(tab.chat.error.field, "trigger");
-    await tab.chat.sendMessage({ text: "Look", files: [{ type: "file", mediaType: "image/png", url: "data:image/png;base64,AA==" }] });
+    await tab.chat.sendMessage({
+      text: "Look",
+      files: [{ type: "file", mediaType: "image/png", url: "data:image/png;base64,AA==" }],
+    });
     await until("it is refused", () => tab.chat.error?.field?.startsWith("messages[0].parts"));
     assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
   },

@@ -40,8 +40,7 @@ export class Tab {
 
   recorded(transport) {
     const record = (stream) =>
-      stream &&
-      stream.pipeThrough(
+      stream?.pipeThrough(
         new TransformStream({
           transform: (chunk, controller) => {
             this.chunks.push(chunk.type);
@@ -98,15 +97,19 @@ export class Tab {
 /** Until `check` does not throw; fails as it does in the end. */
 export async function eventually(check, seconds = 120) {
   let failure;
-  await until("", () => {
-    try {
-      check();
-      return true;
-    } catch (error) {
-      failure = error;
-      return false;
-    }
-  }, seconds).catch(() => {
+  await until(
+    "",
+    () => {
+      try {
+        check();
+        return true;
+      } catch (error) {
+        failure = error;
+        return false;
+      }
+    },
+    seconds,
+  ).catch(() => {
     throw failure;
   });
 }

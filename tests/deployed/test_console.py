@@ -61,7 +61,7 @@ def is_whole(stack: Stack, page, text: str = WORDS) -> None:
     assert said(run) == text
     assert page.locator("article").count() == 1
     asked, answered = transcript(stack, chat_of(page))
-    assert (answered["content"], run.locator(".said").text_content()) == (text, asked["content"])
+    assert (answered["content"], run.locator(".prompt").text_content()) == (text, asked["content"])
 
 
 # --- watching

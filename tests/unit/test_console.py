@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "console"
 FILES = sorted(path.name for path in CONSOLE.iterdir())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
-MOST_SENT = 32_000
+MOST_SENT = 36_000
 """Bytes of everything a first visit loads."""
 
 

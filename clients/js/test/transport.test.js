@@ -61,7 +61,10 @@ test("windows are one stream, asked for by the last cursor", async () => {
   const chunks = await all(await send(transport));
   assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta", "text-delta", "finish"]);
   const after = ["c1", "c2", "c2", "c%2F3"].map((at) => `http://api/api/chat/a%20b/stream?wait=20&after=${at}`);
-  assert.deepEqual(api.asked.map(({ url }) => url), ["http://api/api/chat?wait=0", ...after]);
+  assert.deepEqual(
+    api.asked.map(({ url }) => url),
+    ["http://api/api/chat?wait=0", ...after],
+  );
   assert.deepEqual(api.asked[0].body, { id: "a b", messages: [message], trigger: "submit-message" });
 });
 
@@ -107,7 +110,10 @@ test("what broke off before its cursor is told again, and once", async () => {
 test("before the first cursor the message itself is sent again", async () => {
   const api = server(torn("data: {"), ": nothing new\n\n", start + end);
   await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
-  assert.deepEqual(api.asked.map(({ method }) => method), ["POST", "POST", "POST"]);
+  assert.deepEqual(
+    api.asked.map(({ method }) => method),
+    ["POST", "POST", "POST"],
+  );
 });
 
 test("an expired token is replaced, once a request", async () => {
@@ -115,16 +121,28 @@ test("an expired token is replaced, once a request", async () => {
   let asked = 0;
   const headers = async () => ({ authorization: `Bearer ${++asked}` });
   await all(await send(new OutliveChatTransport({ fetch: api.fetch, headers })));
-  assert.deepEqual(api.asked.map(({ headers: sent }) => sent.authorization), ["Bearer 1", "Bearer 2"]);
+  assert.deepEqual(
+    api.asked.map(({ headers: sent }) => sent.authorization),
+    ["Bearer 1", "Bearer 2"],
+  );
   await assert.rejects(send(new OutliveChatTransport({ fetch: server(401).fetch })), { status: 401 });
 });
 
 const voided = frame("c3", { type: "data-void", data: { step: 0 }, transient: true });
 
 test("a step that begins anew is reset in place", async () => {
-  const api = server(start, frame("c2", step, begin, text("dead")), voided, frame("c4", step, begin, text("alive")), end);
+  const api = server(
+    start,
+    frame("c2", step, begin, text("dead")),
+    voided,
+    frame("c4", step, begin, text("alive")),
+    end,
+  );
   const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
-  const [dead, alive] = [["start-step", "text-start", "text-delta"], ["reset-step", "text-start", "text-delta"]];
+  const [dead, alive] = [
+    ["start-step", "text-start", "text-delta"],
+    ["reset-step", "text-start", "text-delta"],
+  ];
   assert.deepEqual(types(chunks), ["start", ...dead, ...alive, "finish"]);
 });
 
@@ -191,22 +209,30 @@ test("a stop whose answer was lost never hits a later run", async () => {
   const transport = new OutliveChatTransport({ baseUrl: "http://api", streamUrl: "http://stream", fetch: api.fetch });
   assert.equal((await transport.stop("a b")).stopped, true);
   const stop = "http://api/runs/r1/stop";
-  assert.deepEqual(api.asked.map(({ url }) => url), ["http://api/chats/a%20b/run", stop, stop]);
+  assert.deepEqual(
+    api.asked.map(({ url }) => url),
+    ["http://api/chats/a%20b/run", stop, stop],
+  );
   const idle = server(found("r1", "succeeded"));
   assert.deepEqual(await new OutliveChatTransport({ fetch: idle.fetch }).stop("a"), { stopped: false, run: null });
   assert.equal(idle.asked.length, 1);
 });
 
 /** Answers only by failing once the request is given up. */
-const silence = (heard) => ({ signal }) =>
-  new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason));
-    heard(signal);
-  });
+const silence =
+  (heard) =>
+  ({ signal }) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      heard(signal);
+    });
 
 test("hanging up ends the stream and asks for nothing more", async () => {
   const gone = new AbortController();
-  const api = server(start, silence(() => gone.abort()));
+  const api = server(
+    start,
+    silence(() => gone.abort()),
+  );
   const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch }), { abortSignal: gone.signal }));
   assert.deepEqual(types(chunks), ["start"]);
   assert.equal(api.asked.length, 2);
@@ -215,7 +241,10 @@ test("hanging up ends the stream and asks for nothing more", async () => {
 
 test("letting go of the stream hangs up", async () => {
   let signal;
-  const api = server(start, silence((heard) => (signal = heard)));
+  const api = server(
+    start,
+    silence((heard) => (signal = heard)),
+  );
   const reader = (await send(new OutliveChatTransport({ fetch: api.fetch }))).getReader();
   await reader.read();
   while (!signal) await new Promise(setImmediate);

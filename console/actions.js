@@ -1,0 +1,148 @@
+// What the reader does: send, stop, and choose a chat or a run.
+
+import * as api from "./api.js";
+import * as chats from "./chats.js";
+import * as composer from "./composer.js";
+import { byId, capitalized, isOver } from "./dom.js";
+import { announce, redraw, showTokenForm, titleOf } from "./draw.js";
+import { runOf } from "./events.js";
+import { wake } from "./follow.js";
+import { loadEvents, loadLatestRun, loadNewMessages, loadRun, openChat, showFailure, watch } from "./load.js";
+import { currentView, isCurrent, turnOf } from "./state.js";
+import * as storage from "./storage.js";
+import * as token from "./token.js";
+
+const UNREADABLE_RUN = "The run could not be read";
+
+/** The other tabs of this browser. Messages: `{scope, chatId}` of a chat in which a run was started. */
+export const tabs = "BroadcastChannel" in window ? new BroadcastChannel("outlive") : null;
+
+export async function send() {
+  composer.clearNotice();
+  if (!composer.text().trim()) return;
+  if (!token.isUsable()) {
+    showTokenForm();
+    return;
+  }
+  const view = currentView();
+  if (!view.chatId) beginChat(view);
+  try {
+    const { run, prompt } = await composer.startRun();
+    const title = storage.chats().find((chat) => chat.id === view.chatId)?.title;
+    storage.saveChat(view.chatId, title || titleOf(prompt));
+    tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
+    turnOf(view, run.id, run.created_at).prompt = prompt;
+    announce("The run is accepted.");
+    view.scrollsToEnd = true;
+    await showStarted(view, run);
+  } catch (error) {
+    showNotSent(view, error);
+  }
+  redraw();
+}
+
+function beginChat(view) {
+  view.chatId = crypto.randomUUID();
+  composer.assignChat(view.chatId);
+  history.pushState(null, "", `#chat=${view.chatId}`);
+}
+
+/** A replayed start returns a run that may have ended. */
+async function showStarted(view, run) {
+  if (!isOver(run)) {
+    watch(view, run);
+    return;
+  }
+  turnOf(view, run.id, run.created_at).run = run;
+  await loadLatestRun(view);
+}
+
+function showNotSent(view, error) {
+  if (!isCurrent(view) || error.status === 401) return;
+  const reason = capitalized(error.message);
+  if (error.code === "run_already_active") {
+    const detail = "This chat is still answering an earlier prompt. What you wrote is kept.";
+    const watchIt = () => watchActiveRun(view, error.body.active_run_id);
+    composer.showNotice("running", "Already running", detail, [["Watch it", watchIt]]);
+  } else if (error.isTransient && error.code !== "model_not_configured") {
+    const detail = `${reason}. Sending it again is safe: it makes one run, whatever became of this attempt.`;
+    composer.showNotice("failed", "Not sent", detail, [["Send again", send]]);
+  } else composer.showNotice("failed", "Refused", `${reason}.`);
+}
+
+async function watchActiveRun(view, id) {
+  try {
+    const { run } = await loadRun(view, id);
+    await loadNewMessages(view);
+    if (isOver(run)) await loadLatestRun(view);
+    else watch(view, run);
+    view.scrollsToEnd = true;
+    redraw();
+    composer.focus();
+  } catch (error) {
+    showFailure(view, error, UNREADABLE_RUN);
+  }
+}
+
+export async function stop() {
+  const view = currentView();
+  const id = view.watchedRunId;
+  if (!id || view.stoppingRunId === id) return;
+  view.stoppingRunId = id;
+  redraw();
+  announce("Stopping.");
+  try {
+    const { stopped, run } = await api.stop(id);
+    const turn = view.turns.get(id);
+    if (run && turn && !isOver(turn.run)) {
+      turn.liveProgress.run = run;
+      turn.run = runOf(turn.liveProgress);
+    }
+    wake();
+    if (!stopped && isCurrent(view)) {
+      composer.showNotice("succeeded", "Nothing to stop", "The run had ended already.");
+    }
+  } catch (error) {
+    view.stoppingRunId = null;
+    if (error.status !== 401) {
+      composer.showNotice("failed", "Not stopped", `${capitalized(error.message)}. The run goes on.`, [["Stop", stop]]);
+    }
+  }
+  redraw();
+}
+
+/** Shows the run on the right side. */
+export async function chooseRun(id) {
+  const view = currentView();
+  view.chosenRunId = id;
+  chats.runSheet.open();
+  redraw();
+  byId("messages")
+    .querySelector(`[data-run="${CSS.escape(id)}"]`)
+    ?.scrollIntoView({ block: "nearest" });
+  try {
+    await loadEvents(view, view.turns.get(id) ?? unlistedRun(view, id));
+  } catch (error) {
+    showFailure(view, error, UNREADABLE_RUN);
+  }
+}
+
+/** A run of the list whose messages are not read. */
+function unlistedRun(view, id) {
+  view.unlistedRun = { id, run: view.runs.find((run) => run.id === id), liveProgress: null, pastProgress: null };
+  return view.unlistedRun;
+}
+
+/** Opens the chat at its own address. */
+export function goToChat(chatId) {
+  const address = chatId ? `#chat=${encodeURIComponent(chatId)}` : location.pathname + location.search;
+  history.pushState(null, "", address);
+  openChat(chatId);
+}
+
+/** Removes the chat from this device; the API keeps it. */
+export function forgetChat(chatId) {
+  storage.forgetChat(chatId);
+  if (chatId === currentView().chatId) goToChat("");
+  else redraw();
+}

@@ -1,0 +1,78 @@
+// The chat on the page: its turns and runs, and what is being read, watched and stopped.
+
+import { runOf, stepsOf, stepsOfMessage } from "./events.js";
+
+let current = newView("");
+
+function newView(chatId) {
+  return {
+    chatId,
+    turns: new Map(), // by run id
+    pageCursors: [null],
+    firstPage: null, // index of the earliest page that is read
+    runs: [],
+    runsCursor: null,
+    latestRunId: null,
+    watchedRunId: null,
+    stoppingRunId: null,
+    chosenRunId: null,
+    unlistedRun: null, // {run, pastProgress} of a chosen run whose messages are not read
+    isLoading: false,
+    scrollsToEnd: false,
+    abort: new AbortController(),
+  };
+}
+
+/** The view of the chat on the page. Calls that a view began go on with that view, not with the one after it. */
+export const currentView = () => current;
+export const isCurrent = (view) => view === current;
+
+/** Replaces the view and aborts the calls of the one before. */
+export function openView(chatId) {
+  current.abort.abort();
+  current = newView(chatId);
+  return current;
+}
+
+/**
+ * The turn of a run: `{id, prompt, run, message, steps, liveProgress, pastProgress, createdAt}`. `liveProgress` grows
+ * while the run is watched, `pastProgress` holds the events of a run that had ended.
+ */
+export function turnOf(view, id, createdAt) {
+  if (!view.turns.has(id)) {
+    const unread = { prompt: null, run: null, message: null, steps: [], liveProgress: null, pastProgress: null };
+    view.turns.set(id, { id, createdAt, ...unread });
+  }
+  return view.turns.get(id);
+}
+
+export const turnsInOrder = (view) =>
+  [...view.turns.values()].sort((a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0));
+
+/** Puts a stored message into its turn. The steps of a watched run come from its events instead. */
+export function addMessage(view, message) {
+  const turn = turnOf(view, message.run_id, message.created_at);
+  if (message.role === "user") {
+    turn.prompt = message.content;
+    return;
+  }
+  const isSame = turn.message?.updated_at === message.updated_at && turn.message?.status === message.status;
+  turn.message = message;
+  if (!isSame && !turn.liveProgress) turn.steps = stepsOfMessage(message);
+}
+
+/** Brings a turn up to its live progress. */
+export function updateTurn(turn) {
+  turn.run = runOf(turn.liveProgress);
+  turn.steps = stepsOf(turn.liveProgress);
+}
+
+/** The watched run; null if no run is watched. */
+export const watchedRun = (view) => (view.watchedRunId ? (view.turns.get(view.watchedRunId)?.run ?? null) : null);
+
+/** The runs to list, newest first: a run that began after the list was read comes before it. */
+export function listedRuns(view) {
+  const listed = view.runs.map((run) => view.turns.get(run.id)?.run ?? run);
+  const latest = view.turns.get(view.latestRunId)?.run;
+  return latest && !listed.some((run) => run.id === latest.id) ? [latest, ...listed] : listed;
+}
