@@ -42,7 +42,7 @@ function saveText() {
   storage.saveDraft(chatId, { ...storage.draft(chatId), text: field.value });
 }
 
-/** Clears a sent draft whose start got no answer, if `acceptedPrompt`, the chat's latest prompt, shows it was accepted. */
+/** Clears a draft whose start got no answer if it equals `acceptedPrompt`, the chat's latest prompt. */
 export function settleDraft(acceptedPrompt) {
   const { key, sent } = storage.draft(chatId);
   if (!key || sent !== acceptedPrompt || isSending) return;

@@ -43,8 +43,8 @@ const EXAMPLES = [
   ],
 ];
 const INTRODUCTION =
-  "A run goes on without you. Close this tab, open the chat’s address anywhere, and everything is there: what was said " +
-  "meanwhile, and what is still being said.";
+  "A run goes on without you. Close this tab, open the chat’s address anywhere, and everything is there: what was " +
+  "said meanwhile, and what is still being said.";
 
 const turnViews = new WeakMap();
 let isScheduled = false;

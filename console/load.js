@@ -26,7 +26,7 @@ function read(view, call) {
   );
 }
 
-/** Shows a notice that offers to open the chat again, unless the view is left or a token is asked for. */
+/** Shows a notice that offers to open the chat again, unless the view is left or the token was refused. */
 export function showFailure(view, error, heading) {
   if (!isCurrent(view) || view.abort.signal.aborted) return;
   view.isLoading = false;
@@ -64,8 +64,8 @@ const readMessages = (view, cursor) =>
   read(view, (signal) => api.messages(view.chatId, MESSAGES_PER_PAGE, cursor, signal));
 
 /**
- * Reads the last page of messages, and the page before it if there are few turns. The API lists messages from the oldest
- * on, so the device stores where each page begins; a chat that is new to the device is read through once.
+ * Reads the last page of messages, and the page before it if there are few turns. The API lists messages oldest
+ * first, so the device stores where each page begins; a chat that is new to the device is read through once.
  */
 async function loadLastPages(view, storedCursors) {
   const isOpening = view.firstPage === null;

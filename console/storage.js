@@ -43,7 +43,7 @@ export function forgetChat(id) {
   save(`pages.${id}`, null);
 }
 
-/** The draft of a chat: `{text, key, sent}`. `key` is the idempotency key of a start of `sent` that has no answer yet. */
+/** The draft of a chat: `{text, key, sent}`. `key` is the idempotency key of an unanswered start of `sent`. */
 export const draft = (chatId) => read(`draft.${chatId}`, { text: "" });
 export const saveDraft = (chatId, draft) => save(`draft.${chatId}`, draft.text || draft.key ? draft : null);
 

@@ -140,7 +140,7 @@ export class TurnView {
   }
 }
 
-/** The number of steps, the duration and the end of a run, as far as each is known. */
+/** The number of steps, the duration and the end of a run, where each applies. */
 function figures({ run, message, steps }) {
   if (run && !isOver(run)) {
     const step = run.started_at ? [`step ${Math.max(1, steps.length)}`] : [];

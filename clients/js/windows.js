@@ -1,5 +1,5 @@
-// Reads a stream of UI message chunks window by window. A window is one response of server-sent events; the last event of
-// each group carries a cursor as its id.
+// Reads a stream of UI message chunks window by window. A window is one response of server-sent events; the last event
+// of each group carries a cursor as its id.
 
 /** How a window ends. */
 export const OVER = "over"; // the run has ended and its last chunk was sent

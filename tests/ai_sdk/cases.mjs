@@ -46,7 +46,7 @@ function open(options, wanted = {}) {
   return tab;
 }
 
-/** The page shows the end of whatever it had asked for. */
+/** Waits until the page shows the end of every answer it requested. */
 const ready = (tab) => until("the chat is ready", () => tab.settled);
 const stored = (id) => ours().messages(id);
 const latest = async (id) => (await get(`/chats/${id}/run`)).run;
@@ -67,15 +67,15 @@ function bare(parts) {
 
 /** What the tab shows is what is stored: the same answer under the same id, each message once. */
 async function assertSame(tab, id) {
-  const kept = await stored(id);
+  const storedMessages = await stored(id);
   await eventually(() => {
     assert.deepEqual(
       tab.messages.map((message) => message.role),
-      kept.map((message) => message.role),
+      storedMessages.map((message) => message.role),
     );
-    assert.equal(tab.answer.id, kept.at(-1).id);
-    assert.deepEqual(bare(tab.answer.parts), bare(kept.at(-1).parts));
-    assert.deepEqual(tab.answer.metadata, kept.at(-1).metadata);
+    assert.equal(tab.answer.id, storedMessages.at(-1).id);
+    assert.deepEqual(bare(tab.answer.parts), bare(storedMessages.at(-1).parts));
+    assert.deepEqual(tab.answer.metadata, storedMessages.at(-1).metadata);
   });
   assertNoDouble(tab);
 }
@@ -143,7 +143,7 @@ const cases = {
     const first = open({ id });
     await until("the page is there", () => first.chat);
     void first.chat.sendMessage(script(held(id, "Said before. ", { tools: CLOCK }), { text: "Said after." }));
-    await until("something was said", () => first.text);
+    await until("text is shown", () => first.text);
     first.close();
     const again = open({ id, messages: await stored(id), resume: true });
     await until("it streams", () => again.status === "streaming");
@@ -167,7 +167,7 @@ const cases = {
     const first = open({ id });
     await until("the page is there", () => first.chat);
     void first.chat.sendMessage(script(held(id, "Said by one. ", { tools: CLOCK }), { text: "Seen by two." }));
-    await until("something was said", () => first.text);
+    await until("text is shown", () => first.text);
     const second = open({ id, messages: await stored(id), resume: true });
     await until("the second tab shows it", () => second.text);
     release(id);
@@ -204,7 +204,7 @@ const cases = {
     const tab = open({ id });
     await until("the page is there", () => tab.chat);
     void tab.chat.sendMessage(script(held(id, "Said. ", { tools: CLOCK }), { text: "And said." }));
-    await until("something was said", () => tab.text);
+    await until("text is shown", () => tab.text);
     await tab.chat.stop();
     await until("ready", () => tab.status === "ready");
     assert.deepEqual(tab.errors, []);
@@ -293,7 +293,7 @@ const cases = {
     await assertSame(tab, id);
     assert.equal(tab.text, `First. ${"0123456789".repeat(600)}`);
     assert.equal((await latest(id)).status, "succeeded");
-    // ai 7 voids the step in its stream, with ai 6 the stream was told again from its start.
+    // ai 7 voids the step in its stream, with ai 6 the stream begins again from its start.
     const begun = tab.chunks.filter((type) => type === (MAJOR < 7 ? "start" : "reset-step"));
     assert.equal(begun.length, MAJOR < 7 ? 2 : 1);
   },
@@ -303,7 +303,7 @@ const cases = {
     const [first, second] = [open({ id }), open({ id })];
     await until("the pages are there", () => first.chat && second.chat);
     void first.chat.sendMessage(script(held(id, "Busy. ", { tools: CLOCK }), { text: "Done." }));
-    await until("something was said", () => first.text);
+    await until("text is shown", () => first.text);
     await second.chat.sendMessage({ text: "Me too." });
     await until("it is refused", () => second.status === "error");
     assert.equal(second.chat.error.status, 409);

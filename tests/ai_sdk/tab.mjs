@@ -16,9 +16,9 @@ export class Tab {
   shown = [];
   errors = [];
   finished = [];
-  /** How many streams were asked for, and whether one is being asked for now. */
-  asked = 0;
-  asking = 0;
+  /** How many streams were requested, and how many requests are under way. */
+  streams = 0;
+  requests = 0;
   /** Types of all chunks that came out of the transport. */
   chunks = [];
 
@@ -51,17 +51,17 @@ export class Tab {
     return {
       resumeStreamIsReplay: transport.resumeStreamIsReplay,
       sendMessages: async (options) => {
-        this.asked += 1; // useChat says that it has finished, whatever comes of it
+        this.streams += 1; // useChat calls onFinish whether or not the request succeeds
         return record(await transport.sendMessages(options));
       },
       reconnectToStream: async (options) => {
-        this.asking += 1;
+        this.requests += 1;
         try {
           const stream = await transport.reconnectToStream(options);
-          if (stream) this.asked += 1;
+          if (stream) this.streams += 1;
           return record(stream);
         } finally {
-          this.asking -= 1;
+          this.requests -= 1;
         }
       },
     };
@@ -79,10 +79,10 @@ export class Tab {
     return (this.answer?.parts ?? []).map((part) => part.text ?? "").join("");
   }
 
-  /** Nothing is under way. What came of it, the page shows in a moment. */
+  /** No request or stream is under way. The page may show the result a moment later. */
   get settled() {
-    const { asked, finished, chat } = this;
-    return chat && !this.asking && asked === finished.length && ["ready", "error"].includes(chat.status);
+    const { streams, finished, chat } = this;
+    return chat && !this.requests && streams === finished.length && ["ready", "error"].includes(chat.status);
   }
 
   get status() {

@@ -5,11 +5,11 @@ import { OutliveChatTransport, OutliveError } from "../transport.js";
 
 const STREAM = { "content-type": "text/event-stream" };
 
-/** A server of windows: each answer is a status, a body, or what a function makes of the request. */
+/** A server of windows: each answer is a status, a body, or a function of the request. */
 function server(...answers) {
-  const asked = [];
+  const requests = [];
   const fetch = async (url, init = {}) => {
-    asked.push({ url, ...init, body: init.body && JSON.parse(init.body) });
+    requests.push({ url, ...init, body: init.body && JSON.parse(init.body) });
     let answer = answers.length > 1 ? answers.shift() : answers[0];
     if (typeof answer === "function") answer = await answer(init);
     if (answer instanceof Error) throw answer;
@@ -17,7 +17,7 @@ function server(...answers) {
     if (answer instanceof Response) return answer;
     return new Response(answer, { status: 200, headers: STREAM });
   };
-  return { asked, fetch };
+  return { requests, fetch };
 }
 
 const frame = (cursor, ...chunks) =>
@@ -34,10 +34,10 @@ const problem = (status, code) => new Response(JSON.stringify({ detail: "no", co
 
 /** A body that breaks off after `text`. */
 const torn = (text) => {
-  let told = false;
+  let isSent = false;
   const pull = (controller) => {
-    if (told) return controller.error(new TypeError("network error"));
-    told = true;
+    if (isSent) return controller.error(new TypeError("network error"));
+    isSent = true;
     controller.enqueue(new TextEncoder().encode(text || ":"));
   };
   return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), { headers: STREAM });
@@ -55,17 +55,17 @@ async function all(stream) {
 
 const types = (chunks) => chunks.map((chunk) => chunk.type);
 
-test("windows are one stream, asked for by the last cursor", async () => {
+test("windows are one stream; each request carries the last cursor", async () => {
   const api = server(start, frame("c2", step, begin, text("He")), ": nothing new\n\n", frame("c/3", text("llo")), end);
   const transport = new OutliveChatTransport({ baseUrl: "http://api/", fetch: api.fetch });
   const chunks = await all(await send(transport));
   assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta", "text-delta", "finish"]);
   const after = ["c1", "c2", "c2", "c%2F3"].map((at) => `http://api/api/chat/a%20b/stream?wait=20&after=${at}`);
   assert.deepEqual(
-    api.asked.map(({ url }) => url),
+    api.requests.map(({ url }) => url),
     ["http://api/api/chat?wait=0", ...after],
   );
-  assert.deepEqual(api.asked[0].body, { id: "a b", messages: [message], trigger: "submit-message" });
+  assert.deepEqual(api.requests[0].body, { id: "a b", messages: [message], trigger: "submit-message" });
 });
 
 test("a 204 ends the stream", async () => {
@@ -79,14 +79,14 @@ test("nothing to reconnect to is null", async () => {
   assert.equal(transport.resumeStreamIsReplay, true);
 });
 
-test("a lost answer is asked for again with the same message", async () => {
+test("a request whose answer is lost is repeated with the same message", async () => {
   const api = server(lost(), problem(503, "start_failed"), start + end);
   await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
-  assert.equal(api.asked.length, 3);
-  assert.equal(new Set(api.asked.map(({ body }) => JSON.stringify(body))).size, 1);
+  assert.equal(api.requests.length, 3);
+  assert.equal(new Set(api.requests.map(({ body }) => JSON.stringify(body))).size, 1);
 });
 
-test("a refusal is an error with its code, and is not asked again", async () => {
+test("a refusal is an error with its code and is not repeated", async () => {
   const api = server(problem(409, "run_already_active"));
   await assert.rejects(send(new OutliveChatTransport({ fetch: api.fetch })), (error) => {
     assert.ok(error instanceof OutliveError);
@@ -94,35 +94,35 @@ test("a refusal is an error with its code, and is not asked again", async () => 
     assert.deepEqual([status, code, activeRunId, message], [409, "run_already_active", "r1", "no"]);
     return true;
   });
-  assert.equal(api.asked.length, 1);
+  assert.equal(api.requests.length, 1);
 });
 
-test("what broke off before its cursor is told again, and once", async () => {
+test("chunks that broke off before their cursor are sent again and shown once", async () => {
   const cut = frame("c2", step, begin, text("Hello"));
   for (const at of [0, 10, 60, cut.length - 1]) {
     const api = server(start, torn(cut.slice(0, at)), cut, end);
     const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
     assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta", "finish"], `cut at ${at}`);
-    assert.ok(api.asked.at(-2).url.endsWith("after=c1"));
+    assert.ok(api.requests.at(-2).url.endsWith("after=c1"));
   }
 });
 
-test("before the first cursor the message itself is sent again", async () => {
+test("before the first cursor the POST itself is repeated", async () => {
   const api = server(torn("data: {"), ": nothing new\n\n", start + end);
   await all(await send(new OutliveChatTransport({ fetch: api.fetch })));
   assert.deepEqual(
-    api.asked.map(({ method }) => method),
+    api.requests.map(({ method }) => method),
     ["POST", "POST", "POST"],
   );
 });
 
-test("an expired token is replaced, once a request", async () => {
+test("an expired token is replaced, once for each request", async () => {
   const api = server(401, start + end);
-  let asked = 0;
-  const headers = async () => ({ authorization: `Bearer ${++asked}` });
+  let calls = 0;
+  const headers = async () => ({ authorization: `Bearer ${++calls}` });
   await all(await send(new OutliveChatTransport({ fetch: api.fetch, headers })));
   assert.deepEqual(
-    api.asked.map(({ headers: sent }) => sent.authorization),
+    api.requests.map(({ headers: sent }) => sent.authorization),
     ["Bearer 1", "Bearer 2"],
   );
   await assert.rejects(send(new OutliveChatTransport({ fetch: server(401).fetch })), { status: 401 });
@@ -146,20 +146,22 @@ test("a step that begins anew is reset in place", async () => {
   assert.deepEqual(types(chunks), ["start", ...dead, ...alive, "finish"]);
 });
 
-test("or told to whoever wants to resume instead", async () => {
+test("with onRestart the stream ends instead and the page resumes it", async () => {
   const api = server(start, frame("c2", step, begin, text("dead")), voided, end);
   let chunks;
   const restarted = await new Promise((onRestart) => {
     send(new OutliveChatTransport({ fetch: api.fetch, onRestart }))
       .then(all)
-      .then((found) => (chunks = found));
+      .then((all) => {
+        chunks = all;
+      });
   });
   assert.deepEqual(restarted, { chatId: "a b" });
   assert.deepEqual(types(chunks), ["start", "start-step", "text-start", "text-delta"]);
-  assert.equal(api.asked.length, 3);
+  assert.equal(api.requests.length, 3);
 });
 
-/** A transport whose answer had to begin again, and which nobody has resumed yet. */
+/** A transport whose answer began again and is not resumed yet. */
 async function restarted(...answers) {
   const api = server(start, frame("c2", step, begin, text("dead")), voided, ...answers);
   let transport;
@@ -170,13 +172,13 @@ async function restarted(...answers) {
   return { api, transport };
 }
 
-test("who resumes is told all of it, also if the run has ended by then", async () => {
+test("a resumed stream shows the whole message, also if the run has ended by then", async () => {
   const { api, transport } = await restarted(lost(), frame("c4", step, begin, text("alive")) + end, 204);
   await assert.rejects(transport.reconnectToStream({ chatId: "a b" }), TypeError);
   const resumed = await transport.reconnectToStream({ chatId: "a b" });
   assert.deepEqual(types(await all(resumed)), ["start", "start-step", "text-start", "text-delta", "finish"]);
-  for (const { url } of api.asked.slice(3)) assert.ok(url.endsWith("/stream?wait=0&after=c1"), "behind the start");
-  assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null, "and once");
+  for (const { url } of api.requests.slice(3)) assert.ok(url.endsWith("/stream?wait=0&after=c1"), "after the start");
+  assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null, "only once");
 });
 
 test("a step that is discarded is followed by how the run ended", async () => {
@@ -185,40 +187,40 @@ test("a step that is discarded is followed by how the run ended", async () => {
   assert.deepEqual(types(await all(await transport.reconnectToStream({ chatId: "a b" }))), ["start", "error"]);
 });
 
-test("a new message is not answered by what nobody resumed", async () => {
+test("a new message discards a restart that was not resumed", async () => {
   const { api, transport } = await restarted(start + end, 204);
   await all(await send(transport));
   assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null);
-  assert.ok(api.asked.at(-1).url.endsWith("/stream?wait=0"));
+  assert.ok(api.requests.at(-1).url.endsWith("/stream?wait=0"));
 });
 
-test("what is no stream is an error, and not asked again", async () => {
+test("a response that is no stream is an error and is not repeated", async () => {
   const page = () => new Response("<!doctype html>", { status: 200, headers: { "content-type": "text/html" } });
   const api = server(page);
   await assert.rejects(send(new OutliveChatTransport({ fetch: api.fetch })), /no stream/);
-  assert.equal(api.asked.length, 1);
+  assert.equal(api.requests.length, 1);
   const later = server(start, page);
   await assert.rejects(all(await send(new OutliveChatTransport({ fetch: later.fetch }))), /no stream/);
-  assert.equal(later.asked.length, 2);
+  assert.equal(later.requests.length, 2);
 });
 
 test("a stop whose answer was lost never hits a later run", async () => {
-  const found = (id, status) => new Response(JSON.stringify({ run: { id, status }, message: null }));
+  const latest = (id, status) => new Response(JSON.stringify({ run: { id, status }, message: null }));
   const stopped = new Response(JSON.stringify({ stopped: true, run: { id: "r1", status: "aborted" } }));
-  const api = server(found("r1", "running"), lost(), stopped);
+  const api = server(latest("r1", "running"), lost(), stopped);
   const transport = new OutliveChatTransport({ baseUrl: "http://api", streamUrl: "http://stream", fetch: api.fetch });
   assert.equal((await transport.stop("a b")).stopped, true);
   const stop = "http://api/runs/r1/stop";
   assert.deepEqual(
-    api.asked.map(({ url }) => url),
+    api.requests.map(({ url }) => url),
     ["http://api/chats/a%20b/run", stop, stop],
   );
-  const idle = server(found("r1", "succeeded"));
+  const idle = server(latest("r1", "succeeded"));
   assert.deepEqual(await new OutliveChatTransport({ fetch: idle.fetch }).stop("a"), { stopped: false, run: null });
-  assert.equal(idle.asked.length, 1);
+  assert.equal(idle.requests.length, 1);
 });
 
-/** Answers only by failing once the request is given up. */
+/** Fails when the request is aborted, and never answers. */
 const silence =
   (heard) =>
   ({ signal }) =>
@@ -227,7 +229,7 @@ const silence =
       heard(signal);
     });
 
-test("hanging up ends the stream and asks for nothing more", async () => {
+test("an aborted signal ends the stream and sends no further request", async () => {
   const gone = new AbortController();
   const api = server(
     start,
@@ -235,11 +237,11 @@ test("hanging up ends the stream and asks for nothing more", async () => {
   );
   const chunks = await all(await send(new OutliveChatTransport({ fetch: api.fetch }), { abortSignal: gone.signal }));
   assert.deepEqual(types(chunks), ["start"]);
-  assert.equal(api.asked.length, 2);
-  assert.ok(!api.asked.some(({ url }) => url.includes("stop")));
+  assert.equal(api.requests.length, 2);
+  assert.ok(!api.requests.some(({ url }) => url.includes("stop")));
 });
 
-test("letting go of the stream hangs up", async () => {
+test("a cancelled stream aborts its request", async () => {
   let signal;
   const api = server(
     start,
@@ -252,17 +254,17 @@ test("letting go of the stream hangs up", async () => {
   assert.ok(signal.aborted);
 });
 
-test("a network that stays away breaks the stream with its own error", async () => {
+test("a network that stays down fails the stream with its own error", async () => {
   const api = server(start, lost());
   const stream = await send(new OutliveChatTransport({ fetch: api.fetch, patience: 0 }));
   await assert.rejects(all(stream), { name: "TypeError", message: "fetch failed" });
 });
 
-test("messages come page by page, as useChat takes them", async () => {
-  const shown = (id) => ({ id, role: "user", parts: [], metadata: {} });
-  const page = (id, cursor) => JSON.stringify({ messages: [{ ...shown(id), run_id: "r" }], cursor });
+test("messages are read page by page, in the form useChat takes", async () => {
+  const stored = (id) => ({ id, role: "user", parts: [], metadata: {} });
+  const page = (id, cursor) => JSON.stringify({ messages: [{ ...stored(id), run_id: "r" }], cursor });
   const api = server(page("1", "x/y"), page("2", null));
-  const found = await new OutliveChatTransport({ fetch: api.fetch }).messages("a");
-  assert.deepEqual(found, [shown("1"), shown("2")]);
-  assert.equal(api.asked[1].url, "/chats/a/messages?cursor=x%2Fy");
+  const messages = await new OutliveChatTransport({ fetch: api.fetch }).messages("a");
+  assert.deepEqual(messages, [stored("1"), stored("2")]);
+  assert.equal(api.requests[1].url, "/chats/a/messages?cursor=x%2Fy");
 });
