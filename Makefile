@@ -61,7 +61,7 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@$(DEV) -m ruff format --check --output-format concise $(sources) \
 	  || { echo "outlive: some files are not formatted; make fmt formats them" >&2; exit 1; }
 	@$(DEV) -m ruff check --quiet $(sources)
-	@$(BIOME) check --error-on-warnings --colors=off --log-level=error $(scripts) || { echo "outlive: the JavaScript is not clean; make fmt formats it" >&2; exit 1; }
+	@$(BIOME) check --error-on-warnings --colors=off --log-level=error $(scripts) > /dev/null || { echo "outlive: the JavaScript is not clean; make fmt formats it" >&2; exit 1; }
 	@$(DEV) -m mypy
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
