@@ -22,6 +22,8 @@ from local.stack import deploy, prepare
 WARM_UP_SECONDS = 90
 WORKSPACE, USER = "acme", "ada"
 """The workspace and user of every token that is printed."""
+PARENT = os.getppid()
+"""The process that started this one. Read once, at the start: it may be gone before the stack is up."""
 
 
 class Stack:
@@ -122,12 +124,11 @@ def _request_stop(_signal: int, _frame: FrameType | None) -> None:
 
 def wait_for_the_end(stack: Stack) -> None:
     """Wait until the stack should stop: raises `UserError` if the emulator ended, `StopRequested` if `make` ended."""
-    parent = os.getppid()
     while True:
         if not stack.aws.alive:
             raise UserError(f"the local AWS ended; see {stack.aws.log}")
         # A `make` that is killed can't pass the signal on.
-        if "MAKELEVEL" in os.environ and os.getppid() != parent:
+        if "MAKELEVEL" in os.environ and os.getppid() != PARENT:
             raise StopRequested
         time.sleep(0.5)
 
