@@ -433,7 +433,7 @@ def test_everything_is_exported_once():
     assert problem(503, "x").status_code == 503
 
 
-def test_content_that_an_answer_leaves_out_is_made_of_the_parts(shell):
+def test_content_that_an_answer_leaves_out_is_made_of_the_parts(make_client):
     """A message may be too large for an answer with its text in it twice."""
     parts = [
         {"type": "step-start"}, {"type": "text", "text": "Let me "}, {"type": "reasoning", "text": "hm"},
@@ -444,5 +444,5 @@ def test_content_that_an_answer_leaves_out_is_made_of_the_parts(shell):
         "parts": parts, "content_omitted": True,
     }  # fmt: skip
     api = FakeApi()
-    api.misdeeds = [says(200, json.dumps({"run": run_body(), "message": message}))]
-    assert shell(api)("run", "r1").message.content == "Let me see."
+    api.faults = [response_fault(200, json.dumps({"run": run_body(), "message": message}))]
+    assert make_client(api)("run", "r1").message.content == "Let me see."
