@@ -52,7 +52,7 @@ def retired(own: Stack) -> int:
 @pytest.mark.together(long=True)
 def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(stack):
     """[20] [22] [24] [48]"""
-    with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
+    with own_stack(expected='"worker_retired"', **LEASE, STEP_ATTEMPTS="2") as own:
         with_tools(own, TOOLS, *NAMES)
         a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own)
         for tool in ("open_all", "close_all"):
