@@ -617,7 +617,7 @@ class _Held:
     def _packed(self, outcome: Outcome) -> tuple[bytes, int]:
         """The outcome as it is stored, and how many bytes its parts take as JSON. Raises _TooLarge; nothing is cut."""
         if is_deeper(outcome.parts, MAX_DEPTH):
-            raise _TooLarge("step_too_deep", f"the step's parts are nested deeper than {MAX_DEPTH} levels")
+            raise _TooLarge("step_too_large", f"the step's parts are nested deeper than {MAX_DEPTH} levels")
         parts = clean(outcome.parts)
         size = len(msgspec.json.encode(parts))
         if self.size + size > MAX_PARTS:

@@ -591,6 +591,6 @@ def test_a_step_nested_too_deep_fails_its_run_in_so_many_words(stack: Stack, kin
         assert (run["error"]["code"], stack.transcript()[1]["parts"]) == ("tool_failed", [])
     else:
         assert run["error"] == {
-            "code": "step_too_deep",
+            "code": "step_too_large",
             "message": "the step's parts are nested deeper than 200 levels",
         }
