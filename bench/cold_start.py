@@ -109,9 +109,10 @@ class Race:
     floors: list[float] = field(default_factory=list)
 
     def run(self, rounds: int) -> float:
-        """Take so many more turns; the ratio after all turns so far."""
+        """Take so many more turns; the ratio after all turns so far. Races that share `floors` measure each floor once."""
         for _ in range(rounds):
-            self.floors.append(seconds(self.floor, python=self.python))
+            if len(self.floors) <= len(self.own):
+                self.floors.append(seconds(self.floor, python=self.python))
             self.own.append(seconds("import app", self.function, self.python))
         return self.ratio
 

@@ -79,6 +79,8 @@ class Wired:
         Row._connection = None
         # Every racer has a connection of its own, so that they meet at the engine and not here.
         Row.Meta.max_pool_connections = THREADS + 1  # type: ignore[attr-defined]
+        # Who wins is the question here, and not how long a busy machine takes to say so.
+        Row.Meta.connect_timeout_seconds = Row.Meta.read_timeout_seconds = 120
         self.settings = Settings(table_name=TABLE, queue_url="none", agent_model="offline")
         self.table: Table = table_of(self.settings)
         self.clock, self.queue = Clock(), Queue(NoQueue(), "none")

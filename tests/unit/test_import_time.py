@@ -13,9 +13,14 @@ ROUNDS = 3
 MOST_ROUNDS = 30
 
 
+floors: dict[str, list[float]] = {}
+"""The floors that were measured, for every function that stands on the same one."""
+
+
 def settled(function: str) -> float:
     """The function in floors, after as many turns as it takes to be within its bounds, or after very many."""
-    race = Race(function, STEP_FLOOR if function == "step" else LIGHT_FLOOR, sys.executable)
+    floor = STEP_FLOOR if function == "step" else LIGHT_FLOOR
+    race = Race(function, floor, sys.executable, floors=floors.setdefault(floor, []))
     while race.run(ROUNDS) > MOST[function] and len(race.own) < MOST_ROUNDS:
         pass
     return race.ratio
