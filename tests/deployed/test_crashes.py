@@ -208,7 +208,7 @@ def a_lost_message_is_sent_again(own):
 def a_step_lets_go_before_its_time_is_up(own):
     """[24] The platform kills nobody; the step is tried again, and what it had said in the end is kept."""
     own.client("lambda").update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=7)
-    run = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 600})
+    run = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 60})
     done = ended(own, run)
     assert outcome(done["run"]) == ("failed", "error", "step_attempts")
     assert "out_of_time" in done["run"]["error"]["message"]
