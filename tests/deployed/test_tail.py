@@ -73,14 +73,18 @@ def test_text_is_seen_while_its_step_still_streams(stack):
     assert reader.voided == other.voided == []
 
 
-@pytest.mark.together(long=True)
+@pytest.mark.together
 def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
-    run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 20}]]}, {"text": "over"})
+    """It has none before it is stopped: a reader who sees the call sees it at work, however late that is."""
+    run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 120}]]}, {"text": "over"})
     reader, cursor = showing(stack, run, lambda reader: "tool-wait" in [part["type"] for part in reader.parts])
     (part,) = [part for part in reader.parts if part["type"] == "tool-wait"]
-    assert (part["state"], part["input"]) == ("input-available", {"seconds": 20})
+    assert (part["state"], part["input"]) == ("input-available", {"seconds": 120})
+    assert stop(stack, run)["stopped"] is True
     follow(stack, run, reader, cursor=cursor)
-    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    shown = seen(stack, run)["message"]["parts"]
+    assert reader.parts == plain(shown)
+    assert [part["state"] for part in shown if part["type"] == "tool-wait"] == ["output-error"]
     assert reader.voided == []
 
 
