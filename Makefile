@@ -24,7 +24,7 @@ CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome g
 browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := $(patsubst functions/%/app.py,%,$(wildcard functions/*/app.py))
 groups := uv light step stream local sam dev docs fuzz cli browser
-sources := functions shared local clients/python tests bench docs
+sources := functions shared local clients/python proof tests bench docs
 BIOME := .envs/js/node_modules/.bin/biome
 scripts := console clients/js tests/ai_sdk
 
@@ -143,25 +143,25 @@ bench: $(stack) .envs/dev/.done ## measure cost, cold starts, overhead and recov
 
 .PHONY: prove prove-mutants prove-stories replay
 prove: .envs/dev/.done ## explore every order and every fault of each scene (10 minutes; ARGS=--short: one fault a path)
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.prove $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.scenes.prove $(ARGS)
 
 prove-mutants: .envs/dev/.done ## remove each guard in turn, reorder writes, and require the proof to fail (2 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.mutate $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.mutants.mutate $(ARGS)
 
 prove-stories: .envs/dev/.done ## compare the handlers with a plain model over long generated stories (STORIES=2000)
 	@STORIES=$(or $(STORIES),2000) $(DEV) -m pytest -q -p no:cacheprovider tests/proof/test_stateful.py $(ARGS)
 
 replay: .envs/dev/.done ## replay one script of the proof: make replay SCRIPT='claim-stop lost 1: s; ...'
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.prove --replay '$(SCRIPT)'
+	@PYTHONPATH=.:shared $(DEV) -m proof.scenes.prove --replay '$(SCRIPT)'
 
 # ------------------------------------------------------------------ stress
 
 .PHONY: races soak fuzz
 races: $(stack) .envs/dev/.done .envs/dynamodb-local/.done ## race 32 threads and 8 processes on DynamoDB Local and MiniStack (up to 17 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.races $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.engines.races $(ARGS)
 
 soak: $(stack) .envs/dev/.done ## play 200 scripted runs while workers and the stack are killed (5 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.soak $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.engines.soak $(ARGS)
 
 fuzz: $(stack) .envs/dev/.done .envs/fuzz/.done ## send requests generated from the API document to the local stack (6 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m tests.proof.fuzz $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.engines.fuzz $(ARGS)

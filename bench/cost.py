@@ -16,9 +16,9 @@ from bench.following import SPOKEN, Followed, followed
 from bench.one_process import TABLE, OneProcess
 from bench.pages import put, say, table
 from bench.units import BILLED, Units, bill
-from tests.proof.engines import Engine, dynamodb_local
-from tests.proof.memory_queue import MemoryQueue
-from tests.proof.memory_table import MemoryTable
+from proof.dynamodb.memory_table import MemoryTable
+from proof.engines.engines import Engine, dynamodb_local
+from proof.sqs.memory_queue import MemoryQueue
 
 RUNS = (1, 10, 50)
 """How many steps the runs have that are counted."""

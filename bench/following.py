@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.one_process import LONG, TABLE, OneProcess
 from bench.units import Units, bill
-from tests.proof.memory_queue import MemoryQueue
-from tests.proof.memory_table import MemoryTable
+from proof.dynamodb.memory_table import MemoryTable
+from proof.sqs.memory_queue import MemoryQueue
 
 SPOKEN = ((600, 3.0), (6_000, 30.0), (60_000, 60.0))
 """Characters of a step, and the seconds it streams them in."""
@@ -80,8 +80,8 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
     The reader has each request wait and asks again at once, or, as the `console` does, looks and pauses.
     """
     from outlive.agent import Piece  # noqa: PLC0415
-    from outlive.live import LiveLog  # noqa: PLC0415
-    from outlive.rows import Run  # noqa: PLC0415
+    from outlive.follow.live import LiveLog  # noqa: PLC0415
+    from outlive.store.rows import Run  # noqa: PLC0415
     from outlive.tail import Tail  # noqa: PLC0415
 
     billed = _Bill(MemoryTable(TABLE))

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from bench.peers.fake_agent import new_agent, prompt
-from tests.proof.memory_queue import MemoryQueue
+from proof.sqs.memory_queue import MemoryQueue
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = ("start", "step", "stop", "read", "tail", "sweep")
@@ -92,9 +92,9 @@ class OneProcess:
         os.environ.update(ENVIRONMENT)
         sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "functions" / "step")]
         self.handlers = {verb: _loaded(verb) for verb in VERBS}
-        from outlive.queue import Queue  # noqa: PLC0415
-        from outlive.rows import Row  # noqa: PLC0415
-        from turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
+        from engine.turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
+        from outlive.store.queue import Queue  # noqa: PLC0415
+        from outlive.store.rows import Row  # noqa: PLC0415
 
         if self.dynamodb is not None:
             client: Any = Row._get_connection().connection.client  # noqa: SLF001

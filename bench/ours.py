@@ -12,9 +12,9 @@ from typing import Any
 
 from bench.one_process import TABLE, OneProcess
 from bench.peers.measure import hand_over, measured
-from tests.proof.engines import Client, dynamodb_local_endpoint
-from tests.proof.memory_queue import MemoryQueue
-from tests.proof.memory_table import MemoryTable
+from proof.dynamodb.memory_table import MemoryTable
+from proof.engines.engines import Client, dynamodb_local_endpoint
+from proof.sqs.memory_queue import MemoryQueue
 
 
 async def figures(app: OneProcess, storage: str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from typing import Any
 
 from bench.pages import put, say, table
 from bench.peers.environments import ROOT, Absent, python_of, restate_server
-from tests.proof.engines import Absent as EngineAbsent
-from tests.proof.engines import dynamodb_local_endpoint
+from proof.engines.engines import Absent as EngineAbsent
+from proof.engines.engines import dynamodb_local_endpoint
 
 ROUNDS = 3
 PATIENCE = 400

@@ -13,8 +13,8 @@ from itertools import count
 from bench.cost import Counted, all_counted, prices
 from bench.pages import put, say, table
 from outlive.overdue import PENDING_RESENDS
-from outlive.rows import SHARDS
 from outlive.settings import Settings
+from outlive.store.rows import SHARDS
 from outlive.sweep import SLACK
 
 MILLION = 1_000_000

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.proof.memory_table import INDEXES, Index, MemoryTable, Row
-from tests.proof.values import item_weight
+from proof.dynamodb.memory_table import INDEXES, Index, MemoryTable, Row
+from proof.dynamodb.values import item_weight
 
 WRITE_UNIT = 1024
 READ_UNIT = 4096

@@ -21,11 +21,14 @@ from docs.template import ROOT
 from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
+from outlive.ai_sdk.chunks import Encoder
 from outlive.chat import Listener
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
 from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
-from outlive.events import Event
+from outlive.follow.events import Event
+from outlive.follow.sse import KIND, streamed
+from outlive.follow.ticket import TICKET_SECONDS, new_ticket
 from outlive.http import MAX_IDENTITY, Api, problem
 from outlive.lifecycle import Status
 from outlive.request import (
@@ -38,11 +41,8 @@ from outlive.request import (
     StartBody,
     check_start,
 )
-from outlive.rows import Body, Message, Record, Run, pack
-from outlive.sse import KIND, streamed
+from outlive.store.rows import Body, Message, Record, Run, pack
 from outlive.tail import Tail
-from outlive.ticket import TICKET_SECONDS, new_ticket
-from outlive.ui_stream import Encoder
 from outlive.views import MessageView, Moment, RunView, view_message, view_run
 
 

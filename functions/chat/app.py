@@ -5,15 +5,15 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.ai_sdk.chunks import HEADERS
+from outlive.ai_sdk.request import check_chat
 from outlive.chat import Chat
-from outlive.chat_request import check_chat
 from outlive.clock import Clock
+from outlive.follow.sse import KIND
 from outlive.http import Api, nothing
 from outlive.request import MAX_WAIT, check_chat_id, check_wait
-from outlive.sse import KIND
 from outlive.start import Start
 from outlive.tail import Tail
-from outlive.ui_stream import HEADERS
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")

@@ -23,7 +23,7 @@ It is an ordinary Pydantic AI agent, with three things to know:
 
 from pydantic_ai import Agent, Tool
 
-from step_deps import StepDeps
+from engine.deps import StepDeps
 from tools import LONGEST_WAIT, calculate, clock, wait
 
 agent = Agent(

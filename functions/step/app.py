@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from agent import agent
+from engine.turn import PydanticAgent
 from outlive.clock import Clock
 from outlive.log import logger, retired
 from outlive.request import ID
@@ -16,7 +17,6 @@ from outlive.step import Delivery, Step
 from outlive.watching import in_a_thread
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 from outlive.worker import Wear, gone_within
-from turn import PydanticAgent
 
 settings = settings_of("QUEUE_URL")
 clock = Clock()
@@ -84,7 +84,7 @@ def retire(cause: str, done_with: list[dict[str, Any]]) -> None:
         for record in done_with:
             queue.acknowledge(record["receiptHandle"])
     except Exception as error:
-        logger.warning("acknowledge_failed", cause=f"{type(error).__name__}: {error}")
+        logger.warning("acknowledge_failed", cause=cause(error))
     try:
         retired(cause)
         sys.stdout.flush()

@@ -13,17 +13,17 @@ from aws_lambda_powertools.event_handler import Response
 
 from asgi import HEARTBEAT, LONGEST, Pace, Receive, Request, Scope, Send, encoded, stream
 from identity import Tokens
+from outlive.ai_sdk.chunks import HEADERS
+from outlive.ai_sdk.request import check_chat
 from outlive.chat import Chat, Listener
-from outlive.chat_request import check_chat
 from outlive.clock import Clock
 from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, RunNotFound, StoreError
+from outlive.follow.sse import KIND, RETRY, framed
 from outlive.http import problem
-from outlive.log import logger, unexpected
+from outlive.log import cause, logger, unexpected
 from outlive.request import check_chat_id, is_run_id
-from outlive.sse import KIND, RETRY, framed
 from outlive.start import Start
 from outlive.tail import Tail, Window
-from outlive.ui_stream import HEADERS
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL", "JWT_ISSUER", "JWT_AUDIENCE")
@@ -55,7 +55,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     except Problem as error:
         await _reply(send, problem(error))
     except StoreError as error:
-        logger.error("store_failed", cause=f"{type(error).__name__}: {error}")
+        logger.error("store_failed", cause=cause(error))
         await _reply(send, problem(ReadFailed("try again")))
     except Exception as error:
         unexpected("request_failed", error)

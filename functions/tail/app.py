@@ -6,9 +6,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.clock import Clock, iso
 from outlive.errors import RunNotFound
+from outlive.follow.sse import KIND, streamed
 from outlive.http import Api, answer, nothing
 from outlive.request import MAX_WAIT, check_wait, is_run_id
-from outlive.sse import KIND, streamed
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
 

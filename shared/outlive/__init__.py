@@ -1,1 +1,54 @@
-"""AI agent runs that outlive the connection that started them."""
+"""AI agent runs that outlive the connection that started them.
+
+The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
+
+floor 1: these import nothing of ours
+    clock               time in milliseconds, as text and as a clock to hand in
+    errors              what can go wrong, named by who must act
+    lifecycle           the life of a run: statuses, moves, guards
+    page                how many bytes one answer carries
+    store.answers       what counts as an answer of table or queue
+    text                text that every part downstream can take
+    usage               tokens and model requests
+floor 2
+    agent               the seam between a run and the agent that answers it
+floor 3
+    cursor              where a list goes on
+    follow.passages     a step in the one order in which readers get it
+    log                 one line per move; metrics
+    request             what a client may send, checked field by field
+    settings            the settings, read from the environment once
+    store.retry         how often a call to the store is tried again
+    worker              whether this process can be trusted with another step
+floor 4
+    ai_sdk.request      what an AI SDK chat client may send
+    follow.place        where a reader of a run's events stands
+    follow.ticket       leave to read one run's events without a token
+    http                what the HTTP functions share
+    store.rows          the items of the table: keys and forms
+floor 5
+    follow.live         what a step streams, written in pieces for readers
+    loops               telling a run that repeats itself from one that works
+    store.queue         the only user of SQS
+    store.table         the only user of DynamoDB: one move, one conditional write
+    views               what a client sees of a run and of a message
+floor 6
+    follow.events       what a reader of a run is given, one event at a time
+    settle              ending a run: one write, once, from any side
+    wiring              puts the parts together, once per cold start
+floor 7
+    ai_sdk.chunks       events in the form that AI SDK chat clients read
+    follow.sse          events as server-sent events
+    overdue             how an active run that no worker holds has to end
+    unreadable          ending a run whose row is damaged
+floor 8: one module per verb, named like its function
+    read                every GET
+    start               accepts runs
+    step                one step of a run
+    stop                stops runs
+    sweep               settles what crashed, sends again what was lost
+    tail                following a run from any cursor
+floor 9
+    chat                AI SDK clients: starts and follows in one request
+    watching            the threads that run a watch beside the agent
+"""

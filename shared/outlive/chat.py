@@ -10,17 +10,17 @@ import re
 import msgspec
 from msgspec.structs import replace
 
+from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
 from outlive.clock import SECOND, Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreError, StoreUnreadable
-from outlive.events import Event, SettledEvent
-from outlive.log import logger
+from outlive.follow.events import Event, SettledEvent
+from outlive.follow.place import place_of
+from outlive.log import cause, logger
 from outlive.page import PAGE_BYTES
-from outlive.place import place_of
 from outlive.request import StartRequest
 from outlive.start import Start, Started
-from outlive.table import Table
+from outlive.store.table import Table
 from outlive.tail import Tail
-from outlive.ui_stream import DONE, NOTHING_NEW, Encoder, framed, is_void
 
 HOLD = 20
 """Seconds: what came before and after it still fits into the 30 that the gateway gives an answer."""
@@ -140,7 +140,7 @@ class Chat(msgspec.Struct, frozen=True):
             return started, self._window(listener, until, hold=wait is None) or ""
         except StoreError as error:
             # It runs: an answer that looked like a refusal would be a lie.
-            logger.error("read_failed", run=started.run.id, cause=f"{type(error).__name__}: {error}")
+            logger.error("read_failed", run=started.run.id, cause=cause(error))
             return started, NOTHING_NEW
 
     def _window(self, listener: Listener, until: int, *, hold: bool) -> str | None:

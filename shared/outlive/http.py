@@ -21,7 +21,7 @@ from outlive.errors import (
     StoreUnreadable,
     Unauthorized,
 )
-from outlive.log import logger, unexpected
+from outlive.log import cause, logger, unexpected
 from outlive.text import clean
 
 MAX_IDENTITY = 256
@@ -158,7 +158,7 @@ def _identity(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _store_failed(error: StoreError) -> Response[str]:
-    logger.error("store_failed", cause=f"{type(error).__name__}: {error}")
+    logger.error("store_failed", cause=cause(error))
     damaged = isinstance(error, StoreUnreadable)
     return problem(ReadFailed("what is stored of it is damaged" if damaged else "try again"))
 

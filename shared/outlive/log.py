@@ -1,56 +1,39 @@
 """What the functions say: one line per move, and one metric where somebody has to look."""
 
-from typing import TYPE_CHECKING
-
 from aws_lambda_powertools import Logger
-
-if TYPE_CHECKING:
-    from outlive.rows import Run
 
 logger = Logger(service="outlive")
 
 
-def moved(move: str, run: "Run", from_status: str) -> None:
-    """Say that `move` was made, and what the run is since."""
-    said = {
-        "run": run.id,
-        "chat": run.chat_id,
-        "move": move,
-        "from": str(from_status),
-        "to": str(run.status),
-        "attempt": run.attempt,
-        "step": run.claimed_step,
-    }
-    logger.info(move, extra=said)
+def cause(error: BaseException) -> str:
+    """The error in one line: its class and its message."""
+    return f"{type(error).__name__}: {error}"
 
 
-def unexpected(message: str, error: Exception, **said: object) -> None:
-    """Say that something of ours broke, and where: in one line, for a stack trace holds what nobody should read."""
+def unexpected(message: str, error: Exception, **fields: object) -> None:
+    """Log that something of ours broke, and where. One line: a stack trace may hold what must not be in a log."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     where = "" if frame is None else f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}"
-    logger.error(message, cause=f"{type(error).__name__}: {error}", where=where, **said)  # type: ignore[arg-type]
+    logger.error(message, cause=cause(error), where=where, **fields)  # type: ignore[arg-type]
 
 
-def retired(cause: str) -> None:
-    """Say that this process ends itself, and why. The platform starts another."""
-    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
-
-    logger.warning("worker_retired", cause=cause)
-    with single_metric("WorkerRetired", MetricUnit.Count, 1, namespace="Outlive"):
-        pass
+def retired(why: str) -> None:
+    """Log and count that this process ends itself. The platform starts another."""
+    logger.warning("worker_retired", cause=why)
+    _count("WorkerRetired")
 
 
-def unsettled(run: "Run", cause: str) -> None:
-    """Say that a run could not be settled though its work is over: the sweep will, but somebody should look."""
-    logger.error("settle_failed", run=run.id, chat=run.chat_id, cause=cause)
+def unsettled(run_id: str, chat_id: str, error: Exception) -> None:
+    """Log and count that a run whose work is over could not be settled. The sweep will settle it; an operator should look."""
+    logger.error("settle_failed", run=run_id, chat=chat_id, cause=cause(error))
     _count("SettleFailed")
 
 
-def unreadable(run_id: str, cause: str) -> None:
-    """Say that a run's row is damaged and the run is being given up for it: somebody should look who wrote there."""
-    logger.error("run_unreadable", run=run_id, cause=cause)
+def unreadable(run_id: str, why: str) -> None:
+    """Log and count that a run's row is damaged and the run is given up. An operator should look at what wrote there."""
+    logger.error("run_unreadable", run=run_id, cause=why)
     _count("RunUnreadable")
 
 

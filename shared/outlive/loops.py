@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from outlive.rows import Body, Record
+from outlive.store.rows import Body, Record
 
 WINDOW = 10
 REPEATS = 5

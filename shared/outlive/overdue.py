@@ -19,10 +19,10 @@ from outlive.lifecycle import (
     Move,
     lease_is_live,
 )
-from outlive.rows import Record, Run
 from outlive.settings import Settings
 from outlive.settle import Log, Settled, error_of, settle
-from outlive.table import Table
+from outlive.store.rows import Record, Run
+from outlive.store.table import Table
 
 PENDING_RESENDS = (5 * MINUTE, 30 * MINUTE)
 """How long after the first and the second resend of a run nobody claimed the next one follows."""

@@ -7,8 +7,8 @@ from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import RunNotFound, StoreUnreadable
 from outlive.log import logger
 from outlive.page import PAGE_BYTES
-from outlive.rows import Chat, Message, Record, Run
-from outlive.table import Table
+from outlive.store.rows import Chat, Message, Record, Run
+from outlive.store.table import Table
 from outlive.views import MessageView, RunView, sized, view_message, view_run
 
 

@@ -26,9 +26,9 @@ from outlive.lifecycle import (
     refusals,
 )
 from outlive.log import unsettled
-from outlive.retry import persistently
-from outlive.rows import Body, Record, Run, pack, record_of
-from outlive.table import Ending, Table
+from outlive.store.retry import persistently
+from outlive.store.rows import Body, Record, Run, pack, record_of
+from outlive.store.table import Ending, Table
 from outlive.text import clean
 from outlive.usage import Usage
 
@@ -108,7 +108,7 @@ def settle(
     try:
         return persistently(lambda: attempt.go(table), clock)
     except StoreError as cause:
-        unsettled(run, f"{type(cause).__name__}: {cause}")
+        unsettled(run.id, run.chat_id, cause)
         raise
 
 

@@ -20,13 +20,13 @@ from outlive.errors import (
     StoreUnreadable,
 )
 from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
-from outlive.log import logger
-from outlive.queue import Queue
+from outlive.log import cause, logger
 from outlive.request import StartRequest
-from outlive.retry import PAUSE
-from outlive.rows import Chat, Record, Run
 from outlive.settings import Settings
-from outlive.table import Table
+from outlive.store.queue import Queue
+from outlive.store.retry import PAUSE
+from outlive.store.rows import Chat, Record, Run
+from outlive.store.table import Table
 
 ROUNDS = 6
 """How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
@@ -65,7 +65,7 @@ class Start:
         try:
             return self._start(workspace_id, user, run_id, request)
         except StoreError as error:
-            logger.error("start_failed", run=run_id, chat=request.chat_id, cause=f"{type(error).__name__}: {error}")
+            logger.error("start_failed", run=run_id, chat=request.chat_id, cause=cause(error))
             raise StartFailed("the store did not take it; send the same request again") from error
 
     def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
@@ -195,7 +195,7 @@ class Start:
         try:
             self.queue.send(run, 0)
         except Exception as error:
-            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=f"{type(error).__name__}: {error}")
+            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
 @dataclass(frozen=True, slots=True)

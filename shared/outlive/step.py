@@ -26,6 +26,7 @@ import msgspec
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Said, Turn
 from outlive.clock import SECOND, Clock
 from outlive.errors import Overtaken, Refused, StoreBroken, StoreError
+from outlive.follow.live import LiveLog
 from outlive.lifecycle import (
     ABORT_HELD,
     ABORT_LEFT,
@@ -41,15 +42,14 @@ from outlive.lifecycle import (
     lease_is_live,
     only_stop_refuses,
 )
-from outlive.live import LiveLog
-from outlive.log import logger, unexpected
+from outlive.log import cause, logger, unexpected
 from outlive.loops import goes_in_circles
-from outlive.queue import Queue
-from outlive.retry import persistently
-from outlive.rows import Body, Message, Record, Run, pack, record_of
 from outlive.settings import Settings
 from outlive.settle import Log, Partial, error_of, settle
-from outlive.table import Table, run_met
+from outlive.store.queue import Queue
+from outlive.store.retry import persistently
+from outlive.store.rows import Body, Message, Record, Run, pack, record_of
+from outlive.store.table import Table, run_met
 from outlive.text import clean, is_deeper
 from outlive.worker import EXHAUSTED, exhausted
 
@@ -130,7 +130,7 @@ class Watch:
                 self.look()
         except Exception as error:
             # The lease stands a while longer, and the next tick is near.
-            logger.warning("watch_failed", run=self.run.id, cause=f"{type(error).__name__}: {error}")
+            logger.warning("watch_failed", run=self.run.id, cause=cause(error))
         return max(0.0, (min(self.beat_at, self.look_at) - self.clock.now()) / SECOND)
 
     @property
@@ -189,7 +189,7 @@ def hide(queue: Queue, delivery: Delivery, seconds: float) -> None:
     try:
         queue.hide(delivery.receipt, seconds)
     except Exception as error:
-        logger.warning("hide_failed", run=delivery.run_id, step=delivery.step, cause=f"{type(error).__name__}: {error}")
+        logger.warning("hide_failed", run=delivery.run_id, step=delivery.step, cause=cause(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +229,7 @@ class Step:
         except GivenBack as back:
             hide(self.queue, delivery, back.seconds)
         except (Overtaken, StoreError) as error:
-            cause = f"{type(error).__name__}: {error}"
-            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause)
+            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause(error))
             self.exhausted(error)
             if run is None:
                 hide(self.queue, delivery, CLOSE_BY)
@@ -239,7 +238,7 @@ class Step:
                 unexpected("step_broken", error, run=delivery.run_id, step=step)
                 return self._left_to_the_sweep(run, error)
             # The run is as it was, or claimed until the lease is over; the message comes back accordingly.
-            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=f"{type(error).__name__}: {error}")
+            logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause(error))
             if run is None:
                 hide(self.queue, delivery, CLOSE_BY)
         return NOT_DONE
@@ -381,11 +380,11 @@ class _Held:
             self._let_go(AgentError("transient", "store_unavailable", str(error)), self._pause())
         except Exception as error:
             if self.by.exhausted(error):
-                self._let_go(AgentError("transient", EXHAUSTED, f"{type(error).__name__}: {error}"), self._pause())
+                self._let_go(AgentError("transient", EXHAUSTED, cause(error)), self._pause())
                 return None
             unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
             self.partial = self.partial or self._said_so_far()
-            self._fail("step_failed", f"{type(error).__name__}: {error}")
+            self._fail("step_failed", cause(error))
         return self.said if self.goes_on else None
 
     def _step(self) -> None:

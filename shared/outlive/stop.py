@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from outlive.clock import Clock
 from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
 from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
-from outlive.log import logger
-from outlive.retry import persistently
-from outlive.rows import Record, Run
+from outlive.log import cause, logger
 from outlive.settle import Log, settle
-from outlive.table import Table, run_met
+from outlive.store.retry import persistently
+from outlive.store.rows import Record, Run
+from outlive.store.table import Table, run_met
 
 ROUNDS = 6
 """How often a stop follows a lease that comes and goes while it looks."""
@@ -110,5 +110,5 @@ def _failing_plainly() -> Iterator[None]:
     try:
         yield
     except (StoreError, StoreBroken) as error:
-        logger.error("stop_failed", cause=f"{type(error).__name__}: {error}")
+        logger.error("stop_failed", cause=cause(error))
         raise StopFailed("it may not have been recorded; try again") from error

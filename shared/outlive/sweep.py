@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import Overtaken, Refused, StoreUnreadable
 from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refusals
-from outlive.log import logger
+from outlive.log import cause, logger
 from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
-from outlive.queue import Queue
-from outlive.rows import SHARDS, Run
 from outlive.settings import Settings
-from outlive.table import Table, run_met
+from outlive.store.queue import Queue
+from outlive.store.rows import SHARDS, Run
+from outlive.store.table import Table, run_met
 from outlive.unreadable import end_unreadable
 
 SLACK = 5 * SECOND
@@ -55,7 +55,7 @@ class Sweep:
             try:
                 self._sweep_shard(shard, now, deadline, sweep_id, window, counts)
             except Exception as error:
-                logger.error("sweep_failed", shard=shard, cause=f"{type(error).__name__}: {error}")
+                logger.error("sweep_failed", shard=shard, cause=cause(error))
                 counts.failed += 1
         return counts
 
@@ -85,8 +85,7 @@ class Sweep:
         except Overtaken:
             return  # Somebody took it up after all.
         except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
-            logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause)
+            logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
 
     def _deal_with(self, run: Run, sweep_id: str, window: int | None, counts: Counts) -> None:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from outlive.clock import SECOND, Clock, iso
 from outlive.errors import RunNotFound, StoreUnreadable, TicketExpired
-from outlive.events import (
+from outlive.follow.events import (
     Event,
     PartEvent,
     RunEvent,
@@ -31,10 +31,7 @@ from outlive.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
-from outlive.lifecycle import TERMINAL
-from outlive.log import logger
-from outlive.page import PAGE_BYTES
-from outlive.passages import (
+from outlive.follow.passages import (
     BEGINNING,
     Call,
     Passage,
@@ -47,11 +44,14 @@ from outlive.passages import (
     split,
     weight,
 )
-from outlive.place import Place, cursor_of, place_of
-from outlive.rows import Live, Record, Run, Ticket
-from outlive.sse import framed
-from outlive.table import Table
-from outlive.ticket import TICKET_SECONDS, new_ticket, read_ticket
+from outlive.follow.place import Place, cursor_of, place_of
+from outlive.follow.sse import framed
+from outlive.follow.ticket import TICKET_SECONDS, new_ticket, read_ticket
+from outlive.lifecycle import TERMINAL
+from outlive.log import logger
+from outlive.page import PAGE_BYTES
+from outlive.store.rows import Live, Record, Run, Ticket
+from outlive.store.table import Table
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
 

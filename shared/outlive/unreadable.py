@@ -11,9 +11,9 @@ from outlive.clock import Clock, from_iso
 from outlive.errors import Overtaken, StoreUnreadable
 from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Facts, Status, Trigger
 from outlive.log import unreadable
-from outlive.rows import Chat, Run
 from outlive.settle import Log, Settled, error_of, settle
-from outlive.table import Table
+from outlive.store.rows import Chat, Run
+from outlive.store.table import Table
 
 
 def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from outlive.clock import iso
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
 from outlive.page import PAGE_BYTES
-from outlive.rows import Message, Record, Run
+from outlive.store.rows import Message, Record, Run
 from outlive.usage import Usage
 
 Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]

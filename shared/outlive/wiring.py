@@ -5,11 +5,11 @@ import uuid
 
 from botocore.config import Config
 
-from outlive.answers import only_answers
-from outlive.queue import Queue
-from outlive.rows import Row
 from outlive.settings import Settings, read_settings
-from outlive.table import Table
+from outlive.store.answers import only_answers
+from outlive.store.queue import Queue
+from outlive.store.rows import Row
+from outlive.store.table import Table
 
 QUICK = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
 

@@ -12,7 +12,7 @@ from .conftest import Stack, until
 IMPORTS = """
 from pydantic_ai import Agent, Tool
 
-from step_deps import StepDeps
+from engine.deps import StepDeps
 """
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from outlive.rows import Live
+from outlive.store.rows import Live
 from tests.unit.test_template import FUNCTIONS, actions, statements
 
 from .conftest import PATIENCE, ROOT, Stack, until

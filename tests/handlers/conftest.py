@@ -23,7 +23,7 @@ from moto import mock_aws
 
 from outlive.agent import Ask, Interrupt, Outcome, Piece
 from outlive.clock import Clock
-from outlive.rows import Row
+from outlive.store.rows import Row
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"

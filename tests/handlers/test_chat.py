@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outlive.rows import Live
+from outlive.store.rows import Live
 from tests.handlers.chunks import Client, shown
 from tests.handlers.conftest import Answer, Stack
 

@@ -16,10 +16,10 @@ from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
 from outlive.clock import SECOND
 from outlive.lifecycle import Status
 from outlive.request import ID
-from outlive.rows import Row, Run
 from outlive.step import Delivery, Watch
-from tests.proof.memory_table import MemoryTable
-from tests.proof.memory_table import Row as Item
+from outlive.store.rows import Row, Run
+from proof.dynamodb.memory_table import MemoryTable
+from proof.dynamodb.memory_table import Row as Item
 
 from .conftest import Stack
 

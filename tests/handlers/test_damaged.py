@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from outlive.rows import Live, Run
+from outlive.store.rows import Live, Run
 from tests.handlers.conftest import Answer, Stack
 
 Wire = dict[str, Any]

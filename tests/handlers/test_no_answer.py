@@ -15,10 +15,10 @@ import pytest
 
 from outlive import wiring
 from outlive.errors import Refused, StoreUnanswered
-from outlive.queue import Queue
-from outlive.rows import Chat, Live, Row, Run
 from outlive.settings import Settings
-from outlive.table import Table
+from outlive.store.queue import Queue
+from outlive.store.rows import Chat, Live, Row, Run
+from outlive.store.table import Table
 from tests.unit.test_lifecycle import a_run
 
 KIND = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "1"}

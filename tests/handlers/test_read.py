@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from outlive.agent import Outcome, Usage
-from outlive.rows import Chat, Message, Row, Run
+from outlive.store.rows import Chat, Message, Row, Run
 from tests.handlers.conftest import Stack
 
 TOOL: list[list[Any]] = [["clock", {}]]

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, Usage
-from outlive.rows import Live
 from outlive.step import Watch
+from outlive.store.rows import Live
 from tests.handlers.conftest import Answer, Stack
 from tests.handlers.told import Reader, events_in, plain
 

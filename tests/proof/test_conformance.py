@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .cases import Call, Case, cases
-from .deviations import DEVIATIONS
-from .engines import ENGINES, TABLE, Absent, Engine, Memory
-from .pynamodb_cases import pynamodb_cases
-from .values import Invalid, legal_attributes
+from proof.dynamodb.values import Invalid, legal_attributes
+from proof.engines.cases import Call, Case, cases
+from proof.engines.deviations import DEVIATIONS
+from proof.engines.engines import ENGINES, TABLE, Absent, Engine, Memory
 
 REFERENCE = "dynamodb_local"
-CASES = {case.name: case for case in [*cases(), *pynamodb_cases()]}
+CASES = {case.name: case for case in cases()}
 # What an answer says besides these is about the connection or the bill.
 MEMBERS = ("Item", "Items", "Attributes", "Count", "ScannedCount", "LastEvaluatedKey", "Responses", "UnprocessedKeys")
 
@@ -110,7 +109,7 @@ def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], 
 
 def test_case_names_and_labels_are_unique() -> None:
     """A deviation names exactly one call."""
-    everything = [*cases(), *pynamodb_cases()]
+    everything = cases()
     assert len({case.name for case in everything}) == len(everything)
     for case in everything:
         assert len({call.label for call in case.calls}) == len(case.calls), case.name

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .explorer import explore, replay, walk
-from .memory_queue import Letter
-from .memory_table import MemoryTable
-from .processes import Answer, Forest, Killed, Nondeterministic, Process, Request, running
-from .world import Event, Play, Stage, World
+from proof.dynamodb.memory_table import MemoryTable
+from proof.explorer.explorer import explore, replay, walk
+from proof.explorer.processes import Answer, Forest, Killed, Nondeterministic, Process, Request, running
+from proof.explorer.world import Event, Play, Stage, World
+from proof.sqs.memory_queue import Letter
 
 KEY = {"pk": {"S": "counter"}, "sk": {"S": "n"}}
 

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from .memory_queue import MemoryQueue
+from proof.sqs.memory_queue import MemoryQueue
 
 
 class Clock:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from outlive.lifecycle import MOVES
-
-from .mutants import mutants
-from .scenarios import scene_named
+from proof.mutants.mutants import mutants
+from proof.scenes.scenarios import scene_named
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
@@ -32,31 +31,31 @@ SEEDED = ("claim without NO_STOP", "start whatever was read", "settle torn apart
 def proof(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     # A process of its own: the proof puts its own clock, table and queue under the code.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared")])}
-    command = [sys.executable, "-m", f"tests.proof.{module}", "--jobs", "1", *arguments]
+    command = [sys.executable, "-m", f"proof.{module}", "--jobs", "1", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def test_every_small_scene_holds_in_every_order_with_every_fault() -> None:
     """Guarantees 1 to 10: whatever order calls take and whichever one goes wrong, no promise is broken."""
-    done = proof("prove", "--short", *(word for scene in SMALL for word in ("--scene", scene)))
+    done = proof("scenes.prove", "--short", *(word for scene in SMALL for word in ("--scene", scene)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(SMALL)} scenes" in done.stdout
 
 
 def test_seeded_bugs_are_noticed() -> None:
     """A proof that can't fail proves nothing: of each of these the shortest path to a broken promise is found."""
-    done = proof("mutate", *(word for name in SEEDED for word in ("--only", name)))
+    done = proof("mutants.mutate", *(word for name in SEEDED for word in ("--only", name)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(SEEDED)} mutants: {len(SEEDED)} noticed" in done.stdout
 
 
 def test_every_guard_of_every_move_has_its_mutant() -> None:
-    names = {mutant.name for mutant in mutants(ROOT)}
+    names = {mutant.name for mutant in mutants()}
     assert names >= {f"{move.name} without {guard.name}" for move in MOVES for guard in move.guards}
     assert names >= {f"{move.name} from any status" for move in MOVES if move.sources}
 
 
-@pytest.mark.parametrize("mutant", mutants(ROOT), ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
 def test_a_mutant_applies_to_the_source_as_it_is(mutant) -> None:  # type: ignore[no-untyped-def]
     for path, text in mutant.texts(ROOT).items():
         assert text != (ROOT / path).read_text()

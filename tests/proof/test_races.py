@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .engines import Absent, dynamodb_local_endpoint
+from proof.engines.engines import Absent, dynamodb_local_endpoint
 
 ROOT = Path(__file__).parents[2]
 NOTHING_TO_RACE_ON = 3
@@ -23,7 +23,7 @@ def test_of_many_at_once_exactly_one_wins() -> None:
     races = [
         sys.executable,
         "-m",
-        "tests.proof.races",
+        "proof.engines.races",
         "--engine",
         "dynamodb_local",
         "--rounds",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .soak import soak
+from proof.engines.soak import soak
 
 
 @pytest.mark.deployed

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 )
 
 from outlive.agent import AgentError, Interrupt, Outcome, Piece, Usage
-
-from .consistency import changed_after_its_end, violations
-from .contract import (
+from proof.engines.consistency import changed_after_its_end, violations
+from proof.sqs.memory_queue import Letter
+from proof.stories.contract import (
     Contract,
     Expected,
     Holding,
@@ -39,8 +39,7 @@ from .contract import (
     question_shown,
     shown,
 )
-from .in_process import BEGIN, Worker, World
-from .memory_queue import Letter
+from proof.stories.in_process import BEGIN, Worker, World
 
 STORIES: Final = int(os.environ.get("STORIES", "0"))
 RULES: Final = Rules()

@@ -11,12 +11,11 @@ import pytest
 from pydantic_ai import Agent, Tool
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-import model
-import turn
+from engine import model, turn
+from engine.deps import StepDeps
+from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
-from step_deps import StepDeps
 from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Double, OpenAIChat, Reply, Wire
-from turn import PydanticAgent
 
 SECRET = "sk-proj-verysecret123456"
 PATIENCE = 60

@@ -3,7 +3,7 @@
 import pytest
 from pydantic_ai.messages import ToolCallPart
 
-from step_deps import StepDeps
+from engine.deps import StepDeps
 
 
 def keys(*calls: ToolCallPart, run_id: str = "run-1", step: int = 0, attempt: int = 1) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic_ai import ModelRetry, ToolFailed
 from pydantic_ai.models.test import TestModel
 
 from agent import agent
-from step_deps import StepDeps
+from engine.deps import StepDeps
 from tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, wait
 
 

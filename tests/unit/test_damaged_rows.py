@@ -7,7 +7,7 @@ import pytest
 
 from outlive.agent import Usage
 from outlive.errors import StoreUnreadable
-from outlive.rows import Body, Chat, Live, Message, Record, Row, Run, Ticket, pack
+from outlive.store.rows import Body, Chat, Live, Message, Record, Row, Run, Ticket, pack
 from outlive.views import view_message, view_run
 from tests.unit.test_lifecycle import NOW, a_run
 

@@ -14,9 +14,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-import model_errors
-import offline
 from docs import calls, openapi, template
+from engine import errors as engine_errors
+from engine import offline
 from outlive.errors import Problem, RouteNotFound
 from outlive.settings import Settings
 from tests.handlers import conftest as handlers
@@ -69,7 +69,7 @@ def test_docs_are_as_the_code_says():
         ("shared/outlive/request.py", "MAX_LIMIT = 100", "MAX_LIMIT = 99", "docs/openapi.json"),
         ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "docs/api.md"),
         ("template.yaml", "    Default: 600", "    Default: 601", "docs/settings.md"),
-        ("shared/outlive/rows.py", "| TICKET#<hash>        |", "| TICKET#<token>       |", "docs/table.md"),
+        ("shared/outlive/store/rows.py", "| TICKET#<hash>        |", "| TICKET#<token>       |", "docs/table.md"),
         ("docs/openapi.json", '"title": "Outlive"', '"title": "Inlive"', "docs/openapi.json"),
     ],
     ids=lambda value: value.rpartition("/")[2] if "/" in value or "." in value else "",
@@ -397,7 +397,7 @@ def test_docs_name_every_field_of_a_script():
 
 def test_docs_name_every_code_a_run_may_end_with():
     """Nobody has to read the code to know what an error code means."""
-    ends = {code for _, kind, code in model_errors.KINDS if kind == "permanent"}
+    ends = {code for _, kind, code in engine_errors.KINDS if kind == "permanent"}
     for file in (ROOT / "shared" / "outlive").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             match node:

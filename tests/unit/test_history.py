@@ -21,7 +21,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from history import GO_ON, messages_of
+from engine.history import GO_ON, messages_of
 from outlive.agent import Turn
 
 

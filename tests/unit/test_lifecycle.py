@@ -35,8 +35,8 @@ from outlive.lifecycle import (
     only_stop_refuses,
     refusals,
 )
-from outlive.rows import Body, Chat, Message, Record, Row, Run, pack
-from outlive.table import CLAUSES, Ending, Table
+from outlive.store.rows import Body, Chat, Message, Record, Row, Run, pack
+from outlive.store.table import CLAUSES, Ending, Table
 
 NOW = 1_790_000_000_000
 FACTS = Facts(

@@ -11,9 +11,9 @@ import pytest
 from outlive.agent import Interrupt, Piece, ToolCall
 from outlive.clock import Clock
 from outlive.errors import StoreBusy
-from outlive.live import APART, DUE_BYTES, MOST_INPUT, LiveLog
-from outlive.rows import Live, Run
+from outlive.follow.live import APART, DUE_BYTES, MOST_INPUT, LiveLog
 from outlive.step import Watch
+from outlive.store.rows import Live, Run
 from outlive.watching import in_a_thread
 
 

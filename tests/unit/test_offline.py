@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-import offline
 from agent import agent
+from engine import offline
+from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
-from turn import PydanticAgent
 
 stand_in = PydanticAgent(agent, "offline")
 

@@ -13,20 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outlive import passages, tail
+from outlive import tail
 from outlive.agent import Piece, Said, ToolCall
 from outlive.clock import Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
-from outlive.live import LiveLog
-from outlive.passages import BEGINNING
-from outlive.place import NOWHERE, Place, cursor_of, place_of
-from outlive.rows import Body, Live, Record, Row, Run, pack
-from outlive.table import Table
+from outlive.follow import passages
+from outlive.follow.live import LiveLog
+from outlive.follow.passages import BEGINNING
+from outlive.follow.place import NOWHERE, Place, cursor_of, place_of
+from outlive.store.rows import Body, Live, Record, Row, Run, pack
+from outlive.store.table import Table
 from outlive.tail import Tail
 from outlive.text import clean
 from outlive.usage import Usage
+from proof.dynamodb.memory_table import MemoryTable
 from tests.handlers.told import Reader, plain
-from tests.proof.memory_table import MemoryTable
 
 NOW = 1_780_000_000_000
 WHO = ("acme", "ada", "run-1")

@@ -14,11 +14,11 @@ from pydantic_ai.exceptions import ModelHTTPError, ModelUnavailableError
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRequest, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
-import turn
+from engine import turn
+from engine.deps import StepDeps
+from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, ToolCall, Turn
-from outlive.passages import BEGINNING, Call, Result, Words, passages, rest_after
-from step_deps import StepDeps
-from turn import PydanticAgent
+from outlive.follow.passages import BEGINNING, Call, Result, Words, passages, rest_after
 
 Items = list[Any]
 

@@ -26,7 +26,7 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
 )
 
-from model_errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error, redacted
+from engine.errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error, redacted
 
 
 def http(category: Any, status: int, body: object = None) -> ModelHTTPError:

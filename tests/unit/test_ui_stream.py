@@ -12,14 +12,14 @@ from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolC
 from pydantic_ai.ui.vercel_ai import VercelAIEventStream
 from pydantic_ai.ui.vercel_ai.response_types import BaseChunk
 
+from engine.parts import both_forms
+from outlive.ai_sdk.chunks import Encoder, framed
 from outlive.clock import Clock
-from outlive.events import Event
-from outlive.place import place_of
-from outlive.rows import Body, Record, Run, pack
+from outlive.follow.events import Event
+from outlive.follow.place import place_of
+from outlive.store.rows import Body, Record, Run, pack
 from outlive.tail import Tail
-from outlive.ui_stream import Encoder, framed
 from outlive.usage import Usage
-from parts import both_forms
 from tests.handlers.chunks import Client
 
 Step = list[Any]

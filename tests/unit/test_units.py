@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.units import Units, bill
-from tests.proof.memory_table import MemoryTable
+from proof.dynamodb.memory_table import MemoryTable
 
 KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}
 INDEXED = {"active_shard": {"S": "1"}, "created_at": {"S": "2026"}}

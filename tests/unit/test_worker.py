@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, HTTPClientError
 
-import own_loop
-from model_errors import ToolBroke, agent_error
+from engine import loop
+from engine.errors import ToolBroke, agent_error
 from outlive.agent import AgentError
 from outlive.errors import StoreUnanswered
 from outlive.worker import EXHAUSTED, FEW, Wear, exhausted
@@ -138,18 +138,18 @@ def test_more_than_a_few_threads_left_behind_wear_a_process_out() -> None:
 
 
 def test_threads_left_behind_are_counted_until_they_end() -> None:
-    before, release = own_loop.left_behind(), threading.Event()
+    before, release = loop.left_behind(), threading.Event()
     threads = [
         threading.Thread(target=release.wait, args=(30,), name=name)
-        for name in (own_loop.TURN, "AnyIO worker thread", "asyncio_0", "asyncio_1", "asyncio_2", "an owner's")
+        for name in (loop.TURN, "AnyIO worker thread", "asyncio_0", "asyncio_1", "asyncio_2", "an owner's")
     ]
     for thread in threads:
         thread.start()
-    assert own_loop.left_behind() == before + 5
+    assert loop.left_behind() == before + 5
     release.set()
     for thread in threads:
         thread.join()
-    assert own_loop.left_behind() == before
+    assert loop.left_behind() == before
 
 
 def in_a_process(code: str) -> subprocess.CompletedProcess[str]:

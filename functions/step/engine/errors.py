@@ -1,0 +1,182 @@
+"""Which errors of a model or a tool are worth another attempt, and what of them may be shown.
+
+    permanent   model_not_configured     no such model, no key, no region: see AGENT_MODEL
+                model_rejected           the request was refused: 400, 401, 403, 404, 413, 422
+                model_context_exceeded   the conversation is longer than the model can take
+                model_quota              no credit left
+                model_output_limit       nothing was answered before the token limit
+                model_content_filter     nothing was answered because a filter stepped in
+                tool_failed              a tool raised
+                agent_failed             anything else, a bug more likely than not
+    transient   worker_exhausted         no thread, file descriptor or memory left: this process is at fault, no run
+                model_rate_limited       429, with the provider's own wish in `retry_after`
+                model_unavailable        503, 529, 409
+                model_server_error       500 and above, also in the middle of a stream
+                model_timeout            no answer in time
+                model_connection         refused, reset, dropped in mid-stream
+                model_bad_answer         the stream could not be understood
+
+What a message says is free of keys, tokens and account numbers, also where a provider echoes them.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from botocore.exceptions import NoCredentialsError
+from pydantic_ai.exceptions import (
+    ContentFilterError,
+    FallbackExceptionGroup,
+    ModelAPIError,
+    ModelConnectionError,
+    ModelContextWindowExceededError,
+    ModelHTTPError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    ModelRequestRejectedError,
+    ModelRequestTimeout,
+    ModelServerError,
+    ModelTimeoutError,
+    ModelUnavailableError,
+    OutputTokenLimitExceeded,
+)
+
+from engine.storable import mend
+from outlive.agent import AgentError
+from outlive.worker import EXHAUSTED, exhausted
+
+LONGEST_MESSAGE = 2000
+
+
+class ModelNotConfigured(Exception):
+    """AGENT_MODEL names no model that can be used here."""
+
+
+class ToolBroke(Exception):
+    """A tool raised something it shouldn't have; that is `error`, and the `__cause__`."""
+
+    def __init__(self, tool_name: str, tool_call_id: str, error: BaseException) -> None:
+        super().__init__(f"The tool {tool_name} failed: {spelled(error)}")
+        self.tool_call_id = tool_call_id
+        self.error = error
+
+
+# The first match counts. Rejected and quota stand first because their errors are HTTP errors as well, and a timeout is
+# a connection error. What matches nothing is a bug.
+KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str], ...] = (
+    (ModelNotConfigured, "permanent", "model_not_configured"),
+    (NoCredentialsError, "permanent", "model_not_configured"),
+    (ToolBroke, "permanent", "tool_failed"),
+    (ModelContextWindowExceededError, "permanent", "model_context_exceeded"),
+    (ModelRequestRejectedError, "permanent", "model_rejected"),
+    (ModelQuotaExceededError, "permanent", "model_quota"),
+    (OutputTokenLimitExceeded, "permanent", "model_output_limit"),
+    (ContentFilterError, "permanent", "model_content_filter"),
+    (ModelRateLimitError, "transient", "model_rate_limited"),
+    (ModelUnavailableError, "transient", "model_unavailable"),
+    (ModelServerError, "transient", "model_server_error"),
+    (ModelRequestTimeout, "transient", "model_timeout"),
+    (ModelTimeoutError, "transient", "model_timeout"),
+    (ModelConnectionError, "transient", "model_connection"),
+)
+TRANSIENT_STATUS = {
+    408: "model_timeout",
+    409: "model_unavailable",
+    424: "model_server_error",  # Bedrock: the model failed while it streamed
+    425: "model_unavailable",
+    429: "model_rate_limited",
+}
+
+
+def agent_error(error: BaseException) -> AgentError:
+    """The error as the run will remember it: kind, code, and a message of at most 2000 characters without secrets."""
+    if isinstance(error, FallbackExceptionGroup):
+        each = [agent_error(inner) for inner in error.exceptions]
+        return next((one for one in each if one.kind == "transient"), each[0])
+    kind, code = _kind_and_code(error)
+    retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind == "transient" else None
+    return AgentError(kind, code, shown(error), retry_after)
+
+
+def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanent"], str]:
+    # First: in a process that is exhausted anything may fail, a tool as well.
+    broken = error.error if isinstance(error, ToolBroke) else error
+    if exhausted(broken, of_a_tool=isinstance(error, ToolBroke)):
+        return "transient", EXHAUSTED
+    for known, kind, code in KINDS:
+        if isinstance(error, known):
+            return kind, code
+    if isinstance(error, ModelHTTPError):
+        if error.status_code >= 500:
+            return "transient", "model_server_error"
+        if error.status_code in TRANSIENT_STATUS:
+            return "transient", TRANSIENT_STATUS[error.status_code]
+        return "permanent", "model_rejected"
+    return ("transient", "model_bad_answer") if isinstance(error, ModelAPIError) else ("permanent", "agent_failed")
+
+
+def shown(error: BaseException) -> str:
+    """The error in words that may be stored and shown."""
+    # Cut before as well: what a tool raises may hold megabytes.
+    return redacted(spelled(error)[: 4 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
+
+
+def spelled(error: BaseException) -> str:
+    if isinstance(error, ModelHTTPError):
+        said = _provider_words(error.body)
+        return f"The model {error.model_name} answered {error.status_code}{': ' + said if said else ''}"
+    if isinstance(error, ModelAPIError | ModelNotConfigured | ToolBroke):
+        return str(error)
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _provider_words(body: object) -> str:
+    """What the provider said in its error body, which is `{"message"}` or `{"error": {"message"}}` as a rule."""
+    while isinstance(body, Mapping):
+        inner = body.get("error") or body.get("message") or body.get("Message") or body.get("Error")
+        if inner is None:
+            return str(dict(body))
+        body = inner
+    return "" if body is None else str(body)
+
+
+SECRET = re.compile(
+    r"""
+      \b(?:sk|pk|rk|gsk|xai|hf|ghp|gho|ghs|github_pat|xox[abprs])[-_][\w*.\-]{6,}   # provider keys, masked or not
+    | \b(?:AKIA|ASIA|ABSK|AIza)[\w\-+/=]{8,}                      # AWS and Google keys
+    | \beyJ[\w\-]{8,}(?:\.[\w\-]+)*                              # JSON Web Tokens
+    | (?<=\bBearer\s)[^\s"',}]+
+    | (?<=\bBasic\s)[A-Za-z0-9+/=]{8,}
+    | (?:(?:api|access|secret)[-_ ]?key|token|secret|password|authorization)["']?\s*[:=]\s*["']?[^\s"',}]+
+    | \barn:aws[^\s"',}]*                                        # carries the account's number
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+# Anything else that looks random: long, with a letter and a digit. Whether a run of characters has both is looked up once
+# a run; a lookahead would read the rest of the run again at each of its characters.
+LONG_RUN = re.compile(r"[\w+/]{32,}={0,2}")
+RANDOM = re.compile(r"[A-Za-z0-9+/_]{32,}={0,2}")
+SECRET_SETTING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+HIDDEN = "[hidden]"
+
+
+def redacted(text: str) -> str:
+    """`text` with the values of our own secrets hidden, and whatever else looks like a key, a token or an ARN."""
+    text = mend(text)
+    own = (value for name, value in os.environ.items() if SECRET_SETTING.search(name) and len(value) >= 8)
+    for value in sorted(own, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
+    return LONG_RUN.sub(_random_hidden, SECRET.sub(HIDDEN, text))
+
+
+def _random_hidden(run: re.Match[str]) -> str:
+    """The run with all in it hidden that looks random and long."""
+    text = run[0]
+    if re.search(r"\d", text) is None or re.search(r"[A-Za-z]", text) is None:
+        return text
+    return RANDOM.sub(HIDDEN, text)

@@ -1,0 +1,1 @@
+"""DynamoDB in memory, at the level of botocore's requests and answers."""

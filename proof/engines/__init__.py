@@ -1,0 +1,1 @@
+"""The same on real engines: cases, races, kills, made-up requests."""

@@ -1,0 +1,1 @@
+"""Plays real operations in every order and with every fault."""

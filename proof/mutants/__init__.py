@@ -1,0 +1,1 @@
+"""The product with one guard taken away at a time."""

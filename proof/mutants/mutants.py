@@ -1,0 +1,417 @@
+"""The mutants: one guard taken away, or one pair of writes reordered, at a time; and where the proof notices.
+
+The lifecycle's mutants are made from its own table, so a guard added there is among them at once. All others are edits of
+a definition by what stands in it (`edit.py`); `test_mutants.py` holds that every one still applies.
+
+A mutant names the explorations that have to notice it, `scene kind` each (`none` is: no fault). One that has none named
+is tried on every scene. `survives` says why nothing can notice: then the explorations named are those that would.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from outlive import lifecycle
+from outlive.lifecycle import Move
+from proof.mutants.edit import Edit, edited
+
+LIFECYCLE = "shared/outlive/lifecycle.py"
+TABLE = "shared/outlive/store/table.py"
+STEP = "shared/outlive/step.py"
+START = "shared/outlive/start.py"
+STOP = "shared/outlive/stop.py"
+SETTLE = "shared/outlive/settle.py"
+SWEEP = "shared/outlive/sweep.py"
+OVERDUE = "shared/outlive/overdue.py"
+UNREADABLE = "shared/outlive/unreadable.py"
+
+ANYWAY = "Row.pk.exists() | Row.pk.does_not_exist()"
+"""A condition that always holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change for the worse."""
+
+    name: str
+    meaning: str
+    edits: tuple[Edit, ...]
+    noticed: tuple[str, ...] = ()
+    survives: str = ""
+
+    def texts(self, tree: Path) -> dict[str, str]:
+        """The changed files by their path. Raises DoesNotApply."""
+        changed: dict[str, str] = {}
+        for edit in self.edits:
+            changed[edit.path] = edited(changed.get(edit.path) or (tree / edit.path).read_text(), edit)
+        return changed
+
+
+def mutants() -> list[Mutant]:
+    """All of them."""
+    made = [*of_lifecycle(), *WRITTEN]
+    return [replace(each, noticed=NOTICED.get(each.name, ()), survives=SURVIVES.get(each.name, "")) for each in made]
+
+
+def of_lifecycle() -> Iterator[Mutant]:
+    """For each move: without each of its guards, and from any status."""
+    for name, move in vars(lifecycle).items():
+        if isinstance(move, Move):
+            for guard in move.guards:
+                gone = Edit(LIFECYCLE, name, f"Guard.{guard.name}")
+                yield Mutant(f"{move.name} without {guard.name}", "the guard is gone", (gone,))
+            if move.sources:
+                anyhow = Edit(LIFECYCLE, name, "Move(A, B, C, D, E, F)", "Move(A, B, frozenset(Status), D, E, F)")
+                yield Mutant(f"{move.name} from any status", "its sources are gone", (anyhow,))
+
+
+def _start_over(*places: str) -> Edit:
+    """These items of a start's transaction are put whatever stands in their places."""
+    items = ("run", "question", "answer")
+    before, after = (
+        ", ".join(f"{item!r}: self._putting({item[0].upper()}, {ANYWAY if item in over else 'N'})" for item in items)
+        for over in ((), places)
+    )
+    return Edit(TABLE, "Table.start", f"{{'chat': C, {before}}}", f"{{'chat': C, {after}}}")
+
+
+PUT_RECORD = "persistently(lambda: self.by.table.record(self.run, R), C)"
+SEND_NEXT = "self.by.queue.send(self.run, R.step + 1) if R.kind == 'step' else None"
+SETTLE_FINAL = "self._settle(SUCCEED, Log.upto(R)) if R.kind == 'final' else None"
+
+WRITTEN = (
+    # start: the transaction's clauses
+    Mutant("start into a taken slot", "the chat's slot is not looked at",
+           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A & (Chat.sequence == B)"),
+            Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Chat.owner.does_not_exist()"))),
+    Mutant("start whatever the owner", "a chat that was read may be another owner's by now",
+           (Edit(TABLE, "Table.start", "(Chat.owner == A) & B", "B"),)),
+    Mutant("start a chat that is there", "a chat that was not there when read may be there by now",
+           (Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "A"),)),
+    Mutant("start whatever the sequence", "another run may have come and gone since the chat was read",
+           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B)", "A"),)),
+    Mutant("start over a run", "the run's id may be taken", (_start_over("run"),)),
+    Mutant("start over a prompt", "the prompt's place may be taken", (_start_over("question"),)),
+    Mutant("start over an answer", "the answer's place may be taken", (_start_over("answer"),)),
+    # start: orders and what it recognises
+    Mutant("start torn apart", "four writes instead of one transaction",
+           (Edit(TABLE, "Table.start", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
+    Mutant("start over an active holder", "whether the slot's run has ended is not looked at",
+           (Edit(TABLE, "Table.start", "W['holder'] = self._checking(R, E)"),)),
+    Mutant("start over any slot", "whose slot is taken is not looked at",
+           (Edit(TABLE, "Table.start", "F |= Chat.active_run_id == R", "F |= Chat.active_run_id.exists()"),)),
+    Mutant("start sends first", "the message goes out before the run is stored",
+           (Edit(START, "Start._try", "self.table.start(...)\nself._send(A)", "self._send(A)\nself.table.start(...)"),)),
+    Mutant("start never sends", "only a sweep sends", (Edit(START, "Start._try", "self._send(A)"),)),
+    Mutant("start forgets its own write", "a start whose answer was lost does not look for its run",
+           (Edit(START, "Start._try", "again or A", "A"),)),
+    Mutant("start forgets at the end", "nor after the last try",
+           (Edit(START, "Start._start", "if A is None: raise B", "raise B"),)),
+    Mutant("start ignores the key when busy", "the busy check comes before the replay",
+           (Edit(START, "Start._try", "A and (B or not C)", "A and not C"),)),
+    Mutant("start takes a foreign chat's run", "the owner is not looked at before",
+           (Edit(START, "Start._try", "A is not None and A.owner != B", "False"),)),
+    Mutant("start makes room too soon", "a start ends a run that is rightly at work",
+           (Edit(START, "Start._make_room", "if A is None: raise _busy_with(B)",
+                 "if A is None:\n    return"),)),
+    # claim, heartbeat, release: what they write
+    Mutant("claim keeps the attempts", "a step begins with the attempts of the one before",
+           (Edit(TABLE, "Table.claim", "Run.attempt.set(1)", "Run.attempt.add(1)"),)),
+    Mutant("claim without a lease", "no other worker can see that a step is held",
+           (Edit(TABLE, "Table.claim", "Run.lease_until.set(A)"),)),
+    Mutant("release keeps the lease", "a released run looks held",
+           (Edit(TABLE, "Table.release", "Run.lease_id.remove()"), Edit(TABLE, "Table.release", "Run.lease_until.remove()"))),
+    Mutant("one lease id for all", "every worker holds by the same lease id",
+           (Edit(STEP, "Step.run", "self._claim(A, B, self.new_id())", "self._claim(A, B, A.run_id)"),)),
+    Mutant("claim forgets its own write", "a worker whose answer was lost takes its own lease for another worker's",
+           (Edit(STEP, "Step._claim", "A is None or A.lease_id != B", "True"),)),
+    # record
+    Mutant("record over a record", "the slot is not looked at: the last record wins",
+           (Edit(TABLE, "Table.record", "Row.pk.does_not_exist()", ANYWAY),)),
+    Mutant("record refused, own kept", "a worker whose record is refused goes on with its own",
+           (Edit(STEP, "_Held._record", "A = record_of(B)", "pass"),)),
+    Mutant("send before record", "the next message goes out before the record is stored",
+           (Edit(STEP, "_Held._record", PUT_RECORD, f"({SEND_NEXT}, {PUT_RECORD})"),)),
+    Mutant("settle before record", "the run ends before its final record is stored",
+           (Edit(STEP, "_Held._record", PUT_RECORD, f"({SETTLE_FINAL}, {PUT_RECORD})"),)),
+    Mutant("record never sends", "only a sweep sends the next step",
+           (Edit(STEP, "_Held._carry_on", "self.by.queue.send(...)"),)),
+    Mutant("record ignored on return", "a step that is recorded is asked again",
+           (Edit(STEP, "_Held._step", "return self._carry_on(R[N])", "R = R[:N]"),)),
+    Mutant("goes on without the message", "a worker does steps its message does not stand for",
+           (Edit(STEP, "_Held._carry_on", "A and self.by.covers(B, C) and D", "A and D"),)),
+    # the message
+    Mutant("acknowledged under a foreign lease", "a message that comes while another worker holds the run is done with",
+           (Edit(STEP, "Step.run", "hide(self.queue, A, B.seconds)", "return DONE"),)),
+    Mutant("acknowledged when put off", "a message is done with though the store did not take it",
+           (Edit(STEP, "Step.run", "self.exhausted(E)\nif R is None: hide(Q, D, S)",
+                 "self.exhausted(E)\nif R is None: hide(Q, D, S)\nreturn DONE"),)),
+    Mutant("message of a claimed step dropped", "a message that comes back for the claimed step is done with",
+           (Edit(STEP, "Step._may_reclaim", "not self.covers(A, B)", "True"),)),
+    # stop and step
+    Mutant("no look before asking", "the stop is not read once more before money is spent",
+           (Edit(STEP, "_Held._stop_requested", "A.stop_requested_at is not None", "False"),)),
+    Mutant("asks though overtaken", "a worker that lost its lease asks all the same",
+           (Edit(STEP, "_Held._stop_requested", "A is None or A.lease_id != B", "A is None"),)),
+    Mutant("partial forgotten", "what was streamed before a stop is dropped",
+           (Edit(STEP, "_Held._broken_off", "self._partial(A)", "None"),)),
+    Mutant("heartbeat after the end", "a refused heartbeat is taken for a good one",
+           (Edit(STEP, "Watch.heartbeat", "self._hear(run_met(R))"),)),
+    Mutant("stop answered, not written", "under a live lease a stop says true and writes nothing",
+           (Edit(STOP, "Stop._stop", "A, R = self._request(...)", "R = True"),)),
+    Mutant("stop forgets its own write", "a stop whose answer was lost says false",
+           (Edit(STOP, "Stop._stop", "Stopped(A in (B, C), R)", "Stopped(False, R)"),)),
+    Mutant("stop claims others' ends", "a stop that came too late says true",
+           (Edit(STOP, "Stop._stop", "Stopped(A in (B, C), R)", "Stopped(True, R)"),)),
+    Mutant("stop follows the chat", "a stop by chat looks again and hits the next run",
+           (Edit(STOP, "Stop._stop", "if S.mine: return A",
+                 "if S.mine:\n    return A\nchat = self.table.chat(workspace_id, run.chat_id) if run else None\n"
+                 "if chat is not None and chat.active_run_id is not None:\n"
+                 "    run = self.table.run(workspace_id, chat.active_run_id)"),)),
+    Mutant("stop without its mark", "a stop that ends the run does not say that it was a stop",
+           (Edit(TABLE, "Table.settle", "A.append(Run.stop_requested_at.set(B))"),)),
+    # two at once, where one alone is covered by the other
+    Mutant("stop whoever asks", "the owner is looked at neither before nor in the write",
+           (Edit(STOP, "Stop._stop", "A is None or A.owner != B", "A is None"),
+            Edit(LIFECYCLE, "REQUEST_STOP", "Guard.OWNER"), Edit(LIFECYCLE, "STOP", "Guard.OWNER"))),
+    Mutant("start whatever was read", "neither slot nor sequence are looked at",
+           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A"),
+            Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Row.pk.exists() | Row.pk.does_not_exist()"),
+            _start_over("question", "answer"))),
+    Mutant("abort_never_started of claimed runs", "neither status nor claim are looked at",
+           (Edit(LIFECYCLE, "ABORT_NEVER_STARTED", "PENDING", "ACTIVE"),
+            Edit(LIFECYCLE, "ABORT_NEVER_STARTED", "Guard.NEVER_CLAIMED"))),
+    # settle
+    Mutant("settle torn apart", "run, slot, message and seal are four writes",
+           (Edit(TABLE, "Table.settle", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
+    Mutant("settle, seal apart", "the log is sealed after the run has ended",
+           (Edit(TABLE, "Table.settle", "self._transact(A)",
+                 "[self._transact({N: B for N, B in A.items() if (N == 'seal') is S}) for S in ((False, True) if 'seal' in A else (False,))]"),)),
+    Mutant("settle without a seal", "the log of an ended run stays open",
+           (Edit(TABLE, "Table.settle", "if A.seal is not None: ...", "if False: ..."),)),
+    Mutant("seal over a record", "the log's slot is not looked at",
+           (Edit(TABLE, "Table.settle", "self._putting(A.seal, B)", f"self._putting(A.seal, {ANYWAY})"),)),
+    Mutant("settle frees any slot", "whose slot it is is not looked at",
+           (Edit(TABLE, "Table.settle", "self._updating(A, B, Chat.active_run_id == C)", "self._updating(A, B, Row.pk.exists())"),)),
+    Mutant("settle keeps the slot", "the chat stays busy with an ended run",
+           (Edit(TABLE, "Table.settle", "Chat.active_run_id.remove()"),)),
+    Mutant("settle, message left open", "the message goes on streaming",
+           (Edit(TABLE, "Table.settle", "Message.status.set(A)"),)),
+    Mutant("settle keeps the lease", "an ended run looks held",
+           (Edit(TABLE, "Table.settle", "Run.lease_id"), Edit(TABLE, "Table.settle", "Run.lease_until"))),
+    Mutant("settle stays in the index", "the sweep goes on seeing an ended run",
+           (Edit(TABLE, "Table.settle", "Run.active_shard"),)),
+    Mutant("settle over a final record", "an end that finds a final record in the log still gives up",
+           (Edit(SETTLE, "_Settling._learn_slot", "A.kind == 'final' and B", "False"),)),
+    Mutant("settle twice over", "the second settler says that it was the one",
+           (Edit(SETTLE, "_Settling._learn_run", "Settled(A, mine=B)", "Settled(A, mine=True)"),)),
+    Mutant("settle forgets its own write", "a settler whose answer was lost says that it was not the one",
+           (Edit(SETTLE, "_Settling._learn_run", "Settled(A, mine=B)", "Settled(A, mine=False)"),)),
+    Mutant("settle gives up at a stop", "an end refused by a stop does not become the stop's",
+           (Edit(SETTLE, "_Settling._learn_run", "Guard.NO_STOP not in A or B", "True"),)),
+    # sweep
+    Mutant("resend before it may", "the sweep sends, then keeps others from sending",
+           (Edit(SWEEP, "Sweep._resend", "self.queue.send(A, B)"),
+            Edit(SWEEP, "Sweep._resend", "self.table.resend(A, B, C, D)",
+                 "(self.queue.send(A, max(A.claimed_step, 0)), self.table.resend(A, B, C, D))"))),
+    Mutant("resend counted first", "a message that could not be sent is counted all the same",
+           (Edit(SWEEP, "Sweep._resend", "self.queue.send(A, B)",
+                 "(self.table.count_resend(A, now + PENDING_RESENDS[0], now), self.queue.send(A, B))"),)),
+    Mutant("resend never counted", "a message that was sent is not counted",
+           (Edit(SWEEP, "Sweep._resend", "self.table.count_resend(...)"),)),
+    Mutant("resend without end", "the limit of resends is not looked at",
+           (Edit(SWEEP, "Sweep._resend", "A.resends >= B", "A.resends >= 99"),)),
+    Mutant("resend of a refused count", "a sweep that another was before sends all the same",
+           (Edit(SWEEP, "Sweep._resend", "A is None or B", "A is None"),)),
+    Mutant("sweep under a live lease", "the sweep looks at no lease",
+           (Edit(SWEEP, "Sweep._deal_with", "A or lease_is_live(B, C)", "A"),)),
+    Mutant("sweep never resends", "a lost message is lost for good",
+           (Edit(SWEEP, "Sweep._deal_with", "self._resend(...)", "False"),)),
+    Mutant("sweep forgets final records", "a final record that no worker settled is given up",
+           (Edit(OVERDUE, "overdue", "A is not None and A.kind == 'final'", "False"),)),
+    Mutant("sweep forgets stops", "a stopped run whose worker died is left to grow stale",
+           (Edit(OVERDUE, "overdue", "if A: return Overdue(ABORT_LEFT, B, C)"),)),
+    Mutant("sweep forgets stale runs", "nobody ends a run that makes no progress",
+           (Edit(OVERDUE, "overdue", "HOLDS[Guard.NO_PROGRESS](A, B)", "False"),)),
+    Mutant("sweep forgets unclaimed runs", "nobody ends a run that no worker ever claimed",
+           (Edit(OVERDUE, "overdue", "HOLDS[Guard.NEVER_CLAIMED](A, B)", "False"),)),
+    Mutant("lease for ever", "a lease that is over counts as live",
+           (Edit(LIFECYCLE, "lease_is_live", "A is not None and B", "A is not None"),)),
+    # damaged rows
+    Mutant("damaged run ended under a live lease", "a worker's run is given up while it is at work",
+           (Edit(UNREADABLE, "end_unreadable", "'lease_until' in A and B", "False"),)),
+    Mutant("damaged run ended over a final record", "the work was done, and the run is given up",
+           (Edit(UNREADABLE, "end_unreadable", "A is not None and A.kind == 'final' and B and C", "False"),)),
+    Mutant("sweep leaves damaged runs", "nobody ends a run whose row is damaged",
+           (Edit(SWEEP, "Sweep._see", "end_unreadable(...)", "None"),)),
+)  # fmt: skip
+
+
+LEASE_GOES = "settle takes the lease away with the end, so the guard that asks for one refuses every ended run"
+SEALED = (
+    "who ended the run has sealed its log, so the second seal finds its slot taken and the whole transaction is refused"
+)
+STAYS = "the move is only made where a stop was seen, and a stop is never taken back"
+
+SURVIVES: dict[str, str] = {
+    "heartbeat from any status": LEASE_GOES,
+    "release from any status": LEASE_GOES,
+    "request_stop from any status": LEASE_GOES,
+    "fail from any status": LEASE_GOES,
+    "abort_held from any status": LEASE_GOES,
+    "abort_held without STOP_REQUESTED": STAYS,
+    "abort_unclaimed without STOP_REQUESTED": STAYS,
+    "abort_answered without STOP_REQUESTED": STAYS,
+    "abort_left without STOP_REQUESTED": STAYS,
+    "abort_unclaimed without NEXT_STEP": "the step was seen to be the next one under a stop, and nothing is claimed after a stop",
+    "abort_unclaimed from any status": SEALED,
+    "abort_stale from any status": SEALED,
+    "abort_never_started from any status": SEALED,
+    "abort_unreadable from any status": SEALED,
+    "resend without NO_STOP": "the sweep ends a stopped run before it would send; a stop that lands after its look ends the run "
+    "itself, or finds a lease that is live by then",
+    "abort_never_started without NO_STOP": "a stop of a run nobody claimed ends it in the same write",
+    "abort_never_started without NEVER_CLAIMED": "a claim makes the run running, and this end is only one of pending runs",
+    "request_stop without OWNER": "the run was read before and its owner looked at; a run's owner never changes",
+    "stop without OWNER": "the run was read before and its owner looked at; a run's owner never changes",
+    "start whatever the owner": "the chat was read before and its owner looked at; a chat's owner never changes",
+    "start into a taken slot": "whoever took the slot since the chat was read has moved its sequence, which refuses this too",
+    "start over any slot": "whoever took the slot since the chat was read has moved its sequence, which refuses this too",
+    "settle forgets its own write": "a stop looks once more who settled the run, and a sweep only counts by it",
+    "sweep under a live lease": "`overdue` and the guards of `resend` look at the lease as well",
+    "start over a prompt": "the chat's sequence is part of the condition and says that the place is free",
+    "start over an answer": "the chat's sequence is part of the condition and says that the place is free",
+    "settle frees any slot": "a run that is still active holds its chat's slot: they only move together",
+}
+"""Why nothing can notice these: something else refuses the same write. The scenes named beside them would."""
+
+NOTICED: dict[str, tuple[str, ...]] = {
+    "claim without NO_STOP": ("steps-stop none",),
+    "claim without NEXT_STEP": ("two-workers none",),
+    "claim from any status": ("forgotten message",),
+    "reclaim without NO_STOP": ("overtaken-stop none",),
+    "reclaim without SAME_STEP": ("late-reclaim none",),
+    "reclaim without ATTEMPT_AS_READ": ("sweep-late-message late",),
+    "reclaim without NO_LIVE_LEASE": ("overtaken none",),
+    "reclaim from any status": ("overtaken none",),
+    "heartbeat without MY_LEASE": ("two-workers time 2",),
+    "heartbeat without LEASE_GROWS": ("watched late",),
+    "heartbeat from any status": ("watched none", "overtaken none"),
+    "release without NO_STOP": ("out-of-time none",),
+    "release without MY_LEASE": ("overtaken-fails none",),
+    "release from any status": ("transient-stop none", "overtaken-fails none"),
+    "resend without NO_STOP": ("sweep-stop none", "sweep-frozen none", "sweep-stopped none"),
+    "resend without NO_LIVE_LEASE": ("sweep-frozen none",),
+    "resend without RESEND_DUE": ("two-sweeps-left none",),
+    "resend without RESENT_BY_AS_READ": ("two-sweeps-slow none",),
+    "resend without RESENDS_AS_READ": ("two-sweeps-slow none",),
+    "count_resend without SAME_STEP": ("never-sent none",),
+    "count_resend without RESENDS_AS_READ": ("two-sweeps-slow late",),
+    "count_resend from any status": ("two-sweeps-left none",),
+    "resend from any status": ("sweep-frozen none",),
+    "request_stop without NO_STOP": ("two-stops-held none",),
+    "request_stop without OWNER": ("foreigners none", "foreigners lost"),
+    "request_stop without LIVE_LEASE": ("transient-stop none",),
+    "request_stop from any status": ("two-stops none", "settle-stop none", "stop-next none"),
+    "stop without OWNER": ("foreigners none", "foreigners lost"),
+    "stop without NO_LIVE_LEASE": ("start-stop none",),
+    "stop from any status": ("start-stop none",),
+    "succeed without NO_STOP": ("start-stop none",),
+    "succeed from any status": ("settle-sweep none",),
+    "fail without NO_STOP": ("permanent-stop none",),
+    "fail without MY_LEASE": ("overtaken-fails none",),
+    "fail from any status": ("permanent-stop none", "overtaken-fails none"),
+    "abort_held without STOP_REQUESTED": ("permanent-stop none", "transient-stop none", "settle-stop none"),
+    "abort_held without MY_LEASE": ("overtaken-fails none",),
+    "abort_held from any status": ("permanent-stop none", "overtaken-fails none"),
+    "abort_unclaimed without STOP_REQUESTED": ("steps-stop none", "two-workers-stop none"),
+    "abort_unclaimed without NEXT_STEP": ("steps-stop none", "two-workers-stop none"),
+    "abort_unclaimed from any status": ("steps-stop none", "two-workers-stop none"),
+    "abort_answered without STOP_REQUESTED": ("settle-stop none", "settle-sweep none"),
+    "abort_answered from any status": ("settle-stop none", "settle-sweep none"),
+    "abort_left without STOP_REQUESTED": ("sweep-stop none", "sweep-frozen none"),
+    "abort_left without NO_LIVE_LEASE": ("sweep-stopped none",),
+    "abort_left from any status": ("sweep-stop none", "sweep-frozen none"),
+    "abort_stale without NO_STOP": ("sweep-frozen none", "start-on-stale none"),
+    "abort_stale without NO_LIVE_LEASE": ("sweep-by-hand none",),
+    "abort_stale without NO_PROGRESS": ("sweep-late-message none",),
+    "abort_stale from any status": ("sweep-frozen none", "sweep-late-message none", "start-on-frozen none"),
+    "abort_never_started without NO_STOP": ("forgotten none",),
+    "abort_never_started without NEVER_CLAIMED": ("forgotten none", "forgotten message"),
+    "abort_never_started from any status": ("forgotten none", "forgotten message"),
+    "abort_unreadable without AS_READ": ("damaged none",),
+    "abort_unreadable from any status": ("damaged-left none",),
+    "damaged run ended under a live lease": ("damaged none",),
+    "damaged run ended over a final record": ("damaged none",),
+    "sweep leaves damaged runs": ("damaged-left crash",),
+    "start into a taken slot": ("two-starts none",),
+    "start over an active holder": ("misread-holder blank",),
+    "start over any slot": ("start-on-final none", "two-starts-later none"),
+    "start whatever the owner": ("two-owners none",),
+    "start a chat that is there": ("two-owners none",),
+    "start whatever the sequence": ("two-starts-later none",),
+    "start over a run": ("one-key-later none",),
+    "start over a prompt": ("two-starts-later none", "two-starts none"),
+    "start over an answer": ("two-starts-later none", "two-starts none"),
+    "start torn apart": ("two-starts none",),
+    "start sends first": ("two-starts none",),
+    "start never sends": ("start-stop none",),
+    "start forgets its own write": ("two-starts lost",),
+    "start forgets at the end": ("one-start lost+refused 6",),
+    "start ignores the key when busy": ("one-key none",),
+    "start takes a foreign chat's run": ("foreigners none",),
+    "start makes room too soon": ("start-on-final none", "two-starts none"),
+    "claim keeps the attempts": ("steps-stop none",),
+    "claim without a lease": ("two-workers none",),
+    "release keeps the lease": ("transient-stop none",),
+    "one lease id for all": ("start-stop none",),
+    "claim forgets its own write": ("claim-stop lost",),
+    "record over a record": ("overtaken none",),
+    "record refused, own kept": ("overtaken-otherwise none",),
+    "send before record": ("two-workers none",),
+    "settle before record": ("start-stop none",),
+    "record never sends": ("two-workers none",),
+    "record ignored on return": ("dead-before-send time",),
+    "goes on without the message": ("two-in-one none", "two-workers none"),
+    "acknowledged under a foreign lease": ("two-workers crash",),
+    "acknowledged when put off": ("transient-stop refused 2",),
+    "message of a claimed step dropped": ("two-workers crash",),
+    "no look before asking": ("claim-stop none", "start-stop none"),
+    "asks though overtaken": ("overtaken none",),
+    "partial forgotten": ("overtaken-stop none",),
+    "heartbeat after the end": ("overtaken none",),
+    "stop answered, not written": ("start-stop none",),
+    "stop forgets its own write": ("claim-stop lost",),
+    "stop claims others' ends": ("settle-stop none",),
+    "stop follows the chat": ("stop-start-on-final none",),
+    "stop without its mark": ("start-stop none",),
+    "settle torn apart": ("start-stop none",),
+    "settle, seal apart": ("start-stop none",),
+    "settle without a seal": ("start-stop none",),
+    "seal over a record": ("overtaken-stop none",),
+    "settle frees any slot": ("stop-next none", "start-on-final none"),
+    "settle keeps the slot": ("start-stop none",),
+    "settle, message left open": ("start-stop none",),
+    "settle keeps the lease": ("start-stop none",),
+    "settle stays in the index": ("start-stop none",),
+    "settle over a final record": ("sweep-frozen none", "start-on-frozen none"),
+    "settle twice over": ("two-stops none", "settle-stop none"),
+    "settle forgets its own write": ("claim-stop lost",),
+    "settle gives up at a stop": ("permanent-stop none", "settle-stop none"),
+    "resend before it may": ("two-sweeps-left none",),
+    "resend counted first": ("two-sweeps-left none",),
+    "resend never counted": ("two-sweeps-left none",),
+    "resend without end": ("resent-twice none",),
+    "resend of a refused count": ("two-sweeps-left none",),
+    "sweep under a live lease": ("sweep-frozen none",),
+    "sweep never resends": ("two-sweeps-left none",),
+    "sweep forgets final records": ("start-stop none",),
+    "sweep forgets stops": ("sweep-stopped none",),
+    "sweep forgets stale runs": ("start-stop none",),
+    "sweep forgets unclaimed runs": ("two-starts none",),
+    "lease for ever": ("start-stop none",),
+    "stop whoever asks": ("foreigners none",),
+    "start whatever was read": ("two-starts none",),
+    "abort_never_started of claimed runs": ("forgotten message",),
+}
+"""Where each is looked for: the explorations have to notice it, or those that say it survives have to miss it."""

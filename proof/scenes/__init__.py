@@ -1,0 +1,1 @@
+"""Who acts, how the table stands at first, and what must hold."""

@@ -1,0 +1,299 @@
+"""The proof, run: every scene, every order, every fault; then seeded walks beyond.
+
+    python -m proof.scenes.prove              all of it: up to two faults a path, one kind at a time, and walks
+    python -m proof.scenes.prove --short      one fault a path; part of the ordinary tests
+    python -m proof.scenes.prove --scene claim-stop --kind lost --faults 2
+    python -m proof.scenes.prove --replay 'claim-stop lost 1: s; w1<-1; w1 !lost; …'
+
+With two faults an exploration has so many seconds of a processor (`--until`); one that is not through by then is told as
+cut, and done again with one fault, to its end. Ends with 1 if a promise was broken, having told the path as a script and
+how to replay it.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("PROOF_TREE", ROOT)) / "shared"
+sys.path[:0] = [str(SHARED)] if str(SHARED) not in sys.path else []
+
+from proof.explorer.explorer import Report, explore, replay, walk  # noqa: E402
+from proof.explorer.world import FAULTS, Event, Play, World  # noqa: E402
+from proof.scenes.scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
+
+UNTIL = 45.0
+WALKS = 600
+WALK_FAULTS = 5
+BATCH = 100
+LONG = ("overtaken", "two-in-one", "two-workers-stop", "two-sweeps-left", "two-workers", "claim-stop", "wide-chats")
+"""The scenes that take longest, begun first so that no processor waits for one of them at the end."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One exploration: a scene with so many faults of one kind, or a batch of walks from a seed."""
+
+    scene: str
+    kind: str
+    faults: int
+    seed: int | None = None
+    until: float | None = None
+
+
+@dataclass
+class Found:
+    """What a cell came to."""
+
+    cell: Cell
+    report: Report
+    walks: int = 0
+    seed: int | None = None
+
+
+@dataclass
+class Sum:
+    """Reports added up."""
+
+    states: int = 0
+    moves: int = 0
+    ends: int = 0
+    seconds: float = 0.0
+    incomplete: list[Cell] = field(default_factory=list)
+
+    def add(self, *founds: Found) -> None:
+        for found in founds:
+            self.states += found.report.states
+            self.moves += found.report.moves
+            self.ends += found.report.ends
+            self.seconds += found.report.seconds
+            if not found.report.complete:
+                self.incomplete.append(found.cell)
+
+
+def script(cell: Cell, labels: list[str]) -> str:
+    """A path in one line, as `--replay` takes it."""
+    return f"{cell.scene} {cell.kind} {cell.faults}: {'; '.join(labels)}"
+
+
+def run(cells: list[Cell]) -> list[Found]:
+    """Explore cells of one scene, one after the other, on one stage: what one finds out the next one knows."""
+    scene = scene_named(cells[0].scene)
+    stage = scene.stage()
+    founds: list[Found] = []
+    for cell in cells:
+        play, world = scene.staged(stage, kinds_of(cell.kind), cell.faults)
+        if cell.seed is not None:
+            founds.append(_walk(cell, play, world))
+            continue
+        founds.append(Found(cell, explore(play, world, until=cell.until)))
+        if not founds[-1].report.complete and cell.faults > 1:
+            less = replace(cell, faults=1, until=None)
+            play, world = scene.staged(stage, kinds_of(cell.kind), 1)
+            founds.append(Found(less, explore(play, world)))
+    stage.forest.close()
+    return founds
+
+
+def _walk(cell: Cell, play: Play, world: World) -> Found:
+    assert cell.seed is not None
+    total = Report()
+    for number in range(BATCH):
+        seed = cell.seed + number
+        one = walk(play, world, seed)
+        total.states += one.states
+        total.moves += one.moves
+        total.ends += one.ends
+        total.seconds += one.seconds
+        if one.failure is not None:
+            total.failure = one.failure
+            return Found(cell, total, number + 1, seed)
+    return Found(cell, total, BATCH)
+
+
+def plan(options: argparse.Namespace) -> list[list[Cell]]:
+    """The cells to run, by scene, the long ones first."""
+    faults = options.faults if options.faults is not None else (1 if options.short else 2)
+    until = options.until if options.until is not None or faults < 2 else UNTIL
+    tasks: list[list[Cell]] = []
+    for scene in scenes():
+        if options.scene and scene.name not in options.scene:
+            continue
+        # Any kind of fault that does not happen is none.
+        cells = [Cell(scene.name, "none", 0)] if not faults or options.kind == "none" else []
+        kinds = [kind for kind in scene.kinds if options.kind in (None, kind) and faults]
+        cells += [Cell(scene.name, kind, faults, until=until) for kind in kinds]
+        tasks.append(cells)
+    if options.walks is not None:
+        walks = options.walks
+    else:
+        walks = 0 if options.short or options.scene or options.kind else WALKS
+    wide = wide_scenes()
+    for batch in range(walks // BATCH):
+        scene = wide[batch % len(wide)]
+        tasks.append([Cell(scene.name, "all", WALK_FAULTS, seed=options.seed + batch * BATCH)])
+    return sorted(tasks, key=lambda cells: cells[0].scene not in LONG)
+
+
+def tell(number: int, before: World, event: Event, after: World) -> str:
+    """One line of a script."""
+    clock = "" if after.clock == before.clock else f"   [time passes: {(after.clock - before.clock) / 1000:g} s]"
+    if event.request is None or event.answer is None:
+        return f"{number:4}. {event.label}{clock}"
+    fault = f"  {event.label[event.label.index('!') :]}" if "!" in event.label else ""
+    ending = "" if event.node is None or not event.node.finished else f"   = {event.node.result}"
+    return f"{number:4}. {event.label.split(' !')[0]:14} {_asked(event)} -> {event.answer.shown}{fault}{ending}{clock}"
+
+
+def _asked(event: Event) -> str:
+    request = event.request
+    assert request is not None
+    if request.where == "choice":
+        return f"{request.operation} {event.label.split()[-1] if ' ' in event.label else ''}"
+    body = request.body
+    if request.operation == "TransactWriteItems":
+        parts = []
+        for entry in body["TransactItems"]:
+            ((sort, action),) = entry.items()
+            parts.append(f"{sort} {(action.get('Item') or action['Key'])['sk']['S']}")
+        return f"TransactWriteItems [{', '.join(parts)}]"
+    if "Key" in body or "Item" in body:
+        key = body.get("Item") or body["Key"]
+        return f"{request.operation} {key['sk']['S']}"
+    if "MessageBody" in body:
+        return f"{request.operation} {body['MessageBody']}"
+    return request.operation
+
+
+def show(cell: Cell, labels: list[str]) -> list[str]:
+    """Play a script again and print it, numbered; returns every promise it breaks."""
+    scene = scene_named(cell.scene)
+    play, world = scene.staged(scene.stage(), kinds_of(cell.kind), cell.faults)
+    print(f"{scene.name}: {scene.about}")
+    number = 0
+
+    def line(before: World, event: Event, after: World) -> None:
+        nonlocal number
+        number += 1
+        print(tell(number, before, event, after))
+
+    _, broken = replay(play, world, labels, line)
+    for problem in broken:
+        print(f"      BROKEN: {problem}")
+    return broken
+
+
+def kinds_of(kind: str) -> frozenset[str]:
+    # Nobody can tell a blank read from the truth: only what is decided by a condition holds under it.
+    return (
+        frozenset(FAULTS) - {"blank"}
+        if kind == "all"
+        else frozenset()
+        if kind == "none"
+        else frozenset(kind.split("+"))
+    )
+
+
+def parse_script(text: str) -> tuple[Cell, list[str]]:
+    """What `script` made."""
+    head, _, rest = text.partition(":")
+    name, kind, faults = head.split()
+    return Cell(name, kind, int(faults)), [label.strip() for label in rest.split(";") if label.strip()]
+
+
+FAULTS_SAID = {0: "no fault:", 1: "one fault:", 2: "two faults:"}
+
+
+def line_of(scene: Scene, founds: list[Found]) -> str:
+    """The line of a scene in the report."""
+    total = Sum()
+    total.add(*founds)
+    through: dict[int, list[str]] = {}
+    for found in founds:
+        if found.report.complete:
+            through.setdefault(found.cell.faults, []).append(found.cell.kind)
+    ends = "; ".join(
+        f"{FAULTS_SAID.get(faults, f'{faults} faults:')} {' '.join(kinds)}"
+        for faults, kinds in sorted(through.items(), reverse=True)
+    )
+    return f"{scene.name:20} {total.states:>9,} states {total.moves:>10,} moves {total.ends:>7,} ends {total.seconds:6.1f} s  {ends}"
+
+
+def cell_line(found: Found) -> str:
+    """The line of one exploration."""
+    cell, report = found.cell, found.report
+    ending = "to the end" if report.complete else f"cut at {report.seconds:.0f} s"
+    return (
+        f"{cell.scene:20} {cell.kind:8} {cell.faults} faults  {report.states:>9,} states  {report.moves:>10,} moves  "
+        f"{report.seconds:6.1f} s  {ending}"
+    )
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description="Prove the guarantees by exploring.")
+    parser.add_argument("--short", action="store_true", help="one fault a path, no walks")
+    parser.add_argument("--scene", action="append", help="only this scene; more than once: these")
+    parser.add_argument("--kind", choices=("none", *FAULTS), help="only this kind of fault")
+    parser.add_argument("--faults", type=int, help="so many faults a path")
+    parser.add_argument(
+        "--until",
+        type=float,
+        help=f"cut an exploration after so many seconds of a processor ({UNTIL:g} with two faults, else never)",
+    )
+    parser.add_argument("--walks", type=int, help="how many seeded walks follow")
+    parser.add_argument("--seed", type=int, default=1, help="the first walk's seed")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--cells", action="store_true", help="tell each exploration as it ends")
+    parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
+    parser.add_argument("--replay", help="play one script again")
+    options = parser.parse_args()
+    if options.replay:
+        return 1 if show(*parse_script(options.replay)) else 0
+    began = time.perf_counter()
+    total, explorations, played = Sum(), 0, 0
+    broken: list[Found] = []
+    walks, walked = 0, Sum()
+    context = multiprocessing.get_context("fork")
+    with context.Pool(options.jobs, maxtasksperchild=1) as pool:
+        for founds in pool.imap_unordered(run, plan(options)):
+            if options.cells:
+                print("\n".join(map(cell_line, founds)))
+            broken += [found for found in founds if found.report.failure is not None]
+            if founds[0].cell.seed is not None:
+                walks += sum(found.walks for found in founds)
+                walked.add(*founds)
+            else:
+                print(line_of(scene_named(founds[0].cell.scene), founds), flush=True)
+                played, explorations = played + 1, explorations + len(founds)
+                total.add(*founds)
+            if options.first and broken:
+                pool.terminate()
+                break
+    print(
+        f"{played} scenes in {explorations} explorations: {total.states:,} states, {total.moves:,} moves, "
+        f"{total.ends:,} ends; {total.seconds:.0f} s of a processor, {time.perf_counter() - began:.0f} s on {options.jobs} of them"
+    )
+    if walks:
+        print(
+            f"{walks:,} walks of {walked.moves:,} moves with up to {WALK_FAULTS} faults of all kinds, seed {options.seed}"
+        )
+    for cell in total.incomplete:
+        print(f"cut: {cell.scene} {cell.kind}, {cell.faults} faults")
+    for found in broken:
+        assert found.report.failure is not None
+        text = script(found.cell, found.report.failure.labels)
+        seed = "" if found.seed is None else f" (seed {found.seed})"
+        print(f"\nBROKEN in {found.cell.scene}, {found.cell.kind}{seed}: {'; '.join(found.report.failure.problems)}")
+        show(found.cell, found.report.failure.labels)
+        print(f"replay: make replay SCRIPT='{text}'")
+    unfinished = [cell for cell in total.incomplete if cell.faults < 2]
+    return 1 if broken or unfinished else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""SQS in memory, at the level of botocore's requests and answers."""

@@ -1,0 +1,1 @@
+"""A plain model of the product, compared with the handlers."""

@@ -1,0 +1,170 @@
+"""A run's events in the form that AI SDK chat clients read: UI message chunks.
+
+    what a reader is told           what the client gets
+    run, the first time             start, with the stored message's id
+    text                            text-start once, text-delta (or reasoning-…); text-end as soon as anything else comes
+    tool-call                       tool-input-available
+    tool-result                     tool-output-available, tool-output-error
+    step begins                     nothing; start-step comes with the first thing it says
+    step finished                   finish-step
+    step begins anew, discarded     data-void: what was shown of it since its start-step is void
+    settled                         finish, abort or error; with the message's metadata
+
+A window can end between any two events and the next one goes on: what the client holds open is known from the place where
+the reader stands. So ids of parts are made of the step alone; of one step, one part of a kind is open at a time.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from outlive.follow.events import (
+    Event,
+    PartEvent,
+    RunEvent,
+    SettledEvent,
+    StepEvent,
+    TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+)
+from outlive.follow.place import NOWHERE, Place
+from outlive.text import one_line
+from outlive.views import RunView
+
+Chunk = dict[str, Any]
+"""A UI message chunk of the AI SDK's stream protocol, version 1."""
+
+HEADERS = {"x-vercel-ai-ui-message-stream": "v1", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+VOID = "data-void"
+FINISH_REASONS = {"content_filter": "content-filter", "max_steps": "other"}
+"""Where our word is not theirs."""
+FILES = {"url", "mediaType"}
+SOURCES = {"sourceId", "url", "title", "mediaType", "filename"}
+
+
+class Encoder(msgspec.Struct):
+    """Goes on from what a reader at some place has been given."""
+
+    begun: bool = False
+    """The message's `start` was given."""
+    shown: bool = False
+    """Something of the step under way was given, its `start-step` first."""
+    open: str = ""
+    """The kind of words whose part is open; none if empty."""
+
+    @classmethod
+    def at(cls, place: Place) -> "Encoder":
+        """For a reader who stands at `place`."""
+        if place == NOWHERE:
+            return cls()
+        return cls(begun=bool(place.status), shown=place.position.length > 0, open=place.position.last)
+
+    def chunks(self, event: Event) -> Iterator[Chunk]:
+        """What the client is given for `event`; for some, nothing."""
+        match event:
+            case RunEvent():
+                if not self.begun:
+                    self.begun = True
+                    yield {"type": "start", "messageId": event.run.assistant_message_id}
+            case StepEvent(state="finished"):
+                yield from self._close(event.step)
+                if self.shown:
+                    yield {"type": "finish-step"}
+                self.shown = False
+            case StepEvent():
+                # Whatever is open goes with what is void.
+                if self.shown:
+                    yield {"type": VOID, "data": {"step": event.step}, "transient": True}
+                self.shown, self.open = False, ""
+            case TextEvent():
+                yield from self._words(event)
+            case ToolCallEvent():
+                yield from self._show(event.step)
+                yield {
+                    "type": "tool-input-available",
+                    "toolCallId": event.tool_call_id,
+                    "toolName": event.tool_name,
+                    "input": event.input,
+                    **({"providerExecuted": True} if event.provider_executed is True else {}),
+                }
+            case ToolResultEvent():
+                yield from self._show(event.step)
+                yield _result(event)
+            case PartEvent():
+                yield from self._show(event.step)
+                yield from _other(event.part)
+            case SettledEvent():
+                yield from _end(event.run)
+
+    def _words(self, event: TextEvent) -> Iterator[Chunk]:
+        part = f"{event.kind}-{event.step}"
+        if self.open != event.kind:
+            yield from self._show(event.step)
+            yield {"type": f"{event.kind}-start", "id": part}
+            self.open = event.kind
+        yield {"type": f"{event.kind}-delta", "id": part, "delta": event.text}
+
+    def _show(self, step: int) -> Iterator[Chunk]:
+        yield from self._close(step)
+        if not self.shown:
+            yield {"type": "start-step"}
+        self.shown = True
+
+    def _close(self, step: int) -> Iterator[Chunk]:
+        if self.open:
+            yield {"type": f"{self.open}-end", "id": f"{self.open}-{step}"}
+        self.open = ""
+
+
+def is_void(chunks: list[Chunk]) -> bool:
+    """True if these tell a client that something it was given is void."""
+    return any(chunk["type"] == VOID for chunk in chunks)
+
+
+def framed(chunks: list[Chunk], cursor: str) -> str:
+    """The chunks of one event as server-sent events; `cursor`, which stands behind them all, is the last one's id.
+
+    A client that was cut off before the id has not got the event.
+    """
+    data = [f"data: {one_line(msgspec.json.encode(chunk).decode())}\n\n" for chunk in chunks]
+    return "".join([*data[:-1], *(f"id: {cursor}\n{last}" for last in data[-1:])])
+
+
+DONE = "data: [DONE]\n\n"
+NOTHING_NEW = ": nothing new\n\n"
+
+
+def _result(event: ToolResultEvent) -> Chunk:
+    said: Chunk = {"type": f"tool-{event.state}", "toolCallId": event.tool_call_id}
+    if event.state == "output-available":
+        said["output"] = None if event.output is msgspec.UNSET else event.output
+    elif event.state == "output-error":
+        said["errorText"] = event.error_text or "The tool failed."
+    return said
+
+
+def _other(part: dict[str, Any]) -> Iterator[Chunk]:
+    """A part that streams as it is, if clients know it: they stumble over a type that they don't."""
+    kind = str(part.get("type"))
+    if kind == "file":
+        yield {"type": kind, **{name: part[name] for name in FILES & part.keys()}}
+    elif kind in ("source-url", "source-document"):
+        yield {"type": kind, **{name: part[name] for name in SOURCES & part.keys()}}
+    elif kind.startswith("data-"):
+        yield {"type": kind, **{name: part[name] for name in {"id", "data"} & part.keys()}}
+
+
+def _end(run: RunView) -> Iterator[Chunk]:
+    known = {"error": run.error, "finish_reason": run.finish_reason, "usage": run.usage}
+    metadata = msgspec.to_builtins(known)
+    if run.status == "succeeded":
+        reason = FINISH_REASONS.get(str(run.finish_reason), run.finish_reason)
+        yield {"type": "finish", "finishReason": reason, "messageMetadata": metadata}
+        return
+    yield {"type": "message-metadata", "messageMetadata": metadata}
+    if run.status == "aborted":
+        yield {"type": "abort", **({"reason": run.error.message} if run.error else {})}
+    else:
+        yield {"type": "error", "errorText": run.error.message if run.error else "The run failed."}

@@ -1,0 +1,1 @@
+"""Following a run: what it streams, its events, where a reader stands."""

@@ -1,0 +1,588 @@
+"""The items of the table: each owns its keys and its form.
+
+    | pk                   | sk                   | item    |
+    |----------------------|----------------------|---------|
+    | workspace # chat id  | CHAT                 | Chat    |
+    | workspace # chat id  | MSG#<seq>            | Message |
+    | workspace # chat id  | MSG#<seq>#STEP#<n>   | Record  |
+    | workspace # run id   | RUN                  | Run     |
+    | same                 | LIVE#<n>#<a>#<k>     | Live    |
+    | same                 | TICKET#<hash>        | Ticket  |
+
+A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
+pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
+"""
+
+import hashlib
+import json
+import lzma
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar, NotRequired, Self, TypedDict, TypeVar
+
+import msgspec
+from pynamodb.attributes import Attribute, BinaryAttribute, UnicodeAttribute
+from pynamodb.constants import NUMBER, STRING
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from outlive.clock import from_iso, iso
+from outlive.errors import StoreUnreadable
+from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
+from outlive.log import logger
+from outlive.usage import Usage
+
+SHARDS = 8
+"""How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
+
+
+class Text(Attribute[str]):
+    """Text that is always there."""
+
+    attr_type = STRING
+
+
+class OptionalText(Attribute[str | None]):
+    """Text, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+
+class Word(Attribute[str]):
+    """One word of a list; any other is unreadable."""
+
+    attr_type = STRING
+
+    def __init__(self, words: type[StrEnum], *, null: bool = False) -> None:
+        super().__init__(null=null)
+        self._words = words
+
+    def deserialize(self, value: str) -> str:
+        """Read it back."""
+        return self._words(value)
+
+
+class Whole(Attribute[int]):
+    """A whole number."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: int) -> str:
+        """Write it as DynamoDB does."""
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        """Read it back."""
+        return int(value)
+
+
+class OptionalWhole(Attribute[int | None]):
+    """A whole number, or no attribute at all."""
+
+    attr_type = NUMBER
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    serialize = Whole.serialize
+    deserialize = Whole.deserialize
+
+
+class Time(Attribute[int]):
+    """Milliseconds since the epoch, stored as ISO 8601: readable in a console, and it sorts."""
+
+    attr_type = STRING
+
+    def serialize(self, value: int) -> str:
+        """Write it as ISO 8601."""
+        return iso(value)
+
+    def deserialize(self, value: str) -> int:
+        """Read it back."""
+        return from_iso(value)
+
+
+class OptionalTime(Attribute[int | None]):
+    """A time, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    serialize = Time.serialize
+    deserialize = Time.deserialize
+
+
+class Json(Attribute[Any]):
+    """A JSON value of this shape as text, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self, shape: Any) -> None:
+        super().__init__(null=True)
+        self._shape = shape
+
+    def serialize(self, value: Any) -> str:
+        """Write it compactly."""
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def deserialize(self, value: str) -> Any:
+        """Read it back."""
+        return msgspec.convert(json.loads(value), self._shape)
+
+
+class Budget(TypedDict):
+    """How much a run may use up."""
+
+    max_steps: int
+
+
+class Cause(TypedDict):
+    """Why a run or an attempt broke off."""
+
+    code: str
+    message: str
+    kind: NotRequired[str]
+
+
+class Closing(TypedDict, total=False):
+    """How a message's run ended."""
+
+    error: Cause | None
+    finish_reason: str | None
+    usage: dict[str, int] | None
+
+
+class Role(StrEnum):
+    """Who wrote a message."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Kind(StrEnum):
+    """What a record is."""
+
+    STEP = "step"
+    FINAL = "final"
+    PARTIAL = "partial"
+    END = "end"
+
+
+class OptionalUsage(Attribute[Usage | None]):
+    """A running total, as JSON, or no attribute at all."""
+
+    attr_type = STRING
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    def serialize(self, value: Usage) -> str:
+        """Write it as JSON."""
+        return msgspec.json.encode(value).decode()
+
+    def deserialize(self, value: str) -> Usage:
+        """Read it back."""
+        return msgspec.json.decode(value, type=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a step left: UI parts for the reader, and the same in the agent's own form (JSON) for the next step."""
+
+    parts: list[dict[str, Any]]
+    messages: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts in order."""
+        return "".join(part["text"] for part in self.parts if part.get("type") == "text")
+
+
+NOTHING = b"null"
+SMALL = 32_768
+"""Bytes that zlib's window spans: up to here it packs as tightly as LZMA, and twenty times as fast."""
+XZ = b"\xfd7zXZ"
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """A body as it is stored. The messages stand in it as JSON, not as a text that holds JSON."""
+
+    parts: list[dict[str, Any]]
+    messages: msgspec.Raw
+
+
+def pack(body: Body) -> bytes:
+    """`body` compressed.
+
+    The window spans all of it and both forms escape alike, so the text they share takes its room once.
+    """
+    messages = NOTHING if body.messages is None else body.messages.encode()
+    data = msgspec.json.encode(_Packed(body.parts, msgspec.Raw(messages)))
+    if len(data) <= SMALL:
+        return zlib.compress(data)
+    window = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": max(4096, len(data))}]
+    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=window)
+
+
+def unpack(data: bytes) -> Body:
+    """The body that `pack` made `data` of."""
+    plain = lzma.decompress(data) if data.startswith(XZ) else zlib.decompress(data)
+    found = msgspec.json.decode(plain, type=_Packed)
+    messages = bytes(found.messages)
+    return Body(found.parts, None if messages == NOTHING else messages.decode())
+
+
+class ActiveIndex(GlobalSecondaryIndex["Row"]):
+    """Every run that is not terminal, by age. For the sweep alone, and never a gate: it may lag."""
+
+    class Meta:
+        """As in the template."""
+
+        index_name = "active"
+        projection = KeysOnlyProjection()
+
+    active_shard = UnicodeAttribute(hash_key=True)
+    created_at = Time(range_key=True)
+
+
+class ChatIndex(GlobalSecondaryIndex["Row"]):
+    """The runs of a chat, in the order they were started. For lists alone: it may lag."""
+
+    class Meta:
+        """As in the template."""
+
+        index_name = "by_chat"
+        projection = KeysOnlyProjection()
+
+    chat_key = UnicodeAttribute(hash_key=True)
+    assistant_seq = Whole(range_key=True)
+
+
+class Row(Model):
+    """Any item. It declares the keys and indexes, so that all kinds share one connection and one client."""
+
+    class Meta:
+        """Bound to the table at cold start."""
+
+        table_name = "unbound"
+        region = "us-east-1"
+        # A call and its one retry end within 10 seconds, three tries of ours under a hanging store within a function's 29.
+        connect_timeout_seconds = 2
+        read_timeout_seconds = 3
+        max_retry_attempts = 1
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    created_at = Time(null=True)
+    updated_at = Time(null=True)
+    expires_at = OptionalWhole()
+    """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
+    active_shard = OptionalText()
+    chat_key = OptionalText()
+    assistant_seq = Whole(null=True)
+
+    active = ActiveIndex()
+    by_chat = ChatIndex()
+
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    """The attributes without which a row of this kind can't be read."""
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """The row an item of DynamoDB stands for. Raises StoreUnreadable if any of its attributes is damaged."""
+        try:
+            row = cls.from_raw_data(item)
+        except Exception:
+            raise StoreUnreadable(item, next(cls.damages(item), "?")) from None
+        if any(getattr(row, name) is None for name in cls.NEEDED) or any("NULL" in value for value in item.values()):
+            raise StoreUnreadable(item, next(cls.damages(item), "?"))
+        return row
+
+    @classmethod
+    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
+        """The attributes of an item that are missing or hold what is no value of theirs."""
+        for name, attribute in cls.get_attributes().items():
+            value = item.get(name)
+            if value is None:
+                if name in cls.NEEDED:
+                    yield name
+                continue
+            try:
+                attribute.deserialize(attribute.get_value(value))
+            except Exception:
+                yield name
+
+
+class Chat(Row):
+    """A conversation: its owner, its sequence, and the slot that at most one active run holds.
+
+    It is the one item that retention never deletes: without it, the next owner of the id would inherit old messages.
+    """
+
+    owner = Text()
+    sequence = Whole()
+    active_run_id = OptionalText()
+    latest_run_id = OptionalText()
+
+    SK = "CHAT"
+    NEEDED = ("owner", "sequence")
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """As for every row, but what nothing is decided by may be damaged."""
+        used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id") if name in item}
+        if "S" in item.get("latest_run_id", {}):
+            used["latest_run_id"] = item["latest_run_id"]
+        try:
+            return super().of(used)
+        except StoreUnreadable as found:
+            raise StoreUnreadable(item, found.attribute) from None
+
+    @staticmethod
+    def key(workspace_id: str, chat_id: str) -> str:
+        """The partition of the chat and its messages."""
+        return f"{workspace_id}#{chat_id}"
+
+
+class Run(Row):
+    """One agent turn. docs/api.md explains its public fields; the rest serves the moves."""
+
+    id = Text()
+    workspace_id = Text()
+    chat_id = Text()
+    owner = Text()
+    created_by = OptionalText()
+    started_by = OptionalText()
+    """The request that stored the run: how it knows its own write again."""
+    trigger = Word(Trigger)
+    status = Word(Status)
+    user_seq = Whole()
+    budget = Json(Budget)
+    metadata = Json(dict[str, Any])
+    fingerprint = OptionalText()
+
+    claimed_step = Whole()
+    """The step that was claimed last, -1 before the first claim."""
+    attempt = Whole()
+    lease_id = OptionalText()
+    lease_until = OptionalTime()
+    progress_at = OptionalTime()
+    resends = Whole()
+    resend_after = OptionalTime()
+    resent_by = OptionalText()
+    last_error = Json(Cause)
+    """Why the last attempt broke off, `{"code", "message", "kind"}`; apart from `error`, which only settle writes."""
+
+    step_count = Whole()
+    usage = OptionalUsage()
+    error = Json(Cause)
+    finish_reason = Word(FinishReason, null=True)
+    started_at = OptionalTime()
+    stop_requested_at = OptionalTime()
+    stop_requested_by = OptionalText()
+    """The stop that set it: how that knows its own write again."""
+    finished_at = OptionalTime()
+    settled_by = OptionalText()
+
+    SK = "RUN"
+    NEEDED = (
+        "id", "workspace_id", "chat_id", "owner", "trigger", "status", "user_seq", "assistant_seq", "budget",
+        "claimed_step", "attempt", "resends", "step_count", "created_at", "updated_at",
+    )  # fmt: skip
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """As for every row; its ids must be those of its key."""
+        run = super().of(item)
+        if run.pk != cls.key(run.workspace_id, run.id):
+            raise StoreUnreadable(item, next(cls.damages(item), "id"))
+        return run
+
+    @classmethod
+    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
+        """As for every row; ids that are not those of the key are damaged."""
+        workspace_id, _, run_id = item["pk"]["S"].rpartition("#")
+        ids = {"workspace_id": {"S": workspace_id}, "id": {"S": run_id}}
+        strange = [name for name, value in ids.items() if item.get(name) != value]
+        yield from strange
+        yield from (name for name in super().damages(item) if name not in strange)
+
+    def stands_as(self, as_read: Mapping[str, Any]) -> bool:
+        """Whether these attributes, in DynamoDB's form (None: there is none), are what they were."""
+        stored = self.serialize()
+        return all(stored.get(name) == value for name, value in as_read.items())
+
+    @staticmethod
+    def key(workspace_id: str, run_id: str) -> str:
+        """The partition of the run."""
+        return f"{workspace_id}#{run_id}"
+
+    @staticmethod
+    def shard(run_id: str) -> str:
+        """The key of the active index this run stands under."""
+        return str(int(hashlib.sha256(run_id.encode()).hexdigest(), 16) % SHARDS)
+
+    @property
+    def chat_pk(self) -> str:
+        """The partition of the run's chat."""
+        return Chat.key(self.workspace_id, self.chat_id)
+
+    @property
+    def max_steps(self) -> int:
+        """How many steps the run may take."""
+        return int(self.budget["max_steps"])
+
+    @property
+    def user_message_id(self) -> str:
+        """The id of the prompt's message."""
+        return f"{self.id}-prompt"
+
+    @property
+    def assistant_message_id(self) -> str:
+        """The id of the answer's message."""
+        return f"{self.id}-answer"
+
+
+class Message(Row):
+    """The header of a message. A user's message holds its text, an assistant's message has the run's step records."""
+
+    id = Text()
+    run_id = Text()
+    role = Word(Role)
+    status = Word(MessageStatus)
+    text = OptionalText()
+    metadata = Json(Closing)
+
+    NEEDED = ("id", "run_id", "role", "status", "created_at", "updated_at")
+
+    @staticmethod
+    def sort_key(seq: int) -> str:
+        """Where message `seq` stands in its chat."""
+        return f"MSG#{seq:012d}"
+
+    @property
+    def seq(self) -> int:
+        """Where the message stands in its chat."""
+        return int(self.sk.split("#")[1])
+
+
+class Record(Row):
+    """Entry `step` of a run's log: what a step left, or the mark that nothing follows.
+
+    `kind`: `step` (tools ran, another step follows), `final` (the answer), `partial` (what was streamed when the run
+    was ended) or `end` (nothing was). The last two seal the log, and so does a settled run's final record.
+    """
+
+    run_id = Text()
+    step = Whole()
+    kind = Word(Kind)
+    packed = BinaryAttribute(legacy_encoding=False)
+    size = Whole()
+    """How many bytes the parts take as JSON."""
+    usage = OptionalUsage()
+    """The run's total with this record."""
+    finish_reason = OptionalText()
+    recorded_by = OptionalText()
+
+    NEEDED = ("step", "kind", "packed", "size", "created_at")
+
+    @staticmethod
+    def sort_key(seq: int, step: int) -> str:
+        """Where record `step` of message `seq` stands."""
+        return f"{Message.sort_key(seq)}#STEP#{step:06d}"
+
+    @cached_property
+    def body(self) -> Body:
+        """What the step left; nothing, with one warning, if it can't be read."""
+        try:
+            return unpack(self.packed)
+        except Exception as error:
+            logger.warning("record_unreadable", run=self.run_id, step=self.step, cause=type(error).__name__)
+            return Body([], None)
+
+    @property
+    def counts(self) -> bool:
+        """True for a step, whole or partial; False for the end mark."""
+        return self.kind != "end"
+
+
+class Live(Row):
+    """Piece `k` of what attempt `a` of step `n` has said so far. For readers alone: no decision and no model sees it.
+
+    Never changed once it is written, and expired a day later: the record has it all.
+    """
+
+    said = Text()
+    """JSON: a list of passages, as `outlive.follow.passages` writes them."""
+
+    NEEDED = ("said", "created_at")
+
+    @staticmethod
+    def sort_key(step: int, attempt: int, number: int) -> str:
+        """Where the piece stands in its run's partition: before the run itself."""
+        return f"LIVE#{step:06d}#{attempt:06d}#{number:06d}"
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Step, attempt and number of the piece."""
+        _, step, attempt, number = self.sk.split("#")
+        return int(step), int(attempt), int(number)
+
+
+class Ticket(Row):
+    """Leave to read one run's events for a while, for whoever holds the secret that the key is a hash of."""
+
+    owner = Text()
+
+    NEEDED = ("owner", "expires_at")
+
+    @staticmethod
+    def sort_key(ticket: str) -> str:
+        """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
+        return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
+    """The row, or None, with one warning, if it is unreadable."""
+    try:
+        return kind.of(item)
+    except StoreUnreadable as error:
+        logger.warning("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
+        return None
+
+
+def row_of(item: dict[str, Any]) -> Message | Record | None:
+    """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
+    return record_of(item) if "#STEP#" in item["sk"]["S"] else readable(Message, item)
+
+
+def record_of(item: dict[str, Any]) -> Record:
+    """The record an item stands for; with a warning, what is missing of it or can't be read is empty.
+
+    Its place is what counts, and the sort key says which it is: a log with a gap could neither go on nor end.
+    """
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    empty: dict[str, Any] = {"run_id": "", "kind": "step", "packed": pack(Body([])), "size": 0, "created_at": 0}
+    try:
+        record = Record.of(item)
+        missing = [name for name in empty if getattr(record, name) is None]
+        cause = "missing: " + ", ".join(missing)
+    except Exception as error:
+        record, missing, cause = Record(pk, sk), list(empty), type(error).__name__
+    record.step = int(sk.rpartition("#")[2])
+    if missing:
+        logger.warning("row_unreadable", row=sk, cause=cause)
+        for name in missing:
+            setattr(record, name, empty[name])
+    return record

@@ -1,5 +1,0 @@
-from .cases import Case
-
-
-def pynamodb_cases() -> list[Case]:
-    return []
