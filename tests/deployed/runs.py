@@ -72,9 +72,11 @@ def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
     return seen(stack, run)
 
 
-def showing(stack: Stack, run: dict[str, Any], is_it: Callable[[Reader], Any]) -> tuple[Reader, str]:
+def showing(
+    stack: Stack, run: dict[str, Any], is_it: Callable[[Reader], Any], reader: Reader | None = None, cursor: str = ""
+) -> tuple[Reader, str]:
     """A reader as soon as it shows that of a run under way, and the query with which it goes on reading from there."""
-    reader, cursor = Reader(), ""
+    reader = reader or Reader()
     while not is_it(reader):
         answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
         assert answer.status == 200, f"the run ended first: {reader.run}"

@@ -263,6 +263,7 @@ def test_a_watch_outlives_a_killed_worker(stack):
     process = open_command(stack, "watch", run["id"], "--json")
     first = lines_until(process, "text", step=1)
     assert stack.kill_workers()
+    first += lines_until(process, "step", step=1)
     stack.release(chat)
     out, err = rest_of(process)
     assert (process.returncode, err) == (0, "")

@@ -51,7 +51,8 @@ def test_a_run_is_streamed_in_windows_that_the_gateway_carries(stack):
         events, retry = events_in(answer.body)
         assert retry == 1000
         reader.take(events)
-        headers["Last-Event-ID"] = events[-1]["id"]
+        if events:  # else nothing was new for as long as a window lasts
+            headers["Last-Event-ID"] = events[-1]["id"]
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
 
 
@@ -109,6 +110,8 @@ def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
     run = begin(stack, held("word " * 300, chat), {"text": "over"}, chat=chat)
     reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
     assert stack.kill_workers()
+    # Not before the reader knows: one who comes late, to the record, finds that it goes on just so.
+    reader, cursor = showing(stack, run, lambda reader: reader.voided, reader, cursor)
     stack.release(chat)
     follow(stack, run, reader, cursor=cursor)
     shown = seen(stack, run)
@@ -128,7 +131,8 @@ def test_a_ticket_opens_a_stream_where_no_token_can_be_sent(stack):
     while (answer := stack.call("GET", made.body["url"], token=None, headers=headers)).status == 200:
         events, _ = events_in(answer.body)
         reader.take(events)
-        headers["Last-Event-ID"] = events[-1]["id"]
+        if events:  # else nothing was new for as long as a window lasts
+            headers["Last-Event-ID"] = events[-1]["id"]
     assert answer.status == 204
     assert reader.parts == plain(seen(stack, run)["message"]["parts"])
     ticket = made.body["ticket"]
