@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from agent import agent
 from engine.turn import PydanticAgent
 from outlive.clock import Clock
-from outlive.log import logger, retired
+from outlive.log import cause, logger, retired
 from outlive.request import ID
 from outlive.step import Delivery, Step
 from outlive.watching import in_a_thread
@@ -68,13 +68,13 @@ def handler(event: dict[str, Any], context: Context) -> Any:
     """
     with gone_within(context.get_remaining_time_in_millis() / 1000 - LAST_SECOND):
         answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
-        cause = wear.look(answerer.left_behind())
-        if cause is not None:
-            retire(cause, [] if answer["batchItemFailures"] else event["Records"])
+        why = wear.look(answerer.left_behind())
+        if why is not None:
+            retire(why, [] if answer["batchItemFailures"] else event["Records"])
     return answer
 
 
-def retire(cause: str, done_with: list[dict[str, Any]]) -> None:
+def retire(why: str, done_with: list[dict[str, Any]]) -> None:
     """End this process now. After an answer would be too late: a sandbox is frozen until it has the next message.
 
     For the platform that is a failed call, which leaves the message on the queue. One that was given back is hidden for
@@ -86,7 +86,7 @@ def retire(cause: str, done_with: list[dict[str, Any]]) -> None:
     except Exception as error:
         logger.warning("acknowledge_failed", cause=cause(error))
     try:
-        retired(cause)
+        retired(why)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

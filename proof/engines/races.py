@@ -167,7 +167,7 @@ class Wired:
         while True:
             page = self.client.query(
                 TableName=TABLE, ConsistentRead=True, KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}}, **more,
+                ExpressionAttributeValues={":pk": {"S": pk}}, ReturnConsumedCapacity="TOTAL", **more,
             )  # fmt: skip
             found += page["Items"]
             if "LastEvaluatedKey" not in page:
@@ -176,7 +176,7 @@ class Wired:
         runs = {item["run_id"]["S"] for item in found if "run_id" in item}
         for run_id in sorted(runs):
             key = {"pk": {"S": Run.key(WORKSPACE, run_id)}, "sk": {"S": Run.SK}}
-            got = self.client.get_item(TableName=TABLE, Key=key, ConsistentRead=True)
+            got = self.client.get_item(TableName=TABLE, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
             found += [got["Item"]] if "Item" in got else []
         return found
 

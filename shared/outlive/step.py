@@ -25,7 +25,7 @@ import msgspec
 
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Said, Turn
 from outlive.clock import SECOND, Clock
-from outlive.errors import Overtaken, Refused, StoreBroken, StoreError
+from outlive.errors import Overtaken, Refused, StoreBroken, StoreError, StoreUnreadable
 from outlive.follow.live import LiveLog
 from outlive.lifecycle import (
     ABORT_HELD,
@@ -228,6 +228,10 @@ class Step:
                 step = run.claimed_step + 1
         except GivenBack as back:
             hide(self.queue, delivery, back.seconds)
+        except StoreUnreadable as error:
+            # The sweep ends a run whose row is damaged; until then each delivery would meet the same.
+            logger.error("step_broken", run=delivery.run_id, step=step, cause=cause(error))
+            return DONE
         except (Overtaken, StoreError) as error:
             logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause(error))
             self.exhausted(error)

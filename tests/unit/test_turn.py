@@ -485,16 +485,20 @@ def test_tools_that_are_left_behind_are_counted_until_they_end(released: threadi
         hang()
 
     agent = PydanticAgent(Agent(deps_type=StepDeps), "unused")
-    before = agent.left_behind()
+
+    def wait_for(count: int) -> None:
+        until = time.monotonic() + 30
+        while agent.left_behind() != count and time.monotonic() < until:
+            time.sleep(0.01)
+        assert agent.left_behind() == count
+
+    wait_for(0)
     for tool in (hang, hang_in_a_thread, block) * 2:
         interrupt = Interrupt()
         answer([call(tool.__name__)], tool, interrupt=interrupt)
-    assert agent.left_behind() - before == 6
+    wait_for(6)
     released.set()
-    until = time.monotonic() + 30
-    while agent.left_behind() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert agent.left_behind() <= before
+    wait_for(0)
 
 
 @pytest.mark.usefixtures("impatient")
