@@ -79,7 +79,7 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
 
     The reader has each request wait and asks again at once, or, as the `console` does, looks and pauses.
     """
-    from outlive.agent import Piece  # noqa: PLC0415
+    from outlive.agent import Words  # noqa: PLC0415
     from outlive.follow.live import LiveLog  # noqa: PLC0415
     from outlive.store.rows import Run  # noqa: PLC0415
     from outlive.tail import Tail  # noqa: PLC0415
@@ -92,7 +92,7 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
     table: Any = app.handlers["tail"].tail.table
     who, clock = (LONG["workspace_id"], LONG["sub"], run_id), Unrolled()
     run = table.claim(Run(Run.key(who[0], run_id), Run.SK), 0, "lease", clock.at + 600_000, clock.at)
-    log, begun = LiveLog(run, table.say, clock), clock.at  # type: ignore[arg-type]  # it has what they use of it
+    log, begun = LiveLog(run, table.put_live_piece, clock), clock.at  # type: ignore[arg-type]  # it has what they use of it
     said, pieces, written, due = 0, 0, Units(), clock.at
     tail = Tail(table, clock, str)  # type: ignore[arg-type]
     read, windows = Units(), 0
@@ -105,7 +105,7 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
         nonlocal said, pieces, written, due
         take_reads()
         upto = min(characters, int(characters * (clock.at - begun) / (seconds * 1000)))
-        log.say(Piece("text", "x" * (upto - said)))
+        log.show(Words("text", "x" * (upto - said)))
         said = upto
         if clock.at >= due:
             due = clock.at + int(1000 * log.tick())

@@ -104,7 +104,7 @@ class OneProcess:
             module = self.handlers[verb]
             setattr(module, verb, replace(getattr(module, verb), queue=queue))
         step: Any = self.handlers["step"]
-        step.step = replace(step.step, agent=PydanticAgent(new_agent(), "offline"))
+        step.step = replace(step.step, tools=replace(step.step.tools, agent=PydanticAgent(new_agent(), "offline")))
 
     def hush(self) -> None:
         """Have the functions log nothing."""
@@ -117,7 +117,8 @@ class OneProcess:
         """Within, one message stands for `count` steps."""
         module: Any = self.handlers["step"]
         before = module.step
-        module.step = replace(before, settings=replace(before.settings, steps_per_message=count))
+        settings = replace(before.tools.settings, steps_per_message=count)
+        module.step = replace(before, tools=replace(before.tools, settings=settings))
         try:
             yield
         finally:

@@ -22,8 +22,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from docs import lifecycle, openapi, template
 from docs.calls import Call
 from docs.openapi import Drift
-from outlive.store import rows
 from outlive.errors import Problem
+from outlive.store import rows
 
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 

@@ -56,7 +56,7 @@ def moves() -> str:
 def guards() -> str:
     """Every clause, with its reason and the moves that carry it."""
     rows = [
-        (_worded(guard), guard.value, ", ".join(f"`{move.name}`" for move in MOVES if guard in move.guards))
+        (_worded(guard), guard.reason, ", ".join(f"`{move.name}`" for move in MOVES if guard in move.guards))
         for guard in Guard
     ]
     return table(("clause", "why it is there", "part of"), rows)

@@ -41,7 +41,8 @@ from outlive.request import (
     StartBody,
     check_start,
 )
-from outlive.store.rows import Body, Message, Record, Run, pack
+from outlive.store.body import Body, pack
+from outlive.store.rows import Message, Record, Run
 from outlive.tail import Tail
 from outlive.views import MessageView, Moment, RunView, view_message, view_run
 
@@ -283,7 +284,7 @@ def chunks(run: Run, log: list[Record], most: int) -> str:
 
 def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
     """The events of a run that was followed from its start, and the cursor behind them."""
-    rows = SimpleNamespace(again=lambda _: run, records=lambda *_: log)
+    rows = SimpleNamespace(reload=lambda _: run, records=lambda *_: log)
     window = Tail(rows, Clock(), str).after("acme", "ada", RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
     assert window is not None
     assert window.cursor is not None

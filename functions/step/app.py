@@ -11,11 +11,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from agent import agent
 from engine.turn import PydanticAgent
 from outlive.clock import Clock
+from outlive.delivery import Delivery
 from outlive.log import cause, logger, retired
 from outlive.request import ID
-from outlive.step import Delivery, Step
-from outlive.watching import in_a_thread
+from outlive.step import Answer, Step
+from outlive.watch import in_threads
 from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.workbench import Workbench
 from outlive.worker import Wear, gone_within
 
 settings = settings_of("QUEUE_URL")
@@ -23,7 +25,8 @@ clock = Clock()
 queue = queue_of(settings)
 answerer = PydanticAgent(agent, settings.agent_model)
 wear = Wear()
-step = Step(table_of(settings), queue, answerer, clock, new_id, settings, in_a_thread, wear.saw)
+tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, wear.saw)
+step = Step(tools, new_id)
 LAST_SECOND = 1.0
 """How long before its time is up, in seconds, a process ends that does not answer."""
 # A batch is one message: that it is given back is no error of the function.
@@ -57,7 +60,8 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
         return
     now = clock.now()
     deadline = now + lambda_context.get_remaining_time_in_millis()
-    if not step.run(Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now)):
+    delivery = Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now)
+    if step.run(delivery) is Answer.GIVE_BACK:
         raise NotDone
 
 

@@ -26,21 +26,25 @@ from typing import Any, Final, Protocol
 
 from botocore.exceptions import ClientError
 
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
+from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.clock import SECOND, Clock
+from outlive.delivery import Delivery
 from outlive.errors import Overtaken, RunAlreadyActive
+from outlive.follow.passages import Words
 from outlive.lifecycle import STOP, SUCCEED, Facts
 from outlive.log import logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
-from outlive.settle import Log, settle
+from outlive.settle import End, Log, Settler
 from outlive.start import Start
-from outlive.step import Delivery, Step
+from outlive.step import Step
 from outlive.stop import Stop
+from outlive.store.body import Body, pack
 from outlive.store.queue import Queue
-from outlive.store.rows import Body, Chat, Record, Row, Run, pack
+from outlive.store.rows import Chat, Record, Row, Run
 from outlive.store.table import Table
 from outlive.wiring import table_of
+from outlive.workbench import Workbench
 from proof.engines.consistency import changed_after_its_end, violations
 from proof.engines.engines import ENGINES, TABLE, Absent, Client
 
@@ -116,11 +120,12 @@ class Wired:
         """Whether this worker asked the model."""
         asked = []
 
-        def agent(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        def agent(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
             asked.append(ask)
             return Outcome("final", [{"type": "text", "text": "hello yourself"}], "[]", Usage(1, 1, 1), "stop")
 
-        worker = Step(self.table, self.queue, agent, self.clock, new_id, self.settings, nullcontext)  # type: ignore[arg-type]
+        tools = Workbench(self.table, self.queue, agent, self.clock, self.settings, nullcontext)  # type: ignore[arg-type]
+        worker = Step(tools, new_id)
         now = self.clock.now()
         worker.run(Delivery(WORKSPACE, run_id, 0, "none", now + 300 * SECOND, now))
         return bool(asked)
@@ -133,12 +138,11 @@ class Wired:
         facts = Facts(self.clock.now(), user=USER)
         log = Log.upto(self.table.last_record(run))
         try:
-            done = settle(
-                run, SUCCEED if final else STOP, facts, log, table=self.table, clock=self.clock, settled_by=mine
-            )
+            end = End(SUCCEED if final else STOP, facts, mine)
+            done = Settler(self.table, self.clock).end(run, end, log)
         except Overtaken:
             return None
-        return mine if done.mine else None
+        return mine if done.by_me else None
 
     # --- looking ---
 

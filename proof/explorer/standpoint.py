@@ -33,7 +33,7 @@ LISTING = frozenset({"Sweep._sweep_shard"})
 """Loops over what one answer listed; the process keeps that answer in its mark."""
 
 PASS_ON = frozenset({
-    "Table._answered", "Table._call", "Table._call.<locals>.<lambda>", "Table._transact", "Table._move",
+    "Calls._answered", "Calls._call", "Calls._call.<locals>.<lambda>", "Calls._transact", "Moves._move",
     "Wire._make_api_call",
 })  # fmt: skip
 """These only make up the request under way, which is compared anyway, and hand its answer on."""

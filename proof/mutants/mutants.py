@@ -17,7 +17,10 @@ from proof.mutants.edit import Edit, edited
 
 LIFECYCLE = "shared/outlive/lifecycle.py"
 TABLE = "shared/outlive/store/table.py"
+MOVES = "shared/outlive/store/moves.py"
 STEP = "shared/outlive/step.py"
+CLAIMED = "shared/outlive/claimed_step.py"
+WATCH = "shared/outlive/watch.py"
 START = "shared/outlive/start.py"
 STOP = "shared/outlive/stop.py"
 SETTLE = "shared/outlive/settle.py"
@@ -75,9 +78,9 @@ def _start_over(*places: str) -> Edit:
     return Edit(TABLE, "Table.start", f"{{'chat': C, {before}}}", f"{{'chat': C, {after}}}")
 
 
-PUT_RECORD = "persistently(lambda: self.by.table.record(self.run, R), C)"
-SEND_NEXT = "self.by.queue.send(self.run, R.step + 1) if R.kind == 'step' else None"
-SETTLE_FINAL = "self._settle(SUCCEED, Log.upto(R)) if R.kind == 'final' else None"
+PUT_RECORD = "persistently(partial(self.tools.table.record, self.run, R), C)"
+SEND_NEXT = "self.tools.queue.send(self.run, R.step + 1) if R.kind == 'step' else None"
+SETTLE_FINAL = "self.end.succeed(R) if R.kind == 'final' else None"
 
 WRITTEN = (
     # start: the transaction's clauses
@@ -116,47 +119,46 @@ WRITTEN = (
                  "if A is None:\n    return"),)),
     # claim, heartbeat, release: what they write
     Mutant("claim keeps the attempts", "a step begins with the attempts of the one before",
-           (Edit(TABLE, "Table.claim", "Run.attempt.set(1)", "Run.attempt.add(1)"),)),
+           (Edit(MOVES, "Moves.claim", "Run.attempt.set(1)", "Run.attempt.add(1)"),)),
     Mutant("claim without a lease", "no other worker can see that a step is held",
-           (Edit(TABLE, "Table.claim", "Run.lease_until.set(A)"),)),
+           (Edit(MOVES, "Moves.claim", "Run.lease_until.set(A)"),)),
     Mutant("release keeps the lease", "a released run looks held",
-           (Edit(TABLE, "Table.release", "Run.lease_id.remove()"), Edit(TABLE, "Table.release", "Run.lease_until.remove()"))),
+           (Edit(MOVES, "Moves.release", "Run.lease_id.remove()"), Edit(MOVES, "Moves.release", "Run.lease_until.remove()"))),
     Mutant("one lease id for all", "every worker holds by the same lease id",
            (Edit(STEP, "Step.run", "self._claim(A, B, self.new_id())", "self._claim(A, B, A.run_id)"),)),
     Mutant("claim forgets its own write", "a worker whose answer was lost takes its own lease for another worker's",
-           (Edit(STEP, "Step._claim", "A is None or A.lease_id != B", "True"),)),
+           (Edit(STEP, "Step._claim", "A is not None and A.lease_id == B", "False"),)),
     # record
     Mutant("record over a record", "the slot is not looked at: the last record wins",
-           (Edit(TABLE, "Table.record", "Row.pk.does_not_exist()", ANYWAY),)),
+           (Edit(MOVES, "Moves.record", "Row.pk.does_not_exist()", ANYWAY),)),
     Mutant("record refused, own kept", "a worker whose record is refused goes on with its own",
-           (Edit(STEP, "_Held._record", "A = record_of(B)", "pass"),)),
+           (Edit(CLAIMED, "ClaimedStep._record", "refused.record or A", "A"),)),
     Mutant("send before record", "the next message goes out before the record is stored",
-           (Edit(STEP, "_Held._record", PUT_RECORD, f"({SEND_NEXT}, {PUT_RECORD})"),)),
+           (Edit(CLAIMED, "ClaimedStep._record", PUT_RECORD, f"({SEND_NEXT}, {PUT_RECORD})"),)),
     Mutant("settle before record", "the run ends before its final record is stored",
-           (Edit(STEP, "_Held._record", PUT_RECORD, f"({SETTLE_FINAL}, {PUT_RECORD})"),)),
+           (Edit(CLAIMED, "ClaimedStep._record", PUT_RECORD, f"({SETTLE_FINAL}, {PUT_RECORD})"),)),
     Mutant("record never sends", "only a sweep sends the next step",
-           (Edit(STEP, "_Held._carry_on", "self.by.queue.send(...)"),)),
+           (Edit(CLAIMED, "ClaimedStep.send_next", "self.tools.queue.send(...)"),)),
     Mutant("record ignored on return", "a step that is recorded is asked again",
-           (Edit(STEP, "_Held._step", "return self._carry_on(R[N])", "R = R[:N]"),)),
+           (Edit(CLAIMED, "ClaimedStep._decide", "return self._after_record(R[N])", "R = R[:N]"),)),
     Mutant("goes on without the message", "a worker does steps its message does not stand for",
-           (Edit(STEP, "_Held._carry_on", "A and self.by.covers(B, C) and D", "A and D"),)),
+           (Edit(STEP, "Step._goes_on", "self._covers(A, B) and C", "C"),)),
     # the message
     Mutant("acknowledged under a foreign lease", "a message that comes while another worker holds the run is done with",
-           (Edit(STEP, "Step.run", "hide(self.queue, A, B.seconds)", "return DONE"),)),
+           (Edit(STEP, "Step.run", "hide(self.tools.queue, A, B.seconds)", "return Answer.ACKNOWLEDGE"),)),
     Mutant("acknowledged when put off", "a message is done with though the store did not take it",
-           (Edit(STEP, "Step.run", "self.exhausted(E)\nif R is None: hide(Q, D, S)",
-                 "self.exhausted(E)\nif R is None: hide(Q, D, S)\nreturn DONE"),)),
+           (Edit(STEP, "Step.run", "if R is None: hide(Q, D, S)\nreturn Answer.GIVE_BACK", "return Answer.ACKNOWLEDGE"),)),
     Mutant("message of a claimed step dropped", "a message that comes back for the claimed step is done with",
-           (Edit(STEP, "Step._may_reclaim", "not self.covers(A, B)", "True"),)),
+           (Edit(STEP, "Step._may_reclaim", "not self._covers(A, B)", "True"),)),
     # stop and step
     Mutant("no look before asking", "the stop is not read once more before money is spent",
-           (Edit(STEP, "_Held._stop_requested", "A.stop_requested_at is not None", "False"),)),
+           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A.stop_requested_at is not None", "False"),)),
     Mutant("asks though overtaken", "a worker that lost its lease asks all the same",
-           (Edit(STEP, "_Held._stop_requested", "A is None or A.lease_id != B", "A is None"),)),
+           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A is None or A.lease_id != B", "A is None"),)),
     Mutant("partial forgotten", "what was streamed before a stop is dropped",
-           (Edit(STEP, "_Held._broken_off", "self._partial(A)", "None"),)),
+           (Edit(CLAIMED, "ClaimedStep._broken_off", "partial_of(...)", "None"),)),
     Mutant("heartbeat after the end", "a refused heartbeat is taken for a good one",
-           (Edit(STEP, "Watch.heartbeat", "self._hear(run_met(R))"),)),
+           (Edit(WATCH, "Watch.heartbeat", "self._hear(R.run)"),)),
     Mutant("stop answered, not written", "under a live lease a stop says true and writes nothing",
            (Edit(STOP, "Stop._stop", "A, R = self._request(...)", "R = True"),)),
     Mutant("stop forgets its own write", "a stop whose answer was lost says false",
@@ -164,8 +166,8 @@ WRITTEN = (
     Mutant("stop claims others' ends", "a stop that came too late says true",
            (Edit(STOP, "Stop._stop", "Stopped(A in (B, C), R)", "Stopped(True, R)"),)),
     Mutant("stop follows the chat", "a stop by chat looks again and hits the next run",
-           (Edit(STOP, "Stop._stop", "if S.mine: return A",
-                 "if S.mine:\n    return A\nchat = self.table.chat(workspace_id, run.chat_id) if run else None\n"
+           (Edit(STOP, "Stop._stop", "if S.by_me: return A",
+                 "if S.by_me:\n    return A\nchat = self.table.chat(workspace_id, run.chat_id) if run else None\n"
                  "if chat is not None and chat.active_run_id is not None:\n"
                  "    run = self.table.run(workspace_id, chat.active_run_id)"),)),
     Mutant("stop without its mark", "a stop that ends the run does not say that it was a stop",
@@ -202,11 +204,11 @@ WRITTEN = (
     Mutant("settle stays in the index", "the sweep goes on seeing an ended run",
            (Edit(TABLE, "Table.settle", "Run.active_shard"),)),
     Mutant("settle over a final record", "an end that finds a final record in the log still gives up",
-           (Edit(SETTLE, "_Settling._learn_slot", "A.kind == 'final' and B", "False"),)),
+           (Edit(SETTLE, "_Settling._learn_slot", "A.kind == RecordKind.FINAL and B", "False"),)),
     Mutant("settle twice over", "the second settler says that it was the one",
-           (Edit(SETTLE, "_Settling._learn_run", "Settled(A, mine=B)", "Settled(A, mine=True)"),)),
+           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=True)"),)),
     Mutant("settle forgets its own write", "a settler whose answer was lost says that it was not the one",
-           (Edit(SETTLE, "_Settling._learn_run", "Settled(A, mine=B)", "Settled(A, mine=False)"),)),
+           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=False)"),)),
     Mutant("settle gives up at a stop", "an end refused by a stop does not become the stop's",
            (Edit(SETTLE, "_Settling._learn_run", "Guard.NO_STOP not in A or B", "True"),)),
     # sweep
@@ -228,20 +230,20 @@ WRITTEN = (
     Mutant("sweep never resends", "a lost message is lost for good",
            (Edit(SWEEP, "Sweep._deal_with", "self._resend(...)", "False"),)),
     Mutant("sweep forgets final records", "a final record that no worker settled is given up",
-           (Edit(OVERDUE, "overdue", "A is not None and A.kind == 'final'", "False"),)),
+           (Edit(OVERDUE, "overdue", "A is not None and A.kind == RecordKind.FINAL", "False"),)),
     Mutant("sweep forgets stops", "a stopped run whose worker died is left to grow stale",
            (Edit(OVERDUE, "overdue", "if A: return Overdue(ABORT_LEFT, B, C)"),)),
     Mutant("sweep forgets stale runs", "nobody ends a run that makes no progress",
-           (Edit(OVERDUE, "overdue", "HOLDS[Guard.NO_PROGRESS](A, B)", "False"),)),
+           (Edit(OVERDUE, "overdue", "Guard.NO_PROGRESS.holds(A, B)", "False"),)),
     Mutant("sweep forgets unclaimed runs", "nobody ends a run that no worker ever claimed",
-           (Edit(OVERDUE, "overdue", "HOLDS[Guard.NEVER_CLAIMED](A, B)", "False"),)),
+           (Edit(OVERDUE, "overdue", "Guard.NEVER_CLAIMED.holds(A, B)", "False"),)),
     Mutant("lease for ever", "a lease that is over counts as live",
            (Edit(LIFECYCLE, "lease_is_live", "A is not None and B", "A is not None"),)),
     # damaged rows
     Mutant("damaged run ended under a live lease", "a worker's run is given up while it is at work",
            (Edit(UNREADABLE, "end_unreadable", "'lease_until' in A and B", "False"),)),
     Mutant("damaged run ended over a final record", "the work was done, and the run is given up",
-           (Edit(UNREADABLE, "end_unreadable", "A is not None and A.kind == 'final' and B and C", "False"),)),
+           (Edit(UNREADABLE, "end_unreadable", "A is not None and A.kind == RecordKind.FINAL and B and C", "False"),)),
     Mutant("sweep leaves damaged runs", "nobody ends a run whose row is damaged",
            (Edit(SWEEP, "Sweep._see", "end_unreadable(...)", "None"),)),
 )  # fmt: skip

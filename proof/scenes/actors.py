@@ -20,20 +20,23 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import outlive
 from outlive import settle, sweep, unreadable
-from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Piece, Usage
+from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.clock import Clock
 from outlive.errors import Problem, StoreError
+from outlive.follow.passages import Words
 from outlive.read import Read
 from outlive.request import check_start
 from outlive.settings import Settings
 from outlive.start import Start
-from outlive.step import Step, Watch, Watching
+from outlive.step import Step
 from outlive.stop import Stop
 from outlive.store import rows
 from outlive.store.queue import Queue
 from outlive.store.rows import Row
 from outlive.store.table import Table
 from outlive.sweep import Sweep
+from outlive.watch import Watch, Watching
+from outlive.workbench import Workbench
 from proof.explorer.processes import Request, running
 from proof.sqs.memory_queue import Letter
 
@@ -121,13 +124,13 @@ def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watchin
                 if not left:
                     process.offers[number] = ()
                 watch.look_at = 0 if command == "look" else far
-                watch.beat_at = 0 if command == "beat" else far
+                watch.heartbeat_at = 0 if command == "beat" else far
                 if command == "deadline":
                     watch.out_of_time()
                 else:
                     watch.tick()
                 # What was due is of no more interest: processes that differ in nothing else stand alike.
-                watch.look_at = watch.beat_at = far
+                watch.look_at = watch.heartbeat_at = far
                 command = None
                 command = process.park()
 
@@ -160,7 +163,7 @@ def steps(last: int, **others: tuple[str, ...]) -> Script:
 def agent_of(script: Script) -> Agent:
     """The agent a script makes: it streams a little, then comes to one of its outcomes, or breaks off if interrupted."""
 
-    def agent(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def agent(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         process = running()
         process.notes.append(("asked", ask.run_id, ask.step, ask.attempt))
         if not process.covers[0] <= ask.step < process.covers[1]:
@@ -168,7 +171,7 @@ def agent_of(script: Script) -> Agent:
         if problem := _history_problem(ask):
             process.notes.append(("history", problem))
         text = f"{ask.run_id}/{ask.step} by {process.name}. "
-        say(Piece("text", text))
+        say(Words("text", text))
         wanted = script(ask)
         process.offers[0] = wanted
 
@@ -276,7 +279,8 @@ class Cast:
         self.sweeping = Sweep(self.table, self.queue, clock, new_id, settings)
         self.reading = Read(self.table)
         self.app = _load_step_app()
-        self.app.step = Step(self.table, self.queue, agent_of(script), clock, new_id, settings, watching)
+        tools = Workbench(self.table, self.queue, agent_of(script), clock, settings, watching)
+        self.app.step = Step(tools, new_id)
         self.app.clock = clock
         self.ambient: tuple[object, ...] = (
             self, self.table, self.queue, self.starting, self.stopping, self.sweeping, self.reading, self.app, self.app.step,

@@ -17,12 +17,13 @@ import pytest
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from botocore.exceptions import ReadTimeoutError
 
-from outlive.agent import Ask, Interrupt, Outcome, Piece
+from outlive.agent import Ask, Interrupt, Outcome
 from outlive.clock import SECOND, Clock
+from outlive.follow.passages import Words
 from outlive.log import logger
-from outlive.step import Watch
 from outlive.store.queue import Queue
 from outlive.store.rows import Row
+from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import Letter, MemoryQueue
 from tests.handlers.conftest import ENVIRONMENT, Answer, Context, Hands, Stack, _load, event
@@ -32,7 +33,7 @@ INVOCATION_SECONDS: Final = 300
 PATIENCE: Final = 30
 WRITES: Final = frozenset({"PutItem", "UpdateItem", "TransactWriteItems"})
 
-AgentAnswer = Callable[[Ask, Callable[[Piece], None], Interrupt], Outcome]
+AgentAnswer = Callable[[Ask, Callable[[Words], None], Interrupt], Outcome]
 
 
 class Killed(BaseException):
@@ -87,7 +88,7 @@ class Worker(threading.Thread):
             self._told.put(None)
             self.join(PATIENCE)
 
-    def wait_for_the_model(self, ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def wait_for_the_model(self, ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         self.asked, self.interrupt = ask, interrupt
         self._stands.put(None)
         answer = self._told.get(timeout=PATIENCE)
@@ -97,7 +98,7 @@ class Worker(threading.Thread):
         return answer(ask, say, interrupt)
 
 
-def _asked_in_this_thread(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+def _asked_in_this_thread(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
     worker = threading.current_thread()
     assert isinstance(worker, Worker)
     return worker.wait_for_the_model(ask, say, interrupt)
@@ -157,10 +158,11 @@ class World:
             if verb in ("read", "tail"):
                 continue
             parts: dict[str, Any] = {"new_id": self._new_id}
-            if verb != "stop":
+            if verb in ("start", "sweep"):
                 parts["queue"] = queue
             if verb == "step":
-                parts |= {"agent": _asked_in_this_thread, "watching": _watched_by_hand}
+                tools = {"queue": queue, "agent": _asked_in_this_thread, "watching": _watched_by_hand}
+                parts["tools"] = replace(module.step.tools, **tools)
                 processor = _ProcessorOfEachThread(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))

@@ -3,19 +3,23 @@
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
 floor 1: these import nothing of ours
+    clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
     errors              what can go wrong, named by who must act
-    lifecycle           the life of a run: statuses, moves, guards
+    follow.passages     a step in the one order in which readers get it
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
     text                text that every part downstream can take
     usage               tokens and model requests
 floor 2
     agent               the seam between a run and the agent that answers it
+    lifecycle           the life of a run: statuses, moves, guards
+    run_error           why a run ended without an answer
+    store.attributes    how values stand in an item
+    store.body          the packed body of a record
 floor 3
     cursor              where a list goes on
-    follow.passages     a step in the one order in which readers get it
-    log                 one line per move; metrics
+    log                 one line in the log for what happened; metrics
     request             what a client may send, checked field by field
     settings            the settings, read from the environment once
     store.retry         how often a call to the store is tried again
@@ -30,25 +34,42 @@ floor 5
     follow.live         what a step streams, written in pieces for readers
     loops               telling a run that repeats itself from one that works
     store.queue         the only user of SQS
-    store.table         the only user of DynamoDB: one move, one conditional write
+    store.readable      reading rows that may be damaged
     views               what a client sees of a run and of a message
 floor 6
+    delivery            a queue message as a worker holds it
     follow.events       what a reader of a run is given, one event at a time
-    settle              ending a run: one write, once, from any side
-    wiring              puts the parts together, once per cold start
+    store.refused       a write whose condition was false, and the rows that refused it
 floor 7
     ai_sdk.chunks       events in the form that AI SDK chat clients read
     follow.sse          events as server-sent events
+    store.calls         how the table is called, and what its errors mean
+floor 8
+    store.moves         the moves that write one item
+    store.reads         reading the table
+floor 9
+    store.table         the only user of DynamoDB: one move, one conditional write
+floor 10
+    history             what was written in a chat before a step
+    settle              ending a run: one write, once, from any side
+    watch               lease, stop and time, beside the agent
+    wiring              puts the parts together, once per cold start
+floor 11
     overdue             how an active run that no worker holds has to end
+    packing             what a step left, packed for its record
     unreadable          ending a run whose row is damaged
-floor 8: one module per verb, named like its function
+    workbench           what a worker works with
+floor 12
+    step_end            the ways in which a worker lets go of a step
+floor 13
+    claimed_step        a step while its worker holds the run
+floor 14: one module per verb, named like its function
     read                every GET
     start               accepts runs
     step                one step of a run
     stop                stops runs
     sweep               settles what crashed, sends again what was lost
     tail                following a run from any cursor
-floor 9
+floor 15
     chat                AI SDK clients: starts and follows in one request
-    watching            the threads that run a watch beside the agent
 """

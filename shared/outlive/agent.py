@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, Protocol
 
+from outlive.follow.passages import Call, Words
 from outlive.usage import Usage
 
 
@@ -44,27 +45,6 @@ class Ask:
     """True on the last step the run's budget allows: the model may not call tools."""
     seconds: float
     """How long the agent may take at most; then `interrupt` is set with reason `deadline`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A bit of output as the model streams it. Pieces of one kind in a row belong together."""
-
-    kind: Literal["text", "reasoning"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool the model asked for, as soon as it has asked; `input` is JSON, as the step's parts will have it."""
-
-    id: str
-    name: str
-    input: Any
-
-
-Said = Piece | ToolCall
-"""What an agent says while it is at it, in the order of the step's parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +110,8 @@ class Interrupt:
 class Agent(Protocol):
     """Answers one step.
 
-    `say` is called for each streamed piece and for each tool call, in order; calls may be left out. What a model does wrong comes back as an `Outcome` with an
-    `error`; whatever is raised instead counts as a permanent failure of the run.
+    `show` is called with the words as they stream and with each tool call, in order; calls may be left out. What a model
+    does wrong comes back as an `Outcome` with an `error`. An exception instead is a permanent failure of the run.
     """
 
-    def __call__(self, ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome: ...
+    def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome: ...

@@ -1,39 +1,54 @@
 """The life of a run, stated once: its statuses, the moves between them, and what each move requires.
 
-Every row of `MOVES` is one conditional write or one transaction in `table.py`, which turns each guard into a clause of
-the write's own condition. Nobody reads, decides and then writes: a refused write brings the item back, `refusals` names
-the guards that were false, and that is a normal answer.
+Every row of `MOVES` is one conditional write or one transaction of `store.table`, and each guard is a clause of its
+condition. No code reads, decides and then writes: a refused write brings the item back, `refusals` names the guards that
+were false, and that is a normal answer.
 
 Safety rests on three things: chat slot, run and seal move together (settle); the first record of a step wins; any end
 but `aborted` is refused once a stop was requested. Leases only save money and keep what was streamed: a worker that
 wakes up late can do no harm.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Protocol
+
+from outlive.clauses import (
+    Absent,
+    AsRead,
+    Both,
+    Clause,
+    Either,
+    Present,
+    StoredAsRead,
+    at_most,
+    equal,
+    less_than,
+    more_than,
+)
 
 
 class Status(StrEnum):
     """Where a run stands."""
 
     PENDING = "pending"
-    """Accepted and stored; nobody has claimed a step. The queued message moves it on. Is that lost, a sweep sends it
-    again, and after `PENDING_SECONDS` a sweep ends the run."""
+    """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
+    sends it again; after `PENDING_SECONDS` the sweep ends the run."""
 
     RUNNING = "running"
-    """A step was claimed. Its worker moves it on: a record, then the next message. Does the worker die, its lease runs
-    out, the message comes back and another worker reclaims the step; is the message lost too, a sweep sends it again."""
+    """A worker claimed a step. It moves the run on: a record, then the next message. If the worker dies, its lease
+    expires, the message is redelivered and another worker reclaims the step. If the message is lost as well, the sweep sends it
+    again."""
 
     SUCCEEDED = "succeeded"
     """The agent answered. Final."""
 
     FAILED = "failed"
-    """It could not go on: `error` says why. Final."""
+    """It could not go on; `error` says why. Final."""
 
     ABORTED = "aborted"
-    """Somebody stopped it, or a sweep gave it up (then `error` says so). Final."""
+    """Its owner stopped it, or the sweep gave it up; then `error` says so. Final."""
 
 
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
@@ -106,7 +121,7 @@ class RunState(Protocol):
     def resent_by(self) -> str | None: ...
     @property
     def resend_after(self) -> int | None: ...
-    def stands_as(self, as_read: Mapping[str, Any]) -> bool: ...
+    def serialize(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,50 +147,92 @@ class Facts:
 
 
 class Guard(Enum):
-    """One clause of a move's condition, with the reason it is there."""
+    """One clause of a move's condition, with the reason it is there.
 
-    NO_STOP = "once a stop was answered `true`, nothing begins and no other end is true"
-    STOP_REQUESTED = "only a stop that was asked for may abort work that is still possible"
-    NEXT_STEP = "the step follows the claimed one: a message for it is only sent once every record before it is stored"
-    SAME_STEP = "the step is the claimed one; an older message has nothing left to do"
-    ATTEMPT_AS_READ = "of two reclaims one counts, and a request that lands late, after its retry, is refused"
-    LIVE_LEASE = "a worker is at it: it must hear of the stop and settle with what it has"
-    NO_LIVE_LEASE = "whoever held the step is gone, so nobody's work is thrown away"
-    MY_LEASE = "the worker was not overtaken"
-    LEASE_GROWS = "a heartbeat that lands late, after a later one, does not shorten the lease"
-    OWNER = "to anybody else the run does not exist"
-    NO_PROGRESS = "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins"
-    NEVER_CLAIMED = "accepted longer ago than the window, and no worker ever took it"
-    RESEND_DUE = "at most one resend at a time, and none while the message is known to be on its way"
-    RESENT_BY_AS_READ = "of two sweeps one sends, and a request that lands late, after its retry, is refused"
-    RESENDS_AS_READ = "a message that was sent is counted once, and none is sent by an old count"
-    AS_READ = "what is damaged, the lease and the stop are as they were read: a run in order is never given up this way"
+    `condition` is the clause in the write. `holds` explains a refusal and never stands in for the condition.
+    """
+
+    NO_STOP = (
+        "once a stop was answered `true`, nothing begins and no other end is true",
+        Absent("stop_requested_at"),
+    )
+    STOP_REQUESTED = (
+        "only a requested stop may abort work that is still possible",
+        Present("stop_requested_at"),
+    )
+    NEXT_STEP = (
+        "the step follows the claimed one: a message for it is only sent once every record before it is stored",
+        equal("claimed_step", lambda facts: facts.step - 1),
+    )
+    SAME_STEP = (
+        "the step is the claimed one; an older message has nothing left to do",
+        equal("claimed_step", lambda facts: facts.step),
+    )
+    ATTEMPT_AS_READ = (
+        "of two reclaims one counts, and a request that lands late, after its retry, is refused",
+        AsRead("attempt", lambda facts: facts.attempt),
+    )
+    LIVE_LEASE = (
+        "a worker holds the step: it must hear of the stop and settle with what it has",
+        more_than("lease_until", lambda facts: facts.now),
+    )
+    NO_LIVE_LEASE = (
+        "the worker that held the step let go or died, so no worker's effort is thrown away",
+        Either(Absent("lease_until"), at_most("lease_until", lambda facts: facts.now)),
+    )
+    MY_LEASE = (
+        "the worker was not overtaken",
+        equal("lease_id", lambda facts: facts.lease_id),
+    )
+    LEASE_GROWS = (
+        "a heartbeat that lands late, after a later one, does not shorten the lease",
+        at_most("lease_until", lambda facts: facts.lease_until),
+    )
+    OWNER = (
+        "to any other user the run does not exist",
+        equal("owner", lambda facts: facts.user),
+    )
+    NO_PROGRESS = (
+        "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins",
+        at_most("progress_at", lambda facts: facts.now - facts.window),
+    )
+    NEVER_CLAIMED = (
+        "accepted longer ago than the window, and no worker ever claimed it",
+        Both(less_than("claimed_step", lambda facts: 0), at_most("created_at", lambda facts: facts.now - facts.window)),
+    )
+    RESEND_DUE = (
+        "at most one resend at a time, and none while the message is known to be on its way",
+        Either(Absent("resend_after"), at_most("resend_after", lambda facts: facts.now)),
+    )
+    RESENT_BY_AS_READ = (
+        "of two sweeps one sends, and a request that lands late, after its retry, is refused",
+        AsRead("resent_by", lambda facts: facts.resent_by),
+    )
+    RESENDS_AS_READ = (
+        "a message that was sent is counted once, and none is sent by an old count",
+        equal("resends", lambda facts: facts.resends),
+    )
+    AS_READ = (
+        "what is damaged, the lease and the stop are as they were read: a run in order is never given up this way",
+        StoredAsRead(lambda facts: facts.as_read),
+    )
+
+    def __init__(self, reason: str, clause: Clause) -> None:
+        self.reason = reason
+        self._clause = clause
+
+    def holds(self, run: RunState, facts: Facts) -> bool:
+        """True if the clause is true of this run."""
+        return self._clause.holds(run, facts)
+
+    def condition(self, columns: Any, facts: Facts) -> Any:
+        """The clause as a condition, made of the attributes of the class `columns`."""
+        return self._clause.condition(columns, facts)
 
 
 def lease_is_live(run: RunState, now: int) -> bool:
     """True while some worker holds the run: until `lease_until`, exclusively."""
     return run.lease_until is not None and run.lease_until > now
-
-
-# The same clauses as in `table.py`, over a run in hand: they explain a refusal and never stand in for a condition.
-HOLDS: dict[Guard, Callable[[RunState, Facts], bool]] = {
-    Guard.NO_STOP: lambda run, facts: run.stop_requested_at is None,
-    Guard.STOP_REQUESTED: lambda run, facts: run.stop_requested_at is not None,
-    Guard.NEXT_STEP: lambda run, facts: run.claimed_step == facts.step - 1,
-    Guard.SAME_STEP: lambda run, facts: run.claimed_step == facts.step,
-    Guard.ATTEMPT_AS_READ: lambda run, facts: run.attempt == facts.attempt,
-    Guard.LIVE_LEASE: lambda run, facts: lease_is_live(run, facts.now),
-    Guard.NO_LIVE_LEASE: lambda run, facts: not lease_is_live(run, facts.now),
-    Guard.MY_LEASE: lambda run, facts: run.lease_id is not None and run.lease_id == facts.lease_id,
-    Guard.LEASE_GROWS: lambda run, facts: run.lease_until is not None and run.lease_until <= facts.lease_until,
-    Guard.OWNER: lambda run, facts: run.owner == facts.user,
-    Guard.NO_PROGRESS: lambda run, facts: run.progress_at is not None and run.progress_at <= facts.now - facts.window,
-    Guard.NEVER_CLAIMED: lambda run, facts: run.claimed_step < 0 and run.created_at <= facts.now - facts.window,
-    Guard.RESEND_DUE: lambda run, facts: run.resend_after is None or run.resend_after <= facts.now,
-    Guard.RESENT_BY_AS_READ: lambda run, facts: run.resent_by == facts.resent_by,
-    Guard.RESENDS_AS_READ: lambda run, facts: run.resends == facts.resends,
-    Guard.AS_READ: lambda run, facts: run.stands_as(facts.as_read),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +316,11 @@ ABORT_LEFT = Move(
 ABORT_STALE = Move(
     "abort_stale", "sweep, start", RUNNING, Status.ABORTED,
     (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.NO_PROGRESS),
-    "gives up a run nobody works on any more: error `stale`",
+    "gives up a run that no worker moves on: error `stale`",
 )  # fmt: skip
 ABORT_NEVER_STARTED = Move(
     "abort_never_started", "sweep, start", PENDING, Status.ABORTED, (Guard.NO_STOP, Guard.NEVER_CLAIMED),
-    "gives up a run nobody ever claimed: error `never_started`",
+    "gives up a run that no worker claimed: error `never_started`",
 )  # fmt: skip
 ABORT_UNREADABLE = Move(
     "abort_unreadable", "sweep, start", ACTIVE, Status.ABORTED, (Guard.AS_READ,),
@@ -281,7 +338,7 @@ def refusals(move: Move, run: RunState, facts: Facts) -> frozenset[Guard] | None
     """The guards of `move` that are false for `run`, None if its status alone rules the move out."""
     if Status(run.status) not in move.sources:
         return None
-    return frozenset(guard for guard in move.guards if not HOLDS[guard](run, facts))
+    return frozenset(guard for guard in move.guards if not guard.holds(run, facts))
 
 
 def only_stop_refuses(move: Move, run: RunState, facts: Facts) -> bool:

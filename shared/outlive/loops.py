@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from outlive.store.rows import Body, Record
+from outlive.store.body import Body
+from outlive.store.rows import Record
 
 WINDOW = 10
 REPEATS = 5

@@ -4,11 +4,12 @@ The log of step records is sealed by the very transaction that ends the run, so 
 settler that finds its slot of the log taken reads what stands there and goes on from that.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StoreError, StoreUnreadable
+from outlive.errors import Overtaken, StoreError, StoreUnreadable
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_HELD,
@@ -26,10 +27,12 @@ from outlive.lifecycle import (
     refusals,
 )
 from outlive.log import unsettled
+from outlive.run_error import RunError
+from outlive.store.body import Body, pack
+from outlive.store.refused import Refused
 from outlive.store.retry import persistently
-from outlive.store.rows import Body, Record, Run, pack, record_of
+from outlive.store.rows import Record, RecordKind, Run
 from outlive.store.table import Ending, Table
-from outlive.text import clean
 from outlive.usage import Usage
 
 STOPPED_INSTEAD = {
@@ -43,8 +46,8 @@ STOPPED_INSTEAD = {
 GIVEN_UP = frozenset({FAIL, ABORT_STALE, ABORT_NEVER_STARTED, ABORT_UNREADABLE})
 """Ends that give way to a final record found in the log: the work was done after all."""
 
-MAX_ERROR = 2000
-ROUNDS = 12
+SETTLE_ROUNDS = 12
+"""How often a settle goes again with what a refusal brought back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Log:
         """The log whose newest entry is `last`."""
         if last is None:
             return cls()
-        return cls(last.step + 1, last.usage or Usage(), last if last.kind == "final" else None)
+        return cls(last.step + 1, last.usage or Usage(), last if last.kind == RecordKind.FINAL else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,134 +78,139 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The run as it stands, and whether it was this settler that ended it."""
+    """The run as it stands, and whether this settler ended it."""
 
     run: Run
-    mine: bool
+    by_me: bool
 
 
-def error_of(code: str, message: str) -> dict[str, str]:
-    """An error as a run shows it: a code, and the cause in at most 2,000 characters."""
-    return {"code": code, "message": clean(message)[:MAX_ERROR]}
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run has to end: the move, what it is based on, and the id by which the settler recognises its own write."""
+
+    move: Move
+    facts: Facts
+    settled_by: str
+    error: RunError | None = None
+    partial: Partial | None = None
+    """What was streamed of the step under way."""
+    mended: Mapping[str, Any] = field(default_factory=dict)
+    """What is written in place of damaged attributes; None takes one away."""
 
 
-def settle(
-    run: Run,
-    move: Move,
-    facts: Facts,
-    log: Log,
-    *,
-    table: Table,
-    clock: Clock,
-    settled_by: str,
-    error: dict[str, str] | None = None,
-    partial: Partial | None = None,
-    mended: dict[str, Any] | None = None,
-) -> Settled:
-    """Have `run` end by `move`, or learn how it ended; `mended` is written in place of damaged attributes.
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Ends runs."""
 
-    A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
-    the caller's to end, and `StoreError` after 3 tries, having said so in the log.
-    """
-    attempt = _Settling(run, move, facts, log, settled_by, error, partial, mended or {})
-    try:
-        return persistently(lambda: attempt.go(table), clock)
-    except StoreError as cause:
-        unsettled(run.id, run.chat_id, cause)
-        raise
+    table: Table
+    clock: Clock
+
+    def end(self, run: Run, end: End, log: Log) -> Settled:
+        """Have `run`, whose log is `log`, end by `end`, or learn how it ended.
+
+        A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
+        the caller's to end, and `StoreError` after 3 tries, which is logged.
+        """
+        settling = _Settling(self.table, run, end, log)
+        try:
+            return persistently(settling.go, self.clock)
+        except StoreError as error:
+            unsettled(run.id, run.chat_id, error)
+            raise
 
 
 @dataclass(slots=True)
 class _Settling:
+    """One settle: what is known of the run so far, which every refusal corrects."""
+
+    table: Table
     run: Run
-    move: Move
-    facts: Facts
+    end: End
     log: Log
-    settled_by: str
-    error: dict[str, str] | None
-    partial: Partial | None
-    mended: dict[str, Any]
     chat_there: bool = True
     message_there: bool = True
 
-    def go(self, table: Table) -> Settled:
-        for _ in range(ROUNDS):
+    def go(self) -> Settled:
+        for _ in range(SETTLE_ROUNDS):
             try:
-                after = table.settle(
+                after = self.table.settle(
                     self.run, self._ending(), chat_there=self.chat_there, message_there=self.message_there
                 )
             except Refused as refused:
-                settled = self._learn(refused.items, table)
+                settled = self._learn(refused)
                 if settled is not None:
                     return settled
             else:
-                return Settled(after, mine=True)
+                return Settled(after, by_me=True)
         raise Overtaken(self.run.id)
 
     def _ending(self) -> Ending:
-        final, log, partial = self.log.final, self.log, self.partial
+        end, log = self.end, self.log
         usage, seal = log.usage, None
-        if final is None:
-            # A partial of a step that somebody else recorded meanwhile would say the same twice.
-            kept = partial if partial is not None and partial.step == log.slot else None
-            usage = log.usage + kept.usage if kept else log.usage
+        if log.final is None:
+            # If the partial's step was recorded meanwhile, the partial would repeat it.
+            partial = end.partial if end.partial is not None and end.partial.step == log.slot else None
+            usage = log.usage + partial.usage if partial else log.usage
             seal = Record(
                 self.run.chat_pk,
                 Record.sort_key(self.run.assistant_seq, log.slot),
                 run_id=self.run.id,
                 step=log.slot,
-                kind="partial" if kept else "end",
-                packed=kept.packed if kept else pack(Body([])),
-                size=kept.size if kept else 0,
+                kind=RecordKind.PARTIAL if partial else RecordKind.END,
+                packed=partial.packed if partial else pack(Body([])),
+                size=partial.size if partial else 0,
                 usage=usage,
-                recorded_by=self.settled_by,
-                created_at=self.facts.now,
+                recorded_by=end.settled_by,
+                created_at=end.facts.now,
             )
-        counted = log.slot + (1 if seal is not None and seal.counts else 0)
-        reason = self._finish_reason()
-        return Ending(self.move, self.facts, self.settled_by, self.error, reason, counted, usage, seal, self.mended)
+        steps = log.slot + (1 if seal is not None and seal.counts else 0)
+        return Ending(
+            end.move, end.facts, end.settled_by, end.error, self._finish_reason(), steps, usage, seal, end.mended
+        )
 
     def _finish_reason(self) -> str:
-        if self.move is SUCCEED and self.log.final is not None:
+        if self.end.move is SUCCEED and self.log.final is not None:
             return self.log.final.finish_reason or FinishReason.STOP
-        return FinishReason.ERROR if self.move is FAIL else FinishReason.ABORTED
+        return FinishReason.ERROR if self.end.move is FAIL else FinishReason.ABORTED
 
-    def _learn(self, items: dict[str, Any], table: Table) -> Settled | None:
-        """Take in what a refusal brought back: an answer, or None to try again knowing more."""
-        if "run" in items:
+    def _learn(self, refused: Refused) -> Settled | None:
+        """Take in what a refusal brought back: how the run ended, or None to try again knowing more."""
+        if "run" in refused.by:
             try:
-                return self._learn_run(Run.of(items["run"]) if items["run"] else None)
+                return self._learn_run(refused.run)
             except StoreUnreadable:
-                # Damaged, and no longer as this settler read it: the next look at it ends it.
+                # Damaged, and no longer as this settler read it: the next sweep ends it.
                 raise Overtaken(self.run.id) from None
-        if "seal" in items:
-            return self._learn_slot(record_of(items["seal"]), table)
-        if "chat" in items:
-            # Whatever else of the chat may be damaged.
-            self.chat_there = (items["chat"] or {}).get("active_run_id") == {"S": self.run.id}
-        if "message" in items:
-            self.message_there = items["message"] is not None
+        if refused.record is not None:
+            return self._learn_slot(refused.record)
+        if "chat" in refused.by:
+            self.chat_there = refused.chat_holds(self.run.id)
+        if "message" in refused.by:
+            self.message_there = refused.met("message")
         return None
 
     def _learn_run(self, current: Run | None) -> Settled | None:
         if current is None:
             raise Overtaken(self.run.id)
         if current.status in TERMINAL:
-            return Settled(current, mine=current.settled_by == self.settled_by)
-        false = refusals(self.move, current, self.facts) or frozenset()
-        if Guard.NO_STOP not in false or self.move not in STOPPED_INSTEAD:
+            return self._ended(current)
+        false = refusals(self.end.move, current, self.end.facts) or frozenset()
+        if Guard.NO_STOP not in false or self.end.move not in STOPPED_INSTEAD:
             raise Overtaken(self.run.id)
-        self.run, self.move, self.error = current, STOPPED_INSTEAD[self.move], None
+        self.run, self.end = current, replace(self.end, move=STOPPED_INSTEAD[self.end.move], error=None)
         return None
 
-    def _learn_slot(self, found: Record, table: Table) -> Settled | None:
-        if found.kind in ("partial", "end"):
+    def _learn_slot(self, record: Record) -> Settled | None:
+        if record.kind in (RecordKind.PARTIAL, RecordKind.END):
             # Only the settling transaction seals, so the run has ended.
-            current = table.again(self.run)
+            current = self.table.reload(self.run)
             if current is None or current.status not in TERMINAL:
                 raise Overtaken(self.run.id)
-            return Settled(current, mine=current.settled_by == self.settled_by)
-        self.log = Log.upto(found)
-        if found.kind == "final" and self.move in GIVEN_UP:
-            self.move, self.error = SUCCEED, None
+            return self._ended(current)
+        self.log = Log.upto(record)
+        if record.kind == RecordKind.FINAL and self.end.move in GIVEN_UP:
+            self.end = replace(self.end, move=SUCCEED, error=None)
         return None
+
+    def _ended(self, current: Run) -> Settled:
+        return Settled(current, by_me=current.settled_by == self.end.settled_by)

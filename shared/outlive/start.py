@@ -11,7 +11,6 @@ from outlive.errors import (
     IdempotencyKeyReused,
     ModelNotConfigured,
     Overtaken,
-    Refused,
     RunAlreadyActive,
     RunsDisabled,
     StartFailed,
@@ -24,6 +23,7 @@ from outlive.log import cause, logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
 from outlive.store.queue import Queue
+from outlive.store.refused import Refused
 from outlive.store.retry import PAUSE
 from outlive.store.rows import Chat, Record, Run
 from outlive.store.table import Table
@@ -140,11 +140,10 @@ class Start:
 
     def _chat_of(self, refused: Refused) -> Chat | None:
         """The chat as the refused transaction met it, None if it was not the chat that refused."""
-        if not refused.items.keys() & {"run", "chat", "holder"}:
+        if not refused.by & {"run", "chat", "holder"}:
             # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
             raise StartFailed("the chat has messages but no owner")
-        met = refused.items.get("chat")
-        return Chat.of(met) if met else None
+        return refused.chat
 
     def _make_room(self, workspace_id: str, holder: str) -> None:
         """End the run that holds the chat's slot if a sweep would now. Raises RunAlreadyActive if it is rightly at work.
@@ -153,6 +152,7 @@ class Start:
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
         from outlive.overdue import overdue, settle_overdue
+        from outlive.settle import Settler
         from outlive.unreadable import end_unreadable
 
         try:
@@ -173,7 +173,7 @@ class Start:
         if due is None:
             raise _busy_with(active.id)
         try:
-            settle_overdue(active, last, due, self.table, self.clock, self.new_id())
+            settle_overdue(active, last, due, Settler(self.table, self.clock), self.new_id())
         except Overtaken:
             raise _busy_with(active.id) from None
 

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
+from outlive.errors import Overtaken, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
 from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
 from outlive.log import cause, logger
-from outlive.settle import Log, settle
+from outlive.settle import End, Log, Settler
+from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
-from outlive.store.table import Table, run_met
+from outlive.store.table import Table
 
 ROUNDS = 6
 """How often a stop follows a lease that comes and goes while it looks."""
@@ -76,14 +77,12 @@ class Stop:
                 last = self._last(run)
                 facts = Facts(self.clock.now(), user=user)
                 try:
-                    settled = settle(
-                        run, STOP, facts, Log.upto(last), table=self.table, clock=self.clock, settled_by=stop_id
-                    )
+                    settled = Settler(self.table, self.clock).end(run, End(STOP, facts, stop_id), Log.upto(last))
                 except Overtaken:
                     run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
                 else:
                     run = settled.run
-                    if settled.mine:
+                    if settled.by_me:
                         return Stopped(True, run)
         raise StoreBusy("the run changed hands again and again")
 
@@ -92,7 +91,7 @@ class Stop:
         try:
             return persistently(lambda: self.table.request_stop(run, user, stop_id, self.clock.now()), self.clock), True
         except Refused as refused:
-            return run_met(refused), False
+            return refused.run, False
 
     def _last(self, run: Run) -> Record | None:
         return persistently(lambda: self.table.last_record(run), self.clock)

@@ -5,17 +5,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from outlive.clock import MINUTE, SECOND, Clock
-from outlive.errors import Overtaken, Refused, StoreUnreadable
+from outlive.errors import Overtaken, StoreUnreadable
 from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refusals
 from outlive.log import cause, logger
 from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
 from outlive.settings import Settings
+from outlive.settle import Settler
 from outlive.store.queue import Queue
+from outlive.store.refused import Refused
 from outlive.store.rows import SHARDS, Run
-from outlive.store.table import Table, run_met
+from outlive.store.table import Table
 from outlive.unreadable import end_unreadable
 
-SLACK = 5 * SECOND
+TICK_SLACK_MS = 5 * SECOND
 """A schedule of a minute ticks a little early at times; a resend due then must not wait for the tick after."""
 
 
@@ -74,10 +76,10 @@ class Sweep:
         try:
             counts.seen += 1
             try:
-                run = self.table.again(key)
+                run = self.table.reload(key)
             except StoreUnreadable as found:
                 settled = end_unreadable(found, self.table, self.clock, sweep_id)
-                if settled is not None and settled.mine:
+                if settled is not None and settled.by_me:
                     counts.settled["unreadable"] = counts.settled.get("unreadable", 0) + 1
                 return
             if run is not None:
@@ -95,8 +97,8 @@ class Sweep:
         last = self.table.last_record(run)
         due = overdue(run, last, now, self.settings, window)
         if due is not None:
-            settled = settle_overdue(run, last, due, self.table, self.clock, sweep_id)
-            if settled.mine:
+            settled = settle_overdue(run, last, due, Settler(self.table, self.clock), sweep_id)
+            if settled.by_me:
                 counts.settled[due.cause] = counts.settled.get(due.cause, 0) + 1
         elif self._resend(run, sweep_id, now):
             counts.resent += 1
@@ -108,9 +110,9 @@ class Sweep:
         if refusals(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by)):
             return False
         try:
-            self.table.resend(run, now + MINUTE - SLACK, sweep_id, now)
+            self.table.resend(run, now + MINUTE - TICK_SLACK_MS, sweep_id, now)
         except Refused as refused:
-            current = run_met(refused)
+            current = refused.run
             if current is None or current.resent_by != sweep_id:
                 return False
         # If this fails, or we die right here, nothing is counted, and the next sweep sends.

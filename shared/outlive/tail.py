@@ -92,7 +92,7 @@ class Tail:
             Run.key(workspace_id, run_id), Ticket.sort_key(ticket), owner=user, created_at=now,
             expires_at=until // SECOND,
         )  # fmt: skip
-        self.table.admit(row)
+        self.table.put_ticket(row)
         return ticket, until
 
     def admitted(self, ticket: str, cursor: str | None, wait: float, named: str = "after") -> Window | None:
@@ -132,7 +132,7 @@ class Tail:
         key = Run(Run.key(workspace_id, run_id), Run.SK)
         pieces: list[Live] = []
         if place.settled or not place.status:
-            run = _of(self.table.again(key), user)
+            run = _of(self.table.reload(key), user)
             if place.settled:
                 return None
             if run.status not in TERMINAL:

@@ -11,13 +11,14 @@ from outlive.clock import Clock, from_iso
 from outlive.errors import Overtaken, StoreUnreadable
 from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Facts, Status, Trigger
 from outlive.log import unreadable
-from outlive.settle import Log, Settled, error_of, settle
-from outlive.store.rows import Chat, Run
+from outlive.run_error import RunError, RunErrorCode
+from outlive.settle import End, Log, Settled, Settler
+from outlive.store.rows import Chat, RecordKind, Run
 from outlive.store.table import Table
 
 
 def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:
-    """End the run that could not be read; None if it has ended. Raises as `settle` does, `Overtaken` under a live lease."""
+    """End the run that could not be read; None if it has ended. Raises as `Settler.end` does, `Overtaken` under a live lease."""
     item, now = found.item, clock.now()
     damaged = set(Run.damages(item))
     sound = {name: value for name, value in item.items() if name not in damaged}
@@ -31,16 +32,21 @@ def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_b
     if "claimed_step" in damaged and last is not None:
         run.claimed_step = last.step
     stopped = "stop_requested_at" in sound
-    if last is not None and last.kind == "final" and not damaged & {"status", "stop_requested_at"} and not stopped:
+    if (
+        last is not None
+        and last.kind == RecordKind.FINAL
+        and not damaged & {"status", "stop_requested_at"}
+        and not stopped
+    ):
         move, facts, error = SUCCEED, Facts(now), None
     else:
         as_read = {name: item.get(name) for name in (*damaged, "stop_requested_at", "lease_until")}
         move, facts = ABORT_UNREADABLE, Facts(now, as_read=as_read)
-        error = None if stopped else error_of("unreadable", f"what is stored of the run is damaged: {found.attribute}")
+        message = f"what is stored of the run is damaged: {found.attribute}"
+        error = None if stopped else RunError(RunErrorCode.UNREADABLE, message)
     mended = {name: getattr(run, name) if name in Run.NEEDED else None for name in damaged}
-    return settle(
-        run, move, facts, Log.upto(last), table=table, clock=clock, settled_by=settled_by, error=error, mended=mended
-    )
+    end = End(move, facts, settled_by, error, mended=mended)
+    return Settler(table, clock).end(run, end, Log.upto(last))
 
 
 def _likely(item: dict[str, Any], sound: dict[str, Any], table: Table, now: int) -> Run:

@@ -1,5 +1,6 @@
 """What a client sees of a run and of a message. Times are ISO 8601, ids opaque."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -93,7 +94,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         created_by=run.created_by,
         assistant_message_id=run.assistant_message_id,
         step_count=count,
-        error=ErrorView(**run.error) if run.error else None,
+        error=ErrorView(run.error.code, run.error.message) if run.error else None,
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
         usage=usage,
         budget=BudgetView(run.max_steps),
@@ -115,7 +116,11 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
     if run is not None and message.role == "assistant":
         status = MESSAGE_STATUS[Status(run.status)]
         ended = run.status in TERMINAL
-        kept = {"error": run.error, "finish_reason": run.finish_reason, "usage": run.usage} if ended else {}
+        kept = (
+            {"error": run.error and asdict(run.error), "finish_reason": run.finish_reason, "usage": run.usage}
+            if ended
+            else {}
+        )
     parts = [part for record in records for part in record.body.parts]
     if message.role == "user":
         parts = [{"type": "text", "text": message.text or ""}]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outlive.step import NO_ANSWER
+from outlive.step_end import NO_ANSWER
 
 from .conftest import Stack, until
 from .own_agent import with_tools

@@ -21,8 +21,9 @@ import yaml
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
-from outlive.agent import Ask, Interrupt, Outcome, Piece
+from outlive.agent import Ask, Interrupt, Outcome
 from outlive.clock import Clock
+from outlive.follow.passages import Words
 from outlive.store.rows import Row
 
 ROOT = Path(__file__).parents[2]
@@ -192,31 +193,35 @@ class Stack:
             self.deliver(message)
         raise AssertionError("the queue does not run dry")
 
+    def equip(self, **tools: Any) -> None:
+        """Give the step's worker these tools instead of its own."""
+        self.step.step = replace(self.step.step, tools=replace(self.step.step.tools, **tools))
+
     def watch_the_agent(self) -> list[Ask]:
         """What the agent is asked from now on."""
         asked: list[Ask] = []
-        agent = self.step.step.agent
+        agent = self.step.step.tools.agent
 
-        def spy(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        def spy(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
             asked.append(ask)
             outcome: Outcome = agent(ask, say, interrupt)
             return outcome
 
-        self.step.step = replace(self.step.step, agent=spy)
+        self.equip(agent=spy)
         return asked
 
     def answer_with(self, *answers: Outcome | BaseException | Callable[..., Outcome]) -> list[Ask]:
         """Put a scripted double in the agent's place; the last answer is repeated."""
         asked: list[Ask] = []
 
-        def double(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+        def double(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
             answer = answers[min(len(asked), len(answers) - 1)]
             asked.append(ask)
             if isinstance(answer, BaseException):
                 raise answer
             return answer if isinstance(answer, Outcome) else answer(ask, say, interrupt)
 
-        self.step.step = replace(self.step.step, agent=double)
+        self.equip(agent=double)
         return asked
 
     # --- the table ---

@@ -102,7 +102,7 @@ def test_what_was_streamed_and_cannot_be_stored_does_not_keep_a_run_from_failing
 def test_a_step_recorded_by_its_last_attempt_is_carried_on(stack: Stack) -> None:
     """[21] [22] The worker died after the record; one claim more than attempts are allowed asks nobody and goes on."""
     run_id, asked = second_step_due(stack, SystemExit(), SystemExit(), STEP, FINAL)
-    send = stack.step.step.queue._sqs.send_message
+    send = stack.step.step.tools.queue._sqs.send_message
 
     def die(**_: Any) -> None:
         raise SystemExit
@@ -110,10 +110,10 @@ def test_a_step_recorded_by_its_last_attempt_is_carried_on(stack: Stack) -> None
     with pytest.MonkeyPatch.context() as patch:
         for _ in range(ATTEMPTS):
             message = stack.message(run_id, 1)
-            patch.setattr(stack.step.step.queue._sqs, "send_message", die)
+            patch.setattr(stack.step.step.tools.queue._sqs, "send_message", die)
             with pytest.raises(SystemExit):
                 stack.deliver(message)
-            patch.setattr(stack.step.step.queue._sqs, "send_message", send)
+            patch.setattr(stack.step.step.tools.queue._sqs, "send_message", send)
             stack.clock.forward(31)
     assert stack.deliver(stack.message(run_id, 1))
     stack.work()

@@ -10,8 +10,8 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.agent import Outcome
 from outlive.http import Api
+from outlive.packing import MAX_PARTS_BYTES
 from outlive.page import PAGE_BYTES
-from outlive.step import MAX_PARTS
 
 from .chunks import Client, shown
 from .conftest import Answer, Context, Stack, event
@@ -56,7 +56,7 @@ def read(stack: Stack, path: str, accept: str, **how: Any) -> Answer:
 @pytest.mark.parametrize("accept", ACCEPTED)
 def test_the_largest_message_is_readable_however_it_is_asked_for(stack: Stack, accept: str) -> None:
     """[46] Nearly 4 MB of text that does not compress: `parts` hold it all, `content` is left out and says so."""
-    text = noise(MAX_PARTS - 2_000)
+    text = noise(MAX_PARTS_BYTES - 2_000)
     texts = [text[at : at + 450_000] for at in range(0, len(text), 450_000)]
     run_id = answered(stack, *texts)
     one = read(stack, f"/runs/{run_id}", accept).body["message"]

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from bench.units import Units, bill
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
+from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.clock import SECOND
+from outlive.delivery import Delivery
+from outlive.follow.passages import Words
 from outlive.lifecycle import Status
 from outlive.request import ID
-from outlive.step import Delivery, Watch
 from outlive.store.rows import Row, Run
+from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.memory_table import Row as Item
 
@@ -34,7 +36,7 @@ class Meter:
     def __init__(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stack = stack
         self.queue: Counter[str] = Counter()
-        for client in (stack.start.start.queue._sqs, stack.step.step.queue._sqs, stack.sweep.sweep.queue._sqs):
+        for client in (stack.start.start.queue._sqs, stack.step.step.tools.queue._sqs, stack.sweep.sweep.queue._sqs):
             monkeypatch.setattr(client, "_make_api_call", self._counting(client._make_api_call))
 
     def _counting(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,7 +125,7 @@ def deliver_first_claim(stack: Stack) -> None:
     run = next(item for item in stack.items() if item["sk"]["S"] == "RUN")
     key = Run(run["pk"]["S"], "RUN")
     now = stack.start.start.clock.now()
-    stack.step.step.table.claim(key, 0, "lease", now + 30 * SECOND, now)
+    stack.step.step.tools.table.claim(key, 0, "lease", now + 30 * SECOND, now)
 
 
 @pytest.mark.parametrize("path", ["/chats/chat-1/run", "/runs/{id}"])
@@ -143,8 +145,8 @@ def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_re
     message = stack.take()
     assert message is not None
     deliver_first_claim(stack)
-    step = stack.step.step
-    run = step.table.again(Run(next(item["pk"]["S"] for item in stack.items() if item["sk"]["S"] == "RUN"), "RUN"))
+    step = stack.step.step.tools
+    run = step.table.reload(Run(next(item["pk"]["S"] for item in stack.items() if item["sk"]["S"] == "RUN"), "RUN"))
     now = step.clock.now()
     delivery = Delivery("acme", run.id, 0, message["ReceiptHandle"], now + 300 * SECOND, now)
     watch = Watch(step.table, step.queue, step.clock, step.settings, run, delivery, Interrupt())
@@ -161,13 +163,13 @@ def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Sta
     def slow(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
         for number in range(1, 4):
             # All of it at once: what is written between two of several would be a piece of its own.
-            say(Piece("text", "x" * 1600))
+            say(Words("text", "x" * 1600))
             while sum(map(is_piece, list(stack.faults.requests))) < number:
                 threading.Event().wait(0.01)
         return Outcome("final", [{"type": "text", "text": "x" * 4800}], None, Usage())
 
     stack.answer_with(slow)
-    stack.step.step = replace(stack.step.step, settings=replace(stack.step.settings, stop_poll_seconds=60))
+    stack.equip(settings=replace(stack.step.settings, stop_poll_seconds=60))
     stack.begin()
     with meter.costs(
         UpdateItem=1,

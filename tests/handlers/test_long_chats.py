@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from outlive.agent import Outcome, Turn
-from outlive.step import HISTORY_BYTES
+from outlive.history import HISTORY_BYTES
 
 from .conftest import Stack
 
@@ -53,7 +53,7 @@ def test_a_step_holds_the_newest_of_a_long_chat(stack: Stack, caplog: pytest.Log
 @pytest.mark.parametrize(("room", "runs"), [(0, 1), (10, 1), (15, 1), (16, 2), (31, 2), (32, 3), (1000, 4)])
 def test_a_run_is_in_the_history_whole_or_not_at_all(stack: Stack, monkeypatch: pytest.MonkeyPatch, room: int, runs: int) -> None:  # fmt: skip
     """Its prompt, its steps, its answer; the run under way is always there, however large it is."""
-    monkeypatch.setattr("outlive.step.HISTORY_BYTES", room + 13)
+    monkeypatch.setattr("outlive.history.HISTORY_BYTES", room + 13)
     for letter in "abc":
         # 2 of the prompt, 4 and 2 of the first step, 5 and 3 of the second: 16 bytes a run
         stack.answer_with(
@@ -85,7 +85,7 @@ def test_a_step_reads_no_more_of_a_chat_than_it_holds(stack: Stack, monkeypatch:
         stack.work()
     queries = []
     for room in (HISTORY_BYTES, 300_000):
-        monkeypatch.setattr("outlive.step.HISTORY_BYTES", room)
+        monkeypatch.setattr("outlive.history.HISTORY_BYTES", room)
         stack.answer_with(answer("z", 1))
         stack.begin()
         message = stack.take()

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from outlive import wiring
-from outlive.errors import Refused, StoreUnanswered
+from outlive.errors import StoreUnanswered
 from outlive.settings import Settings
 from outlive.store.queue import Queue
+from outlive.store.refused import Refused
 from outlive.store.rows import Chat, Live, Row, Run
 from outlive.store.table import Table
 from tests.unit.test_lifecycle import a_run
@@ -112,7 +113,7 @@ def calls(table: Table, queue: Queue) -> dict[str, Any]:
         "Query": lambda: table.records(run, 0),
         "Query of an index": lambda: list(table.active_runs(0, 1)),
         "BatchGetItem": lambda: list(table._get_all([{"pk": {"S": "a"}, "sk": {"S": "b"}}])),
-        "PutItem": lambda: table.say(piece),
+        "PutItem": lambda: table.put_live_piece(piece),
         "UpdateItem": lambda: table.heartbeat(run, "mine", 2, 1),
         "TransactWriteItems": lambda: table.start(None, run, "hello", 1),
         "SendMessage": lambda: queue.send(run, 0),
@@ -153,6 +154,6 @@ def test_what_the_store_said_is_an_answer(server: tuple[Server, Table, Queue]) -
     said.says = (400, KIND, json.dumps(refusal).encode())
     with pytest.raises(Refused) as refused:
         table.heartbeat(Run("w#r", Run.SK), "mine", 2, 1)
-    assert refused.value.items == {"run": CHAT}
+    assert (refused.value.by, refused.value.met("run")) == ({"run"}, True)
     said.says = (200, KIND, b'{"MessageId": "1"}')
     queue.send(a_run(), 0)

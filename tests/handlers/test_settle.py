@@ -102,7 +102,7 @@ def test_retention_marks_what_may_go_and_never_the_chat(stack: Stack, monkeypatc
     stack.begin()
     stack.work()
     assert not any("expires_at" in item for item in stack.items())
-    for module in (stack.start.start, stack.step.step):
+    for module in (stack.start.start, stack.step.step.tools):
         monkeypatch.setattr(module.table, "_retention", 2 * 86_400_000)
     stack.begin("chat-2")
     stack.work()

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
-from outlive.step import Delivery, Watch
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
+from outlive.delivery import Delivery
+from outlive.follow.passages import Words
+from outlive.watch import Watch
 from tests.handlers.conftest import Context, Stack, event
 
 TOOL: list[list[Any]] = [["clock", {}]]
@@ -72,7 +74,7 @@ def test_two_workers_on_one_message_ask_once(stack: Stack) -> None:
     """[18] The second comes while the first is asking: its message goes back until right after the lease."""
     second: list[Any] = []
 
-    def meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def meanwhile(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         second.append(stack.deliver(stack.message(ask.run_id, 0)))
         return FINAL
 
@@ -87,7 +89,7 @@ def test_two_workers_on_one_message_ask_once(stack: Stack) -> None:
 def test_an_overtaken_worker_adopts_the_first_record_and_writes_nothing_of_its_own(stack: Stack) -> None:
     """[19] Its lease ran out while it slept; another reclaimed, recorded and sent on."""
 
-    def sleep_past_the_lease(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def sleep_past_the_lease(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31)
         assert stack.deliver(stack.message(ask.run_id, 0))
         return Outcome("step", [{"type": "text", "text": "late"}], "[]", Usage(9, 9, 9))
@@ -103,9 +105,9 @@ def test_an_overtaken_worker_adopts_the_first_record_and_writes_nothing_of_its_o
 def test_an_overtaken_workers_record_counts_if_it_is_the_first(stack: Stack) -> None:
     """[19] The worker that overtook it adopts that record."""
 
-    def overtake(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def overtake(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31)
-        table, now = stack.step.step.table, stack.step.clock.now()
+        table, now = stack.step.step.tools.table, stack.step.clock.now()
         table.reclaim(table.run(stack.workspace, ask.run_id), "other", now + 30_000, now)
         return FINAL
 
@@ -119,7 +121,7 @@ def test_an_overtaken_workers_record_counts_if_it_is_the_first(stack: Stack) -> 
 def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
     """[19] A worker that wakes up after the end finds the log sealed."""
 
-    def ended_meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def ended_meanwhile(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(31 if end == "abort" else 1000)
         if end == "abort":
             assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
@@ -144,7 +146,7 @@ def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack
     stack.answer_with(SystemExit())
     with pytest.raises(SystemExit):
         stack.deliver(stack.take() or {})
-    stack.step.step = replace(stack.step.step, agent=stack.step.PydanticAgent(stack.step.agent, "offline"))
+    stack.equip(agent=stack.step.PydanticAgent(stack.step.agent, "offline"))
     assert not stack.deliver(stack.message(run_id, 1)), "the dead worker's lease still stands"
     stack.clock.forward(31)
     assert stack.deliver(stack.message(run_id, 1))
@@ -162,7 +164,7 @@ def test_killed_between_record_and_send_nobody_is_asked_again(stack: Stack, monk
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(stack.step.step.queue._sqs, "send_message", die)
+        patch.setattr(stack.step.step.tools.queue._sqs, "send_message", die)
         with pytest.raises(SystemExit):
             stack.deliver(stack.take() or {})
     stack.clock.forward(31)
@@ -182,7 +184,7 @@ def test_a_failed_send_lets_go_and_the_next_delivery_sends_on(stack: Stack, monk
         raise EndpointConnectionError(endpoint_url="http://queue")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stack.step.step.queue._sqs, "send_message", fail)
+        patch.setattr(stack.step.step.tools.queue._sqs, "send_message", fail)
         assert not stack.deliver(message)
     assert stack.deliver(stack.message(run_id, 0))
     stack.work()
@@ -211,11 +213,13 @@ def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
 ) -> None:
     """[22] Even if the provider asks for a longer one."""
     hidden: list[float] = []
-    monkeypatch.setattr(type(stack.step.step.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds))
+    monkeypatch.setattr(
+        type(stack.step.step.tools.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds)
+    )
     wish = Outcome("partial", [], None, error=AgentError("transient", "model_rate_limited", "slow down", 3600.0))
     stack.answer_with(transient(), transient(), wish)
     run_id = stack.begin().body["run"]["id"]
-    stack.step.step = replace(stack.step.step, settings=replace(stack.step.settings, step_attempts=9))
+    stack.equip(settings=replace(stack.step.settings, step_attempts=9))
     for _ in range(3):
         stack.deliver(stack.message(run_id, 0))
     pauses = [pause for pause in hidden if pause != 31]
@@ -284,10 +288,10 @@ def test_an_error_message_is_cut_at_2000_characters(stack: Stack) -> None:
 def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_said(stack: Stack) -> None:
     """[23] Streamed text and reasoning become the partial step."""
 
-    def explode(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-        say(Piece("reasoning", "think"))
-        say(Piece("text", "so "))
-        say(Piece("text", "far"))
+    def explode(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        say(Words("reasoning", "think"))
+        say(Words("text", "so "))
+        say(Words("text", "far"))
         raise RuntimeError("conversion broke")
 
     stack.answer_with(explode)
@@ -304,8 +308,8 @@ def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_s
 def test_an_exception_after_a_stop_was_requested_ends_aborted_without_an_error(stack: Stack) -> None:
     """[23] [35] The stop decides the end, not the exception."""
 
-    def explode(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-        say(Piece("text", "so far"))
+    def explode(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        say(Words("text", "so far"))
         assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
         raise RuntimeError("cancelled")
 
@@ -343,8 +347,8 @@ def test_a_lease_never_reaches_past_its_workers_end(stack: Stack) -> None:
     """[61] A worker with 12 seconds left takes a lease of at most 12 seconds."""
     ends: list[int] = []
 
-    def look(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-        run = stack.step.step.table.run("acme", ask.run_id)
+    def look(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        run = stack.step.step.tools.table.run("acme", ask.run_id)
         assert run is not None
         ends.append(run.lease_until - run.progress_at)
         return FINAL
@@ -553,11 +557,13 @@ def test_a_heartbeat_that_lands_late_does_not_shorten_the_lease(stack: Stack) ->
     """[19] Nor does its refusal break off the worker that holds the run."""
     heard: list[Any] = []
 
-    def beats(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-        table = stack.step.step.table
+    def beats(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        table = stack.step.step.tools.table
         run, now = table.run("acme", ask.run_id), stack.step.clock.now()
         delivery = Delivery("acme", ask.run_id, 0, "receipt", now + 300_000, now)
-        watch = Watch(table, stack.step.step.queue, stack.step.clock, stack.step.settings, run, delivery, interrupt)
+        watch = Watch(
+            table, stack.step.step.tools.queue, stack.step.clock, stack.step.settings, run, delivery, interrupt
+        )
         watch.heartbeat(now + 10_000)
         watch.heartbeat(now + 20_000)
         watch.heartbeat(now + 10_000)

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
-from outlive.step import Delivery
+from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.delivery import Delivery
+from outlive.follow.passages import Words
+from outlive.step import Answer
 from tests.handlers.conftest import Context, Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
@@ -59,7 +61,7 @@ def test_what_a_further_step_is_told_is_what_it_would_have_read(stack: Stack) ->
     stack.deliver(stack.take() or {})
     known = [ask.history for ask in asked]
     stack.work()
-    stack.step.step = replace(stack.step.step, settings=replace(stack.step.settings, steps_per_message=1))
+    stack.equip(settings=replace(stack.step.settings, steps_per_message=1))
     again = stack.answer_with(STEP, STEP, STEP, FINAL)
     stack.begin("chat-2", prompt="an earlier run")
     stack.work()
@@ -73,16 +75,17 @@ def test_what_a_further_step_is_told_is_what_it_would_have_read(stack: Stack) ->
 def test_a_step_that_somebody_else_claimed_meanwhile_is_read_again(stack: Stack) -> None:
     """[19] Its record is there, so it counts and no model is asked."""
 
-    def overtake(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def overtake(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.faults.then("PutItem", lambda: do_step_1(ask.run_id))
         return STEP
 
     def do_step_1(run_id: str) -> None:
         message, now = stack.message(run_id, 1), stack.step.clock.now()
-        other = replace(
-            stack.step.step, agent=lambda *_: STEP, settings=replace(stack.step.settings, steps_per_message=1)
+        settings = replace(stack.step.settings, steps_per_message=1)
+        tools = replace(stack.step.step.tools, agent=lambda *_: STEP, settings=settings)
+        assert Answer.ACKNOWLEDGE is replace(stack.step.step, tools=tools).run(
+            Delivery(stack.workspace, run_id, 1, message["ReceiptHandle"], now + 300_000, now)
         )
-        assert other.run(Delivery(stack.workspace, run_id, 1, message["ReceiptHandle"], now + 300_000, now))
         stack.clock.forward(31)
 
     asked = stack.answer_with(overtake, FINAL)
@@ -96,7 +99,7 @@ def test_a_step_that_somebody_else_claimed_meanwhile_is_read_again(stack: Stack)
 def test_a_worker_goes_on_only_while_half_of_its_time_is_left(stack: Stack, seconds_left: float) -> None:
     """[24] A step begun too late would only be broken off."""
 
-    def slow(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def slow(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.clock.forward(seconds_left * 0.3)
         return STEP
 
@@ -140,7 +143,7 @@ def test_a_lost_answer_of_the_next_claim_is_no_second_step(stack: Stack) -> None
 def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nobody_twice(stack: Stack) -> None:
     """[37] The redelivered message continues with the next step."""
 
-    def refuse_the_rest(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def refuse_the_rest(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stack.faults.refuse("UpdateItem", times=3)
         return STEP
 
@@ -157,7 +160,7 @@ def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nob
 def test_a_stop_between_two_steps_of_a_message_is_heard_before_the_model_is_asked(stack: Stack) -> None:
     """[14] The stop refuses the claim of the second step."""
 
-    def stopped_meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def stopped_meanwhile(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
         return STEP
 
@@ -175,7 +178,7 @@ def test_a_resent_step_under_a_worker_that_goes_on_is_done_once(stack: Stack) ->
     """[18] A message for the very step that the first message's worker has just claimed."""
     second: list[bool] = []
 
-    def meanwhile(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def meanwhile(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         second.append(stack.deliver(stack.message(ask.run_id, 1)))
         return FINAL
 

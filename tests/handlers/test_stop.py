@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
-from outlive.step import Watch
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
+from outlive.follow.passages import Words
+from outlive.watch import Watch
 from tests.handlers.conftest import Stack
 
 STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
@@ -22,7 +23,7 @@ def stop(stack: Stack, where: str = "/chats/chat-1", **who: str) -> Any:
 def stopped_then(stack: Stack, outcome: Outcome) -> Callable[..., Outcome]:
     """An agent that is stopped while it works, and answers `outcome` all the same."""
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         assert stop(stack)["stopped"] is True
         return outcome
 
@@ -90,7 +91,7 @@ def test_stopping_twice_is_true_both_times_and_keeps_the_first_time(stack: Stack
     """[15] By chat and by run id, while a worker holds the run."""
     seen: list[Any] = []
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         seen.append(stop(stack))
         stack.clock.forward(2)
         seen.append(stop(stack, f"/runs/{ask.run_id}"))
@@ -164,7 +165,7 @@ def test_a_step_under_way_notices_and_keeps_what_was_said(stack: Stack) -> None:
 
         def __exit__(self, *_: object) -> None: ...
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         heard: list[str] = []
         interrupt.on_set(lambda: heard.append("interrupted"))
         watches[0].look()
@@ -176,9 +177,7 @@ def test_a_step_under_way_notices_and_keeps_what_was_said(stack: Stack) -> None:
         return Outcome("partial", [{"type": "text", "text": "half a th"}], "[]", Usage(1, 1, 1))
 
     stack.answer_with(act)
-    stack.step.step = type(stack.step.step)(
-        **{name: getattr(stack.step.step, name) for name in stack.step.step.__dataclass_fields__} | {"watching": ByHand}
-    )
+    stack.equip(watching=ByHand)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})
     run = stack.run_of(run_id)
@@ -192,11 +191,11 @@ def test_in_the_middle_of_a_stream_the_text_so_far_is_kept(stack: Stack) -> None
     stack.begin(
         prompt='#script [{"text": "word ", "repeat": 20, "seconds": 0.2, "tools": [["wait", {"seconds": 30}]]}]'
     )
-    agent = stack.step.step.agent
-    begun: list[Piece] = []
+    agent = stack.step.step.tools.agent
+    begun: list[Words] = []
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-        def say_and_stop(piece: Piece) -> None:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        def say_and_stop(piece: Words) -> None:
             if not begun:
                 stop(stack)
             begun.append(piece)
@@ -221,7 +220,7 @@ def test_a_run_stays_active_until_its_worker_let_go(stack: Stack) -> None:
     """[32] A new start is refused until then."""
     seen: list[int] = []
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stop(stack)
         seen.append(stack.begin().status)
         return FINAL
@@ -334,7 +333,7 @@ def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(st
 def test_what_was_streamed_is_kept_even_if_the_settle_meets_conflicts(stack: Stack) -> None:
     """[31] The partial step is stored although transactions conflict (guarantee 4)."""
 
-    def act(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         stop(stack)
         stack.faults.conflict(times=3)
         interrupt.set("stop")

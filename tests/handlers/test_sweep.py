@@ -40,10 +40,10 @@ def test_a_run_with_a_live_lease_is_left_alone_however_old(stack: Stack) -> None
     """[39] [40] The staleness test is in the write: a heartbeat between look and write wins."""
     run_id = dead(stack)
     stack.clock.forward(700)
-    run = stack.step.step.table.run("acme", run_id)
+    run = stack.step.step.tools.table.run("acme", run_id)
     assert run is not None
     now = stack.step.clock.now()
-    beat = lambda: stack.step.step.table.heartbeat(run, run.lease_id, now + 30_000, now)  # noqa: E731
+    beat = lambda: stack.step.step.tools.table.heartbeat(run, run.lease_id, now + 30_000, now)  # noqa: E731
     stack.faults.first("TransactWriteItems", beat)
     counts = stack.sweep_now()
     assert (counts["settled"], counts["failed"]) == ({}, 0)

@@ -6,15 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, Usage
-from outlive.step import Watch
+from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.follow.passages import Call, Words
 from outlive.store.rows import Live
+from outlive.watch import Watch
 from tests.handlers.conftest import Answer, Stack
 from tests.handlers.told import Reader, events_in, plain
 
@@ -270,7 +270,7 @@ def test_a_run_is_told_with_its_usage_so_far(stack: Stack) -> None:
     run = stack.begin().body["run"]
     seen: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
 
-    def stopped_meanwhile(ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome:
+    def stopped_meanwhile(ask: Ask, say: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome:
         cursor = look(stack, run["id"]).body["cursor"]
         stack.call("POST", f"/runs/{run['id']}/stop")
         seen.append((look(stack, run["id"], cursor).body["events"], stack.run_of(run["id"])))
@@ -369,7 +369,7 @@ def live_log_of(stack: Stack) -> list[Any]:
         logs.append(watch.live)
         yield
 
-    stack.step.step = replace(stack.step.step, watching=watching)
+    stack.equip(watching=watching)
     return logs
 
 
@@ -392,7 +392,7 @@ def test_pieces_expire_and_no_model_is_sent_any(stack: Stack) -> None:
     run = stack.begin().body["run"]
 
     def answer(ask: Any, tell: Any, interrupt: Any) -> Outcome:
-        tell(Piece("text", "y" * 2000))
+        tell(Words("text", "y" * 2000))
         while not [item for item in stack.items() if item["sk"]["S"].startswith("LIVE#")]:
             threading.Event().wait(0.01)
         return Outcome("final", [{"type": "text", "text": "y" * 2000}], None, Usage())

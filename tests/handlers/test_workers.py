@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.errors import StoreUnanswered
+from outlive.follow.passages import Words
 from outlive.worker import EXHAUSTED, FEW, Wear
 from tests.handlers.conftest import Stack
 
@@ -51,7 +52,7 @@ def exhausts(stack: Stack, run_id: str) -> None:
 
 
 def raises(error: BaseException) -> Callable[..., Outcome]:
-    def answer(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
+    def answer(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         raise error
 
     return answer

@@ -23,7 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outlive.agent import AgentError, Interrupt, Outcome, Piece, Usage
+from outlive.agent import AgentError, Interrupt, Outcome, Usage
+from outlive.follow.passages import Words
 from proof.engines.consistency import changed_after_its_end, violations
 from proof.sqs.memory_queue import Letter
 from proof.stories.contract import (
@@ -391,7 +392,7 @@ def _record(said: str, how: How, *, interrupted: bool) -> Record:
 
 def _outcome(said: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
     """What the model, or whatever interrupts it, makes of a step."""
-    say(Piece("text", said))
+    say(Words("text", said))
     interrupted = interrupt.reason is not None
     kept: Any = (_parts(said, how, interrupted=interrupted), json.dumps([said]), Usage(7, 3, 1))
     if interrupted:

@@ -14,7 +14,8 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter
 from engine import model, turn
 from engine.deps import StepDeps
 from engine.turn import PydanticAgent
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
+from outlive.agent import Ask, Interrupt, Outcome, Turn
+from outlive.follow.passages import Words
 from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Double, OpenAIChat, Reply, Wire
 
 SECRET = "sk-proj-verysecret123456"
@@ -149,7 +150,7 @@ def test_the_last_step_forbids_tools_without_losing_the_calls_of_the_history(
 
 
 def partial_of(made: PydanticAgent, on_piece: Callable[[Interrupt], None], interrupt: Interrupt) -> Outcome:
-    def say(_: Piece) -> None:
+    def say(_: Words) -> None:
         on_piece(interrupt)
 
     return made(ask(), say, interrupt)
@@ -209,10 +210,15 @@ def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Doubl
     "history",
     [
         (Turn("user", "One"), Turn("user", "Two")),
-        (Turn("user", "One"), Turn("assistant", "Said.", "not JSON"), Turn("user", "Two")),
-        (Turn("user", "One"), Turn("assistant", "Said.", "not JSON")),
-        (Turn("user", "One"), Turn("assistant", "Said.", "?"), Turn("assistant", "More.", None), Turn("user", "Two")),
-        (Turn("assistant", "Said."), Turn("user", "One")),
+        (Turn("user", "One"), Turn("assistant", "Words | Call.", "not JSON"), Turn("user", "Two")),
+        (Turn("user", "One"), Turn("assistant", "Words | Call.", "not JSON")),
+        (
+            Turn("user", "One"),
+            Turn("assistant", "Words | Call.", "?"),
+            Turn("assistant", "More.", None),
+            Turn("user", "Two"),
+        ),
+        (Turn("assistant", "Words | Call."), Turn("user", "One")),
     ],
     ids=["two prompts", "unreadable", "unreadable last", "two answers", "answer first"],
 )

@@ -7,14 +7,16 @@ import pytest
 
 from outlive.agent import Usage
 from outlive.errors import StoreUnreadable
-from outlive.store.rows import Body, Chat, Live, Message, Record, Row, Run, Ticket, pack
+from outlive.run_error import LastError, RunError
+from outlive.store.body import Body, pack
+from outlive.store.rows import Chat, Live, Message, Record, Row, Run, Ticket
 from outlive.views import view_message, view_run
 from tests.unit.test_lifecycle import NOW, a_run
 
 CAUSE = {"code": "x", "message": "y"}
 ROWS: list[Row] = [
     a_run(
-        metadata={"a": 1}, usage=Usage(1, 2, 3), error=CAUSE, last_error={**CAUSE, "kind": "transient"},
+        metadata={"a": 1}, usage=Usage(1, 2, 3), error=RunError("x", "y"), last_error=LastError("x", "y"),
         finish_reason="error", started_at=NOW, finished_at=NOW, stop_requested_at=NOW, lease_until=NOW, progress_at=NOW,
         resend_after=NOW, lease_id="l", expires_at=1,
     ),

@@ -64,17 +64,17 @@ def test_two_prompts_in_a_row_both_stay() -> None:
 def test_a_step_that_cant_be_read_is_sent_as_its_text_with_one_warning(
     text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history = [prompt("One"), Turn("assistant", "Said.", text), prompt("Two")]
+    history = [prompt("One"), Turn("assistant", "Words | Call.", text), prompt("Two")]
     with caplog.at_level(logging.WARNING):
         messages = messages_of(history)
     assert isinstance(messages[1], ModelResponse)
-    assert messages[1].parts == [TextPart("Said.")]
+    assert messages[1].parts == [TextPart("Words | Call.")]
     assert len(caplog.records) == 1
 
 
 def test_many_steps_that_cant_be_read_make_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        messages_of([prompt("One"), *[Turn("assistant", "Said.", "?")] * 3])
+        messages_of([prompt("One"), *[Turn("assistant", "Words | Call.", "?")] * 3])
     assert [record.getMessage()[:2] for record in caplog.records] == ["3 "]
 
 
@@ -82,7 +82,7 @@ def test_a_step_of_which_only_the_text_is_known_is_sent_as_its_text_without_a_wa
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert shape([prompt("One"), Turn("assistant", "Said."), prompt("Two")]) == [
+        assert shape([prompt("One"), Turn("assistant", "Words | Call."), prompt("Two")]) == [
             ["user-prompt"],
             ["text"],
             ["user-prompt"],
@@ -138,7 +138,7 @@ def test_a_result_never_answers_a_call_of_another_step() -> None:
 
 def test_a_history_never_starts_with_an_answer_or_a_result() -> None:
     history = [
-        Turn("assistant", "Said."),
+        Turn("assistant", "Words | Call."),
         stored(response(ToolCallPart("clock", {}, "1")), request(ToolReturnPart("clock", "noon", "1"))),
         prompt("One"),
     ]
@@ -146,13 +146,15 @@ def test_a_history_never_starts_with_an_answer_or_a_result() -> None:
 
 
 def test_a_step_replaced_by_its_text_is_followed_by_a_request_so_that_the_model_is_asked() -> None:
-    messages = messages_of([prompt("One"), Turn("assistant", "Said.", "?")])
+    messages = messages_of([prompt("One"), Turn("assistant", "Words | Call.", "?")])
     assert isinstance(messages[-1], ModelRequest)
     assert [part.content for part in messages[-1].parts if isinstance(part, UserPromptPart)] == [GO_ON]
 
 
 def test_two_answers_never_stand_in_a_row() -> None:
-    messages = messages_of([prompt("One"), Turn("assistant", "Said.", "?"), stored(response(TextPart("More.")))])
+    messages = messages_of(
+        [prompt("One"), Turn("assistant", "Words | Call.", "?"), stored(response(TextPart("More.")))]
+    )
     assert all({type(one), type(two)} == {ModelRequest, ModelResponse} for one, two in pairwise(messages))
 
 
@@ -163,16 +165,18 @@ def test_an_empty_answer_and_its_feedback_are_kept_as_feedback() -> None:
 
 calls = st.builds(lambda call_id: ToolCallPart("clock", {}, call_id), st.sampled_from("abc"))
 results = st.builds(lambda call_id: ToolReturnPart("clock", "noon", call_id), st.sampled_from("abc"))
-texts = st.builds(TextPart, st.sampled_from(["", " ", "Said."]))
+texts = st.builds(TextPart, st.sampled_from(["", " ", "Words | Call."]))
 messages = st.one_of(
     st.builds(lambda parts: response(*parts), st.lists(calls | texts, max_size=3)),
     st.builds(lambda parts: request(*parts), st.lists(results, max_size=3)),
 )
 turns = st.one_of(
     st.builds(prompt, st.just("One")),
-    st.builds(lambda some: stored(*some, text="Said."), st.lists(messages, max_size=3)),
+    st.builds(lambda some: stored(*some, text="Words | Call."), st.lists(messages, max_size=3)),
     st.builds(
-        lambda text, raw: Turn("assistant", text, raw), st.sampled_from(["", "Said."]), st.sampled_from([None, "?"])
+        lambda text, raw: Turn("assistant", text, raw),
+        st.sampled_from(["", "Words | Call."]),
+        st.sampled_from([None, "?"]),
     ),
 )
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from outlive.agent import Interrupt, Piece, ToolCall
+from outlive.agent import Interrupt
 from outlive.clock import Clock
 from outlive.errors import StoreBusy
-from outlive.follow.live import APART, DUE_BYTES, MOST_INPUT, LiveLog
-from outlive.step import Watch
+from outlive.follow.live import MAX_INPUT_BYTES, PIECE_BYTES, WRITE_GAP_MS, LiveLog
+from outlive.follow.passages import Call, Words
 from outlive.store.rows import Live, Run
-from outlive.watching import in_a_thread
+from outlive.watch import Watch, in_threads
 
 
 @dataclass
@@ -77,7 +77,7 @@ def run_on(log: LiveLog, clock: Hands, seconds: float) -> None:
 
 
 def test_text_is_written_once_it_has_waited_a_second(log, store, clock):
-    log.say(Piece("text", "Hello"))
+    log.show(Words("text", "Hello"))
     run_on(log, clock, 0.99)
     assert store.puts == []
     run_on(log, clock, 0.01)
@@ -92,10 +92,10 @@ def test_text_is_written_once_it_has_waited_a_second(log, store, clock):
 
 
 def test_a_kilobyte_is_written_at_once(log, store, clock):
-    log.say(Piece("text", "x" * (DUE_BYTES - 1)))
+    log.show(Words("text", "x" * (PIECE_BYTES - 1)))
     log.tick()
     assert store.puts == []
-    log.say(Piece("text", "é"))
+    log.show(Words("text", "é"))
     log.tick()
     assert len(store.puts) == 1
 
@@ -103,10 +103,10 @@ def test_a_kilobyte_is_written_at_once(log, store, clock):
 def test_there_are_two_writes_a_second_at_most_however_much_is_said(log, store, clock):
     start = clock.at
     for _ in range(100):
-        log.say(Piece("text", "x" * 3000))
+        log.show(Words("text", "x" * 3000))
         run_on(log, clock, 0.1)
     times = [at for at, _ in store.puts]
-    assert min(b - a for a, b in pairwise(times)) >= APART
+    assert min(b - a for a, b in pairwise(times)) >= WRITE_GAP_MS
     assert len(times) <= 2 * (clock.at - start) / 1000 + 1
     run_on(log, clock, 2)
     assert store.text == "x" * 300_000
@@ -115,26 +115,26 @@ def test_there_are_two_writes_a_second_at_most_however_much_is_said(log, store, 
 def test_writes_are_linear_in_the_text(log, store, clock):
     """A slow trickle over a minute is a write a second, not one a word."""
     for _ in range(600):
-        log.say(Piece("text", "word "))
+        log.show(Words("text", "word "))
         run_on(log, clock, 0.1)
     assert len(store.puts) <= 60
 
 
 def test_nothing_is_written_when_nothing_is_said(log, store, clock):
-    log.say(Piece("text", ""))
+    log.show(Words("text", ""))
     run_on(log, clock, 60)
     assert store.puts == []
 
 
 def test_words_of_a_kind_are_joined_and_the_order_is_kept(log, store, clock):
     for said in (
-        Piece("reasoning", "a"),
-        Piece("reasoning", "b"),
-        Piece("text", "c"),
-        ToolCall("1", "clock", {"z": 1}),
-        Piece("text", "d"),
+        Words("reasoning", "a"),
+        Words("reasoning", "b"),
+        Words("text", "c"),
+        Call("1", "clock", {"z": 1}),
+        Words("text", "d"),
     ):
-        log.say(said)
+        log.show(said)
     run_on(log, clock, 2)
     assert json.loads(store.puts[0][1].said) == [
         {"kind": "reasoning", "text": "ab"},
@@ -146,7 +146,7 @@ def test_words_of_a_kind_are_joined_and_the_order_is_kept(log, store, clock):
 
 def test_a_burst_becomes_pieces_that_an_item_can_hold(log, store, clock):
     text = "é\n" * 500_000
-    log.say(Piece("text", text))
+    log.show(Words("text", text))
     run_on(log, clock, 20)
     assert store.text == text
     assert max(len(piece.said.encode()) for _, piece in store.puts) < 390_000
@@ -156,9 +156,9 @@ def test_a_burst_becomes_pieces_that_an_item_can_hold(log, store, clock):
 def test_a_piece_whose_write_failed_is_written_again_as_it_was_before_any_other(log, store, clock, failure, caplog):
     """A gap or a change would be told as text that nobody said."""
     store.fails = [failure] * 3
-    log.say(Piece("text", "one "))
+    log.show(Words("text", "one "))
     run_on(log, clock, 1)
-    log.say(Piece("text", "two"))
+    log.show(Words("text", "two"))
     run_on(log, clock, 60)
     assert [piece.sk[-6:] for _, piece in store.puts] == ["000000"] * 4 + ["000001"]
     assert store.text == "one two"
@@ -166,25 +166,25 @@ def test_a_piece_whose_write_failed_is_written_again_as_it_was_before_any_other(
 
 def test_a_store_that_goes_on_failing_is_asked_less_and_less_and_said_once(log, store, clock, capsys):
     store.fails = ["refused"] * 1000
-    log.say(Piece("text", "one"))
+    log.show(Words("text", "one"))
     run_on(log, clock, 60)
     assert len(store.puts) < 12
     times = [at for at, _ in store.puts]
     assert times[-1] - times[-2] >= 8000
 
 
-@pytest.mark.parametrize("given", [{"text": "x" * MOST_INPUT}, {1: object()}])
+@pytest.mark.parametrize("given", [{"text": "x" * MAX_INPUT_BYTES}, {1: object()}])
 def test_a_call_that_is_not_worth_showing_early_ends_the_log(log, store, clock, given):
     """What comes after it would be out of order; the record brings it all."""
-    log.say(Piece("text", "one"))
-    log.say(ToolCall("1", "clock", given))
-    log.say(Piece("text", "two"))
+    log.show(Words("text", "one"))
+    log.show(Call("1", "clock", given))
+    log.show(Words("text", "two"))
     run_on(log, clock, 5)
     assert store.text == "one"
 
 
 def test_text_that_can_not_be_stored_is_mended(log, store, clock):
-    log.say(Piece("text", "a\0b\ud800"))
+    log.show(Words("text", "a\0b\ud800"))
     run_on(log, clock, 2)
     assert store.text == "a\ufffdb\ufffd"
 
@@ -200,7 +200,7 @@ def test_a_store_that_hangs_for_readers_keeps_no_heartbeat_waiting(clock, caplog
     beats: list[str] = []
 
     class Table:
-        def again(self, run: Run) -> Run:
+        def reload(self, run: Run) -> Run:
             beats.append("look")
             return run
 
@@ -213,8 +213,8 @@ def test_a_store_that_hangs_for_readers_keeps_no_heartbeat_waiting(clock, caplog
     delivery: Any = type("Delivery", (), {"deadline": real.now() + 60_000})
     run = Run("acme#run-1", Run.SK, id="run-1", claimed_step=3, attempt=2)
     watch = Watch(Table(), None, real, Settings, run, delivery, Interrupt(), log)
-    with in_a_thread(watch):
-        log.say(Piece("text", "x" * 2000))
+    with in_threads(watch):
+        log.show(Words("text", "x" * 2000))
         assert hanging.wait(60)
         before = len(beats)
         while len(beats) < before + 5:

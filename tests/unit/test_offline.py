@@ -13,7 +13,8 @@ import pytest
 from agent import agent
 from engine import offline
 from engine.turn import PydanticAgent
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Turn
+from outlive.agent import Ask, Interrupt, Outcome, Turn
+from outlive.follow.passages import Words
 
 stand_in = PydanticAgent(agent, "offline")
 
@@ -109,14 +110,14 @@ def test_repeat_says_the_text_that_often() -> None:
 
 
 def test_a_long_text_comes_in_few_pieces() -> None:
-    pieces: list[Piece] = []
+    pieces: list[Words] = []
     outcome = stand_in(ask(script({"text": "x", "repeat": 300_000})), pieces.append, Interrupt())
     assert len(text(outcome)) == sum(len(piece.text) for piece in pieces) == 300_000
     assert len(pieces) <= 10
 
 
 def test_a_long_slow_text_comes_in_few_pieces_as_well() -> None:
-    pieces: list[Piece] = []
+    pieces: list[Words] = []
     stand_in(ask(script({"text": "x", "repeat": 300_000, "seconds": 0.4})), pieces.append, Interrupt())
     assert 4 <= len(pieces) <= 10
 
@@ -154,7 +155,7 @@ def test_a_file_releases_what_waits_for_its_name(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OFFLINE_RELEASES", str(tmp_path))
     (tmp_path / "another").touch()
 
-    def release(_: Piece) -> None:
+    def release(_: Words) -> None:
         (tmp_path / "go").touch()
 
     prompt = script({"text": "0123456789", "seconds": 3600, "until": "go"})

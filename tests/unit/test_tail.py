@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outlive import tail
-from outlive.agent import Piece, Said, ToolCall
 from outlive.clock import Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
 from outlive.follow import passages
 from outlive.follow.live import LiveLog
-from outlive.follow.passages import BEGINNING
+from outlive.follow.passages import BEGINNING, Call, Words
 from outlive.follow.place import NOWHERE, Place, cursor_of, place_of
-from outlive.store.rows import Body, Live, Record, Row, Run, pack
+from outlive.store.body import Body, pack
+from outlive.store.rows import Live, Record, Row, Run
 from outlive.store.table import Table
 from outlive.tail import Tail
 from outlive.text import clean
@@ -91,10 +91,10 @@ class World:
         self.held = False
         self.recorded: list[list[dict[str, Any]]] = []
         self.kinds: list[str] = []
-        self.said: list[Said] = []
+        self.said: list[Words | Call] = []
         self.by_hand = False
-        self.spoken: dict[int, list[list[Said]]] = {}
-        self.ghosts: list[tuple[int, LiveLog, list[Said]]] = []
+        self.spoken: dict[int, list[list[Words | Call]]] = {}
+        self.ghosts: list[tuple[int, LiveLog, list[Words | Call]]] = []
         self.log: LiveLog | None = None
         self.failures: list[str] = []
         self.save()
@@ -114,7 +114,7 @@ class World:
     def put(self, piece: Live) -> None:
         failure = self.failures.pop(0) if self.failures else ""
         if failure != "refused":
-            self.table.say(piece)
+            self.table.put_live_piece(piece)
         if failure:
             raise StoreBusy(failure)
 
@@ -145,19 +145,19 @@ class World:
             self.ghosts.append((self.run.claimed_step, self.log, self.said))
         self.held = False
 
-    def say(self, said: Said) -> None:
+    def say(self, said: Words | Call) -> None:
         if self.held and self.log and len(self.recorded) == self.run.claimed_step:
             self.said.append(numbered(said, len(self.said)))
-            self.log.say(self.said[-1])
+            self.log.show(self.said[-1])
 
-    def speak(self, said: list[Said], failures: list[str]) -> None:
+    def speak(self, said: list[Words | Call], failures: list[str]) -> None:
         """Say this bit by bit, each a piece of its own, unless the store fails too often."""
         for one in said:
             self.say(one)
             self.wait(1100, failures)
             failures = []
 
-    def again(self, said: list[Said]) -> None:
+    def again(self, said: list[Words | Call]) -> None:
         """Another worker takes the step over, and says what was said before, or something else."""
         before = self.said
         self.claim()
@@ -173,7 +173,7 @@ class World:
                 log.tick()
         self.failures = []
 
-    def record(self, more: list[Said], kind: str, of: int) -> None:
+    def record(self, more: list[Words | Call], kind: str, of: int) -> None:
         """The step's record: this worker's, or of one that was overtaken, which was first."""
         if self.held and len(self.recorded) == self.run.claimed_step:
             mine = [self.said, *(said for step, _, said in self.ghosts if step == self.run.claimed_step)]
@@ -181,7 +181,7 @@ class World:
             self._put_record([*said, *(numbered(one, number) for number, one in enumerate(more, len(said)))], kind)
             self.log = None
 
-    def _put_record(self, said: list[Said], kind: str) -> None:
+    def _put_record(self, said: list[Words | Call], kind: str) -> None:
         parts = clean(parts_of(said, "output-error" if kind == "partial" else "output-available"))
         row = Record(
             self.run.chat_pk, Record.sort_key(2, len(self.recorded)), run_id="run-1", step=len(self.recorded), kind=kind,
@@ -224,16 +224,16 @@ def spelled(parts: list[dict[str, Any]]) -> str:
     return found
 
 
-def numbered(said: Said, number: int) -> Said:
+def numbered(said: Words | Call, number: int) -> Words | Call:
     """Ids of calls differ within a step; when it is done again, it asks for the same under the same id, or not."""
-    return ToolCall(f"{said.id}-{number}", said.name, said.input) if isinstance(said, ToolCall) else said
+    return Call(f"{said.id}-{number}", said.name, said.input) if isinstance(said, Call) else said
 
 
-def parts_of(said: list[Said], state: str) -> list[dict[str, Any]]:
+def parts_of(said: list[Words | Call], state: str) -> list[dict[str, Any]]:
     """What was said as UI parts, with a result for each call."""
     parts: list[dict[str, Any]] = []
     for one in said:
-        if isinstance(one, ToolCall):
+        if isinstance(one, Call):
             out = {"output": one.input} if state == "output-available" else {"errorText": "Interrupted."}
             parts.append({"type": f"tool-{one.name}", "toolCallId": one.id, "state": state, "input": one.input, **out})
         elif parts and parts[-1]["type"] == one.kind:
@@ -254,9 +254,9 @@ class Window:
         if self.happen:
             self.world.do(*self.happen.pop(0))
 
-    def again(self, key: Run) -> Run | None:
+    def reload(self, key: Run) -> Run | None:
         self._now()
-        return self.world.table.again(key)
+        return self.world.table.reload(key)
 
     def live(self, key: Run, *place: int) -> tuple[list[Live], Run | None]:
         self._now()
@@ -321,9 +321,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2),
     max_leaves=4,
 )
-SAID: st.SearchStrategy[Said] = st.one_of(
-    st.builds(Piece, st.sampled_from(["text", "text", "reasoning"]), TEXT),
-    st.builds(ToolCall, st.sampled_from(["call_1", "call_2"]), st.sampled_from(["clock", "wait"]), JSON),
+SAID: st.SearchStrategy[Words | Call] = st.one_of(
+    st.builds(Words, st.sampled_from(["text", "text", "reasoning"]), TEXT),
+    st.builds(Call, st.sampled_from(["call_1", "call_2"]), st.sampled_from(["clock", "wait"]), JSON),
 )
 FAILURES = st.lists(st.sampled_from(["refused", "lost", ""]), max_size=2)
 SPEAK = st.tuples(st.just("speak"), st.lists(SAID, min_size=1, max_size=3), FAILURES)
@@ -425,7 +425,7 @@ def test_a_reader_who_waits_hears_as_soon_as_there_is_something():
     first = Tail(world.table, world.clock, str).after(*WHO, None, 20)
     assert first is not None
     assert world.clock.slept == []
-    world.do("say", Piece("text", "Hello"))
+    world.do("say", Words("text", "Hello"))
     # Nobody writes it down yet: what is said is due after a second.
     real = world.clock.sleep
 
@@ -485,11 +485,11 @@ def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
     world = begun(by_hand=True)
     for number, said in enumerate(['[{"kind":"text","text":"a"}]', "{", '[{"kind":"text","text":"c"}]']):
         piece = Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW)
-        world.table.say(piece)
+        world.table.put_live_piece(piece)
     reader = Following(world)
     reader.read([], [])
     assert reader.shown.parts == [{"type": "text", "text": "a"}]
-    world.said = [Piece("text", "abc")]
+    world.said = [Words("text", "abc")]
     world.do("settle", "aborted", "partial")
     reader.to_the_end()
     assert reader.shown.parts == [{"type": "text", "text": "abc"}]
@@ -501,14 +501,14 @@ def test_a_reader_waits_for_what_is_missing_in_between():
     world = begun(by_hand=True)
     for number in (0, 2, 1):
         said = f'[{{"kind":"text","text":"{number}"}}]'
-        world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
         reader = Following(world)
         reader.read([], [])
         assert reader.shown.parts == [{"type": "text", "text": "012" if number == 1 else "0"}]
     first, second, third = begun(), begun(), begun()
     for missing, told in ((first, ["a"]), (second, []), (third, ["a", "b", "c"])):
         for text in "abc":
-            missing.do("say", Piece("text", text))
+            missing.do("say", Words("text", text))
             missing.do("record", [], "step", 0)
             missing.do("claim")
         gone = {first: 1, second: 0}.get(missing)
@@ -524,7 +524,7 @@ def test_a_reader_waits_for_what_is_missing_in_between():
 def test_a_step_without_any_record_is_discarded_when_the_run_has_ended():
     """Even where the seal of the log is gone."""
     world = begun()
-    world.do("speak", [Piece("text", "a")], [])
+    world.do("speak", [Words("text", "a")], [])
     reader = Following(world)
     reader.read([], [])
     assert reader.shown.parts == [{"type": "text", "text": "a"}]
@@ -539,7 +539,7 @@ def test_a_step_without_any_record_is_discarded_when_the_run_has_ended():
 def test_an_empty_piece_is_no_gap():
     world = begun(by_hand=True)
     for number, said in enumerate(["[]", '[{"kind":"text","text":"b"}]']):
-        world.table.say(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
     reader = Following(world)
     reader.read([], [])
     assert reader.shown.parts == [{"type": "text", "text": "b"}]
@@ -549,7 +549,7 @@ def test_a_record_that_was_deleted_leaves_the_others(small):
     """Retention deletes in no order; a run that has ended is told as far as it is there."""
     world = begun()
     for text in "abc":
-        world.do("say", Piece("text", text))
+        world.do("say", Words("text", text))
         world.do("record", [], "step", 0)
         world.do("claim")
     world.do("settle", "aborted", "end")
@@ -639,7 +639,7 @@ def test_no_cursor_is_the_beginning():
 
 
 @given(st.lists(SAID, max_size=6), st.data())
-def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Said], data: Any) -> None:
+def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Words | Call], data: Any) -> None:
     """So text that came in other pieces, or in one, is known again; and what differs in anything is not."""
     found = list(passages.passages(clean(parts_of(said, "output-available"))))
     length = sum(map(passages.weight, found))

@@ -17,7 +17,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolC
 from engine import turn
 from engine.deps import StepDeps
 from engine.turn import PydanticAgent
-from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, ToolCall, Turn
+from outlive.agent import Ask, Interrupt, Outcome, Turn
 from outlive.follow.passages import BEGINNING, Call, Result, Words, passages, rest_after
 
 Items = list[Any]
@@ -48,12 +48,12 @@ def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float =
 @dataclass
 class Answered:
     outcome: Outcome
-    all_said: list[Said]
+    all_said: list[Words | Call]
     model: Scripted
 
     @property
-    def pieces(self) -> list[Piece]:
-        return [piece for piece in self.all_said if isinstance(piece, Piece)]
+    def pieces(self) -> list[Words]:
+        return [piece for piece in self.all_said if isinstance(piece, Words)]
 
     @property
     def messages(self) -> list[ModelMessage]:
@@ -72,7 +72,7 @@ def answer(
     *tools: Callable[..., Any],
     asked: Ask | None = None,
     interrupt: Interrupt | None = None,
-    on_piece: Callable[[Piece], None] | None = None,
+    on_piece: Callable[[Words], None] | None = None,
 ) -> Answered:
     model = Scripted(items)
     agent = Agent(
@@ -81,11 +81,11 @@ def answer(
         instructions="Be brief.",
         tools=[Tool(tool) for tool in tools],
     )
-    all_said: list[Said] = []
+    all_said: list[Words | Call] = []
 
-    def say(said: Said) -> None:
+    def say(said: Words | Call) -> None:
         all_said.append(said)
-        if on_piece is not None and isinstance(said, Piece):
+        if on_piece is not None and isinstance(said, Words):
             on_piece(said)
 
     outcome = PydanticAgent(agent, "unused")(asked or ask(), say, interrupt or Interrupt())
@@ -160,10 +160,10 @@ def test_a_step_asks_the_model_once() -> None:
 def test_pieces_are_said_in_order_and_make_up_the_parts() -> None:
     done = answer([{0: DeltaThinkingPart(content="Hm")}, {0: DeltaThinkingPart(content="m.")}, "One ", "two."])
     assert done.pieces == [
-        Piece("reasoning", "Hm"),
-        Piece("reasoning", "m."),
-        Piece("text", "One "),
-        Piece("text", "two."),
+        Words("reasoning", "Hm"),
+        Words("reasoning", "m."),
+        Words("text", "One "),
+        Words("text", "two."),
     ]
     assert [part.get("text") for part in done.outcome.parts] == [None, "Hmm.", "One two."]
 
@@ -176,7 +176,7 @@ def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> No
         said_when_it_ran.append(len(said))
         return note
 
-    said: list[Said] = []
+    said: list[Words | Call] = []
     agent = Agent(
         FunctionModel(
             stream_function=Scripted(["One ", call("slow", '{"note": "\\u0000 1"}'), call("slow", '{"note": ""}', 2)])
@@ -186,9 +186,9 @@ def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> No
     )
     outcome = PydanticAgent(agent, "unused")(ask(), said.append, Interrupt())
     assert said == [
-        Piece("text", "One "),
-        ToolCall("call-1", "slow", {"note": "\ufffd 1"}),
-        ToolCall("call-2", "slow", {"note": ""}),
+        Words("text", "One "),
+        Call("call-1", "slow", {"note": "\ufffd 1"}),
+        Call("call-2", "slow", {"note": ""}),
     ]
     parts = [part for part in outcome.parts if part["type"] == "tool-slow"]
     assert [(part["toolCallId"], part["input"]) for part in parts] == [(one.id, one.input) for one in said[1:]]
@@ -197,13 +197,13 @@ def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> No
 def test_a_call_with_half_its_arguments_is_not_said() -> None:
     """Nobody asked for it: it is not in the parts either, or as an error."""
     done = answer([call("double", '{"number": ')], double)
-    assert [one for one in done.all_said if isinstance(one, ToolCall)] == []
+    assert [one for one in done.all_said if isinstance(one, Call)] == []
 
 
 def test_no_call_is_said_where_none_is_made() -> None:
     """The last step the budget allows drops them."""
     done = answer(["One.", call("double", '{"number": 1}')], double, asked=ask(text_only=True))
-    assert done.all_said == [Piece("text", "One.")]
+    assert done.all_said == [Words("text", "One.")]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_what_is_said_live_is_how_the_record_begins(items: Items) -> None:
     done = answer(items, double)
     position = BEGINNING
     for said in done.all_said:
-        words = Words(said.kind, said.text) if isinstance(said, Piece) else Call(said.id, said.name, said.input)
+        words = Words(said.kind, said.text) if isinstance(said, Words) else Call(said.id, said.name, said.input)
         position = position.after(words)
     rest = rest_after(passages(done.outcome.parts), position)
     assert rest is not None
@@ -387,7 +387,7 @@ def test_reasoning_of_a_partial_is_shown_and_never_sent() -> None:
     """Guarantee 7: it is in the parts and not in the messages."""
     interrupt = Interrupt()
 
-    def stop_after_text(piece: Piece) -> None:
+    def stop_after_text(piece: Words) -> None:
         if piece.kind == "text":
             interrupt.set("stop")
 
@@ -478,7 +478,7 @@ def test_tools_that_are_left_behind_are_counted_until_they_end(released: threadi
         interrupt.set("stop")
         released.wait(30)
 
-    async def hang_in_a_thread() -> None:
+    async def hang_in_threads() -> None:
         await asyncio.to_thread(hang)
 
     async def block() -> None:
@@ -493,7 +493,7 @@ def test_tools_that_are_left_behind_are_counted_until_they_end(released: threadi
         assert agent.left_behind() == count
 
     wait_for(0)
-    for tool in (hang, hang_in_a_thread, block) * 2:
+    for tool in (hang, hang_in_threads, block) * 2:
         interrupt = Interrupt()
         answer([call(tool.__name__)], tool, interrupt=interrupt)
     wait_for(6)
@@ -742,7 +742,7 @@ def test_a_tool_that_cancels_the_run_itself_fails_it() -> None:
 
 
 def test_what_say_raises_reaches_the_caller_and_the_next_step_runs() -> None:
-    def fail(_: Piece) -> None:
+    def fail(_: Words) -> None:
         raise OSError("nobody listens")
 
     with pytest.raises(OSError, match="nobody listens"):

@@ -17,7 +17,8 @@ from outlive.ai_sdk.chunks import Encoder, framed
 from outlive.clock import Clock
 from outlive.follow.events import Event
 from outlive.follow.place import place_of
-from outlive.store.rows import Body, Record, Run, pack
+from outlive.store.body import Body, pack
+from outlive.store.rows import Record, Run
 from outlive.tail import Tail
 from outlive.usage import Usage
 from tests.handlers.chunks import Client
@@ -108,7 +109,7 @@ def told(messages: list[ModelMessage]) -> list[Event]:
         claimed_step=len(log) - 1, created_at=0, updated_at=0, finished_at=0, finish_reason="stop", usage=Usage(),
     )  # fmt: skip
     rows: Any = SimpleNamespace(
-        again=lambda _: run, live=lambda *_: ([], run),
+        reload=lambda _: run, live=lambda *_: ([], run),
         records=lambda _, first: [record for record in log if record.step >= first],
     )  # fmt: skip
     window = Tail(rows, Clock(), str).after("acme", "ada", "run-1", None, 0)

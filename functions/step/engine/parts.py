@@ -20,7 +20,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.ui.vercel_ai import VercelAIAdapter
 
 from engine.storable import storable
-from outlive.agent import ToolCall
+from outlive.follow.passages import Call
 
 INTERRUPTED = "Interrupted before it finished."
 
@@ -95,12 +95,12 @@ def _ui_part(part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
-def asked_for(call: ToolCallPart) -> ToolCall | None:
+def asked_for(call: ToolCallPart) -> Call | None:
     """The call with its input as the step's UI parts will have it; None for one that is not whole."""
     if not _whole(call):
         return None
     _, part = ui_parts([ModelResponse(parts=[call])])
-    return ToolCall(part["toolCallId"], call.tool_name, part.get("input"))
+    return Call(part["toolCallId"], call.tool_name, part.get("input"))
 
 
 def closed(

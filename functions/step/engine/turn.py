@@ -49,7 +49,8 @@ from engine.offline import NAME as OFFLINE
 from engine.offline import offline_model
 from engine.parts import asked_for, both_forms, closed, written
 from engine.storable import Mender
-from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Said, ToolCall
+from outlive.agent import AgentError, Ask, Interrupt, Outcome
+from outlive.follow.passages import Call, Words
 from outlive.usage import Usage
 
 PATIENCE = 2.0
@@ -76,15 +77,15 @@ class PydanticAgent:
         self._name = model
         self._model: tuple[int, Model] | None = None
 
-    def __call__(self, ask: Ask, say: Callable[[Said], None], interrupt: Interrupt) -> Outcome:
-        """One step. Everything that goes wrong in it comes back in the outcome; `say` runs in the caller's thread."""
+    def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome:
+        """One step. Everything that goes wrong in it comes back in the outcome; `show` runs in the caller's thread."""
         if interrupt.reason is not None:
             return Outcome("partial", [], None)
         try:
             step = _Step(ask, self._agent, self._model_for(ask))
         except ModelNotConfigured as mistake:
             return Outcome("partial", [], None, error=agent_error(mistake))
-        error = _await(step, say, interrupt)
+        error = _await(step, show, interrupt)
         return step.outcome(interrupted=interrupt.reason is not None, error=error)
 
     def left_behind(self) -> int:
@@ -105,9 +106,9 @@ class PydanticAgent:
         return self._model[1]
 
 
-def _await(step: "_Step", say: Callable[[Said], None], interrupt: Interrupt) -> BaseException | None:
+def _await(step: "_Step", show: Callable[[Words | Call], None], interrupt: Interrupt) -> BaseException | None:
     """Run the step to its end and say its pieces. Returns what it raised, None also if it had to be left behind."""
-    mail: SimpleQueue[Said | Literal["interrupted", "over"]] = SimpleQueue()
+    mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.speak = mail.put
     ends: list[BaseException | None] = []
     work: Future[None] = LOOP.start(step.take)
@@ -130,8 +131,8 @@ def _await(step: "_Step", say: Callable[[Said], None], interrupt: Interrupt) -> 
                 item = mail.get(timeout=None if give_up is None else max(0.0, give_up - time.monotonic()))
             except Empty:
                 return None
-            if isinstance(item, Piece | ToolCall):
-                say(item)
+            if isinstance(item, Words | Call):
+                show(item)
             elif item == "over":
                 return ends[0]
             else:
@@ -148,7 +149,7 @@ class _Step:
     agent: Agent[StepDeps, Any]
     model: Model
     token: CancellationToken = field(default_factory=CancellationToken)
-    speak: Callable[[Said], None] = lambda _: None
+    speak: Callable[[Words | Call], None] = lambda _: None
     kind: Literal["step", "final", "partial"] = "partial"
     run: AgentRun[StepDeps, Any] | None = None
     stream: AgentStream[StepDeps, Any] | None = None
@@ -215,10 +216,10 @@ class _Step:
                 case _:  # the end of any other part repeats all of it
                     continue
             if piece := menders[kind].feed(text):
-                self.speak(Piece(kind, piece))
+                self.speak(Words(kind, piece))
         for kind, mender in menders.items():
             if piece := mender.rest():
-                self.speak(Piece(kind, piece))
+                self.speak(Words(kind, piece))
 
     def outcome(self, *, interrupted: bool, error: BaseException | None) -> Outcome:
         """The step as it came out. An error that came with an interrupt is its echo more likely than its own."""

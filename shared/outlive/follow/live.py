@@ -1,6 +1,6 @@
-"""What a step says on its way to its readers, while its worker is still at it.
+"""What a step streams, written down for its readers while its worker is still at it.
 
-The agent says it, a thread of its own writes it down: readers then have it within a second or two, and nothing of the
+The agent hands over what it streams, and a thread writes it: readers have it within a second or two, and nothing of the
 run waits for that. A store that hangs or refuses costs readers their live text and the run nothing; the record has it all.
 """
 
@@ -9,33 +9,32 @@ from threading import Lock
 
 import msgspec
 
-from outlive.agent import Piece, Said
 from outlive.clock import DAY, SECOND, Clock
 from outlive.follow.passages import Call, Words, written_passages
 from outlive.log import cause, logger
 from outlive.store.rows import Live, Run
 from outlive.text import clean
 
-DUE_BYTES = 1024
-"""So much new text is written at once …"""
-DUE_AFTER = SECOND
-"""… and less of it when it has waited so long (ms)."""
-APART = SECOND // 2
-"""Between two writes (ms): with these it is two a second at most, however fast a model speaks."""
-LONGEST_APART = 8 * SECOND
-"""Between two tries at a store that refuses (ms)."""
-MOST_BYTES = 200_000
+PIECE_BYTES = 1024
+"""A piece with this much new text is written at once."""
+PIECE_AGE_MS = SECOND
+"""A smaller piece is written when its oldest text is this old."""
+WRITE_GAP_MS = SECOND // 2
+"""Between two writes: two a second at most, however fast a model streams."""
+MAX_BACKOFF_MS = 8 * SECOND
+"""Between two tries at a store that refuses."""
+MAX_PIECE_BYTES = 200_000
 """Of text in one piece; an item holds 400 KB, and JSON may take twice the room."""
-MOST_INPUT = 8192
-"""Bytes of a call's input that is worth showing early."""
-KEPT = DAY
+MAX_INPUT_BYTES = 8192
+"""Of a call's input that is shown early."""
+KEPT_MS = DAY
 
 
 class LiveLog:
-    """What one attempt of a step has said so far, piece by piece.
+    """What one attempt of a step has streamed so far, piece by piece.
 
-    A piece is frozen when its write is first tried: was only the answer lost, the same is written to the same place
-    again, and no later piece before it. So whoever reads up to a gap reads what was said.
+    A piece is frozen when its write is first tried: if only the answer was lost, the same piece is written to the same
+    place again, and no later piece before it. So a reader who reads up to a gap reads what was streamed.
     """
 
     def __init__(self, run: Run, put: Callable[[Live], None], clock: Clock) -> None:
@@ -49,20 +48,20 @@ class LiveLog:
         self._frozen: Live | None = None
         self._number = 0
         self._next = 0
-        self._apart = APART
+        self._gap = WRITE_GAP_MS
 
-    def say(self, said: Said) -> None:
-        """Take what the agent says. Returns at once; what can't be shown ends the log, for order is all it has."""
+    def show(self, passage: Words | Call) -> None:
+        """Take what the agent streams. Returns at once. What can't be shown ends the log: only a log without gaps is of use."""
         with self._lock:
             if self._over:
                 return
-            if isinstance(said, Piece):
-                if not said.text:
+            if isinstance(passage, Words):
+                if not passage.text:
                     return
-                passage: Words | Call = Words(said.kind, clean(said.text))
+                passage = Words(passage.kind, clean(passage.text))
             else:
-                passage = Call(said.id, said.name, clean(said.input))
-                if _weight(passage) > MOST_INPUT:
+                passage = Call(passage.id, passage.name, clean(passage.input))
+                if _weight(passage) > MAX_INPUT_BYTES:
                     self._over = True
                     return
             self._waiting.append(passage)
@@ -79,13 +78,13 @@ class LiveLog:
             self._write(self._frozen)
             now = self._clock.now()
         at = self._due_at(now) if self._frozen is None else self._next
-        return min(max(at - now, 0), APART) / SECOND
+        return min(max(at - now, 0), WRITE_GAP_MS) / SECOND
 
     def _due_at(self, now: int) -> int:
         with self._lock:
             if self._since is None:
-                return now + APART
-            return max(self._next, now if self._bytes >= DUE_BYTES else self._since + DUE_AFTER)
+                return now + WRITE_GAP_MS
+            return max(self._next, now if self._bytes >= PIECE_BYTES else self._since + PIECE_AGE_MS)
 
     def _freeze(self, now: int) -> None:
         with self._lock:
@@ -98,19 +97,19 @@ class LiveLog:
             Live.sort_key(run.claimed_step, run.attempt, self._number),
             said=written_passages(taken),
             created_at=now,
-            expires_at=(now + KEPT) // SECOND,
+            expires_at=(now + KEPT_MS) // SECOND,
         )
 
     def _write(self, piece: Live) -> None:
         try:
             self._put(piece)
         except Exception as error:
-            if self._apart == APART:
+            if self._gap == WRITE_GAP_MS:
                 logger.warning("live_text_late", run=self._run.id, step=self._run.claimed_step, cause=cause(error))
-            self._apart = min(2 * self._apart, LONGEST_APART)
+            self._gap = min(2 * self._gap, MAX_BACKOFF_MS)
         else:
             self._frozen, self._number = None, self._number + 1
-        self._next = self._clock.now() + self._apart
+        self._next = self._clock.now() + self._gap
 
 
 def _weight(passage: Words | Call) -> int:
@@ -120,19 +119,19 @@ def _weight(passage: Words | Call) -> int:
     try:
         return len(msgspec.json.encode(passage.input))
     except Exception:
-        return MOST_INPUT + 1
+        return MAX_INPUT_BYTES + 1
 
 
 def _first(waiting: list[Words | Call]) -> tuple[list[Words | Call], list[Words | Call]]:
     """As much as one piece may hold, words of one kind together, and what is left."""
     taken: list[Words | Call] = []
-    room = MOST_BYTES
+    room = MAX_PIECE_BYTES
     for index, passage in enumerate(waiting):
         if _weight(passage) > room:
             if not isinstance(passage, Words) or taken:
                 return taken, waiting[index:]
             # A character takes 4 bytes at most.
-            at = MOST_BYTES // 4
+            at = MAX_PIECE_BYTES // 4
             first, rest = Words(passage.kind, passage.text[:at]), Words(passage.kind, passage.text[at:])
             return [first], [rest, *waiting[index + 1 :]]
         room -= _weight(passage)

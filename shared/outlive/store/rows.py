@@ -14,128 +14,26 @@ pairs share one. Numbers in a sort key have a fixed width, so that text order is
 """
 
 import hashlib
-import json
-import lzma
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, NotRequired, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, Self, TypedDict
 
-import msgspec
-from pynamodb.attributes import Attribute, BinaryAttribute, UnicodeAttribute
-from pynamodb.constants import NUMBER, STRING
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
+from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
-from outlive.clock import from_iso, iso
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import logger
+from outlive.run_error import LastError, RunError
+from outlive.store.attributes import Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Time, Whole, Word
+from outlive.store.body import Body, unpack
 from outlive.usage import Usage
 
 SHARDS = 8
 """How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
-
-
-class Text(Attribute[str]):
-    """Text that is always there."""
-
-    attr_type = STRING
-
-
-class OptionalText(Attribute[str | None]):
-    """Text, or no attribute at all."""
-
-    attr_type = STRING
-
-    def __init__(self) -> None:
-        super().__init__(null=True)
-
-
-class Word(Attribute[str]):
-    """One word of a list; any other is unreadable."""
-
-    attr_type = STRING
-
-    def __init__(self, words: type[StrEnum], *, null: bool = False) -> None:
-        super().__init__(null=null)
-        self._words = words
-
-    def deserialize(self, value: str) -> str:
-        """Read it back."""
-        return self._words(value)
-
-
-class Whole(Attribute[int]):
-    """A whole number."""
-
-    attr_type = NUMBER
-
-    def serialize(self, value: int) -> str:
-        """Write it as DynamoDB does."""
-        return str(value)
-
-    def deserialize(self, value: str) -> int:
-        """Read it back."""
-        return int(value)
-
-
-class OptionalWhole(Attribute[int | None]):
-    """A whole number, or no attribute at all."""
-
-    attr_type = NUMBER
-
-    def __init__(self) -> None:
-        super().__init__(null=True)
-
-    serialize = Whole.serialize
-    deserialize = Whole.deserialize
-
-
-class Time(Attribute[int]):
-    """Milliseconds since the epoch, stored as ISO 8601: readable in a console, and it sorts."""
-
-    attr_type = STRING
-
-    def serialize(self, value: int) -> str:
-        """Write it as ISO 8601."""
-        return iso(value)
-
-    def deserialize(self, value: str) -> int:
-        """Read it back."""
-        return from_iso(value)
-
-
-class OptionalTime(Attribute[int | None]):
-    """A time, or no attribute at all."""
-
-    attr_type = STRING
-
-    def __init__(self) -> None:
-        super().__init__(null=True)
-
-    serialize = Time.serialize
-    deserialize = Time.deserialize
-
-
-class Json(Attribute[Any]):
-    """A JSON value of this shape as text, or no attribute at all."""
-
-    attr_type = STRING
-
-    def __init__(self, shape: Any) -> None:
-        super().__init__(null=True)
-        self._shape = shape
-
-    def serialize(self, value: Any) -> str:
-        """Write it compactly."""
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    def deserialize(self, value: str) -> Any:
-        """Read it back."""
-        return msgspec.convert(json.loads(value), self._shape)
 
 
 class Budget(TypedDict):
@@ -144,18 +42,10 @@ class Budget(TypedDict):
     max_steps: int
 
 
-class Cause(TypedDict):
-    """Why a run or an attempt broke off."""
-
-    code: str
-    message: str
-    kind: NotRequired[str]
-
-
 class Closing(TypedDict, total=False):
     """How a message's run ended."""
 
-    error: Cause | None
+    error: dict[str, str] | None
     finish_reason: str | None
     usage: dict[str, int] | None
 
@@ -167,77 +57,20 @@ class Role(StrEnum):
     ASSISTANT = "assistant"
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What a record is."""
 
     STEP = "step"
+    """Tools ran; another step follows."""
+
     FINAL = "final"
+    """The answer."""
+
     PARTIAL = "partial"
+    """What was streamed when the run was ended. Seals the log."""
+
     END = "end"
-
-
-class OptionalUsage(Attribute[Usage | None]):
-    """A running total, as JSON, or no attribute at all."""
-
-    attr_type = STRING
-
-    def __init__(self) -> None:
-        super().__init__(null=True)
-
-    def serialize(self, value: Usage) -> str:
-        """Write it as JSON."""
-        return msgspec.json.encode(value).decode()
-
-    def deserialize(self, value: str) -> Usage:
-        """Read it back."""
-        return msgspec.json.decode(value, type=Usage)
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What a step left: UI parts for the reader, and the same in the agent's own form (JSON) for the next step."""
-
-    parts: list[dict[str, Any]]
-    messages: str | None = None
-
-    @property
-    def text(self) -> str:
-        """All text parts in order."""
-        return "".join(part["text"] for part in self.parts if part.get("type") == "text")
-
-
-NOTHING = b"null"
-SMALL = 32_768
-"""Bytes that zlib's window spans: up to here it packs as tightly as LZMA, and twenty times as fast."""
-XZ = b"\xfd7zXZ"
-
-
-class _Packed(msgspec.Struct, array_like=True):
-    """A body as it is stored. The messages stand in it as JSON, not as a text that holds JSON."""
-
-    parts: list[dict[str, Any]]
-    messages: msgspec.Raw
-
-
-def pack(body: Body) -> bytes:
-    """`body` compressed.
-
-    The window spans all of it and both forms escape alike, so the text they share takes its room once.
-    """
-    messages = NOTHING if body.messages is None else body.messages.encode()
-    data = msgspec.json.encode(_Packed(body.parts, msgspec.Raw(messages)))
-    if len(data) <= SMALL:
-        return zlib.compress(data)
-    window = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": max(4096, len(data))}]
-    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=window)
-
-
-def unpack(data: bytes) -> Body:
-    """The body that `pack` made `data` of."""
-    plain = lzma.decompress(data) if data.startswith(XZ) else zlib.decompress(data)
-    found = msgspec.json.decode(plain, type=_Packed)
-    messages = bytes(found.messages)
-    return Body(found.parts, None if messages == NOTHING else messages.decode())
+    """Nothing was streamed when the run was ended. Seals the log."""
 
 
 class ActiveIndex(GlobalSecondaryIndex["Row"]):
@@ -294,6 +127,11 @@ class Row(Model):
 
     NEEDED: ClassVar[tuple[str, ...]] = ()
     """The attributes without which a row of this kind can't be read."""
+
+    @staticmethod
+    def path(name: str) -> Path:
+        """The attribute in a condition on its stored form."""
+        return Path(name)
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
@@ -378,12 +216,12 @@ class Run(Row):
     resends = Whole()
     resend_after = OptionalTime()
     resent_by = OptionalText()
-    last_error = Json(Cause)
-    """Why the last attempt broke off, `{"code", "message", "kind"}`; apart from `error`, which only settle writes."""
+    last_error = Encoded(LastError)
+    """Why the last attempt broke off; apart from `error`, which only settle writes."""
 
     step_count = Whole()
-    usage = OptionalUsage()
-    error = Json(Cause)
+    usage = Encoded(Usage)
+    error = Encoded(RunError)
     finish_reason = Word(FinishReason, null=True)
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
@@ -414,11 +252,6 @@ class Run(Row):
         strange = [name for name, value in ids.items() if item.get(name) != value]
         yield from strange
         yield from (name for name in super().damages(item) if name not in strange)
-
-    def stands_as(self, as_read: Mapping[str, Any]) -> bool:
-        """Whether these attributes, in DynamoDB's form (None: there is none), are what they were."""
-        stored = self.serialize()
-        return all(stored.get(name) == value for name, value in as_read.items())
 
     @staticmethod
     def key(workspace_id: str, run_id: str) -> str:
@@ -477,17 +310,16 @@ class Message(Row):
 class Record(Row):
     """Entry `step` of a run's log: what a step left, or the mark that nothing follows.
 
-    `kind`: `step` (tools ran, another step follows), `final` (the answer), `partial` (what was streamed when the run
-    was ended) or `end` (nothing was). The last two seal the log, and so does a settled run's final record.
+    A record of kind `partial` or `end` seals the log, and so does a settled run's final record.
     """
 
     run_id = Text()
     step = Whole()
-    kind = Word(Kind)
+    kind = Word(RecordKind)
     packed = BinaryAttribute(legacy_encoding=False)
     size = Whole()
     """How many bytes the parts take as JSON."""
-    usage = OptionalUsage()
+    usage = Encoded(Usage)
     """The run's total with this record."""
     finish_reason = OptionalText()
     recorded_by = OptionalText()
@@ -511,7 +343,7 @@ class Record(Row):
     @property
     def counts(self) -> bool:
         """True for a step, whole or partial; False for the end mark."""
-        return self.kind != "end"
+        return self.kind != RecordKind.END
 
 
 class Live(Row):
@@ -548,41 +380,3 @@ class Ticket(Row):
     def sort_key(ticket: str) -> str:
         """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
         return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
-
-
-AnyRow = TypeVar("AnyRow", bound=Row)
-
-
-def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
-    """The row, or None, with one warning, if it is unreadable."""
-    try:
-        return kind.of(item)
-    except StoreUnreadable as error:
-        logger.warning("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
-        return None
-
-
-def row_of(item: dict[str, Any]) -> Message | Record | None:
-    """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
-    return record_of(item) if "#STEP#" in item["sk"]["S"] else readable(Message, item)
-
-
-def record_of(item: dict[str, Any]) -> Record:
-    """The record an item stands for; with a warning, what is missing of it or can't be read is empty.
-
-    Its place is what counts, and the sort key says which it is: a log with a gap could neither go on nor end.
-    """
-    pk, sk = item["pk"]["S"], item["sk"]["S"]
-    empty: dict[str, Any] = {"run_id": "", "kind": "step", "packed": pack(Body([])), "size": 0, "created_at": 0}
-    try:
-        record = Record.of(item)
-        missing = [name for name in empty if getattr(record, name) is None]
-        cause = "missing: " + ", ".join(missing)
-    except Exception as error:
-        record, missing, cause = Record(pk, sk), list(empty), type(error).__name__
-    record.step = int(sk.rpartition("#")[2])
-    if missing:
-        logger.warning("row_unreadable", row=sk, cause=cause)
-        for name in missing:
-            setattr(record, name, empty[name])
-    return record

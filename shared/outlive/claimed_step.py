@@ -1,0 +1,206 @@
+"""A step while its worker holds the run: read the history, ask the agent once, record, or end the run.
+
+What ends it early raises: `GivenBack` (the message is redelivered), `Overtaken` (another worker holds the step, or the run
+has ended), or `StoreError`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from outlive.agent import AgentError, Ask, Interrupt, Outcome
+from outlive.delivery import Delivery, GivenBack
+from outlive.errors import Overtaken, StoreError
+from outlive.follow.live import LiveLog
+from outlive.follow.passages import Call, Words
+from outlive.history import History, read_history
+from outlive.lifecycle import FinishReason
+from outlive.log import cause, unexpected
+from outlive.loops import goes_in_circles
+from outlive.packing import TooLarge, packed, partial_of, streamed_outcome
+from outlive.run_error import LastError, RunErrorCode
+from outlive.settle import Log
+from outlive.step_end import StepEnd
+from outlive.store.refused import Refused
+from outlive.store.retry import persistently
+from outlive.store.rows import Record, RecordKind, Run
+from outlive.watch import Watch
+from outlive.workbench import Workbench
+from outlive.worker import EXHAUSTED
+
+
+@dataclass(slots=True)
+class ClaimedStep:
+    """The claimed step of `run`, until it is recorded or given back, or the run has ended."""
+
+    tools: Workbench
+    delivery: Delivery
+    run: Run
+    history: History | None = None
+    """Everything before this step; None until it is read."""
+    streamed: list[Words] = field(default_factory=list)
+    followed: Record | None = None
+    """The step's record, once another step follows it."""
+    end: StepEnd = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.end = StepEnd(self.tools, self.run)
+
+    def take(self) -> Record | None:
+        """Take the step to its end. Returns its record if another step follows, None if the run has ended."""
+        with self._failing_the_run():
+            self._decide()
+        return self.followed
+
+    def send_next(self) -> None:
+        """Send the message of the next step, which is due now."""
+        with self._failing_the_run():
+            self.tools.queue.send(self.run, self.run.claimed_step + 1)
+
+    @contextmanager
+    def _failing_the_run(self) -> Iterator[None]:
+        """The step is given back if the store fails, and fails the run if anything else of ours does."""
+        try:
+            yield
+        except (Overtaken, GivenBack):
+            raise
+        except StoreError as error:
+            self.tools.exhausted(error)
+            self.end.give_back(AgentError("transient", "store_unavailable", str(error)), self._pause())
+        except Exception as error:
+            if self.tools.exhausted(error):
+                return self.end.give_back(AgentError("transient", EXHAUSTED, cause(error)), self._pause())
+            unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
+            self.end.partial = self.end.partial or partial_of(
+                self.run, streamed_outcome(self.streamed), self._bytes_before
+            )
+            self.end.fail(RunErrorCode.STEP_FAILED, cause(error))
+
+    def _decide(self) -> None:
+        step, last_error = self.run.claimed_step, self.run.last_error
+        # Decided by the run alone: a damaged row elsewhere can't have a step tried more often.
+        if self.run.attempt > self.tools.settings.step_attempts or (last_error and last_error.kind == "permanent"):
+            return self._give_up(last_error)
+        if self.history is None:
+            self.history = persistently(partial(read_history, self.tools.table, self.run), self.tools.clock)
+        records = self.history.records
+        if len(records) > step:
+            return self._after_record(records[step])
+        if len(records) < step or not self.history.has_prompt:
+            return self.end.fail(RunErrorCode.HISTORY_INCOMPLETE, "what was said before can't be found any more")
+        self.end.log = Log.upto(records[-1] if records else None)
+        if goes_in_circles(records):
+            return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
+        if self._stop_requested():
+            return self.end.abort()
+        interrupt = Interrupt()
+        outcome = self._ask(self.history, interrupt)
+        return self._broken_off(outcome, interrupt) if outcome.kind == "partial" else self._record(outcome)
+
+    def _give_up(self, last_error: LastError | None) -> None:
+        """Fail the run by its last error, unless the step is recorded after all."""
+        last = persistently(partial(self.tools.table.last_record, self.run), self.tools.clock)
+        self.end.log = Log.upto(last)
+        if last is not None and last.step == self.run.claimed_step:
+            return self._after_record(last)
+        if last_error and last_error.kind == "permanent":
+            return self.end.fail(last_error.code, last_error.message)
+        return self.end.fail_attempts(last_error)
+
+    def _stop_requested(self) -> bool:
+        """Look once more right before money is spent."""
+        current = persistently(partial(self.tools.table.reload, self.run), self.tools.clock)
+        if current is None or current.lease_id != self.run.lease_id:
+            raise Overtaken(self.run.id)
+        return current.stop_requested_at is not None
+
+    def _ask(self, history: History, interrupt: Interrupt) -> Outcome:
+        tools, run = self.tools, self.run
+        live = LiveLog(run, tools.table.put_live_piece, tools.clock) if tools.settings.live_text else None
+        watch = Watch(tools.table, tools.queue, tools.clock, tools.settings, run, self.delivery, interrupt, live)
+        ask = Ask(
+            workspace_id=run.workspace_id,
+            chat_id=run.chat_id,
+            run_id=run.id,
+            step=run.claimed_step,
+            attempt=run.attempt,
+            history=history.turns,
+            text_only=self._is_last,
+            seconds=watch.seconds_left,
+        )
+
+        def show(passage: Words | Call) -> None:
+            if isinstance(passage, Words):
+                self.streamed.append(passage)
+            if live is not None:
+                live.show(passage)
+
+        with tools.watching(watch):
+            return tools.agent(ask, show, interrupt)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.run.claimed_step >= self.run.max_steps - 1
+
+    @property
+    def _bytes_before(self) -> int:
+        """Bytes that the parts of the run's earlier records take as JSON."""
+        return sum(record.size for record in self.history.records) if self.history is not None else 0
+
+    def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> None:
+        error, self.end.partial = outcome.error, partial_of(self.run, outcome, self._bytes_before)
+        if error is not None:
+            self.tools.exhausted(error)
+        if error is not None and error.kind == "permanent":
+            return self.end.fail(error.code, error.message)
+        if error is None:
+            if interrupt.reason == "stop":
+                return self.end.abort()
+            if interrupt.reason == "overtaken":
+                raise Overtaken(self.run.id)
+            if interrupt.reason is None:
+                return self.end.fail(RunErrorCode.AGENT_FAILED, "the agent broke off without saying why")
+            error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
+        if self.run.attempt >= self.tools.settings.step_attempts:
+            return self.end.fail_attempts(LastError(error.code, error.message, error.kind))
+        return self.end.give_back(error, self._pause(error.retry_after))
+
+    def _pause(self, retry_after: float | None = None) -> float:
+        """Seconds until another attempt: exponential backoff, or as long as the model asks, and less than a lease."""
+        return min(max(2.0 ** (self.run.attempt - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0)
+
+    def _record(self, outcome: Outcome) -> None:
+        try:
+            body, size = packed(outcome, self._bytes_before)
+        except TooLarge as error:
+            return self.end.fail(error.code, str(error))
+        kind, finish_reason = RecordKind.FINAL if self._is_last else RecordKind(outcome.kind), None
+        if kind is RecordKind.FINAL:
+            finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
+        record = Record(
+            self.run.chat_pk,
+            Record.sort_key(self.run.assistant_seq, self.run.claimed_step),
+            run_id=self.run.id,
+            step=self.run.claimed_step,
+            kind=kind,
+            packed=body,
+            size=size,
+            usage=self.end.log.usage + outcome.usage,
+            finish_reason=finish_reason,
+            recorded_by=self.run.lease_id,
+            created_at=self.tools.clock.now(),
+        )
+        try:
+            persistently(partial(self.tools.table.record, self.run, record), self.tools.clock)
+        except Refused as refused:
+            # The slot is taken, so there is a record: it counts, and this worker adopts it.
+            record = refused.record or record
+        return self._after_record(record)
+
+    def _after_record(self, record: Record) -> None:
+        """Go on from the step's record, no matter which worker put it."""
+        if record.kind == RecordKind.FINAL:
+            self.end.succeed(record)
+        elif record.kind == RecordKind.STEP:
+            self.followed = record

@@ -1,0 +1,73 @@
+"""What a step left, packed for a record: whole, within the store's limits, or not at all."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import msgspec
+
+from outlive.agent import Outcome
+from outlive.follow.passages import Words
+from outlive.log import logger
+from outlive.run_error import RunErrorCode
+from outlive.settle import Partial
+from outlive.store.body import Body, pack
+from outlive.store.rows import Run
+from outlive.text import clean, is_deeper
+
+MAX_PACKED_BYTES = 390_000
+"""Of a record's packed body: an item holds 400 KB, and the rest of it takes well under 10 KB."""
+MAX_PARTS_BYTES = 4_000_000
+"""Of the parts of one message as JSON: a function answers with at most 6 MB."""
+MAX_MESSAGES_CHARACTERS = 2 * MAX_PARTS_BYTES
+MAX_DEPTH = 200
+"""Levels of nesting of a step's parts: every reader's JSON takes that, many take no more than a few hundred."""
+
+
+class TooLarge(Exception):
+    """A step that can't be stored whole; `code` says whether the step or its run is too large."""
+
+    def __init__(self, code: RunErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def packed(outcome: Outcome, bytes_before: int) -> tuple[bytes, int]:
+    """The outcome's packed body, and the bytes that its parts take as JSON.
+
+    `bytes_before` are those of the run's earlier records. Raises TooLarge; nothing is cut.
+    """
+    if is_deeper(outcome.parts, MAX_DEPTH):
+        message = f"the step's parts are nested deeper than {MAX_DEPTH} levels"
+        raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
+    parts = clean(outcome.parts)
+    size = len(msgspec.json.encode(parts))
+    if bytes_before + size > MAX_PARTS_BYTES:
+        raise TooLarge(RunErrorCode.RUN_TOO_LARGE, f"the answer would pass {MAX_PARTS_BYTES:,} bytes")
+    if len(outcome.messages or "") > MAX_MESSAGES_CHARACTERS:
+        message = f"the step's messages would pass {MAX_MESSAGES_CHARACTERS:,} characters"
+        raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
+    body = pack(Body(parts, outcome.messages))
+    if len(body) > MAX_PACKED_BYTES:
+        message = f"the step takes {len(body):,} bytes, stored are {MAX_PACKED_BYTES:,}"
+        raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
+    return body, size
+
+
+def partial_of(run: Run, outcome: Outcome, bytes_before: int) -> Partial | None:
+    """What there is of a step that broke off; None if there is nothing, or if it can't be stored whole."""
+    if not any(part["type"] != "step-start" for part in outcome.parts):
+        return None
+    try:
+        body, size = packed(outcome, bytes_before)
+    except TooLarge as error:
+        logger.warning("partial_too_large", run=run.id, step=run.claimed_step, cause=str(error))
+        return None
+    return Partial(run.claimed_step, body, size, outcome.usage)
+
+
+def streamed_outcome(streamed: Sequence[Words]) -> Outcome:
+    """What an agent streamed before it raised, as text."""
+    parts: list[dict[str, str]] = [{"type": "step-start"}]
+    for kind, words in groupby(streamed, key=lambda each: each.kind):
+        parts.append({"type": kind, "text": "".join(each.text for each in words)})
+    return Outcome("partial", parts, None)

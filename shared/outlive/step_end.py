@@ -1,0 +1,86 @@
+"""The ways in which a worker lets go of a step: it ends the run, or gives run and message back."""
+
+from dataclasses import dataclass, field
+
+from outlive.agent import AgentError
+from outlive.clock import SECOND
+from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
+from outlive.errors import Overtaken, StoreError
+from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Facts, Move
+from outlive.log import logger
+from outlive.run_error import LastError, RunError, RunErrorCode
+from outlive.settle import End, Log, Partial, Settler
+from outlive.store.refused import Refused
+from outlive.store.rows import Record, Run
+from outlive.workbench import Workbench
+
+NO_ANSWER = "the worker did not answer: it died, or a tool kept it from answering"
+"""All that is known of an attempt that ended with its lease."""
+RESEND_GRACE_S = 5.0
+"""A sweep may send another message this long after the one that was given back should have been redelivered."""
+
+
+@dataclass(slots=True)
+class StepEnd:
+    """Ends or releases `run` for the worker that holds it."""
+
+    tools: Workbench
+    run: Run
+    log: Log = field(default_factory=Log)
+    partial: Partial | None = None
+    """What there is of the step, if the run ends with it."""
+
+    def succeed(self, final: Record) -> None:
+        """Settle the run by its final record."""
+        self._settle(SUCCEED, Log.upto(final))
+
+    def abort(self) -> None:
+        """Settle the run, which was asked to stop, with what was streamed."""
+        self._settle(ABORT_HELD, self.log)
+
+    def fail_attempts(self, last_error: LastError | None) -> None:
+        """Settle the run as failed because its step broke off on every attempt."""
+        last = f"{last_error.code}: {last_error.message}" if last_error else NO_ANSWER
+        self.fail(RunErrorCode.STEP_ATTEMPTS, f"step {self.run.claimed_step} broke off again and again; last: {last}")
+
+    def fail(self, code: str, message: str) -> None:
+        """Settle the run as failed, with what was streamed."""
+        try:
+            self._settle(FAIL, self.log, RunError(code, message))
+        except StoreError:
+            # The next worker fails the run by what is kept here, and asks no model again.
+            self.give_back(AgentError("permanent", code, message), REDELIVERY_SLACK_S)
+        except Overtaken:
+            raise
+        except Exception as error:
+            if self.partial is None:
+                raise
+            # What was streamed can't be stored; the run ends without it.
+            logger.warning("partial_unusable", run=self.run.id, step=self.run.claimed_step, cause=type(error).__name__)
+            self.partial = None
+            self.fail(code, message)
+
+    def _settle(self, move: Move, log: Log, error: RunError | None = None) -> None:
+        lease_id = self.run.lease_id
+        assert lease_id is not None
+        end = End(move, Facts(self.tools.clock.now(), lease_id=lease_id), lease_id, error, self.partial)
+        Settler(self.tools.table, self.tools.clock).end(self.run, end, log)
+
+    def give_back(self, error: AgentError, pause_s: float) -> None:
+        """Give run and message back for `pause_s` seconds; a stop that was requested meanwhile is settled right here.
+
+        Raises GivenBack, or Overtaken.
+        """
+        assert self.run.lease_id is not None
+        last_error = LastError(error.code, error.message, error.kind)
+        now = self.tools.clock.now()
+        resend_after = now + int((pause_s + RESEND_GRACE_S) * SECOND)
+        try:
+            self.tools.table.release(self.run, self.run.lease_id, last_error, resend_after, now)
+        except Refused as refused:
+            run = refused.run
+            if run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None:
+                return self.abort()
+            if run is None or run.lease_id is not None or run.last_error != last_error:
+                raise Overtaken(self.run.id) from None
+        raise GivenBack(pause_s)

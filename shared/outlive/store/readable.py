@@ -1,0 +1,45 @@
+"""Reading rows that may be damaged: a warning, and what can still be used."""
+
+from typing import Any, TypeVar
+
+from outlive.errors import StoreUnreadable
+from outlive.log import logger
+from outlive.store.body import Body, pack
+from outlive.store.rows import Message, Record, Row
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
+    """The row, or None, with one warning, if it is unreadable."""
+    try:
+        return kind.of(item)
+    except StoreUnreadable as error:
+        logger.warning("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
+        return None
+
+
+def row_of(item: dict[str, Any]) -> Message | Record | None:
+    """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
+    return record_of(item) if "#STEP#" in item["sk"]["S"] else readable(Message, item)
+
+
+def record_of(item: dict[str, Any]) -> Record:
+    """The record an item stands for; with a warning, what is missing of it or can't be read is empty.
+
+    Its place is what counts, and the sort key says which it is: a log with a gap could neither go on nor end.
+    """
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    empty: dict[str, Any] = {"run_id": "", "kind": "step", "packed": pack(Body([])), "size": 0, "created_at": 0}
+    try:
+        record = Record.of(item)
+        missing = [name for name in empty if getattr(record, name) is None]
+        cause = "missing: " + ", ".join(missing)
+    except Exception as error:
+        record, missing, cause = Record(pk, sk), list(empty), type(error).__name__
+    record.step = int(sk.rpartition("#")[2])
+    if missing:
+        logger.warning("row_unreadable", row=sk, cause=cause)
+        for name in missing:
+            setattr(record, name, empty[name])
+    return record

@@ -1,0 +1,93 @@
+"""Reading the table. Every read is consistent unless it says otherwise."""
+
+from collections.abc import Iterator
+
+from outlive.store.calls import Calls
+from outlive.store.readable import readable, record_of, row_of
+from outlive.store.rows import Chat, Live, Message, Record, Row, Run, Ticket
+
+
+class Reads(Calls):
+    """Whatever is stored, as rows."""
+
+    def chat(self, workspace_id: str, chat_id: str) -> Chat | None:
+        """The chat, or None."""
+        item = self._get(Chat.key(workspace_id, chat_id), Chat.SK)
+        return Chat.of(item) if item else None
+
+    def run(self, workspace_id: str, run_id: str) -> Run | None:
+        """The run, or None."""
+        return self.reload(Run(Run.key(workspace_id, run_id), Run.SK))
+
+    def reload(self, key: Run) -> Run | None:
+        """The run of this key as it stands now, or None."""
+        item = self._get(key.pk, Run.SK)
+        return Run.of(item) if item else None
+
+    def transcript(
+        self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
+    ) -> Iterator[Message | Record]:
+        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its records.
+
+        `backwards`, all in the opposite order: the newest record first, and each message after its records.
+        """
+        first = Message.sort_key(from_seq)
+        last = Message.sort_key(to_seq) if to_seq is not None else "MSG#"
+        for item in self._query(chat_pk, Row.sk.between(first, last + "~"), consistent=True, backwards=backwards):
+            row = row_of(item)
+            if row is not None:
+                yield row
+
+    def last_record(self, run: Run) -> Record | None:
+        """The newest entry of the run's log, or None. Nothing is read for a run nobody claimed."""
+        if run.claimed_step < 0:
+            return None
+        log = Message.sort_key(run.assistant_seq) + "#STEP#"
+        for item in self._query(run.chat_pk, Row.sk.startswith(log), consistent=True, backwards=True, limit=1):
+            return record_of(item)
+        return None
+
+    def records(self, run: Run, from_step: int) -> list[Record]:
+        """The entries of the run's log from `from_step` on."""
+        first, last = (Record.sort_key(run.assistant_seq, step) for step in (from_step, 999_999))
+        return [record_of(item) for item in self._query(run.chat_pk, Row.sk.between(first, last), consistent=True)]
+
+    def live(self, key: Run, step: int, attempt: int, number: int) -> tuple[list[Live], Run | None]:
+        """The live pieces from this one on, and the run as it stood no earlier than they did.
+
+        In one query, in the order of the keys: pieces, then the run.
+        """
+        pieces: list[Live] = []
+        for item in self._query(key.pk, Row.sk.between(Live.sort_key(step, attempt, number), Run.SK), consistent=True):
+            if item["sk"]["S"] == Run.SK:
+                return pieces, Run.of(item)
+            piece = readable(Live, item)
+            if piece is not None:
+                pieces.append(piece)
+        return pieces, None
+
+    def ticket(self, workspace_id: str, run_id: str, ticket: str) -> Ticket | None:
+        """The ticket, or None."""
+        item = self._get(Run.key(workspace_id, run_id), Ticket.sort_key(ticket))
+        return readable(Ticket, item) if item else None
+
+    def runs_of(
+        self, workspace_id: str, chat_id: str, before_seq: int | None, limit: int
+    ) -> tuple[list[Run], int | None]:
+        """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
+
+        Without those that are unreadable. With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
+        and may lag a moment; what they are is read consistently.
+        """
+        earlier = None if before_seq is None else Run.assistant_seq < before_seq
+        chat_key = Chat.key(workspace_id, chat_id)
+        found = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
+        rows = [readable(Run, item) for item in self._get_all(keys)]
+        runs = sorted((run for run in rows if run is not None), key=lambda run: -run.assistant_seq)
+        return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
+
+    def active_runs(self, shard: int, created_before: int) -> Iterator[Run]:
+        """The keys of a shard's active runs started before `created_before`, oldest first; may lag."""
+        for item in self._query(str(shard), Run.created_at < created_before, index=Row.active):
+            yield Run(item["pk"]["S"], item["sk"]["S"])

@@ -1,0 +1,44 @@
+"""A write whose condition was false, and the rows that refused it."""
+
+from outlive.errors import Item, OutliveError
+from outlive.store.readable import record_of
+from outlive.store.rows import Chat, Record, Run
+
+
+class Refused(OutliveError):
+    """A condition was false. That is a normal answer: it brings back the rows that refused, as they stood then.
+
+    `by` names the refused actions. A property is None if its action was not refused, or met no row. Raises
+    StoreUnreadable if the row is damaged.
+    """
+
+    def __init__(self, items: dict[str, Item | None]) -> None:
+        super().__init__("refused by " + ", ".join(items))
+        self.by = frozenset(items)
+        self._items = items
+
+    @property
+    def run(self) -> Run | None:
+        """The run."""
+        item = self._items.get("run")
+        return Run.of(item) if item else None
+
+    @property
+    def chat(self) -> Chat | None:
+        """The chat."""
+        item = self._items.get("chat")
+        return Chat.of(item) if item else None
+
+    @property
+    def record(self) -> Record | None:
+        """The record that stands in the slot of a record or a seal."""
+        item = self._items.get("record") or self._items.get("seal")
+        return record_of(item) if item else None
+
+    def chat_holds(self, run_id: str) -> bool:
+        """True if the chat's slot names this run, no matter what else of the chat is damaged."""
+        return (self._items.get("chat") or {}).get("active_run_id") == {"S": run_id}
+
+    def met(self, action: str) -> bool:
+        """True if the refused action met a row."""
+        return self._items[action] is not None

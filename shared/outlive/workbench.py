@@ -1,0 +1,26 @@
+"""What a worker works with, put together once per cold start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outlive.agent import Agent, AgentError
+from outlive.clock import Clock
+from outlive.settings import Settings
+from outlive.store.queue import Queue
+from outlive.store.table import Table
+from outlive.watch import Watching
+from outlive.worker import exhausted
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What a worker works with."""
+
+    table: Table
+    queue: Queue
+    agent: Agent
+    clock: Clock
+    settings: Settings
+    watching: Watching
+    exhausted: Callable[[BaseException | AgentError], bool] = exhausted
+    """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""
