@@ -146,6 +146,8 @@ def test_what_the_store_said_is_an_answer(server: tuple[Server, Table, Queue]) -
         assert found.sequence == 2
     said.says = (200, KIND, json.dumps({"ConsumedCapacity": TAKEN}).encode())
     assert table.chat("w", "c") is None
+    said.says = (200, KIND, json.dumps({"Responses": {"outlive": [CHAT]}}).encode())
+    assert list(table._get_all([{"pk": CHAT["pk"], "sk": CHAT["sk"]}])) == [CHAT]
     refusal = {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
         "message": "no",

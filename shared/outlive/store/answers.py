@@ -26,6 +26,12 @@ class _Table(msgspec.Struct):
     proof: msgspec.Raw = msgspec.field(name="ConsumedCapacity")
 
 
+class _Batch(msgspec.Struct):
+    """A success of BatchGetItem: it holds the items by table. MiniStack leaves out the capacity here."""
+
+    proof: msgspec.Raw = msgspec.field(name="Responses")
+
+
 class _Sent(msgspec.Struct):
     """A success of SQS's SendMessage: the message is in the queue under this id."""
 
@@ -40,7 +46,7 @@ class _Error(msgspec.Struct):
 
 SUCCESSES: dict[str, type[msgspec.Struct]] = {
     "GetItem": _Table,
-    "BatchGetItem": _Table,
+    "BatchGetItem": _Batch,
     "Query": _Table,
     "PutItem": _Table,
     "UpdateItem": _Table,
