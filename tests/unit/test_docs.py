@@ -1,5 +1,6 @@
 """What is written about the code stays true of it."""
 
+import gzip
 import json
 import re
 import shutil
@@ -353,6 +354,16 @@ def test_docs_refer_to_files_that_exist(page):
 def test_readme_is_at_most_12_kb():
     """It is where a reader begins; everything else has a page of its own."""
     assert (ROOT / "README.md").stat().st_size <= 12 * 1024
+
+
+def test_docs_state_how_large_the_console_is():
+    """The figures of docs/console.md are those of the page, compressed as it is sent."""
+    stated = re.search(r"some (\d+) KB as sent, in (\d+) scripts", (ROOT / "docs" / "console.md").read_text())
+    assert stated is not None
+    files = [file for file in (ROOT / "console").iterdir() if file.is_file()]
+    assert int(stated[2]) == len([file for file in files if file.suffix == ".js"])
+    sent = sum(len(gzip.compress(file.read_bytes())) for file in files) / 1000
+    assert abs(int(stated[1]) - sent) < 3
 
 
 def test_site_shows_every_page():
