@@ -345,7 +345,8 @@ def test_docs_name_only_commands_and_settings_that_exist(page):
 def test_docs_refer_to_files_that_exist(page):
     """Paths in code type, such as `functions/step/agent.py`."""
     for path in re.findall(
-        r"`((?:functions|shared|local|clients|tests|proof|events|docs|bench|console|requirements)/[^`]*)`", page.read_text()
+        r"`((?:functions|shared|local|clients|tests|proof|events|docs|bench|console|requirements)/[^`]*)`",
+        page.read_text(),
     ):
         if not re.search(r"[<*]", path):
             assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), path
