@@ -386,7 +386,7 @@ def stack(
 ) -> Iterator[Stack]:
     """An empty table and queue, and the handlers on them."""
     dynamodb, sqs = cloud
-    dynamodb.create_table(**_table())
+    dynamodb.create_table(**template_table())
     queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
     for name, value in {**environment, "QUEUE_URL": queue_url}.items():
         monkeypatch.setenv(name, value)
@@ -407,7 +407,7 @@ def stack(
 
 
 @cache
-def _table() -> dict[str, Any]:
+def template_table() -> dict[str, Any]:
     """The template's table: its keys and indexes stand there alone."""
 
     class Loader(yaml.SafeLoader):
