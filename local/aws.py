@@ -22,7 +22,7 @@ from local.build import ROOT
 from local.messages import UserError
 
 REGION = "us-east-1"
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 20
 
 FUNCTIONS_PYTHON = ROOT / ".envs" / "bare" / "bin" / "python"

@@ -18,8 +18,8 @@ from typing import Any
 HTTP_TIMEOUT_SECONDS = 29
 """A function with at most this timeout is called over HTTP. The gateway's own limit is 30 seconds."""
 HTTP_WORKERS = 4
-LONG_POLL_FUNCTION, LONG_POLL_WORKERS = "-Tail-", 24
-"""This function's callers wait for new events, and each of them occupies a worker while it waits."""
+LONG_POLL_FUNCTIONS, LONG_POLL_WORKERS = ("-Tail-", "-Chat-"), 24
+"""The callers of these functions wait for new events, and each of them occupies a worker while it waits."""
 QUEUE_POLL_SECONDS = 0.2
 
 
@@ -39,7 +39,7 @@ def with_worker_limits(acquire_worker: Callable[..., tuple[Any, str]]) -> Callab
 
     def acquire(name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST") -> tuple[Any, str]:
         limit = None
-        if LONG_POLL_FUNCTION in name:
+        if any(long in name for long in LONG_POLL_FUNCTIONS):
             limit = LONG_POLL_WORKERS
         elif config.get("Timeout", 0) <= HTTP_TIMEOUT_SECONDS:
             limit = HTTP_WORKERS
