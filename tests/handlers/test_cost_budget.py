@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.memory_table import Row as Item
 
-from .conftest import Stack
+from .conftest import Stack, is_piece
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
 MEGABYTE = 1024 * 1024
@@ -49,20 +48,14 @@ class Meter:
     @contextmanager
     def costs(self, *, queue: dict[str, int] | None = None, pieces: int | None = None, **table: int) -> Iterator[None]:
         """What happens inside makes exactly these calls. Pieces of live text are counted apart; a slow machine makes some."""
-        self.stack.faults.calls.clear()
-        self.stack.faults.requests.clear()
+        self.stack.faults.forget()
         self.queue.clear()
         yield
-        calls = Counter(self.stack.faults.calls)
-        said = sum(is_piece(request) for request in self.stack.faults.requests)
-        assert calls - Counter(PutItem=said) == table
+        said = sum(map(is_piece, self.stack.faults.requests))
+        assert Counter(self.stack.faults.counted) == table
         assert self.queue == (queue or {})
         if pieces is not None:
             assert said == pieces
-
-
-def is_piece(request: dict[str, Any]) -> bool:
-    return str(request.get("Item", {}).get("sk", {}).get("S", "")).startswith("LIVE#")
 
 
 @pytest.fixture
@@ -92,6 +85,7 @@ def steps(count: int) -> list[dict[str, Any]]:
 def test_a_run_of_ten_steps_makes_these_calls_and_no_others(stack: Stack, meter: Meter) -> None:
     """[63] Start one read, one transaction, one send; a step two writes, one query, one look at the stop, one
     send and one visibility change; settle one transaction."""
+    stack.look_once()
     with meter.costs(GetItem=1, TransactWriteItems=1, queue={"SendMessage": 1}):
         stack.script("chat-1", *steps(STEPS))
     for _ in range(STEPS - 1):
@@ -169,7 +163,7 @@ def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Sta
         return Outcome("final", [{"type": "text", "text": "x" * 4800}], None, Usage())
 
     stack.answer_with(slow)
-    stack.equip(settings=replace(stack.step.settings, stop_poll_seconds=60))
+    stack.look_once()
     stack.begin()
     with meter.costs(
         UpdateItem=1,
