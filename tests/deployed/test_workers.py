@@ -64,12 +64,12 @@ def a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own: Stac
     """[20] In a process that is new."""
     before = retired(own)
     run = begin(own, {"text": "one ", "tools": [["start_threads", {}]]}, {"text": "two"})
-    used = until(own.workers, seconds=90)
+    used = until(own.workers)
     done = ended(own, run)
     assert (outcome(done["run"]), done["message"]["content"]) == (("succeeded", "stop", None), "one two")
     until(lambda: set(own.workers()) & set(used), lambda left: not left)
     until(own.queued, lambda left: left == 0)
-    assert retired(own) == before + 1
+    assert retired(own) > before
 
 
 def a_process_without_files_fails_nobody_elses_run(own: Stack, tool: str) -> None:
