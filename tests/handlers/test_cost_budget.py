@@ -63,15 +63,6 @@ def meter(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Meter:
     return Meter(stack, monkeypatch)
 
 
-@pytest.fixture
-def memory(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MemoryTable:
-    """The table in memory in moto's place: it holds more, and pages as DynamoDB does."""
-    table = MemoryTable("outlive")
-    monkeypatch.setattr(Row._get_connection().connection.client, "_make_api_call", table.call)
-    stack.faults.__post_init__()
-    return table
-
-
 def deliver_next(stack: Stack) -> None:
     message = stack.take()
     assert message is not None
