@@ -19,7 +19,7 @@ from outlive.follow.passages import Words
 from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Double, OpenAIChat, Reply, Wire
 
 SECRET = "sk-proj-verysecret123456"
-PATIENCE = 60
+PATIENCE = 180
 DOUBLE_4 = Call("call_1", "double", '{"number": 4}')
 
 
@@ -373,7 +373,7 @@ def test_a_step_after_one_that_blocked_its_loop_connects_anew(
 
     async def block() -> None:
         interrupt.set("stop")
-        released.wait(30)
+        released.wait(600)
 
     made = agent_for(wire, block)
     # Closed by the server, so that nothing of the loop that is left behind is open when it is closed.
