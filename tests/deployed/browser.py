@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 180_000
+PATIENCE = 600_000
 """Milliseconds after which waiting for something to appear is in vain."""
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}

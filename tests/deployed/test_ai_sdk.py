@@ -31,7 +31,7 @@ CASES = (
     ),
     *("error", "tools", "busy", "lost answer", "broken connections", "expired token", "what can't be done"),
 )
-SECONDS = 5 * PATIENCE
+SECONDS = 2 * PATIENCE
 
 
 def missing(major: str) -> str:
