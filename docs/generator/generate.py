@@ -19,15 +19,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "shared")]
 # Whatever looks at AWS settings while it is imported must not care where this runs.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-<<<<<<< HEAD:docs/generate.py
-from docs import lifecycle, openapi, template
-from docs.calls import Call
-from docs.openapi import Drift
-=======
 from docs.generator import lifecycle, openapi, template
 from docs.generator.calls import Call
 from docs.generator.openapi import Drift
->>>>>>> f51c51c (The documentation's generator lies in docs/generator, apart from the pages):docs/generator/generate.py
 from outlive.errors import Problem
 from outlive.store import rows
 
