@@ -68,7 +68,7 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@mkdir -p .build
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
 	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
-	@$(DEV) docs/generate.py --check
+	@$(DEV) docs/generator/generate.py --check
 	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 
 fmt: .envs/dev/.done .envs/js/.done ## format the code and apply the linter's safe fixes
@@ -77,7 +77,7 @@ fmt: .envs/dev/.done .envs/js/.done ## format the code and apply the linter's sa
 	@$(BIOME) check --write --log-level=error $(scripts) > /dev/null 2>&1 || true
 
 docs: .envs/dev/.done ## write the files and sections that are generated from the code
-	@$(DEV) docs/generate.py
+	@$(DEV) docs/generator/generate.py
 
 site: .envs/docs/.done ## build the documentation as a website into .build/site
 	@.envs/docs/bin/zensical build --clean --strict --config-file mkdocs.yml

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from docs import calls, openapi, template
+from docs.generator import calls, openapi, template
 from engine import errors as engine_errors
 from engine import offline
 from outlive.errors import Problem, RouteNotFound
@@ -44,9 +44,9 @@ def project(tmp_path):
 
 
 def generate(project, *arguments):
-    """What docs/generate.py says, and its exit code."""
+    """What docs/generator/generate.py says, and its exit code."""
     done = subprocess.run(
-        [sys.executable, project / "docs" / "generate.py", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, project / "docs" / "generator" / "generate.py", *arguments], capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -1,7 +1,7 @@
 """Writes what is generated from the code and the template, or says that it has drifted from them.
 
-    docs/generate.py            writes (`make docs`)
-    docs/generate.py --check    writes nothing; ends with 1 and one sentence if a file is not what would be written
+    docs/generator/generate.py            writes (`make docs`)
+    docs/generator/generate.py --check    writes nothing; ends with 1 and one sentence if a file is not what would be written
 
 A generated region of a Markdown file stands between `<!-- generated: name -->` and `<!-- end: name -->`.
 """
@@ -14,16 +14,16 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "shared")]
 # Whatever looks at AWS settings while it is imported must not care where this runs.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-from docs import lifecycle, openapi, template
-from docs.calls import Call
-from docs.openapi import Drift
-from outlive.store import rows
+from docs.generator import lifecycle, openapi, template
+from docs.generator.calls import Call
+from docs.generator.openapi import Drift
 from outlive.errors import Problem
+from outlive.store import rows
 
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 
@@ -92,7 +92,7 @@ def main() -> int:
     """Write, or check with `--check`."""
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
-        sys.stderr.write("outlive: docs/generate.py takes nothing but --check\n")
+        sys.stderr.write("outlive: docs/generator/generate.py takes nothing but --check\n")
         return 2
     try:
         wanted = generated()

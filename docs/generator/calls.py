@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from docs.template import ROOT
+from docs.generator.template import ROOT
 from outlive import errors
 from outlive.errors import InternalError, Problem, ReadFailed
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from docs import lifecycle, template
-from docs.calls import Call, calls_of, said_with
-from docs.template import ROOT
+from docs.generator import lifecycle, template
+from docs.generator.calls import Call, calls_of, said_with
+from docs.generator.template import ROOT
 from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
@@ -372,7 +372,7 @@ def calls() -> list[Call]:
         if call.function != routes[call.method, call.path]:
             raise Drift(f"{call.method} {call.path} leads to another function in template.yaml")
         if call.name not in ANSWERS:
-            raise Drift(f"docs/openapi.py does not know what {call.name} answers")
+            raise Drift(f"docs/generator/openapi.py does not know what {call.name} answers")
     return [found[route] for route in routes]
 
 
@@ -717,7 +717,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 def _parameter(name: str) -> dict[str, Any]:
     if name not in PARAMETERS:
-        raise Drift(f"docs/openapi.py does not know the parameter {name}")
+        raise Drift(f"docs/generator/openapi.py does not know the parameter {name}")
     return {"name": name, **PARAMETERS[name]}
 
 
