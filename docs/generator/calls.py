@@ -14,11 +14,16 @@ from typing import Any
 from docs.generator.template import ROOT
 from outlive import errors
 from outlive.errors import InternalError, Problem, ReadFailed
+from outlive.http import Api
+from outlive.request import check_chat_id, check_run_id
 
 PROBLEMS: dict[str, type[Problem]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Problem)
 }
 """Every problem by the name of its class."""
+
+ARGUMENTS: dict[str, object] = {"Caller": Api.caller, "ChatId": check_chat_id, "RunId": check_run_id}
+"""What checks a handler's argument, by the name of its annotation."""
 
 
 @dataclass(slots=True)
@@ -91,6 +96,10 @@ class _Reader:
         return call
 
     def _take_in(self, call: Call, node: ast.FunctionDef) -> None:
+        for one in node.args.args:
+            match one.annotation:
+                case ast.Name(id=kind) if kind in ARGUMENTS:
+                    self._take_promise(call, ARGUMENTS[kind])
         for inner in ast.walk(node):
             match inner:
                 case ast.Attribute(value=ast.Name(id="api"), attr="body"):

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+from aws_lambda_powertools.event_handler import Response
 
 from docs.generator import lifecycle, template
 from docs.generator.calls import Call, calls_of, said_with
@@ -22,6 +23,7 @@ from local.state import DEFAULT_PORT
 from outlive import lifecycle as states
 from outlive.agent import Usage
 from outlive.ai_sdk.chunks import Encoder
+from outlive.caller import Caller
 from outlive.chat import Listener
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
@@ -210,6 +212,7 @@ SCHEMA_NAMES = {
 # ------------------------------------------------------------------ examples, made by the code they show
 
 RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
+CALLER = Caller("acme", "ada")
 ASKED_AT = from_iso("2026-11-21T09:10:00.000Z")
 TICKET = new_ticket("acme", RUN_ID, "0b8e1d5c6f7a4e3f9a2b4c6d8e0f1a3b")
 SAID: list[dict[str, Any]] = [
@@ -278,13 +281,13 @@ def examples() -> dict[str, Any]:
 def chunks(run: Run, log: list[Record], most: int) -> str:
     """The first events as an AI SDK client gets them."""
     events, _ = told(run, log)
-    return Listener("acme", "ada", "chat-1", RUN_ID, None, Encoder()).hear(events[:most])
+    return Listener(CALLER, "chat-1", RUN_ID, None, Encoder()).hear(events[:most])
 
 
 def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
     """The events of a run that was followed from its start, and the cursor behind them."""
     rows = SimpleNamespace(again=lambda _: run, records=lambda *_: log)
-    window = Tail(rows, Clock(), str).after("acme", "ada", RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
+    window = Tail(rows, Clock(), str).after(CALLER, RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
     assert window is not None
     assert window.cursor is not None
     return window.events, window.cursor
@@ -315,7 +318,11 @@ def _nobody() -> dict[str, Any]:
     event = json.loads((ROOT / "events" / "read.json").read_text())
     del event["requestContext"]["authorizer"]["jwt"]["claims"]["workspace_id"]
     api = Api("workspace_id")
-    api.get("/chats/<chat_id>/run")(lambda chat_id: str(api.caller))
+
+    @api.get("/chats/<chat_id>/run")
+    def _latest_run(caller: Caller) -> Response[str]:
+        raise AssertionError(f"{caller} has no workspace")
+
     body: dict[str, Any] = json.loads(api.handle(event, None)["body"])
     return body
 

@@ -7,11 +7,12 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import check_chat
+from outlive.caller import Caller
 from outlive.chat import Chat
 from outlive.clock import Clock
 from outlive.follow.sse import KIND
 from outlive.http import Api, nothing
-from outlive.request import MAX_WAIT, check_chat_id, check_wait
+from outlive.request import MAX_WAIT, ChatId, check_wait
 from outlive.start import Start
 from outlive.tail import Tail
 from outlive.wiring import new_id, queue_of, settings_of, table_of
@@ -25,11 +26,11 @@ chat = Chat(table, Tail(table, clock, new_id), clock)
 
 
 @api.post("/api/chat")
-def send_message() -> Response[str]:
+def send_message(caller: Caller) -> Response[str]:
     """Start a run with a chat client's last message, and stream its answer."""
-    caller, wait = api.caller, _wait()
+    wait = _wait()
     request = check_chat(api.body, settings.max_steps)
-    started, said = chat.start(start, caller.workspace_id, caller.user, request, wait)
+    started, said = chat.start(start, caller, request, wait)
     headers = {**HEADERS, "Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -37,10 +38,9 @@ def send_message() -> Response[str]:
 
 
 @api.get("/api/chat/<chat_id>/stream")
-def chat_stream(chat_id: str) -> Response[str]:
+def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
-    caller, asked = api.caller, check_chat_id(api.parameter("chat_id"))
-    said = chat.stream(caller.workspace_id, caller.user, asked, api.query("after"), _wait())
+    said = chat.stream(caller, chat_id, api.query("after"), _wait())
     return nothing() if said is None else Response(200, KIND, said, headers=HEADERS)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.http import Api, answer
-from outlive.request import check_start
+from outlive.request import ChatId, check_start
 from outlive.start import Start
 from outlive.views import view_run
 from outlive.wiring import new_id, queue_of, settings_of, table_of
@@ -18,11 +19,10 @@ start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings,
 
 
 @api.post("/chats/<chat_id>/runs")
-def start_run(chat_id: str) -> Response[str]:
+def start_run(caller: Caller, chat_id: ChatId) -> Response[str]:
     """Start a run in the chat."""
-    caller = api.caller
-    request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), api.body, settings.max_steps)
-    started = start.run(caller.workspace_id, caller.user, request)
+    request = check_start(chat_id, api.header("Idempotency-Key"), api.body, settings.max_steps)
+    started = start.run(caller, request)
     headers = {"Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"

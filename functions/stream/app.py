@@ -21,7 +21,7 @@ from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, Ru
 from outlive.follow.sse import KIND, RETRY, framed
 from outlive.http import problem
 from outlive.log import cause, logger, unexpected
-from outlive.request import check_chat_id, is_run_id
+from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, queue_of, settings_of, table_of
@@ -70,11 +70,8 @@ async def _answer(request: Request, send: Send) -> None:
             await _chat_stream(request, send, chat_id)
         case "GET", ("runs", run_id, "events"):
             caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-            if not is_run_id(run_id):
-                raise RunNotFound("no run of yours has this id")
-            await _events(
-                request, send, lambda at, named: tail.after(caller.workspace_id, caller.user, run_id, at, 0, named)
-            )
+            run = check_run_id(run_id)
+            await _events(request, send, lambda at, named: tail.after(caller, run, at, 0, named))
         case "GET", ("tickets", ticket, "events"):
             await _events(request, send, lambda at, named: tail.admitted(ticket, at, 0, named))
         case _:
@@ -84,19 +81,17 @@ async def _answer(request: Request, send: Send) -> None:
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     asked = check_chat(await request.body(), settings.max_steps)
-    started = await asyncio.to_thread(start.run, caller.workspace_id, caller.user, asked)
+    started = await asyncio.to_thread(start.run, caller, asked)
     headers = {"Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    listener = chat.from_the_start(caller.workspace_id, caller.user, asked.chat_id, started.run.id)
+    listener = chat.from_the_start(caller, asked.chat_id, started.run.id)
     await stream(send, request, {**HEADERS, **headers, "Content-Type": KIND}, _hearing(listener), "", pace)
 
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    check_chat_id(chat_id)
-    after = request.query("after")
-    listener = await asyncio.to_thread(chat.listener, caller.workspace_id, caller.user, chat_id, after)
+    listener = await asyncio.to_thread(chat.listener, caller, check_chat_id(chat_id), request.query("after"))
     said = None if listener is None else await asyncio.to_thread(_first, listener)
     if listener is None or said is None:
         await _reply(send, Response(204, body=""))

@@ -4,11 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.caller import Caller
 from outlive.clock import Clock, iso
-from outlive.errors import RunNotFound
 from outlive.follow.sse import KIND, streamed
 from outlive.http import Api, answer, nothing
-from outlive.request import MAX_WAIT, check_wait, is_run_id
+from outlive.request import MAX_WAIT, RunId, check_wait
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
 
@@ -18,22 +18,16 @@ tail = Tail(table_of(settings), Clock(), new_id)
 
 
 @api.get("/runs/<run_id>/events")
-def run_events(run_id: str) -> Response[str]:
+def run_events(caller: Caller, run_id: RunId) -> Response[str]:
     """What the run says after a cursor."""
-    caller, asked = api.caller, api.parameter("run_id")
-    if not is_run_id(asked):
-        raise RunNotFound("no run of yours has this id")
     cursor, named, wait = _asked()
-    return _answer(tail.after(caller.workspace_id, caller.user, asked, cursor, wait, named))
+    return _answer(tail.after(caller, run_id, cursor, wait, named))
 
 
 @api.post("/runs/<run_id>/ticket")
-def open_ticket(run_id: str) -> Response[str]:
+def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
     """Make a ticket for the run's events."""
-    caller, asked = api.caller, api.parameter("run_id")
-    if not is_run_id(asked):
-        raise RunNotFound("no run of yours has this id")
-    ticket, until = tail.ticket(caller.workspace_id, caller.user, asked)
+    ticket, until = tail.ticket(caller, run_id)
     return answer({"ticket": ticket, "expires_at": iso(until), "url": f"/tickets/{ticket}/events"}, 201)
 
 
@@ -41,7 +35,7 @@ def open_ticket(run_id: str) -> Response[str]:
 def ticket_events(ticket: str) -> Response[str]:
     """What the ticket's run says after a cursor, without a token."""
     cursor, named, wait = _asked()
-    return _answer(tail.admitted(api.parameter("ticket"), cursor, wait, named))
+    return _answer(tail.admitted(ticket, cursor, wait, named))
 
 
 def _asked() -> tuple[str | None, str, float]:

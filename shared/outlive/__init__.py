@@ -3,6 +3,7 @@
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
 floor 1: these import nothing of ours
+    caller              who makes a request
     clock               time in milliseconds, as text and as a clock to hand in
     errors              what can go wrong, named by who must act
     lifecycle           the life of a run: statuses, moves, guards
@@ -33,6 +34,7 @@ floor 5
     store.table         the only user of DynamoDB: one move, one conditional write
     views               what a client sees of a run and of a message
 floor 6
+    access              which rows a caller may see
     follow.events       what a reader of a run is given, one event at a time
     settle              ending a run: one write, once, from any side
     wiring              puts the parts together, once per cold start

@@ -10,9 +10,11 @@ import re
 import msgspec
 from msgspec.structs import replace
 
+from outlive.access import chat_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreError, StoreUnreadable
+from outlive.errors import InvalidRequest, RunNotFound, StoreError
 from outlive.follow.events import Event, SettledEvent
 from outlive.follow.place import place_of
 from outlive.log import cause, logger
@@ -30,8 +32,7 @@ CURSOR = r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})"
 class Listener(msgspec.Struct):
     """One reader of one run: where it stands, and what it has been given."""
 
-    workspace_id: str
-    user: str
+    caller: Caller
     chat_id: str
     run_id: str
     cursor: str | None
@@ -70,7 +71,7 @@ class Listener(msgspec.Struct):
         return "".join([*frames, *([f"id: {self._place(self.cursor)}\n\n"] if silent else [])])
 
     def _place(self, cursor: str | None) -> str:
-        mark = _mark(self.workspace_id, self.chat_id, self.run_id)
+        mark = _mark(self.caller.workspace_id, self.chat_id, self.run_id)
         return f"{self.run_id}.{mark}.{cursor}"
 
 
@@ -81,61 +82,54 @@ class Chat(msgspec.Struct, frozen=True):
     tail: Tail
     clock: Clock
 
-    def stream(self, workspace_id: str, user: str, chat_id: str, after: str | None, wait: float | None) -> str | None:
+    def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
         """What the chat's run says after `after`, from its start without one; None if there is nothing, nor will be.
 
         Raises InvalidRequest if `after` is not of this chat.
         """
-        listener = self.listener(workspace_id, user, chat_id, after)
+        listener = self.listener(caller, chat_id, after)
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
         try:
             return None if listener is None else self._window(listener, until, hold=wait is None)
         except RunNotFound:
             return None
 
-    def listener(self, workspace_id: str, user: str, chat_id: str, after: str | None) -> Listener | None:
+    def listener(self, caller: Caller, chat_id: str, after: str | None) -> Listener | None:
         """Who reads on after `after`, or the chat's active run from its start; None if it has none.
 
         Raises InvalidRequest if `after` is not of this chat.
         """
         if after is None:
-            try:
-                chat = self.table.chat(workspace_id, chat_id)
-            except StoreUnreadable as damaged:
-                if damaged.is_of(user):
-                    raise
+            chat = chat_of(self.table, caller, chat_id)
+            if chat is None or chat.active_run_id is None:
                 return None
-            if chat is None or chat.owner != user or chat.active_run_id is None:
-                return None
-            return self.from_the_start(workspace_id, user, chat_id, chat.active_run_id)
+            return self.from_the_start(caller, chat_id, chat.active_run_id)
         found = re.fullmatch(CURSOR, after)
-        if not found or found[2] != _mark(workspace_id, chat_id, found[1]):
+        if not found or found[2] != _mark(caller.workspace_id, chat_id, found[1]):
             raise InvalidRequest("after", "is not one this chat gave")
-        place = place_of(found[3], "after", workspace_id, found[1])
-        return Listener(workspace_id, user, chat_id, found[1], found[3], Encoder.at(place))
+        place = place_of(found[3], "after", caller.workspace_id, found[1])
+        return Listener(caller, chat_id, found[1], found[3], Encoder.at(place))
 
-    def from_the_start(self, workspace_id: str, user: str, chat_id: str, run_id: str) -> Listener:
+    def from_the_start(self, caller: Caller, chat_id: str, run_id: str) -> Listener:
         """Who reads all of this run."""
-        return Listener(workspace_id, user, chat_id, run_id, None, Encoder())
+        return Listener(caller, chat_id, run_id, None, Encoder())
 
     def more(self, listener: Listener, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
         """What `listener` hears next, as soon as there is something, in about `room` bytes; None once all is told.
 
         Raises RunNotFound.
         """
-        window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, wait)
+        window = self.tail.after(listener.caller, listener.run_id, listener.cursor, wait)
         return None if window is None else listener.hear(window.events, room)
 
-    def start(
-        self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
-    ) -> tuple[Started, str]:
+    def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and say what it says first.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed.
         """
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
-        started = start.run(workspace_id, user, request)
-        listener = self.from_the_start(workspace_id, user, request.chat_id, started.run.id)
+        started = start.run(caller, request)
+        listener = self.from_the_start(caller, request.chat_id, started.run.id)
         try:
             return started, self._window(listener, until, hold=wait is None) or ""
         except StoreError as error:

@@ -3,14 +3,14 @@
 import base64
 import gzip
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from outlive.caller import Caller
 from outlive.errors import (
     InternalError,
     InvalidRequest,
@@ -22,6 +22,7 @@ from outlive.errors import (
     Unauthorized,
 )
 from outlive.log import cause, logger, unexpected
+from outlive.request import ChatId, RunId, check_chat_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
@@ -31,24 +32,47 @@ MOST_TEXT = 6_250_000
 """Bytes a body may take as a JSON string: with status and headers below Lambda's 6,291,556 bytes of response."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, from the verified token and nothing else."""
+CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_run_id, str: str}
+"""How a path parameter becomes the value of its handler's parameter, by the annotation there."""
 
-    workspace_id: str
-    user: str
+Handler = Callable[..., Response[str]]
+"""What answers one route. A parameter annotated `Caller` gets who calls; every other one the path parameter of its name,
+decoded and checked as its annotation asks for."""
 
 
-class Api(APIGatewayHttpResolver):
+class Api:
     """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
 
     def __init__(self, workspace_claim: str) -> None:
-        super().__init__()
         self._workspace_claim = workspace_claim
-        self.exception_handler(Problem)(problem)
-        self.exception_handler(StoreError)(_store_failed)
-        self.exception_handler(Exception)(_unexpected)
-        self.not_found(lambda error: problem(RouteNotFound("this function has no such route")))
+        self._router = APIGatewayHttpResolver()
+        self._router.exception_handler(Problem)(problem)
+        self._router.exception_handler(StoreError)(_store_failed)
+        self._router.exception_handler(Exception)(_unexpected)
+        self._router.not_found(lambda _error: problem(RouteNotFound("this function has no such route")))
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        """The decorated function answers GET requests of `path`, in which `<name>` is a parameter."""
+        return self._route("GET", path)
+
+    def post(self, path: str) -> Callable[[Handler], Handler]:
+        """The decorated function answers POST requests of `path`, in which `<name>` is a parameter."""
+        return self._route("POST", path)
+
+    def _route(self, method: str, path: str) -> Callable[[Handler], Handler]:
+        def routed(handler: Handler) -> Handler:
+            wanted = {name: kind for name, kind in handler.__annotations__.items() if name != "return"}
+
+            def answered(**_as_in_the_path: str) -> Response[str]:
+                return handler(**{name: self._argument(name, kind) for name, kind in wanted.items()})
+
+            self._router.route(path, method)(answered)
+            return handler
+
+        return routed
+
+    def _argument(self, name: str, kind: Any) -> Caller | str:
+        return self.caller if kind is Caller else CHECKS[kind](str((self._event.get("pathParameters") or {})[name]))
 
     def handle(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer `event`.
@@ -59,34 +83,35 @@ class Api(APIGatewayHttpResolver):
         path = event["routeKey"].partition(" ")[2]
         for name, value in (event.get("pathParameters") or {}).items():
             path = path.replace("{" + name + "}", quote(value, safe="", errors="replace"))
-        return _fitting(self.resolve({**event, "rawPath": path}, context), event)
+        return _fitting(self._router.resolve({**event, "rawPath": path}, context), event)
+
+    @property
+    def _event(self) -> dict[str, Any]:
+        event: dict[str, Any] = self._router.current_event.raw_event
+        return event
 
     @property
     def caller(self) -> Caller:
         """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
-        found: Any = self.current_event.raw_event.get("requestContext")
+        found: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = found.get(name) if isinstance(found, dict) else None
         return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim)
 
-    def parameter(self, name: str) -> str:
-        """A path parameter, decoded."""
-        return str((self.current_event.raw_event.get("pathParameters") or {})[name])
-
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
-        found = (self.current_event.raw_event.get("queryStringParameters") or {}).get(name)
+        found = (self._event.get("queryStringParameters") or {}).get(name)
         return None if found is None else str(found)
 
     def header(self, name: str) -> str | None:
         """A header, or None."""
-        headers: Mapping[str, str] = self.current_event.raw_event.get("headers") or {}
+        headers: Mapping[str, str] = self._event.get("headers") or {}
         return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
 
     @property
     def body(self) -> bytes:
         """The body as it was sent. Raises InvalidRequest if it can't be decoded."""
-        event = self.current_event.raw_event
+        event = self._event
         sent: str = event.get("body") or ""
         try:
             return base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()

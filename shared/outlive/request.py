@@ -5,11 +5,11 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NewType
 
 import msgspec
 
-from outlive.errors import InvalidRequest, PromptTooLong
+from outlive.errors import InvalidRequest, PromptTooLong, RunNotFound
 from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
@@ -22,6 +22,11 @@ MAX_WAIT = 20
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+ChatId = NewType("ChatId", str)
+"""A chat's id that `check_chat_id` let through."""
+RunId = NewType("RunId", str)
+"""A run's id that `check_run_id` let through: it can't forge a key."""
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -82,15 +87,22 @@ def start_of(chat_id: str, key: str | None, asked: dict[str, Any], max_steps: in
     return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(said))
 
 
-def check_chat_id(chat_id: str) -> str:
+def check_chat_id(chat_id: str) -> ChatId:
     """`chat_id` itself, if it is one. Raises InvalidRequest."""
     if not ID.fullmatch(chat_id):
         raise InvalidRequest("chat_id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
-    return chat_id
+    return ChatId(chat_id)
+
+
+def check_run_id(run_id: str) -> RunId:
+    """`run_id` itself, if a run could have it. Raises RunNotFound."""
+    if not is_run_id(run_id):
+        raise RunNotFound("no run of yours has this id")
+    return RunId(run_id)
 
 
 def is_run_id(run_id: str) -> bool:
-    """True if `run_id` could be one: it then can't forge a key."""
+    """True if a run could have this id."""
     return ID.fullmatch(run_id) is not None
 
 

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from outlive.access import chat_to_start_in, own_chat
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import (
-    ChatNotFound,
     IdempotencyKeyReused,
     ModelNotConfigured,
     Overtaken,
@@ -55,21 +56,21 @@ class Start:
     jitter: Callable[[], float]
     """Spreads the pauses between tries: numbers around 1."""
 
-    def run(self, workspace_id: str, user: str, request: StartRequest) -> Started:
+    def run(self, caller: Caller, request: StartRequest) -> Started:
         """Make a new run the chat's active one, or find the one this very request made before.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed;
         then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
         """
-        run_id = self._run_id(workspace_id, user, request)
+        run_id = self._run_id(caller, request)
         try:
-            return self._start(workspace_id, user, run_id, request)
+            return self._start(caller, run_id, request)
         except StoreError as error:
             logger.error("start_failed", run=run_id, chat=request.chat_id, cause=cause(error))
             raise StartFailed("the store did not take it; send the same request again") from error
 
-    def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
-        asking = _Asking(workspace_id, user, run_id, request, self.clock.now(), self.new_id())
+    def _start(self, caller: Caller, run_id: str, request: StartRequest) -> Started:
+        asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id())
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
         for attempt in range(ROUNDS):
@@ -85,7 +86,7 @@ class Start:
                     break
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
         # The last try may have taken effect without an answer.
-        found = self.table.run(workspace_id, run_id)
+        found = self.table.run(caller.workspace_id, run_id)
         if found is None:
             raise failure
         return self._found(found, asking)
@@ -96,36 +97,29 @@ class Start:
         Raises Refused if another start came first, and StoreError.
         """
         request = asking.request
-        chat = met or self._chat(asking)
-        if chat is not None and chat.owner != asking.user:
-            raise ChatNotFound("no chat of yours has this id")
+        if met is not None:
+            chat = own_chat(met, asking.caller)
+        else:
+            chat = chat_to_start_in(self.table, asking.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
         if again or (request.idempotency_key and (holder or not self._may_start)):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
-            found = self.table.run(asking.workspace_id, asking.run_id)
+            found = self.table.run(asking.caller.workspace_id, asking.run_id)
             if found is not None:
                 return self._found(found, asking)
         self._check_may_start()
         if holder is not None:
-            self._make_room(asking.workspace_id, holder)
+            self._make_room(asking.caller.workspace_id, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
         self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
         return Started(run)
 
-    def _chat(self, asking: "_Asking") -> Chat | None:
-        try:
-            return self.table.chat(asking.workspace_id, asking.request.chat_id)
-        except StoreUnreadable as found:
-            if not found.is_of(asking.user):
-                raise ChatNotFound("no chat of yours has this id") from None
-            raise
-
-    def _run_id(self, workspace_id: str, user: str, request: StartRequest) -> str:
+    def _run_id(self, caller: Caller, request: StartRequest) -> str:
         """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
         if request.idempotency_key is None:
             return self.new_id()
-        parts = [workspace_id, user, request.chat_id, request.idempotency_key]
+        parts = [caller.workspace_id, caller.user, request.chat_id, request.idempotency_key]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
@@ -202,8 +196,7 @@ class Start:
 class _Asking:
     """One request: who asks what, under which run id, since when, and by which id it knows its own writes again."""
 
-    workspace_id: str
-    user: str
+    caller: Caller
     run_id: str
     request: StartRequest
     at: int
@@ -212,14 +205,14 @@ class _Asking:
     def new_run(self, sequence: int) -> Run:
         """The run to be, right after message `sequence` of its chat."""
         return Run(
-            Run.key(self.workspace_id, self.run_id),
+            Run.key(self.caller.workspace_id, self.run_id),
             Run.SK,
             id=self.run_id,
-            workspace_id=self.workspace_id,
+            workspace_id=self.caller.workspace_id,
             chat_id=self.request.chat_id,
-            chat_key=Chat.key(self.workspace_id, self.request.chat_id),
-            owner=self.user,
-            created_by=self.user,
+            chat_key=Chat.key(self.caller.workspace_id, self.request.chat_id),
+            owner=self.caller.user,
+            created_by=self.caller.user,
             started_by=self.id,
             trigger=Trigger.USER,
             status=Status.PENDING,

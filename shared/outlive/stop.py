@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from outlive.access import chat_of, run_of
+from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.errors import Overtaken, Refused, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
+from outlive.errors import Overtaken, Refused, RunNotFound, StopFailed, StoreBroken, StoreBusy, StoreError
 from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
 from outlive.log import cause, logger
 from outlive.settle import Log, settle
@@ -34,31 +36,25 @@ class Stop:
     clock: Clock
     new_id: Callable[[], str]
 
-    def of_chat(self, workspace_id: str, user: str, chat_id: str) -> Stopped:
+    def of_chat(self, caller: Caller, chat_id: str) -> Stopped:
         """Stop the run that is active in the chat now, and no later one. Raises StopFailed."""
         with _failing_plainly():
-            try:
-                chat = persistently(lambda: self.table.chat(workspace_id, chat_id), self.clock)
-                if chat is None or chat.owner != user or chat.active_run_id is None:
-                    return Stopped(False)
-                ended = self._stop(workspace_id, user, chat.active_run_id)
-            except StoreUnreadable as found:
-                return _nothing_of(user, found)
+            chat = persistently(lambda: chat_of(self.table, caller, chat_id), self.clock)
+            if chat is None or chat.active_run_id is None:
+                return Stopped(False)
+            ended = self._stop(caller, chat.active_run_id)
             return ended if ended.stopped else Stopped(False)
 
-    def of_run(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+    def of_run(self, caller: Caller, run_id: str) -> Stopped:
         """Stop this run. Raises StopFailed."""
         with _failing_plainly():
-            try:
-                return self._stop(workspace_id, user, run_id)
-            except StoreUnreadable as found:
-                return _nothing_of(user, found)
+            return self._stop(caller, run_id)
 
-    def _stop(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+    def _stop(self, caller: Caller, run_id: str) -> Stopped:
         stop_id = self.new_id()
-        run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+        run = self._run(caller, run_id)
         for _ in range(ROUNDS):
-            if run is None or run.owner != user:
+            if run is None:
                 return Stopped(False)
             if run.status in TERMINAL:
                 # Ended by this very call, if an answer to it was lost on the way.
@@ -69,40 +65,40 @@ class Stop:
                 if run.stop_requested_at is not None:
                     # By this stop or an earlier one: nothing but `aborted` can come of it any more.
                     return Stopped(True, run, last)
-                run, requested = self._request(run, user, stop_id)
+                run, requested = self._request(run, caller, stop_id)
                 if requested:
                     return Stopped(True, run, last)
             else:
                 last = self._last(run)
-                facts = Facts(self.clock.now(), user=user)
+                facts = Facts(self.clock.now(), user=caller.user)
                 try:
                     settled = settle(
                         run, STOP, facts, Log.upto(last), table=self.table, clock=self.clock, settled_by=stop_id
                     )
                 except Overtaken:
-                    run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+                    run = self._run(caller, run_id)
                 else:
                     run = settled.run
                     if settled.mine:
                         return Stopped(True, run)
         raise StoreBusy("the run changed hands again and again")
 
-    def _request(self, run: Run, user: str, stop_id: str) -> tuple[Run | None, bool]:
-        """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
+    def _run(self, caller: Caller, run_id: str) -> Run | None:
         try:
-            return persistently(lambda: self.table.request_stop(run, user, stop_id, self.clock.now()), self.clock), True
+            return persistently(lambda: run_of(self.table, caller, run_id), self.clock)
+        except RunNotFound:
+            return None
+
+    def _request(self, run: Run, caller: Caller, stop_id: str) -> tuple[Run | None, bool]:
+        """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
+        requesting = lambda: self.table.request_stop(run, caller.user, stop_id, self.clock.now())  # noqa: E731
+        try:
+            return persistently(requesting, self.clock), True
         except Refused as refused:
             return run_met(refused), False
 
     def _last(self, run: Run) -> Record | None:
         return persistently(lambda: self.table.last_record(run), self.clock)
-
-
-def _nothing_of(user: str, found: StoreUnreadable) -> Stopped:
-    """What anybody but its owner is answered of a damaged row. Raises it for its owner."""
-    if found.is_of(user):
-        raise found
-    return Stopped(False)
 
 
 @contextmanager

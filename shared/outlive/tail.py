@@ -14,13 +14,15 @@ records show. Reading changes nothing, and the run knows of no reader.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from outlive.access import own_damage, own_run, run_of
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import RunNotFound, StoreUnreadable, TicketExpired
+from outlive.errors import StoreUnreadable, TicketExpired
 from outlive.follow.events import (
     Event,
     PartEvent,
@@ -71,25 +73,22 @@ class Window(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Tells whoever is entitled what a run says. To anybody but its owner the run does not exist."""
+    """Reads what a run says, for its owner, or for the holder of a ticket that its owner made."""
 
     table: Table
     clock: Clock
     new_id: Callable[[], str]
 
-    def ticket(self, workspace_id: str, user: str, run_id: str) -> tuple[str, int]:
+    def ticket(self, caller: Caller, run_id: str) -> tuple[str, int]:
         """Leave to read this run's events without a token, and when it ends (ms).
 
         Raises RunNotFound; a table that does not answer makes it ReadFailed.
         """
-        try:
-            _of(self.table.run(workspace_id, run_id), user)
-        except StoreUnreadable as found:
-            _hidden_from(user, found)
+        run_of(self.table, caller, run_id)
         now = self.clock.now()
-        ticket, until = new_ticket(workspace_id, run_id, self.new_id()), now + TICKET_SECONDS * SECOND
+        ticket, until = new_ticket(caller.workspace_id, run_id, self.new_id()), now + TICKET_SECONDS * SECOND
         row = Ticket(
-            Run.key(workspace_id, run_id), Ticket.sort_key(ticket), owner=user, created_at=now,
+            Run.key(caller.workspace_id, run_id), Ticket.sort_key(ticket), owner=caller.user, created_at=now,
             expires_at=until // SECOND,
         )  # fmt: skip
         self.table.admit(row)
@@ -103,23 +102,23 @@ class Tail:
         if meant is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = meant
-        return self.after(workspace_id, row.owner, run_id, cursor, wait, named)
+        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait, named)
 
     def after(
-        self, workspace_id: str, user: str, run_id: str, cursor: str | None, wait: float, named: str = "after"
+        self, caller: Caller, run_id: str, cursor: str | None, wait: float, named: str = "after"
     ) -> Window | None:
         """What comes after `cursor`, as soon as there is something, or nothing after `wait` seconds.
 
         None once the run has ended and all of it was told. Raises RunNotFound, and InvalidRequest, which names the
         field `named`, for a cursor of anything else.
         """
-        place = place_of(cursor, named, workspace_id, run_id)
+        place = place_of(cursor, named, caller.workspace_id, run_id)
         until = self.clock.now() + int(wait * SECOND)
         while True:
             try:
-                events = self._events(workspace_id, user, run_id, place)
-            except StoreUnreadable as found:
-                _hidden_from(user, found)
+                events = self._events(caller, run_id, place)
+            except StoreUnreadable as damaged:
+                raise own_damage(damaged, caller) from None
             if events is None:
                 return None
             left = until - self.clock.now()
@@ -127,21 +126,21 @@ class Tail:
                 return Window(events, events[-1].id if events else cursor)
             self.clock.sleep(min(POLL, left / SECOND))
 
-    def _events(self, workspace_id: str, user: str, run_id: str, place: Place) -> list[Event] | None:
+    def _events(self, caller: Caller, run_id: str, place: Place) -> list[Event] | None:
         """What there is to tell right now after `place`; None if nothing ever will be."""
-        key = Run(Run.key(workspace_id, run_id), Run.SK)
+        key = Run(Run.key(caller.workspace_id, run_id), Run.SK)
         pieces: list[Live] = []
         if place.settled or not place.status:
-            run = _of(self.table.again(key), user)
+            run = own_run(self.table.again(key), caller)
             if place.settled:
                 return None
             if run.status not in TERMINAL:
                 # From the claimed step on: pieces of steps before it have their records.
                 pieces, found = self.table.live(key, max(run.claimed_step, 0), run.attempt, 0)
-                run = _of(found, user)
+                run = own_run(found, caller)
         else:
             pieces, found = self.table.live(key, place.step, place.attempt, place.number)
-            run = _of(found, user)
+            run = own_run(found, caller)
         # An active run's usage is its last record's: if the run is to be told, that one is read as well.
         first = max(place.step - 1, 0) if _is_news(place, run) else place.step
         # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
@@ -149,26 +148,13 @@ class Tail:
         events: list[Event] = []
         size = 0
         for behind, make in _Told(place, run, records, pieces).story():
-            event = make(id=cursor_of(behind, workspace_id, run_id))
+            event = make(id=cursor_of(behind, caller.workspace_id, run_id))
             # A frame holds the event as JSON, so the window fits in either form.
             size += len(framed(event).encode())
             if events and size > PAGE_BYTES:
                 break
             events.append(event)
         return events
-
-
-def _of(run: Run | None, user: str) -> Run:
-    if run is None or run.owner != user:
-        raise RunNotFound("no run of yours has this id")
-    return run
-
-
-def _hidden_from(user: str, found: StoreUnreadable) -> NoReturn:
-    """Raise RunNotFound for a damaged row of somebody else, for the user's own what was found."""
-    if found.is_of(user):
-        raise found
-    raise RunNotFound("no run of yours has this id") from None
 
 
 def _is_news(place: Place, run: Run) -> bool:

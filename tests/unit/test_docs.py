@@ -46,7 +46,10 @@ def project(tmp_path):
 def generate(project, *arguments):
     """What docs/generator/generate.py says, and its exit code."""
     done = subprocess.run(
-        [sys.executable, project / "docs" / "generator" / "generate.py", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, project / "docs" / "generator" / "generate.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from outlive import tail
 from outlive.agent import Piece, Said, ToolCall
+from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
 from outlive.follow import passages
@@ -30,7 +31,7 @@ from proof.dynamodb.memory_table import MemoryTable
 from tests.handlers.told import Reader, plain
 
 NOW = 1_780_000_000_000
-WHO = ("acme", "ada", "run-1")
+WHO = (Caller("acme", "ada"), "run-1")
 
 
 class Hands(Clock):

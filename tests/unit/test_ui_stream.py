@@ -14,6 +14,7 @@ from pydantic_ai.ui.vercel_ai.response_types import BaseChunk
 
 from engine.parts import both_forms
 from outlive.ai_sdk.chunks import Encoder, framed
+from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.follow.events import Event
 from outlive.follow.place import place_of
@@ -111,7 +112,7 @@ def told(messages: list[ModelMessage]) -> list[Event]:
         again=lambda _: run, live=lambda *_: ([], run),
         records=lambda _, first: [record for record in log if record.step >= first],
     )  # fmt: skip
-    window = Tail(rows, Clock(), str).after("acme", "ada", "run-1", None, 0)
+    window = Tail(rows, Clock(), str).after(Caller("acme", "ada"), "run-1", None, 0)
     assert window is not None
     return window.events
 
