@@ -11,7 +11,7 @@ from outlive.caller import Caller
 from outlive.chat import Chat
 from outlive.clock import Clock
 from outlive.follow.sse import KIND
-from outlive.http import Api, nothing
+from outlive.http import Api, cursor_from, nothing
 from outlive.request import MAX_WAIT, ChatId, check_wait
 from outlive.start import Start
 from outlive.tail import Tail
@@ -40,7 +40,8 @@ def send_message(caller: Caller) -> Response[str]:
 @api.get("/api/chat/<chat_id>/stream")
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
-    said = chat.stream(caller, chat_id, api.query("after"), _wait())
+    with cursor_from("after"):
+        said = chat.stream(caller, chat_id, api.query("after"), _wait())
     return nothing() if said is None else Response(200, KIND, said, headers=HEADERS)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from outlive.caller import Caller
-from outlive.http import Api, answer
+from outlive.http import Api, answer, cursor_from
 from outlive.read import Read
 from outlive.request import ChatId, RunId, check_limit
 from outlive.wiring import settings_of, table_of
@@ -32,14 +32,16 @@ def one_run(caller: Caller, run_id: RunId) -> Response[str]:
 @api.get("/chats/<chat_id>/messages")
 def list_messages(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's messages, oldest first."""
-    messages, cursor = read.messages(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
+    with cursor_from("cursor"):
+        messages, cursor = read.messages(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
     return answer({"messages": messages, "cursor": cursor})
 
 
 @api.get("/chats/<chat_id>/runs")
 def list_runs(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's runs, newest first."""
-    runs, cursor = read.runs(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
+    with cursor_from("cursor"):
+        runs, cursor = read.runs(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
     return answer({"runs": runs, "cursor": cursor})
 
 

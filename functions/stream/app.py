@@ -19,7 +19,7 @@ from outlive.chat import Chat, Listener
 from outlive.clock import Clock
 from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, RunNotFound, StoreError
 from outlive.follow.sse import KIND, RETRY, framed
-from outlive.http import problem
+from outlive.http import cursor_asked, cursor_from, problem
 from outlive.log import cause, logger, unexpected
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
@@ -71,9 +71,9 @@ async def _answer(request: Request, send: Send) -> None:
         case "GET", ("runs", run_id, "events"):
             caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
             run = check_run_id(run_id)
-            await _events(request, send, lambda at, named: tail.after(caller, run, at, 0, named))
+            await _events(request, send, lambda at: tail.after(caller, run, at, 0))
         case "GET", ("tickets", ticket, "events"):
-            await _events(request, send, lambda at, named: tail.admitted(ticket, at, 0, named))
+            await _events(request, send, lambda at: tail.admitted(ticket, at, 0))
         case _:
             raise RouteNotFound("there is no such route")
 
@@ -91,7 +91,8 @@ async def _send_message(request: Request, send: Send) -> None:
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    listener = await asyncio.to_thread(chat.listener, caller, check_chat_id(chat_id), request.query("after"))
+    with cursor_from("after"):
+        listener = await asyncio.to_thread(chat.listener, caller, check_chat_id(chat_id), request.query("after"))
     said = None if listener is None else await asyncio.to_thread(_first, listener)
     if listener is None or said is None:
         await _reply(send, Response(204, body=""))
@@ -119,9 +120,10 @@ def _hearing(listener: Listener) -> Callable[[], tuple[str, bool]]:
     return look
 
 
-async def _events(request: Request, send: Send, read: Callable[[str | None, str], Window | None]) -> None:
-    last = request.header("Last-Event-ID")
-    first = await asyncio.to_thread(read, *((last, "Last-Event-ID") if last else (request.query("after"), "after")))
+async def _events(request: Request, send: Send, read: Callable[[str | None], Window | None]) -> None:
+    cursor, field = cursor_asked(request.header("Last-Event-ID"), request.query("after"))
+    with cursor_from(field):
+        first = await asyncio.to_thread(read, cursor)
     if first is None:
         await _reply(send, Response(204, body=""))
         return
@@ -130,7 +132,7 @@ async def _events(request: Request, send: Send, read: Callable[[str | None, str]
     def look() -> tuple[str, bool]:
         nonlocal at
         try:
-            window = read(at, "after")
+            window = read(at)
         except StoreError:
             return "", False
         except Problem:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from outlive.caller import Caller
 from outlive.clock import Clock, iso
 from outlive.follow.sse import KIND, streamed
-from outlive.http import Api, answer, nothing
+from outlive.http import Api, answer, cursor_asked, cursor_from, nothing
 from outlive.request import MAX_WAIT, RunId, check_wait
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
@@ -20,8 +20,9 @@ tail = Tail(table_of(settings), Clock(), new_id)
 @api.get("/runs/<run_id>/events")
 def run_events(caller: Caller, run_id: RunId) -> Response[str]:
     """What the run says after a cursor."""
-    cursor, named, wait = _asked()
-    return _answer(tail.after(caller, run_id, cursor, wait, named))
+    cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
+    with cursor_from(field):
+        return _answer(tail.after(caller, run_id, cursor, _wait()))
 
 
 @api.post("/runs/<run_id>/ticket")
@@ -34,15 +35,13 @@ def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
 @api.get("/tickets/<ticket>/events")
 def ticket_events(ticket: str) -> Response[str]:
     """What the ticket's run says after a cursor, without a token."""
-    cursor, named, wait = _asked()
-    return _answer(tail.admitted(ticket, cursor, wait, named))
+    cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
+    with cursor_from(field):
+        return _answer(tail.admitted(ticket, cursor, _wait()))
 
 
-def _asked() -> tuple[str | None, str, float]:
-    """The cursor, the field it came in, and how long to wait."""
-    wait = check_wait(api.query("wait"), MAX_WAIT if _wants_a_stream() else 0)
-    last = api.header("Last-Event-ID")
-    return (last, "Last-Event-ID", wait) if last else (api.query("after"), "after", wait)
+def _wait() -> float:
+    return check_wait(api.query("wait"), MAX_WAIT if _wants_a_stream() else 0)
 
 
 def _wants_a_stream() -> bool:

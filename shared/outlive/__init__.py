@@ -7,6 +7,7 @@ floor 1: these import nothing of ours
     clock               time in milliseconds, as text and as a clock to hand in
     errors              what can go wrong, named by who must act
     lifecycle           the life of a run: statuses, moves, guards
+    opaque              tokens that clients carry without reading them
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
     text                text that every part downstream can take

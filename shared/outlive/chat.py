@@ -4,7 +4,6 @@ A client that says how long it wants to wait comes back by itself: it is answere
 that does not, such as a plain `useChat`, is given as much as one answer can carry: until the run ends, or for `HOLD`.
 """
 
-import hashlib
 import re
 
 import msgspec
@@ -14,10 +13,11 @@ from outlive.access import chat_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreError
+from outlive.errors import CursorRefused, RunNotFound, StoreError
 from outlive.follow.events import Event, SettledEvent
 from outlive.follow.place import place_of
 from outlive.log import cause, logger
+from outlive.opaque import mark
 from outlive.page import PAGE_BYTES
 from outlive.request import StartRequest
 from outlive.start import Start, Started
@@ -71,8 +71,7 @@ class Listener(msgspec.Struct):
         return "".join([*frames, *([f"id: {self._place(self.cursor)}\n\n"] if silent else [])])
 
     def _place(self, cursor: str | None) -> str:
-        mark = _mark(self.caller.workspace_id, self.chat_id, self.run_id)
-        return f"{self.run_id}.{mark}.{cursor}"
+        return f"{self.run_id}.{mark(self.caller.workspace_id, self.chat_id, self.run_id)}.{cursor}"
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -85,7 +84,7 @@ class Chat(msgspec.Struct, frozen=True):
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
         """What the chat's run says after `after`, from its start without one; None if there is nothing, nor will be.
 
-        Raises InvalidRequest if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat.
         """
         listener = self.listener(caller, chat_id, after)
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
@@ -97,7 +96,7 @@ class Chat(msgspec.Struct, frozen=True):
     def listener(self, caller: Caller, chat_id: str, after: str | None) -> Listener | None:
         """Who reads on after `after`, or the chat's active run from its start; None if it has none.
 
-        Raises InvalidRequest if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat.
         """
         if after is None:
             chat = chat_of(self.table, caller, chat_id)
@@ -105,9 +104,9 @@ class Chat(msgspec.Struct, frozen=True):
                 return None
             return self.from_the_start(caller, chat_id, chat.active_run_id)
         found = re.fullmatch(CURSOR, after)
-        if not found or found[2] != _mark(caller.workspace_id, chat_id, found[1]):
-            raise InvalidRequest("after", "is not one this chat gave")
-        place = place_of(found[3], "after", caller.workspace_id, found[1])
+        if not found or found[2] != mark(caller.workspace_id, chat_id, found[1]):
+            raise CursorRefused("is not one this chat gave")
+        place = place_of(found[3], caller.workspace_id, found[1])
         return Listener(caller, chat_id, found[1], found[3], Encoder.at(place))
 
     def from_the_start(self, caller: Caller, chat_id: str, run_id: str) -> Listener:
@@ -157,8 +156,3 @@ class Chat(msgspec.Struct, frozen=True):
             elif (listener.given and not hold) or left == 0:
                 break
         return "".join(told) or NOTHING_NEW
-
-
-def _mark(*scope: str) -> str:
-    """Ties a cursor to its chat. Not a secret: who may read is decided by the run's owner, not by a cursor."""
-    return hashlib.sha256("\n".join(scope).encode()).hexdigest()[:16]

@@ -3,7 +3,8 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from outlive.caller import Caller
 from outlive.errors import (
+    CursorRefused,
     InternalError,
     InvalidRequest,
     Problem,
@@ -117,6 +119,23 @@ class Api:
             return base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
         except ValueError:
             raise InvalidRequest("body", "must be JSON") from None
+
+
+def cursor_asked(last_event_id: str | None, after: str | None) -> tuple[str | None, str]:
+    """The cursor of a request for events, and the field it came in.
+
+    An EventSource that comes back requests the same address again: its `Last-Event-ID` is newer than `after`.
+    """
+    return (last_event_id, "Last-Event-ID") if last_event_id else (after, "after")
+
+
+@contextmanager
+def cursor_from(field: str) -> Iterator[None]:
+    """Inside, a refused cursor came in `field` of the request. Raises InvalidRequest, which names it."""
+    try:
+        yield
+    except CursorRefused as refused:
+        raise InvalidRequest(field, str(refused)) from None
 
 
 def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Read:
     ) -> tuple[list[MessageView], str | None]:
         """Up to `limit` messages, oldest first, and where to go on; fewer where more would be too many bytes.
 
-        Raises InvalidRequest for a foreign cursor.
+        Raises CursorRefused for a foreign cursor.
         """
         scope = (caller.workspace_id, chat_id, "messages")
         after = read_cursor(cursor, *scope)
@@ -59,7 +59,7 @@ class Read:
         return page, None
 
     def runs(self, caller: Caller, chat_id: str, limit: int, cursor: str | None) -> tuple[list[RunView], str | None]:
-        """Up to `limit` runs, newest first, and where to go on. Raises InvalidRequest for a foreign cursor."""
+        """Up to `limit` runs, newest first, and where to go on. Raises CursorRefused for a foreign cursor."""
         scope = (caller.workspace_id, chat_id, "runs")
         before = read_cursor(cursor, *scope)
         if chat_of(self.table, caller, chat_id) is None:

@@ -94,25 +94,23 @@ class Tail:
         self.table.admit(row)
         return ticket, until
 
-    def admitted(self, ticket: str, cursor: str | None, wait: float, named: str = "after") -> Window | None:
-        """The same as `after`, for whoever holds a ticket. Raises TicketExpired, InvalidRequest or RunNotFound."""
+    def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
+        """The same as `after`, for whoever holds a ticket. Raises TicketExpired, CursorRefused or RunNotFound."""
         meant = read_ticket(ticket)
         row = self.table.ticket(*meant, ticket) if meant else None
         # DynamoDB deletes what has expired within days, not at once.
         if meant is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = meant
-        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait, named)
+        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait)
 
-    def after(
-        self, caller: Caller, run_id: str, cursor: str | None, wait: float, named: str = "after"
-    ) -> Window | None:
+    def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """What comes after `cursor`, as soon as there is something, or nothing after `wait` seconds.
 
-        None once the run has ended and all of it was told. Raises RunNotFound, and InvalidRequest, which names the
-        field `named`, for a cursor of anything else.
+        None once the run has ended and all of it was told. Raises RunNotFound, and CursorRefused for a
+        cursor of anything else.
         """
-        place = place_of(cursor, named, caller.workspace_id, run_id)
+        place = place_of(cursor, caller.workspace_id, run_id)
         until = self.clock.now() + int(wait * SECOND)
         while True:
             try:

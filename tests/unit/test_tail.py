@@ -17,7 +17,7 @@ from outlive import tail
 from outlive.agent import Piece, Said, ToolCall
 from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
+from outlive.errors import CursorRefused, RunNotFound, StoreBusy
 from outlive.follow import passages
 from outlive.follow.live import LiveLog
 from outlive.follow.passages import BEGINNING
@@ -628,15 +628,15 @@ def test_other_parts_are_told_as_they_are():
 )  # fmt: skip
 def test_a_cursor_brings_a_place_back_and_for_its_own_run_alone(place: Place) -> None:
     cursor = cursor_of(place, "acme", "run-1")
-    assert place_of(cursor, "after", "acme", "run-1") == place
+    assert place_of(cursor, "acme", "run-1") == place
     assert len(cursor) < 256
     for scope in (("acme", "run-2"), ("other", "run-1"), ("acmerun-1",)):
-        with pytest.raises(InvalidRequest):
-            place_of(cursor, "after", *scope)
+        with pytest.raises(CursorRefused):
+            place_of(cursor, *scope)
 
 
 def test_no_cursor_is_the_beginning():
-    assert place_of(None, "after", "acme", "run-1") is NOWHERE
+    assert place_of(None, "acme", "run-1") is NOWHERE
 
 
 @given(st.lists(SAID, max_size=6), st.data())

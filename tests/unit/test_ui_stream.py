@@ -149,7 +149,7 @@ def test_a_stream_can_be_cut_between_any_two_events(name: str) -> None:
     encoder = Encoder()
     whole = [list(encoder.chunks(event)) for event in events]
     for cut, event in enumerate(events):
-        rest = Encoder.at(place_of(event.id, "after", "acme", "run-1"))
+        rest = Encoder.at(place_of(event.id, "acme", "run-1"))
         assert [list(rest.chunks(one)) for one in events[cut + 1 :]] == whole[cut + 1 :]
 
 
