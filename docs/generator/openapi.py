@@ -31,7 +31,7 @@ from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyAct
 from outlive.follow.events import Event
 from outlive.follow.sse import KIND, streamed
 from outlive.follow.ticket import TICKET_SECONDS, new_ticket
-from outlive.http import MAX_IDENTITY, Api, problem
+from outlive.http import MAX_IDENTITY, Api, problem_of
 from outlive.lifecycle import Status
 from outlive.request import (
     DEFAULT_LIMIT,
@@ -297,7 +297,7 @@ def example_of(kind: type[Problem]) -> dict[str, Any]:
     """A problem of this kind, as a client gets it."""
     if kind is Unauthorized:
         return _nobody()
-    body: dict[str, Any] = json.loads(problem(_problem(kind)).body or "")
+    body: dict[str, Any] = json.loads(problem_of(_problem(kind)).body or "")
     return body
 
 

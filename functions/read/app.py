@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from outlive.caller import Caller
+from outlive.errors import ReadFailed
 from outlive.http import Api, answer, cursor_from
 from outlive.read import Read
 from outlive.request import ChatId, RunId, check_limit
@@ -15,21 +16,21 @@ api = Api(settings.workspace_claim)
 read = Read(table_of(settings))
 
 
-@api.get("/chats/<chat_id>/run")
+@api.get("/chats/<chat_id>/run", problems=[ReadFailed])
 def latest_run(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's latest run and its assistant message."""
     run, message = read.latest(caller, chat_id)
     return answer({"run": run, "message": message})
 
 
-@api.get("/runs/<run_id>")
+@api.get("/runs/<run_id>", problems=[ReadFailed])
 def one_run(caller: Caller, run_id: RunId) -> Response[str]:
     """A run and its assistant message."""
     run, message = read.one(caller, run_id)
     return answer({"run": run, "message": message})
 
 
-@api.get("/chats/<chat_id>/messages")
+@api.get("/chats/<chat_id>/messages", problems=[ReadFailed])
 def list_messages(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's messages, oldest first."""
     with cursor_from("cursor"):
@@ -37,7 +38,7 @@ def list_messages(caller: Caller, chat_id: ChatId) -> Response[str]:
     return answer({"messages": messages, "cursor": cursor})
 
 
-@api.get("/chats/<chat_id>/runs")
+@api.get("/chats/<chat_id>/runs", problems=[ReadFailed])
 def list_runs(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's runs, newest first."""
     with cursor_from("cursor"):

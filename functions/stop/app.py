@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.caller import Caller
 from outlive.clock import Clock
+from outlive.errors import StopFailed
 from outlive.http import Api, answer
 from outlive.request import ChatId, is_run_id
 from outlive.stop import Stop, Stopped
@@ -17,13 +18,13 @@ api = Api(settings.workspace_claim)
 stop = Stop(table_of(settings), Clock(), new_id)
 
 
-@api.post("/chats/<chat_id>/stop")
+@api.post("/chats/<chat_id>/stop", problems=[StopFailed])
 def stop_chat(caller: Caller, chat_id: ChatId) -> Response[str]:
     """Stop the chat's active run."""
     return _answer(stop.of_chat(caller, chat_id))
 
 
-@api.post("/runs/<run_id>/stop")
+@api.post("/runs/<run_id>/stop", problems=[StopFailed])
 def stop_run(caller: Caller, run_id: str) -> Response[str]:
     """Stop this run."""
     # An id that no run can have is answered like one that no run of the caller has.

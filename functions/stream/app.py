@@ -5,7 +5,6 @@ The same calls as the API's own, which hands out what is new in windows; clients
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Callable
 
@@ -17,14 +16,13 @@ from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import check_chat
 from outlive.chat import Chat, Listener
 from outlive.clock import Clock
-from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, RunNotFound, StoreError
+from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
 from outlive.follow.sse import KIND, RETRY, framed
-from outlive.http import cursor_asked, cursor_from, problem
-from outlive.log import cause, logger, unexpected
+from outlive.http import cursor_asked, cursor_from, problem_of, run_headers
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
-from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL", "JWT_ISSUER", "JWT_AUDIENCE")
 pace = Pace(
@@ -34,7 +32,7 @@ pace = Pace(
 clock = Clock()
 table = table_of(settings)
 tail = Tail(table, clock, new_id)
-start = Start(table, queue_of(settings), clock, new_id, settings, lambda: random.uniform(0.5, 1.5))
+start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
 chat = Chat(table, tail, clock)
 tokens = Tokens(
     os.environ["JWT_ISSUER"], os.environ["JWT_AUDIENCE"].split(","), settings.workspace_claim, time.monotonic
@@ -52,14 +50,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
     try:
         await _answer(request, send)
-    except Problem as error:
-        await _reply(send, problem(error))
-    except StoreError as error:
-        logger.error("store_failed", cause=cause(error))
-        await _reply(send, problem(ReadFailed("try again")))
     except Exception as error:
-        unexpected("request_failed", error)
-        await _reply(send, problem(InternalError("the log of this request says more")))
+        await _reply(send, problem_of(error))
 
 
 async def _answer(request: Request, send: Send) -> None:
@@ -82,11 +74,9 @@ async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     asked = check_chat(await request.body(), settings.max_steps)
     started = await asyncio.to_thread(start.run, caller, asked)
-    headers = {"Location": f"/runs/{started.run.id}"}
-    if started.replayed:
-        headers["Idempotency-Replayed"] = "true"
+    headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed), "Content-Type": KIND}
     listener = chat.from_the_start(caller, asked.chat_id, started.run.id)
-    await stream(send, request, {**HEADERS, **headers, "Content-Type": KIND}, _hearing(listener), "", pace)
+    await stream(send, request, headers, _hearing(listener), "", pace)
 
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.caller import Caller
 from outlive.clock import Clock, iso
+from outlive.errors import InvalidRequest, ReadFailed, RunNotFound, TicketExpired
 from outlive.follow.sse import KIND, streamed
 from outlive.http import Api, answer, cursor_asked, cursor_from, nothing
 from outlive.request import MAX_WAIT, RunId, check_wait
@@ -17,7 +18,7 @@ api = Api(settings.workspace_claim)
 tail = Tail(table_of(settings), Clock(), new_id)
 
 
-@api.get("/runs/<run_id>/events")
+@api.get("/runs/<run_id>/events", problems=[InvalidRequest, ReadFailed])
 def run_events(caller: Caller, run_id: RunId) -> Response[str]:
     """What the run says after a cursor."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
@@ -25,14 +26,14 @@ def run_events(caller: Caller, run_id: RunId) -> Response[str]:
         return _answer(tail.after(caller, run_id, cursor, _wait()))
 
 
-@api.post("/runs/<run_id>/ticket")
+@api.post("/runs/<run_id>/ticket", problems=[ReadFailed])
 def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
     """Make a ticket for the run's events."""
     ticket, until = tail.ticket(caller, run_id)
     return answer({"ticket": ticket, "expires_at": iso(until), "url": f"/tickets/{ticket}/events"}, 201)
 
 
-@api.get("/tickets/<ticket>/events")
+@api.get("/tickets/<ticket>/events", problems=[TicketExpired, RunNotFound, InvalidRequest, ReadFailed])
 def ticket_events(ticket: str) -> Response[str]:
     """What the ticket's run says after a cursor, without a token."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))

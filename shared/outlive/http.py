@@ -3,7 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from outlive.errors import (
     Problem,
     ReadFailed,
     RouteNotFound,
+    RunNotFound,
     StoreError,
     StoreUnreadable,
     Unauthorized,
@@ -37,6 +38,9 @@ MOST_TEXT = 6_250_000
 CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_run_id, str: str}
 """How a path parameter becomes the value of its handler's parameter, by the annotation there."""
 
+BROUGHT_BY: dict[Any, type[Problem]] = {Caller: Unauthorized, ChatId: InvalidRequest, RunId: RunNotFound}
+"""The problem that a handler's parameter brings with it, by its annotation."""
+
 Handler = Callable[..., Response[str]]
 """What answers one route. A parameter annotated `Caller` gets who calls; every other one the path parameter of its name,
 decoded and checked as its annotation asks for."""
@@ -47,23 +51,29 @@ class Api:
 
     def __init__(self, workspace_claim: str) -> None:
         self._workspace_claim = workspace_claim
+        self.problems: dict[str, set[type[Problem]]] = {}
+        """The problems each route answers with, by its key (`GET /runs/{run_id}`)."""
         self._router = APIGatewayHttpResolver()
-        self._router.exception_handler(Problem)(problem)
-        self._router.exception_handler(StoreError)(_store_failed)
-        self._router.exception_handler(Exception)(_unexpected)
-        self._router.not_found(lambda _error: problem(RouteNotFound("this function has no such route")))
+        self._router.exception_handler(Exception)(problem_of)
+        self._router.not_found(lambda _error: _problem(RouteNotFound("this function has no such route")))
 
-    def get(self, path: str) -> Callable[[Handler], Handler]:
-        """The decorated function answers GET requests of `path`, in which `<name>` is a parameter."""
-        return self._route("GET", path)
+    def get(self, path: str, problems: Iterable[type[Problem]] = ()) -> Callable[[Handler], Handler]:
+        """The decorated function answers GET requests of `path`, in which `<name>` is a parameter.
 
-    def post(self, path: str) -> Callable[[Handler], Handler]:
-        """The decorated function answers POST requests of `path`, in which `<name>` is a parameter."""
-        return self._route("POST", path)
+        `problems` are those it may answer with, besides InternalError and what its parameters bring (`BROUGHT_BY`). The
+        API document has them from here.
+        """
+        return self._route("GET", path, problems)
 
-    def _route(self, method: str, path: str) -> Callable[[Handler], Handler]:
+    def post(self, path: str, problems: Iterable[type[Problem]] = ()) -> Callable[[Handler], Handler]:
+        """The same for POST requests."""
+        return self._route("POST", path, problems)
+
+    def _route(self, method: str, path: str, problems: Iterable[type[Problem]]) -> Callable[[Handler], Handler]:
         def routed(handler: Handler) -> Handler:
             wanted = {name: kind for name, kind in handler.__annotations__.items() if name != "return"}
+            brought = {BROUGHT_BY[kind] for kind in wanted.values() if kind in BROUGHT_BY}
+            self.problems[route_key(method, path)] = {InternalError, *problems, *brought}
 
             def answered(**_as_in_the_path: str) -> Response[str]:
                 return handler(**{name: self._argument(name, kind) for name, kind in wanted.items()})
@@ -121,6 +131,11 @@ class Api:
             raise InvalidRequest("body", "must be JSON") from None
 
 
+def route_key(method: str, path: str) -> str:
+    """The route as the gateway calls it, such as `GET /runs/{run_id}`."""
+    return f"{method.upper()} {path.replace('<', '{').replace('>', '}')}"
+
+
 def cursor_asked(last_event_id: str | None, after: str | None) -> tuple[str | None, str]:
     """The cursor of a request for events, and the field it came in.
 
@@ -176,8 +191,28 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return Response(status, "application/json", text, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
-def problem(error: Problem) -> Response[str]:
-    """`error` in the form of RFC 9457."""
+def run_headers(run_id: str, *, replayed: bool) -> dict[str, str]:
+    """The headers of an answer to a start: the run's address, and whether an earlier request had started the run."""
+    headers = {"Location": f"/runs/{run_id}"}
+    return {**headers, "Idempotency-Replayed": "true"} if replayed else headers
+
+
+def problem_of(error: Exception) -> Response[str]:
+    """`error` in the form of RFC 9457. What is no Problem is logged; the client does not learn its cause."""
+    match error:
+        case Problem():
+            return _problem(error)
+        case StoreError():
+            logger.error("store_failed", cause=cause(error))
+            if not isinstance(error, StoreUnreadable):
+                return _problem(ReadFailed("try again"))
+            return _problem(ReadFailed("what is stored of it is damaged"))
+        case _:
+            unexpected("request_failed", error)
+            return _problem(InternalError("the log of this request says more"))
+
+
+def _problem(error: Problem) -> Response[str]:
     body = {
         "type": f"urn:outlive:problem:{error.code}",
         "title": error.title,
@@ -199,14 +234,3 @@ def _identity(claims: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY or clean(value) != value:
         raise Unauthorized(f"the token's claim {name} must be a string of 1 to {MAX_IDENTITY} characters")
     return value
-
-
-def _store_failed(error: StoreError) -> Response[str]:
-    logger.error("store_failed", cause=cause(error))
-    damaged = isinstance(error, StoreUnreadable)
-    return problem(ReadFailed("what is stored of it is damaged" if damaged else "try again"))
-
-
-def _unexpected(error: Exception) -> Response[str]:
-    unexpected("request_failed", error)
-    return problem(InternalError("the log of this request says more"))

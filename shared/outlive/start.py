@@ -9,9 +9,11 @@ from outlive.access import chat_to_start_in, own_chat
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import (
+    ChatNotFound,
     IdempotencyKeyReused,
     ModelNotConfigured,
     Overtaken,
+    Problem,
     Refused,
     RunAlreadyActive,
     RunsDisabled,
@@ -33,6 +35,17 @@ ROUNDS = 6
 """How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
 PATIENCE = 8 * SECOND
 """How long a start goes on trying: under a store that hangs, its own 503 has to come before the gateway's."""
+
+
+START_PROBLEMS: tuple[type[Problem], ...] = (
+    ChatNotFound,
+    IdempotencyKeyReused,
+    RunAlreadyActive,
+    RunsDisabled,
+    ModelNotConfigured,
+    StartFailed,
+)
+"""The problems that a start may raise."""
 
 
 @dataclass(frozen=True, slots=True)

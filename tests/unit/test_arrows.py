@@ -59,12 +59,13 @@ LOADED = OWN | THEIRS | {"certifi"}
 SURROUNDINGS = {
     "os": {"wiring"},
     "uuid": {"wiring"},
+    "random": {"wiring"},
     "time": {"clock"},
     "datetime": {"clock"},
     "threading": {"agent", "follow.live", "watching", "worker"},
 }
 """Environment, chance, clock and threads: each has its one door, so that a proof can hold it shut."""
-SHUT = {"random", "secrets", "socket", "subprocess", "asyncio", "urllib.request", "http.client", "logging", "environ"}
+SHUT = {"secrets", "socket", "subprocess", "asyncio", "urllib.request", "http.client", "logging", "environ"}
 
 MODULES = sorted(
     ".".join(file.relative_to(SHARED).with_suffix("").parts) for file in SHARED.rglob("*.py") if file.stem != "__init__"

@@ -70,7 +70,7 @@ def test_docs_are_as_the_code_says():
         ("shared/outlive/lifecycle.py", '"extends the lease, progress"', '"extends it"', "docs/lifecycle.md"),
         ("shared/outlive/views.py", "    chat_id: str\n    status", "    chat: str\n    status", "docs/openapi.json"),
         ("shared/outlive/request.py", "MAX_LIMIT = 100", "MAX_LIMIT = 99", "docs/openapi.json"),
-        ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "docs/api.md"),
+        ("functions/stop/app.py", "problems=[StopFailed]", "problems=[]", "docs/api.md"),
         ("template.yaml", "    Default: 600", "    Default: 601", "docs/settings.md"),
         ("shared/outlive/store/rows.py", "| TICKET#<hash>        |", "| TICKET#<token>       |", "docs/table.md"),
         ("docs/openapi.json", '"title": "Outlive"', '"title": "Inlive"', "docs/openapi.json"),
@@ -101,7 +101,7 @@ def test_docs_are_in_order_once_they_were_written_anew(project):
     ("file", "old", "new"),
     [
         ("template.yaml", 'Method: GET, Path: "/runs/{run_id}"', 'Method: GET, Path: "/run/{run_id}"'),
-        ("functions/read/app.py", '@api.get("/runs/<run_id>")', '@api.post("/runs/<run_id>")'),
+        ("functions/read/app.py", '@api.get("/runs/<run_id>"', '@api.post("/runs/<run_id>"'),
         ("functions/read/app.py", "def one_run(", "def a_run("),
         ("docs/settings.md", "<!-- generated: settings -->", ""),
     ],
@@ -120,7 +120,7 @@ def test_openapi_document_is_valid():
 
 
 def test_every_problem_of_the_code_is_answered_by_some_call():
-    """A docstring that forgot what it raises shows here."""
+    """Each problem is declared by some route."""
     known = {kind for call in openapi.calls() for kind in call.problems}
     # The gateway knows its routes: a function is never asked for one it doesn't have.
     assert known == set(calls.PROBLEMS.values()) - {Problem, RouteNotFound}
