@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from docs.generator import calls, openapi, template
+from docs.generator import answers, calls, openapi, template
 from engine import errors as engine_errors
 from engine import offline
 from outlive.errors import Problem, RouteNotFound
@@ -121,7 +121,7 @@ def test_openapi_document_is_valid():
 
 def test_every_problem_of_the_code_is_answered_by_some_call():
     """Each problem is declared by some route."""
-    known = {kind for call in openapi.calls() for kind in call.problems}
+    known = {kind for call in answers.calls() for kind in call.problems}
     # The gateway knows its routes: a function is never asked for one it doesn't have.
     assert known == set(calls.PROBLEMS.values()) - {Problem, RouteNotFound}
 
