@@ -13,12 +13,12 @@ from docs.generator.template import ROOT, Drift
 from outlive.agent import Usage
 from outlive.ai_sdk.chunks import Encoder
 from outlive.caller import Caller
-from outlive.chat import Listener
+from outlive.chat import ChatReader
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
 from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
 from outlive.follow.events import Event
-from outlive.follow.ticket import TICKET_SECONDS, new_ticket
+from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of
 from outlive.lifecycle import Status
 from outlive.request import MAX_PROMPT, check_start
@@ -86,7 +86,7 @@ def examples() -> dict[str, Any]:
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
         "list_runs": Runs([view_run(done)], None),
         "run_events": Events(*told(done, log)),
-        "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_SECONDS * SECOND), f"/tickets/{TICKET}/events"),
+        "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_S * SECOND), f"/tickets/{TICKET}/events"),
         "ticket_events": Events(*told(done, log)),
         "send_message": chunks(done, log, 3),
         "chat_stream": chunks(done, log, 100),
@@ -97,7 +97,7 @@ def examples() -> dict[str, Any]:
 def chunks(run: Run, log: list[Record], most: int) -> str:
     """The first events as an AI SDK client gets them."""
     events, _ = told(run, log)
-    return Listener(CALLER, "chat-1", RUN_ID, None, Encoder()).hear(events[:most])
+    return ChatReader(CALLER, "chat-1", RUN_ID, None, Encoder()).encode(events[:most])
 
 
 def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:

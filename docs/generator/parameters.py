@@ -4,7 +4,7 @@ from typing import Any
 
 from docs.generator.examples import RUN_ID, TICKET
 from docs.generator.template import Drift
-from outlive.request import DEFAULT_LIMIT, ID, IDEMPOTENCY_KEY, MAX_LIMIT, MAX_WAIT
+from outlive.request import DEFAULT_LIMIT, ID, IDEMPOTENCY_KEY, MAX_LIMIT, MAX_WAIT_S
 
 HEADERS = {
     "Location": {
@@ -66,8 +66,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "wait": {
         "in": "query",
         "description": "How many seconds to wait for something new; 0 unless given, "
-        f"{MAX_WAIT} for streams. The answer comes as soon as there is something.",
-        "schema": {"type": "number", "minimum": 0, "maximum": MAX_WAIT},
+        f"{MAX_WAIT_S} for streams. The answer comes as soon as there is something.",
+        "schema": {"type": "number", "minimum": 0, "maximum": MAX_WAIT_S},
     },
     "cursor": {
         "in": "query",

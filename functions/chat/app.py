@@ -7,12 +7,12 @@ from aws_lambda_powertools.event_handler import Response
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import check_chat
 from outlive.caller import Caller
-from outlive.chat import Chat
+from outlive.chat import Chats
 from outlive.clock import Clock
 from outlive.errors import InvalidRequest, PromptTooLong, ReadFailed
 from outlive.follow.sse import KIND
 from outlive.http import Api, cursor_from, nothing, run_headers
-from outlive.request import MAX_WAIT, ChatId, check_wait
+from outlive.request import MAX_WAIT_S, ChatId, check_wait
 from outlive.start import START_PROBLEMS, Start
 from outlive.tail import Tail
 from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
@@ -22,7 +22,7 @@ api = Api(settings.workspace_claim)
 clock = Clock()
 table = table_of(settings)
 start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
-chat = Chat(table, Tail(table, clock, new_id), clock)
+chats = Chats(table, Tail(table, clock, new_id), clock)
 
 
 @api.post("/api/chat", problems=[*START_PROBLEMS, InvalidRequest, PromptTooLong])
@@ -30,7 +30,7 @@ def send_message(caller: Caller) -> Response[str]:
     """Start a run with a chat client's last message, and stream its answer."""
     wait = _wait()
     request = check_chat(api.body, settings.max_steps)
-    started, said = chat.start(start, caller, request, wait)
+    started, said = chats.start(start, caller, request, wait)
     headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed)}
     return Response(200, KIND, said, headers=headers)
 
@@ -39,13 +39,13 @@ def send_message(caller: Caller) -> Response[str]:
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
     with cursor_from("after"):
-        said = chat.stream(caller, chat_id, api.query("after"), _wait())
+        said = chats.stream(caller, chat_id, api.query("after"), _wait())
     return nothing() if said is None else Response(200, KIND, said, headers=HEADERS)
 
 
 def _wait() -> float | None:
     asked = api.query("wait")
-    return None if asked is None else check_wait(asked, MAX_WAIT)
+    return None if asked is None else check_wait(asked, MAX_WAIT_S)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

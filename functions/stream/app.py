@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from aws_lambda_powertools.event_handler import Response
 
-from asgi import HEARTBEAT, LONGEST, Pace, Receive, Request, Scope, Send, encoded, stream
+from asgi import HEARTBEAT_S, MAX_STREAM_S, Pace, Receive, Request, Scope, Send, encoded, stream
 from identity import Tokens
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import check_chat
-from outlive.chat import Chat, Listener
+from outlive.chat import ChatReader, Chats
 from outlive.clock import Clock
 from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
-from outlive.follow.sse import KIND, RETRY, framed
+from outlive.follow.sse import KIND, RETRY_MS, framed
 from outlive.http import cursor_asked, cursor_from, problem_of, run_headers
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
@@ -26,14 +26,14 @@ from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL", "JWT_ISSUER", "JWT_AUDIENCE")
 pace = Pace(
-    heartbeat=float(os.environ.get("STREAM_HEARTBEAT_SECONDS") or HEARTBEAT),
-    longest=float(os.environ.get("STREAM_SECONDS") or LONGEST),
+    heartbeat=float(os.environ.get("STREAM_HEARTBEAT_SECONDS") or HEARTBEAT_S),
+    longest=float(os.environ.get("STREAM_SECONDS") or MAX_STREAM_S),
 )
 clock = Clock()
 table = table_of(settings)
 tail = Tail(table, clock, new_id)
 start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
-chat = Chat(table, tail, clock)
+chats = Chats(table, tail, clock)
 tokens = Tokens(
     os.environ["JWT_ISSUER"], os.environ["JWT_AUDIENCE"].split(","), settings.workspace_claim, time.monotonic
 )
@@ -75,37 +75,37 @@ async def _send_message(request: Request, send: Send) -> None:
     asked = check_chat(await request.body(), settings.max_steps)
     started = await asyncio.to_thread(start.run, caller, asked)
     headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed), "Content-Type": KIND}
-    listener = chat.from_the_start(caller, asked.chat_id, started.run.id)
-    await stream(send, request, headers, _hearing(listener), "", pace)
+    reader = chats.from_the_start(caller, asked.chat_id, started.run.id)
+    await stream(send, request, headers, _chunks_of(reader), "", pace)
 
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     with cursor_from("after"):
-        listener = await asyncio.to_thread(chat.listener, caller, check_chat_id(chat_id), request.query("after"))
-    said = None if listener is None else await asyncio.to_thread(_first, listener)
-    if listener is None or said is None:
+        reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
+    said = None if reader is None else await asyncio.to_thread(_first, reader)
+    if reader is None or said is None:
         await _reply(send, Response(204, body=""))
         return
-    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _hearing(listener), said, pace)
+    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _chunks_of(reader), said, pace)
 
 
-def _first(listener: Listener) -> str | None:
+def _first(reader: ChatReader) -> str | None:
     try:
-        return chat.more(listener)
+        return chats.next_chunks(reader)
     except RunNotFound:
         return None
 
 
-def _hearing(listener: Listener) -> Callable[[], tuple[str, bool]]:
+def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
     def look() -> tuple[str, bool]:
-        if listener.over:
+        if reader.ended:
             return "", True
         try:
-            said = chat.more(listener)
+            said = chats.next_chunks(reader)
         except StoreError:
             return "", False  # the next look may be luckier
-        return said or "", said is None or listener.over
+        return said or "", said is None or reader.ended
 
     return look
 
@@ -132,7 +132,7 @@ async def _events(request: Request, send: Send, read: Callable[[str | None], Win
         at = window.cursor
         return "".join(map(framed, window.events)), False
 
-    said = "".join([f"retry: {RETRY}\n\n", *map(framed, first.events)])
+    said = "".join([f"retry: {RETRY_MS}\n\n", *map(framed, first.events)])
     await stream(send, request, {"Cache-Control": "no-store", "Content-Type": KIND}, look, said, pace)
 
 

@@ -9,7 +9,7 @@ from outlive.clock import Clock, iso
 from outlive.errors import InvalidRequest, ReadFailed, RunNotFound, TicketExpired
 from outlive.follow.sse import KIND, streamed
 from outlive.http import Api, answer, cursor_asked, cursor_from, nothing
-from outlive.request import MAX_WAIT, RunId, check_wait
+from outlive.request import MAX_WAIT_S, RunId, check_wait
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
 
@@ -42,7 +42,7 @@ def ticket_events(ticket: str) -> Response[str]:
 
 
 def _wait() -> float:
-    return check_wait(api.query("wait"), MAX_WAIT if _wants_a_stream() else 0)
+    return check_wait(api.query("wait"), MAX_WAIT_S if _wants_a_stream() else 0)
 
 
 def _wants_a_stream() -> bool:

@@ -24,7 +24,7 @@ floor 3
     worker              whether this process can be trusted with another step
 floor 4
     ai_sdk.request      what an AI SDK chat client may send
-    follow.place        where a reader of a run's events stands
+    follow.reader_state where a reader of a run's events stands
     follow.ticket       leave to read one run's events without a token
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms

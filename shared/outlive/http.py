@@ -1,4 +1,4 @@
-"""What the HTTP functions share: who calls, what was asked, and how an answer or a problem looks."""
+"""What the HTTP functions share: routes, callers, parameters, and the form of answers and problems."""
 
 import base64
 import gzip
@@ -29,9 +29,9 @@ from outlive.request import ChatId, RunId, check_chat_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
-LARGE = 20_000
-"""Bytes of an answer worth compressing."""
-MOST_TEXT = 6_250_000
+COMPRESSED_FROM_BYTES = 20_000
+"""The size from which an answer is compressed."""
+MAX_TEXT_BYTES = 6_250_000
 """Bytes a body may take as a JSON string: with status and headers below Lambda's 6,291,556 bytes of response."""
 
 
@@ -159,7 +159,7 @@ def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     """
     text = response.get("body") or ""
     body = text.encode()
-    if len(body) >= LARGE and _takes_gzip(event):
+    if len(body) >= COMPRESSED_FROM_BYTES and _takes_gzip(event):
         headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return {**response, "headers": headers, **_in_base64(gzip.compress(body, 5))}
     return response if _fits_as_text(text) else {**response, **_in_base64(body)}
@@ -171,7 +171,7 @@ def _in_base64(body: bytes) -> dict[str, Any]:
 
 def _fits_as_text(text: str) -> bool:
     # A character takes 12 bytes at most. Runtimes differ in what they escape, so everything that can be is.
-    return 12 * len(text) <= MOST_TEXT or len(json.dumps(text)) <= MOST_TEXT
+    return 12 * len(text) <= MAX_TEXT_BYTES or len(json.dumps(text)) <= MAX_TEXT_BYTES
 
 
 def _takes_gzip(event: dict[str, Any]) -> bool:
@@ -181,7 +181,7 @@ def _takes_gzip(event: dict[str, Any]) -> bool:
 
 
 def nothing() -> Response[str]:
-    """204: there is nothing, and there won't be."""
+    """204: there is nothing, and there will be nothing."""
     return Response(204, body="", headers={"Cache-Control": "no-store"})
 
 
@@ -225,7 +225,7 @@ def _problem(error: Problem) -> Response[str]:
 
 
 def caller_of(claims: Mapping[str, Any], workspace_claim: str) -> Caller:
-    """Who a verified token speaks for. Raises Unauthorized if it lacks a usable workspace or subject."""
+    """The caller that a verified token names. Raises Unauthorized if it lacks a usable workspace or subject."""
     return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"))
 
 

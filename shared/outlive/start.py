@@ -31,10 +31,10 @@ from outlive.store.retry import PAUSE
 from outlive.store.rows import Chat, Record, Run
 from outlive.store.table import Table
 
-ROUNDS = 6
-"""How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
-PATIENCE = 8 * SECOND
-"""How long a start goes on trying: under a store that hangs, its own 503 has to come before the gateway's."""
+MAX_TRIES = 6
+"""How often a start is tried when other starts conflict with it. Simultaneous starts need one or two."""
+TRYING_MS = 8 * SECOND
+"""Milliseconds after which a start is not tried again: with a store that hangs, its own 503 comes before the gateway's."""
 
 
 START_PROBLEMS: tuple[type[Problem], ...] = (
@@ -86,7 +86,7 @@ class Start:
         asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id())
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
-        for attempt in range(ROUNDS):
+        for attempt in range(MAX_TRIES):
             try:
                 return self._try(asking, met, again=attempt > 0)
             except Refused as refused:
@@ -95,7 +95,7 @@ class Start:
                 raise
             except StoreError as error:
                 failure, met = error, None
-                if self.clock.now() >= asking.at + PATIENCE:
+                if self.clock.now() >= asking.at + TRYING_MS:
                     break
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
         # The last try may have taken effect without an answer.
@@ -148,7 +148,7 @@ class Start:
     def _chat_of(self, refused: Refused) -> Chat | None:
         """The chat as the refused transaction met it, None if it was not the chat that refused."""
         if not refused.items.keys() & {"run", "chat", "holder"}:
-            # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
+            # Messages without their chat: the chat item was deleted by hand, and no other item names their owner.
             raise StartFailed("the chat has messages but no owner")
         met = refused.items.get("chat")
         return Chat.of(met) if met else None
@@ -192,7 +192,7 @@ class Start:
         if run.fingerprint != asking.request.fingerprint:
             raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
         if run.status == Status.PENDING:
-            # Whoever stored it may have died before the send, and a message too many changes nothing.
+            # The request that stored it may have died before it sent, and a redelivered message changes nothing.
             self._send(run)
         last = self.table.last_record(run) if run.status in ACTIVE else None
         return Started(run, last, replayed=not mine)

@@ -15,8 +15,8 @@ from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.store.table import Table, run_met
 
-ROUNDS = 6
-"""How often a stop follows a lease that comes and goes while it looks."""
+MAX_TRIES = 6
+"""How often a stop looks again when another worker took or released the run in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Stop:
 
     def of_chat(self, caller: Caller, chat_id: str) -> Stopped:
         """Stop the run that is active in the chat now, and no later one. Raises StopFailed."""
-        with _failing_plainly():
+        with _stop_failed_on_store_errors():
             chat = persistently(lambda: chat_of(self.table, caller, chat_id), self.clock)
             if chat is None or chat.active_run_id is None:
                 return Stopped(False)
@@ -47,20 +47,20 @@ class Stop:
 
     def of_run(self, caller: Caller, run_id: str) -> Stopped:
         """Stop this run. Raises StopFailed."""
-        with _failing_plainly():
+        with _stop_failed_on_store_errors():
             return self._stop(caller, run_id)
 
     def _stop(self, caller: Caller, run_id: str) -> Stopped:
         stop_id = self.new_id()
         run = self._run(caller, run_id)
-        for _ in range(ROUNDS):
+        for _ in range(MAX_TRIES):
             if run is None:
                 return Stopped(False)
             if run.status in TERMINAL:
                 # Ended by this very call, if an answer to it was lost on the way.
                 return Stopped(stop_id in (run.settled_by, run.stop_requested_by), run)
             if lease_is_live(run, self.clock.now()):
-                # For show, and read before: once the request stands, nothing may turn the answer into a failure.
+                # Read before the stop is stored: after it, this call must not fail.
                 last = self._last(run)
                 if run.stop_requested_at is not None:
                     # By this stop or an earlier one: nothing but `aborted` can come of it any more.
@@ -90,7 +90,7 @@ class Stop:
             return None
 
     def _request(self, run: Run, caller: Caller, stop_id: str) -> tuple[Run | None, bool]:
-        """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
+        """Request a stop of the worker that holds the run: the run as stored after that, and whether the request is."""
         requesting = lambda: self.table.request_stop(run, caller.user, stop_id, self.clock.now())  # noqa: E731
         try:
             return persistently(requesting, self.clock), True
@@ -102,7 +102,7 @@ class Stop:
 
 
 @contextmanager
-def _failing_plainly() -> Iterator[None]:
+def _stop_failed_on_store_errors() -> Iterator[None]:
     try:
         yield
     except (StoreError, StoreBroken) as error:

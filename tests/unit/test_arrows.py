@@ -39,7 +39,7 @@ OUTSIDE = {
     "follow.live": {"msgspec"},
     "loops": {"msgspec"},
     "follow.passages": {"msgspec"},
-    "follow.place": {"msgspec"},
+    "follow.reader_state": {"msgspec"},
     "request": {"msgspec"},
     "follow.sse": {"msgspec"},
     "ai_sdk.chunks": {"msgspec"},

@@ -4,14 +4,14 @@ import pytest
 
 from outlive.ai_sdk.chunks import Encoder
 from outlive.caller import Caller
-from outlive.chat import Listener
+from outlive.chat import ChatReader
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import CursorRefused
 from outlive.follow.passages import Position
-from outlive.follow.place import NOWHERE, Place, cursor_of, place_of
+from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
 from outlive.follow.ticket import new_ticket, read_ticket
 
-PLACE = Place(3, True, 2, 7, 41, Position(120, 3735928559, 305419896, "text"), "running", True, False)
+PLACE = ReaderState(3, True, 2, 7, 41, Position(120, 3735928559, 305419896, "text"), "running", True, False)
 EVENT_CURSOR = "My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4xZTg3NzUzODQ5ZmM2OGRk"
 
 
@@ -32,20 +32,20 @@ def test_a_list_cursor_that_a_client_holds_stays_good(cursor: str, seq: int, sco
 
 @pytest.mark.parametrize(
     ("cursor", "place"),
-    [(EVENT_CURSOR, PLACE), ("MC4wLjAuMC4wLjAuMC4xLi4uMC4wLmUxNzVmZTUyMzVmNGQ3ZTg", NOWHERE)],
+    [(EVENT_CURSOR, PLACE), ("MC4wLjAuMC4wLjAuMC4xLi4uMC4wLmUxNzVmZTUyMzVmNGQ3ZTg", AT_THE_START)],
     ids=["in a step", "nowhere"],
 )
-def test_an_event_cursor_that_a_client_holds_stays_good(cursor: str, place: Place) -> None:
+def test_an_event_cursor_that_a_client_holds_stays_good(cursor: str, place: ReaderState) -> None:
     """[66] The bytes of a cursor are the same in every version."""
     assert cursor_of(place, "acme", "run-1") == cursor
-    if place is not NOWHERE:  # no event stands there, so no client holds it
-        assert place_of(cursor, "acme", "run-1") == place
+    if place is not AT_THE_START:  # no event stands there, so no client holds it
+        assert reader_state_of(cursor, "acme", "run-1") == place
 
 
 def test_a_chat_cursor_that_a_client_holds_stays_good() -> None:
     """[66] The bytes of a cursor are the same in every version."""
-    listener = Listener(Caller("acme", "ada"), "chat-1", "run-1", EVENT_CURSOR, Encoder())
-    assert listener._place(EVENT_CURSOR) == f"run-1.6c6b645730ecf40e.{EVENT_CURSOR}"
+    reader = ChatReader(Caller("acme", "ada"), "chat-1", "run-1", EVENT_CURSOR, Encoder())
+    assert reader._cursor(EVENT_CURSOR) == f"run-1.6c6b645730ecf40e.{EVENT_CURSOR}"
 
 
 def test_a_ticket_that_a_client_holds_stays_good() -> None:

@@ -17,7 +17,7 @@ from outlive.ai_sdk.chunks import Encoder, framed
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.follow.events import Event
-from outlive.follow.place import place_of
+from outlive.follow.reader_state import reader_state_of
 from outlive.store.rows import Body, Record, Run, pack
 from outlive.tail import Tail
 from outlive.usage import Usage
@@ -149,7 +149,7 @@ def test_a_stream_can_be_cut_between_any_two_events(name: str) -> None:
     encoder = Encoder()
     whole = [list(encoder.chunks(event)) for event in events]
     for cut, event in enumerate(events):
-        rest = Encoder.at(place_of(event.id, "acme", "run-1"))
+        rest = Encoder.at(reader_state_of(event.id, "acme", "run-1"))
         assert [list(rest.chunks(one)) for one in events[cut + 1 :]] == whole[cut + 1 :]
 
 
