@@ -91,9 +91,11 @@ class Stop:
 
     def _request(self, run: Run, caller: Caller, stop_id: str) -> tuple[Run | None, bool]:
         """Request a stop of the worker that holds the run: the run as stored after that, and whether the request is."""
-        requesting = lambda: self.table.request_stop(run, caller.user, stop_id, self.clock.now())  # noqa: E731
         try:
-            return persistently(requesting, self.clock), True
+            requested = persistently(
+                lambda: self.table.request_stop(run, caller.user, stop_id, self.clock.now()), self.clock
+            )
+            return requested, True
         except Refused as refused:
             return run_met(refused), False
 
