@@ -79,8 +79,9 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
 
     The reader has each request wait and asks again at once, or, as the `console` does, looks and pauses.
     """
-    from outlive.agent import Words  # noqa: PLC0415
+    from outlive.caller import Caller  # noqa: PLC0415
     from outlive.follow.live import LiveLog  # noqa: PLC0415
+    from outlive.follow.passages import Words  # noqa: PLC0415
     from outlive.store.rows import Run  # noqa: PLC0415
     from outlive.tail import Tail  # noqa: PLC0415
 
@@ -90,8 +91,8 @@ def followed(characters: int, seconds: float, *, console: bool = False) -> Follo
     app.hush()
     run_id = app.begin(CHAT, "run", 1)["id"]
     table: Any = app.handlers["tail"].tail.table
-    who, clock = (LONG["workspace_id"], LONG["sub"], run_id), Unrolled()
-    run = table.claim(Run(Run.key(who[0], run_id), Run.SK), 0, "lease", clock.at + 600_000, clock.at)
+    who, clock = (Caller(LONG["workspace_id"], LONG["sub"]), run_id), Unrolled()
+    run = table.claim(Run(Run.key(LONG["workspace_id"], run_id), Run.SK), 0, "lease", clock.at + 600_000, clock.at)
     log, begun = LiveLog(run, table.put_live_piece, clock), clock.at  # type: ignore[arg-type]  # it has what they use of it
     said, pieces, written, due = 0, 0, Units(), clock.at
     tail = Tail(table, clock, str)  # type: ignore[arg-type]

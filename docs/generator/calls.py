@@ -1,11 +1,10 @@
 """What each route takes and which problems it answers with, read out of the functions' own code.
 
-A route's problems are those it raises itself, and those that the docstrings of what it calls promise: `Raises …`.
+A route's problems are those that its decorator declares and those that its arguments bring; see `Api` in `http.py`.
 """
 
 import ast
 import importlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,12 +12,16 @@ from typing import Any
 
 from docs.generator.template import ROOT
 from outlive import errors
-from outlive.errors import InternalError, Problem, ReadFailed
+from outlive.errors import InternalError, Problem
+from outlive.http import BROUGHT_BY, route_key
 
 PROBLEMS: dict[str, type[Problem]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Problem)
 }
 """Every problem by the name of its class."""
+
+BROUGHT_BY_NAME = {kind.__name__: problem for kind, problem in BROUGHT_BY.items()}
+"""What a handler's argument brings, by the name of its annotation."""
 
 
 @dataclass(slots=True)
@@ -39,14 +42,8 @@ class Call:
 def calls_of(function: str) -> list[Call]:
     """The routes of `functions/<function>/app.py`, in their order there."""
     file = ROOT / "functions" / function / "app.py"
-    source = ast.parse(file.read_text(), str(file))
-    reader = _Reader(source)
-    return [
-        reader.read(Call(method.upper(), path, function, node.name, ast.get_docstring(node) or ""), node)
-        for node in source.body
-        if isinstance(node, ast.FunctionDef)
-        for method, path in _routes_on(node)
-    ]
+    reader = _Reader(ast.parse(file.read_text(), str(file)))
+    return [reader.read(function, node, route) for node in reader.functions.values() for route in _routes_on(node)]
 
 
 @cache
@@ -62,35 +59,41 @@ def said_with() -> dict[str, str]:
     return found
 
 
-def _routes_on(node: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+def _routes_on(node: ast.FunctionDef) -> Iterator[ast.Call]:
     for decorator in node.decorator_list:
         match decorator:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="api"), attr=method), args=[ast.Constant(value=path)]):
-                yield method, re.sub(r"<(\w+)>", r"{\1}", str(path))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="api")), args=[ast.Constant()]):
+                yield decorator
 
 
 class _Reader:
-    """Knows what the names of a module stand for, without running it: it would build clients."""
+    """Reads a module without running it: it would build clients."""
 
     def __init__(self, source: ast.Module) -> None:
-        self._functions = {node.name: node for node in source.body if isinstance(node, ast.FunctionDef)}
+        self.functions = {node.name: node for node in source.body if isinstance(node, ast.FunctionDef)}
         self._names: dict[str, Any] = {}
         for node in source.body:
             match node:
                 case ast.ImportFrom(module=str(module), names=names) if module.startswith("outlive"):
                     imported = importlib.import_module(module)
                     self._names |= {one.asname or one.name: getattr(imported, one.name) for one in names}
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=made_of))):
-                    self._names[name] = self._names.get(made_of)
 
-    def read(self, call: Call, node: ast.FunctionDef) -> Call:
-        if call.method == "GET":
-            # What the table fails to answer becomes this; start and stop have answers of their own for it.
-            call.problems.add(ReadFailed)
+    def read(self, function: str, node: ast.FunctionDef, route: ast.Call) -> Call:
+        assert isinstance(route.func, ast.Attribute)
+        method, path = route_key(route.func.attr, ast.literal_eval(route.args[0])).split(" ")
+        call = Call(method, path, function, node.name, ast.get_docstring(node) or "")
+        for keyword in route.keywords:
+            # The names in it are those of the module.
+            call.problems |= set(eval(ast.unparse(keyword.value), self._names))  # noqa: S307
+        for one in node.args.args:
+            match one.annotation:
+                case ast.Name(id=kind) if kind in BROUGHT_BY_NAME:
+                    call.problems.add(BROUGHT_BY_NAME[kind])
         self._take_in(call, node)
         return call
 
     def _take_in(self, call: Call, node: ast.FunctionDef) -> None:
+        """Add what the handler, or a function of its module that it calls, takes of the request."""
         for inner in ast.walk(node):
             match inner:
                 case ast.Attribute(value=ast.Name(id="api"), attr="body"):
@@ -103,17 +106,5 @@ class _Reader:
                     func=ast.Attribute(value=ast.Name(id="api"), attr="query"), args=[ast.Constant(value=name)]
                 ):
                     call.queries.add(str(name))
-            match inner:
-                case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-                    self._take_promise(call, getattr(self._names.get(name), attribute, None))
-                case ast.Call(func=ast.Name(id=name)) if name in self._functions:
-                    self._take_in(call, self._functions[name])
-                case ast.Call(func=ast.Name(id=name)):
-                    self._take_promise(call, self._names.get(name))
-
-    def _take_promise(self, call: Call, called: object) -> None:
-        if isinstance(called, type) and issubclass(called, Problem):
-            call.problems.add(called)
-            return
-        for promise in re.findall(r"\bRaises ([^.]+)", getattr(called, "__doc__", None) or ""):
-            call.problems |= {PROBLEMS[word] for word in re.findall(r"\w+", promise) if word in PROBLEMS}
+                case ast.Call(func=ast.Name(id=name)) if name in self.functions:
+                    self._take_in(call, self.functions[name])

@@ -20,8 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "shared")]
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from docs.generator import lifecycle, openapi, template
+from docs.generator.answers import ANSWERS, calls
 from docs.generator.calls import Call
-from docs.generator.openapi import Drift
+from docs.generator.template import Drift
 from outlive.errors import Problem
 from outlive.store import rows
 
@@ -34,10 +35,10 @@ def routes() -> str:
         (
             f"`{call.method} {call.path}`",
             call.summary,
-            f"**{openapi.ANSWERS[call.name].status}**",
+            f"**{ANSWERS[call.name].status}**",
             ", ".join(f"{kind.status} `{kind.code}`" for kind in _by_status(call) if kind.status not in (401, 500)),
         )
-        for call in openapi.calls()
+        for call in calls()
     ]
     return lifecycle.table(("call", "", "answer", "or"), lines)
 

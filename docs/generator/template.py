@@ -13,6 +13,10 @@ MANY = 6
 """How many values a table names one by one."""
 
 
+class Drift(Exception):
+    """Template, code and documents do not fit together; the message says where."""
+
+
 class Loader(yaml.SafeLoader):  # type: ignore[misc]  # so its classes have none either
     """Reads CloudFormation's short forms as the bare value behind them."""
 

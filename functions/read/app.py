@@ -1,13 +1,14 @@
-"""Every GET: runs and messages, for whoever owns the chat."""
+"""Every GET of runs and messages, for the owner of the chat."""
 
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from outlive.errors import RunNotFound
-from outlive.http import Api, answer
+from outlive.caller import Caller
+from outlive.errors import ReadFailed
+from outlive.http import Api, answer, cursor_from
 from outlive.read import Read
-from outlive.request import check_chat_id, check_limit, is_run_id
+from outlive.request import ChatId, RunId, check_limit
 from outlive.wiring import settings_of, table_of
 
 settings = settings_of()
@@ -15,39 +16,33 @@ api = Api(settings.workspace_claim)
 read = Read(table_of(settings))
 
 
-@api.get("/chats/<chat_id>/run")
-def latest_run(chat_id: str) -> Response[str]:
+@api.get("/chats/<chat_id>/run", problems=[ReadFailed])
+def latest_run(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's latest run and its assistant message."""
-    caller = api.caller
-    run, message = read.latest(caller.workspace_id, caller.user, check_chat_id(api.parameter("chat_id")))
+    run, message = read.latest(caller, chat_id)
     return answer({"run": run, "message": message})
 
 
-@api.get("/runs/<run_id>")
-def one_run(run_id: str) -> Response[str]:
+@api.get("/runs/<run_id>", problems=[ReadFailed])
+def one_run(caller: Caller, run_id: RunId) -> Response[str]:
     """A run and its assistant message."""
-    caller, asked = api.caller, api.parameter("run_id")
-    if not is_run_id(asked):
-        raise RunNotFound("no run of yours has this id")
-    run, message = read.one(caller.workspace_id, caller.user, asked)
+    run, message = read.one(caller, run_id)
     return answer({"run": run, "message": message})
 
 
-@api.get("/chats/<chat_id>/messages")
-def list_messages(chat_id: str) -> Response[str]:
+@api.get("/chats/<chat_id>/messages", problems=[ReadFailed])
+def list_messages(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's messages, oldest first."""
-    caller = api.caller
-    chat, limit = check_chat_id(api.parameter("chat_id")), check_limit(api.query("limit"))
-    messages, cursor = read.messages(caller.workspace_id, caller.user, chat, limit, api.query("cursor"))
+    with cursor_from("cursor"):
+        messages, cursor = read.messages(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
     return answer({"messages": messages, "cursor": cursor})
 
 
-@api.get("/chats/<chat_id>/runs")
-def list_runs(chat_id: str) -> Response[str]:
+@api.get("/chats/<chat_id>/runs", problems=[ReadFailed])
+def list_runs(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's runs, newest first."""
-    caller = api.caller
-    chat, limit = check_chat_id(api.parameter("chat_id")), check_limit(api.query("limit"))
-    runs, cursor = read.runs(caller.workspace_id, caller.user, chat, limit, api.query("cursor"))
+    with cursor_from("cursor"):
+        runs, cursor = read.runs(caller, chat_id, check_limit(api.query("limit")), api.query("cursor"))
     return answer({"runs": runs, "cursor": cursor})
 
 

@@ -1,31 +1,29 @@
 """POST /chats/{chat_id}/runs: accepts a run."""
 
-import random
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.http import Api, answer
-from outlive.request import check_start
-from outlive.start import Start
+from outlive.errors import PromptTooLong
+from outlive.http import Api, answer, run_headers
+from outlive.request import ChatId, check_start
+from outlive.start import START_PROBLEMS, Start
 from outlive.views import view_run
-from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
 api = Api(settings.workspace_claim)
-start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, lambda: random.uniform(0.5, 1.5))
+start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, jitter)
 
 
-@api.post("/chats/<chat_id>/runs")
-def start_run(chat_id: str) -> Response[str]:
+@api.post("/chats/<chat_id>/runs", problems=[*START_PROBLEMS, PromptTooLong])
+def start_run(caller: Caller, chat_id: ChatId) -> Response[str]:
     """Start a run in the chat."""
-    caller = api.caller
-    request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), api.body, settings.max_steps)
-    started = start.run(caller.workspace_id, caller.user, request)
-    headers = {"Location": f"/runs/{started.run.id}"}
-    if started.replayed:
-        headers["Idempotency-Replayed"] = "true"
+    request = check_start(chat_id, api.header("Idempotency-Key"), api.body, settings.max_steps)
+    started = start.run(caller, request)
+    headers = run_headers(started.run.id, replayed=started.replayed)
     return answer({"run": view_run(started.run, started.last)}, 202, headers)
 
 

@@ -4,9 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.caller import Caller
 from outlive.clock import Clock
+from outlive.errors import StopFailed
 from outlive.http import Api, answer
-from outlive.request import check_chat_id, is_run_id
+from outlive.request import ChatId, is_run_id
 from outlive.stop import Stop, Stopped
 from outlive.views import view_run
 from outlive.wiring import new_id, settings_of, table_of
@@ -16,18 +18,17 @@ api = Api(settings.workspace_claim)
 stop = Stop(table_of(settings), Clock(), new_id)
 
 
-@api.post("/chats/<chat_id>/stop")
-def stop_chat(chat_id: str) -> Response[str]:
+@api.post("/chats/<chat_id>/stop", problems=[StopFailed])
+def stop_chat(caller: Caller, chat_id: ChatId) -> Response[str]:
     """Stop the chat's active run."""
-    caller = api.caller
-    return _answer(stop.of_chat(caller.workspace_id, caller.user, check_chat_id(api.parameter("chat_id"))))
+    return _answer(stop.of_chat(caller, chat_id))
 
 
-@api.post("/runs/<run_id>/stop")
-def stop_run(run_id: str) -> Response[str]:
+@api.post("/runs/<run_id>/stop", problems=[StopFailed])
+def stop_run(caller: Caller, run_id: str) -> Response[str]:
     """Stop this run."""
-    caller, asked = api.caller, api.parameter("run_id")
-    return _answer(stop.of_run(caller.workspace_id, caller.user, asked) if is_run_id(asked) else Stopped(False))
+    # An id that no run can have is answered like one that no run of the caller has.
+    return _answer(stop.of_run(caller, run_id) if is_run_id(run_id) else Stopped(False))
 
 
 def _answer(stopped: Stopped) -> Response[str]:

@@ -5,37 +5,35 @@ The same calls as the API's own, which hands out what is new in windows; clients
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Callable
 
 from aws_lambda_powertools.event_handler import Response
 
-from asgi import HEARTBEAT, LONGEST, Pace, Receive, Request, Scope, Send, encoded, stream
+from asgi import HEARTBEAT_S, MAX_STREAM_S, Pace, Receive, Request, Scope, Send, encoded, stream
 from identity import Tokens
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import check_chat
-from outlive.chat import Chat, Listener
+from outlive.chat import ChatReader, Chats
 from outlive.clock import Clock
-from outlive.errors import InternalError, Problem, ReadFailed, RouteNotFound, RunNotFound, StoreError
-from outlive.follow.sse import KIND, RETRY, framed
-from outlive.http import problem
-from outlive.log import cause, logger, unexpected
-from outlive.request import check_chat_id, is_run_id
+from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
+from outlive.follow.sse import KIND, RETRY_MS, framed
+from outlive.http import cursor_asked, cursor_from, problem_of, run_headers
+from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
-from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL", "JWT_ISSUER", "JWT_AUDIENCE")
 pace = Pace(
-    heartbeat=float(os.environ.get("STREAM_HEARTBEAT_SECONDS") or HEARTBEAT),
-    longest=float(os.environ.get("STREAM_SECONDS") or LONGEST),
+    heartbeat=float(os.environ.get("STREAM_HEARTBEAT_SECONDS") or HEARTBEAT_S),
+    longest=float(os.environ.get("STREAM_SECONDS") or MAX_STREAM_S),
 )
 clock = Clock()
 table = table_of(settings)
 tail = Tail(table, clock, new_id)
-start = Start(table, queue_of(settings), clock, new_id, settings, lambda: random.uniform(0.5, 1.5))
-chat = Chat(table, tail, clock)
+start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
+chats = Chats(table, tail, clock)
 tokens = Tokens(
     os.environ["JWT_ISSUER"], os.environ["JWT_AUDIENCE"].split(","), settings.workspace_claim, time.monotonic
 )
@@ -52,14 +50,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
     try:
         await _answer(request, send)
-    except Problem as error:
-        await _reply(send, problem(error))
-    except StoreError as error:
-        logger.error("store_failed", cause=cause(error))
-        await _reply(send, problem(ReadFailed("try again")))
     except Exception as error:
-        unexpected("request_failed", error)
-        await _reply(send, problem(InternalError("the log of this request says more")))
+        await _reply(send, problem_of(error))
 
 
 async def _answer(request: Request, send: Send) -> None:
@@ -70,13 +62,10 @@ async def _answer(request: Request, send: Send) -> None:
             await _chat_stream(request, send, chat_id)
         case "GET", ("runs", run_id, "events"):
             caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-            if not is_run_id(run_id):
-                raise RunNotFound("no run of yours has this id")
-            await _events(
-                request, send, lambda at, named: tail.after(caller.workspace_id, caller.user, run_id, at, 0, named)
-            )
+            run = check_run_id(run_id)
+            await _events(request, send, lambda at: tail.after(caller, run, at, 0))
         case "GET", ("tickets", ticket, "events"):
-            await _events(request, send, lambda at, named: tail.admitted(ticket, at, 0, named))
+            await _events(request, send, lambda at: tail.admitted(ticket, at, 0))
         case _:
             raise RouteNotFound("there is no such route")
 
@@ -84,49 +73,47 @@ async def _answer(request: Request, send: Send) -> None:
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     asked = check_chat(await request.body(), settings.max_steps)
-    started = await asyncio.to_thread(start.run, caller.workspace_id, caller.user, asked)
-    headers = {"Location": f"/runs/{started.run.id}"}
-    if started.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    listener = chat.from_the_start(caller.workspace_id, caller.user, asked.chat_id, started.run.id)
-    await stream(send, request, {**HEADERS, **headers, "Content-Type": KIND}, _hearing(listener), "", pace)
+    started = await asyncio.to_thread(start.run, caller, asked)
+    headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed), "Content-Type": KIND}
+    reader = chats.from_the_start(caller, asked.chat_id, started.run.id)
+    await stream(send, request, headers, _chunks_of(reader), "", pace)
 
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    check_chat_id(chat_id)
-    after = request.query("after")
-    listener = await asyncio.to_thread(chat.listener, caller.workspace_id, caller.user, chat_id, after)
-    said = None if listener is None else await asyncio.to_thread(_first, listener)
-    if listener is None or said is None:
+    with cursor_from("after"):
+        reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
+    said = None if reader is None else await asyncio.to_thread(_first, reader)
+    if reader is None or said is None:
         await _reply(send, Response(204, body=""))
         return
-    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _hearing(listener), said, pace)
+    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _chunks_of(reader), said, pace)
 
 
-def _first(listener: Listener) -> str | None:
+def _first(reader: ChatReader) -> str | None:
     try:
-        return chat.more(listener)
+        return chats.next_chunks(reader)
     except RunNotFound:
         return None
 
 
-def _hearing(listener: Listener) -> Callable[[], tuple[str, bool]]:
+def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
     def look() -> tuple[str, bool]:
-        if listener.over:
+        if reader.ended:
             return "", True
         try:
-            said = chat.more(listener)
+            said = chats.next_chunks(reader)
         except StoreError:
             return "", False  # the next look may be luckier
-        return said or "", said is None or listener.over
+        return said or "", said is None or reader.ended
 
     return look
 
 
-async def _events(request: Request, send: Send, read: Callable[[str | None, str], Window | None]) -> None:
-    last = request.header("Last-Event-ID")
-    first = await asyncio.to_thread(read, *((last, "Last-Event-ID") if last else (request.query("after"), "after")))
+async def _events(request: Request, send: Send, read: Callable[[str | None], Window | None]) -> None:
+    cursor, field = cursor_asked(request.header("Last-Event-ID"), request.query("after"))
+    with cursor_from(field):
+        first = await asyncio.to_thread(read, cursor)
     if first is None:
         await _reply(send, Response(204, body=""))
         return
@@ -135,7 +122,7 @@ async def _events(request: Request, send: Send, read: Callable[[str | None, str]
     def look() -> tuple[str, bool]:
         nonlocal at
         try:
-            window = read(at, "after")
+            window = read(at)
         except StoreError:
             return "", False
         except Problem:
@@ -145,7 +132,7 @@ async def _events(request: Request, send: Send, read: Callable[[str | None, str]
         at = window.cursor
         return "".join(map(framed, window.events)), False
 
-    said = "".join([f"retry: {RETRY}\n\n", *map(framed, first.events)])
+    said = "".join([f"retry: {RETRY_MS}\n\n", *map(framed, first.events)])
     await stream(send, request, {"Cache-Control": "no-store", "Content-Type": KIND}, look, said, pace)
 
 

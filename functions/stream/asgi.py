@@ -14,11 +14,11 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-MOST_BODY = 6_000_000
+MAX_BODY_BYTES = 6_000_000
 """Bytes: what the API's gateway would hand on to a function."""
-HEARTBEAT = 15
+HEARTBEAT_S = 15
 """Seconds of silence after which a comment shows that the connection still stands."""
-LONGEST = 870
+MAX_STREAM_S = 870
 """Seconds: a little less than the 15 minutes that a function has."""
 STILL_HERE = ": still here\n\n"
 
@@ -56,8 +56,8 @@ class Request:
         while True:
             message = await self.receive()
             body += bytes(message.get("body", b""))
-            if len(body) > MOST_BODY:
-                raise InvalidRequest("body", f"must be at most {MOST_BODY:,} bytes")
+            if len(body) > MAX_BODY_BYTES:
+                raise InvalidRequest("body", f"must be at most {MAX_BODY_BYTES:,} bytes")
             if not message.get("more_body"):
                 return body
 
@@ -72,8 +72,8 @@ class Pace:
     """How a stream goes, in seconds."""
 
     poll: float = 0.5
-    heartbeat: float = HEARTBEAT
-    longest: float = LONGEST
+    heartbeat: float = HEARTBEAT_S
+    longest: float = MAX_STREAM_S
 
 
 Look = Callable[[], tuple[str, bool]]

@@ -11,8 +11,9 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
+from outlive.caller import Caller
 from outlive.errors import Unauthorized
-from outlive.http import Caller, caller_of
+from outlive.http import caller_of
 
 FETCH_SECONDS = 5
 KEEP_SECONDS = 3600

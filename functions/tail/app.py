@@ -4,11 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from outlive.caller import Caller
 from outlive.clock import Clock, iso
-from outlive.errors import RunNotFound
+from outlive.errors import InvalidRequest, ReadFailed, RunNotFound, TicketExpired
 from outlive.follow.sse import KIND, streamed
-from outlive.http import Api, answer, nothing
-from outlive.request import MAX_WAIT, check_wait, is_run_id
+from outlive.http import Api, answer, cursor_asked, cursor_from, nothing
+from outlive.request import MAX_WAIT_S, RunId, check_wait
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
 
@@ -17,38 +18,31 @@ api = Api(settings.workspace_claim)
 tail = Tail(table_of(settings), Clock(), new_id)
 
 
-@api.get("/runs/<run_id>/events")
-def run_events(run_id: str) -> Response[str]:
+@api.get("/runs/<run_id>/events", problems=[InvalidRequest, ReadFailed])
+def run_events(caller: Caller, run_id: RunId) -> Response[str]:
     """What the run says after a cursor."""
-    caller, asked = api.caller, api.parameter("run_id")
-    if not is_run_id(asked):
-        raise RunNotFound("no run of yours has this id")
-    cursor, named, wait = _asked()
-    return _answer(tail.after(caller.workspace_id, caller.user, asked, cursor, wait, named))
+    cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
+    with cursor_from(field):
+        return _answer(tail.after(caller, run_id, cursor, _wait()))
 
 
-@api.post("/runs/<run_id>/ticket")
-def open_ticket(run_id: str) -> Response[str]:
+@api.post("/runs/<run_id>/ticket", problems=[ReadFailed])
+def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
     """Make a ticket for the run's events."""
-    caller, asked = api.caller, api.parameter("run_id")
-    if not is_run_id(asked):
-        raise RunNotFound("no run of yours has this id")
-    ticket, until = tail.ticket(caller.workspace_id, caller.user, asked)
+    ticket, until = tail.ticket(caller, run_id)
     return answer({"ticket": ticket, "expires_at": iso(until), "url": f"/tickets/{ticket}/events"}, 201)
 
 
-@api.get("/tickets/<ticket>/events")
+@api.get("/tickets/<ticket>/events", problems=[TicketExpired, RunNotFound, InvalidRequest, ReadFailed])
 def ticket_events(ticket: str) -> Response[str]:
     """What the ticket's run says after a cursor, without a token."""
-    cursor, named, wait = _asked()
-    return _answer(tail.admitted(api.parameter("ticket"), cursor, wait, named))
+    cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
+    with cursor_from(field):
+        return _answer(tail.admitted(ticket, cursor, _wait()))
 
 
-def _asked() -> tuple[str | None, str, float]:
-    """The cursor, the field it came in, and how long to wait."""
-    wait = check_wait(api.query("wait"), MAX_WAIT if _wants_a_stream() else 0)
-    last = api.header("Last-Event-ID")
-    return (last, "Last-Event-ID", wait) if last else (api.query("after"), "after", wait)
+def _wait() -> float:
+    return check_wait(api.query("wait"), MAX_WAIT_S if _wants_a_stream() else 0)
 
 
 def _wants_a_stream() -> bool:

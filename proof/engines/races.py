@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol
 from botocore.exceptions import ClientError
 
 from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.delivery import Delivery
 from outlive.errors import Overtaken, RunAlreadyActive
@@ -108,13 +109,13 @@ class Wired:
         operation = Start(self.table, self.queue, self.clock, new_id, self.settings, lambda: 1.0)
         request = StartRequest(chat, "hello", 3, {}, None, {"prompt": "hello"})
         try:
-            return operation.run(WORKSPACE, USER, request).run.id, ""
+            return operation.run(Caller(WORKSPACE, USER), request).run.id, ""
         except RunAlreadyActive as busy:
             return None, busy.fields["active_run_id"]
 
     def stop(self, run_id: str) -> bool:
         """Whether this stop took effect."""
-        return Stop(self.table, self.clock, new_id).of_run(WORKSPACE, USER, run_id).stopped
+        return Stop(self.table, self.clock, new_id).of_run(Caller(WORKSPACE, USER), run_id).stopped
 
     def step(self, run_id: str) -> bool:
         """Whether this worker asked the model."""

@@ -23,6 +23,7 @@ CLAIMED = "shared/outlive/claimed_step.py"
 WATCH = "shared/outlive/watch.py"
 START = "shared/outlive/start.py"
 STOP = "shared/outlive/stop.py"
+ACCESS = "shared/outlive/access.py"
 SETTLE = "shared/outlive/settle.py"
 SWEEP = "shared/outlive/sweep.py"
 OVERDUE = "shared/outlive/overdue.py"
@@ -113,7 +114,7 @@ WRITTEN = (
     Mutant("start ignores the key when busy", "the busy check comes before the replay",
            (Edit(START, "Start._try", "A and (B or not C)", "A and not C"),)),
     Mutant("start takes a foreign chat's run", "the owner is not looked at before",
-           (Edit(START, "Start._try", "A is not None and A.owner != B", "False"),)),
+           (Edit(ACCESS, "own_chat", "A is not None and A.owner != B", "False"),)),
     Mutant("start makes room too soon", "a start ends a run that is rightly at work",
            (Edit(START, "Start._make_room", "if A is None: raise _busy_with(B)",
                  "if A is None:\n    return"),)),
@@ -167,14 +168,14 @@ WRITTEN = (
            (Edit(STOP, "Stop._stop", "Stopped(A in (B, C), R)", "Stopped(True, R)"),)),
     Mutant("stop follows the chat", "a stop by chat looks again and hits the next run",
            (Edit(STOP, "Stop._stop", "if S.by_me: return A",
-                 "if S.by_me:\n    return A\nchat = self.table.chat(workspace_id, run.chat_id) if run else None\n"
+                 "if S.by_me:\n    return A\nchat = self.table.chat(caller.workspace_id, run.chat_id) if run else None\n"
                  "if chat is not None and chat.active_run_id is not None:\n"
-                 "    run = self.table.run(workspace_id, chat.active_run_id)"),)),
+                 "    run = self.table.run(caller.workspace_id, chat.active_run_id)"),)),
     Mutant("stop without its mark", "a stop that ends the run does not say that it was a stop",
            (Edit(TABLE, "Table.settle", "A.append(Run.stop_requested_at.set(B))"),)),
     # two at once, where one alone is covered by the other
     Mutant("stop whoever asks", "the owner is looked at neither before nor in the write",
-           (Edit(STOP, "Stop._stop", "A is None or A.owner != B", "A is None"),
+           (Edit(ACCESS, "own_run", "A is None or A.owner != B", "A is None"),
             Edit(LIFECYCLE, "REQUEST_STOP", "Guard.OWNER"), Edit(LIFECYCLE, "STOP", "Guard.OWNER"))),
     Mutant("start whatever was read", "neither slot nor sequence are looked at",
            (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A"),

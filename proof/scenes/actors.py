@@ -21,6 +21,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 import outlive
 from outlive import settle, sweep, unreadable
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Usage
+from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Problem, StoreError
 from outlive.follow.passages import Words
@@ -298,7 +299,7 @@ class Cast:
             body = json.dumps({"prompt": prompt, "metadata": {}})
             try:
                 request = check_start(chat, key, body, self.settings.max_steps)
-                started = self.starting.run(workspace, user, request)
+                started = self.starting.run(Caller(workspace, user), request)
             except Problem as problem:
                 return _problem(problem)
             return ("accepted", started.run.id, started.replayed, str(started.run.status))
@@ -307,11 +308,11 @@ class Cast:
 
     def stop_chat(self, chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Callable[[], Hashable]:
         """A stop by chat: ends with ("stopped", whether, run id, status) or ("problem", …)."""
-        return self._stop(lambda: self.stopping.of_chat(workspace, user, chat))
+        return self._stop(lambda: self.stopping.of_chat(Caller(workspace, user), chat))
 
     def stop_run(self, run_id: str, *, user: str = "ada", workspace: str = "w") -> Callable[[], Hashable]:
         """A stop by run id."""
-        return self._stop(lambda: self.stopping.of_run(workspace, user, run_id))
+        return self._stop(lambda: self.stopping.of_run(Caller(workspace, user), run_id))
 
     def _stop(self, ask: Callable[[], Any]) -> Callable[[], Hashable]:
         def program() -> Hashable:
@@ -338,7 +339,7 @@ class Cast:
 
         def program() -> Hashable:
             try:
-                run, message = self.reading.latest(workspace, user, chat)
+                run, message = self.reading.latest(Caller(workspace, user), chat)
             except StoreError:
                 # The router answers 503.
                 return ("problem", 503, "read_failed", None)

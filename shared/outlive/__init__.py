@@ -3,10 +3,12 @@
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
 floor 1: these import nothing of ours
+    caller              who makes a request
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
     errors              what can go wrong, named by who must act
     follow.passages     a step in the one order in which readers get it
+    opaque              tokens that clients carry without reading them
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
     text                text that every part downstream can take
@@ -26,7 +28,7 @@ floor 3
     worker              whether this process can be trusted with another step
 floor 4
     ai_sdk.request      what an AI SDK chat client may send
-    follow.place        where a reader of a run's events stands
+    follow.reader_state where a reader of a run's events stands
     follow.ticket       leave to read one run's events without a token
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms
@@ -50,6 +52,7 @@ floor 8
 floor 9
     store.table         the only user of DynamoDB: one move, one conditional write
 floor 10
+    access              which rows a caller may see
     history             what was written in a chat before a step
     settle              ending a run: one write, once, from any side
     watch               lease, stop and time, beside the agent

@@ -1,58 +1,59 @@
-"""A chat as AI SDK clients want it: start with a message, and read the answer as one stream of chunks, window by window.
+"""A chat for AI SDK clients: they start a run with a message and read it as one stream of chunks, window by window.
 
-A client that says how long it wants to wait comes back by itself: it is answered as soon as there is something new. One
-that does not, such as a plain `useChat`, is given as much as one answer can carry: until the run ends, or for `HOLD`.
+A client that sends `wait` asks again by itself, so it is answered as soon as there is something new. A client that does
+not, such as a plain `useChat`, gets as much as one answer can carry: until the run ends, or for `HOLD_S`.
 """
 
-import hashlib
 import re
 
 import msgspec
 from msgspec.structs import replace
 
+from outlive.access import chat_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreError, StoreUnreadable
+from outlive.errors import CursorRefused, RunNotFound, StoreError
 from outlive.follow.events import Event, SettledEvent
-from outlive.follow.place import place_of
+from outlive.follow.reader_state import reader_state_of
 from outlive.log import cause, logger
+from outlive.opaque import mark
 from outlive.page import PAGE_BYTES
 from outlive.request import StartRequest
 from outlive.start import Start, Started
 from outlive.store.table import Table
 from outlive.tail import Tail
 
-HOLD = 20
-"""Seconds: what came before and after it still fits into the 30 that the gateway gives an answer."""
+HOLD_S = 20
+"""Seconds an answer is held open: with a slow store it still ends within the gateway's 30."""
 CURSOR = r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})"
 
 
-class Listener(msgspec.Struct):
-    """One reader of one run: where it stands, and what it has been given."""
+class ChatReader(msgspec.Struct):
+    """One reader of one run: its cursor, and what it got."""
 
-    workspace_id: str
-    user: str
+    caller: Caller
     chat_id: str
     run_id: str
     cursor: str | None
     encoder: Encoder
-    over: bool = False
-    """This answer ends here: with the run, or because something is void and the client has to act on that first."""
+    ended: bool = False
+    """This answer ends here: the run has ended, or something is void and the client has to act on that first."""
     voided: bool = False
-    given: int = 0
-    """How many chunks it was given."""
+    chunk_count: int = 0
+    """How many chunks the reader got in this answer."""
     full: bool = False
-    """This answer can't hold the next event: the client has to come back for it."""
+    """This answer can't hold the next event: the client has to ask again for it."""
 
-    def hear(self, events: list[Event], room: int = PAGE_BYTES) -> str:
+    def encode(self, events: list[Event], room: int = PAGE_BYTES) -> str:
         """The events as the client reads them, as many as fit into `room` bytes; a whole page holds any one of them."""
         frames, silent = [], False
         for event in events:
-            if self.over:
+            if self.ended:
                 break
             encoder = replace(self.encoder)
             chunks = list(encoder.chunks(event))
-            frame = framed(chunks, self._place(event.id))
+            frame = framed(chunks, self._cursor(event.id))
             size = len(frame.encode())
             if size > room and room < PAGE_BYTES:
                 self.full = True
@@ -60,111 +61,98 @@ class Listener(msgspec.Struct):
             room -= size
             self.encoder, self.cursor = encoder, event.id
             silent = not chunks
-            self.given += len(chunks)
+            self.chunk_count += len(chunks)
             frames.append(frame)
             self.voided = is_void(chunks)
-            self.over = self.voided or isinstance(event, SettledEvent)
+            self.ended = self.voided or isinstance(event, SettledEvent)
             if isinstance(event, SettledEvent):
                 frames.append(DONE)
-        # An id without data is no chunk, but a client that comes back will say it.
-        return "".join([*frames, *([f"id: {self._place(self.cursor)}\n\n"] if silent else [])])
+        # An id without data is no chunk, but the client sends it when it asks again.
+        return "".join([*frames, *([f"id: {self._cursor(self.cursor)}\n\n"] if silent else [])])
 
-    def _place(self, cursor: str | None) -> str:
-        mark = _mark(self.workspace_id, self.chat_id, self.run_id)
-        return f"{self.run_id}.{mark}.{cursor}"
+    def _cursor(self, cursor: str | None) -> str:
+        return f"{self.run_id}.{mark(self.caller.workspace_id, self.chat_id, self.run_id)}.{cursor}"
 
 
-class Chat(msgspec.Struct, frozen=True):
-    """Answers AI SDK clients. To anybody but its owner a chat has nothing to tell."""
+class Chats(msgspec.Struct, frozen=True):
+    """Answers AI SDK clients. For any other user than its owner, nothing is active in a chat."""
 
     table: Table
     tail: Tail
     clock: Clock
 
-    def stream(self, workspace_id: str, user: str, chat_id: str, after: str | None, wait: float | None) -> str | None:
-        """What the chat's run says after `after`, from its start without one; None if there is nothing, nor will be.
+    def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
+        """The chunks of the chat's run after `after`, from its start without one; None if nothing is active or all was read.
 
-        Raises InvalidRequest if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat.
         """
-        listener = self.listener(workspace_id, user, chat_id, after)
-        until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
+        reader = self.reader(caller, chat_id, after)
+        until = self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
         try:
-            return None if listener is None else self._window(listener, until, hold=wait is None)
+            return None if reader is None else self._window(reader, until, hold=wait is None)
         except RunNotFound:
             return None
 
-    def listener(self, workspace_id: str, user: str, chat_id: str, after: str | None) -> Listener | None:
-        """Who reads on after `after`, or the chat's active run from its start; None if it has none.
+    def reader(self, caller: Caller, chat_id: str, after: str | None) -> ChatReader | None:
+        """The reader that goes on after `after`; without it, one of the chat's active run, None if it has none.
 
-        Raises InvalidRequest if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat.
         """
         if after is None:
-            try:
-                chat = self.table.chat(workspace_id, chat_id)
-            except StoreUnreadable as damaged:
-                if damaged.is_of(user):
-                    raise
+            chat = chat_of(self.table, caller, chat_id)
+            if chat is None or chat.active_run_id is None:
                 return None
-            if chat is None or chat.owner != user or chat.active_run_id is None:
-                return None
-            return self.from_the_start(workspace_id, user, chat_id, chat.active_run_id)
+            return self.from_the_start(caller, chat_id, chat.active_run_id)
         found = re.fullmatch(CURSOR, after)
-        if not found or found[2] != _mark(workspace_id, chat_id, found[1]):
-            raise InvalidRequest("after", "is not one this chat gave")
-        place = place_of(found[3], "after", workspace_id, found[1])
-        return Listener(workspace_id, user, chat_id, found[1], found[3], Encoder.at(place))
+        if not found or found[2] != mark(caller.workspace_id, chat_id, found[1]):
+            raise CursorRefused("is not one this chat gave")
+        place = reader_state_of(found[3], caller.workspace_id, found[1])
+        return ChatReader(caller, chat_id, found[1], found[3], Encoder.at(place))
 
-    def from_the_start(self, workspace_id: str, user: str, chat_id: str, run_id: str) -> Listener:
-        """Who reads all of this run."""
-        return Listener(workspace_id, user, chat_id, run_id, None, Encoder())
+    def from_the_start(self, caller: Caller, chat_id: str, run_id: str) -> ChatReader:
+        """A reader of all of this run."""
+        return ChatReader(caller, chat_id, run_id, None, Encoder())
 
-    def more(self, listener: Listener, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
-        """What `listener` hears next, as soon as there is something, in about `room` bytes; None once all is told.
+    def next_chunks(self, reader: ChatReader, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
+        """The next chunks for `reader`, as soon as there are any, in about `room` bytes; None once it got all of the run.
 
         Raises RunNotFound.
         """
-        window = self.tail.after(listener.workspace_id, listener.user, listener.run_id, listener.cursor, wait)
-        return None if window is None else listener.hear(window.events, room)
+        window = self.tail.after(reader.caller, reader.run_id, reader.cursor, wait)
+        return None if window is None else reader.encode(window.events, room)
 
-    def start(
-        self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
-    ) -> tuple[Started, str]:
-        """Start the run as `start` does, and say what it says first.
+    def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
+        """Start the run as `start` does, and read its first chunks.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed.
         """
-        until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
-        started = start.run(workspace_id, user, request)
-        listener = self.from_the_start(workspace_id, user, request.chat_id, started.run.id)
+        until = self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
+        started = start.run(caller, request)
+        reader = self.from_the_start(caller, request.chat_id, started.run.id)
         try:
-            return started, self._window(listener, until, hold=wait is None) or ""
+            return started, self._window(reader, until, hold=wait is None) or ""
         except StoreError as error:
-            # It runs: an answer that looked like a refusal would be a lie.
+            # The run is stored: this must not look like a refusal.
             logger.error("read_failed", run=started.run.id, cause=cause(error))
             return started, NOTHING_NEW
 
-    def _window(self, listener: Listener, until: int, *, hold: bool) -> str | None:
-        """What `listener` hears until then, or unless `hold`, only until it hears something; None if all is told."""
-        from_the_start = listener.cursor is None
-        told: list[str] = []
+    def _window(self, reader: ChatReader, until: int, *, hold: bool) -> str | None:
+        """The chunks until then, or without `hold` until the first ones come; None if the reader got all of the run."""
+        from_the_start = reader.cursor is None
+        windows: list[str] = []
         room = PAGE_BYTES
-        while not (listener.over or listener.full):
+        while not (reader.ended or reader.full):
             left = max(0.0, (until - self.clock.now()) / SECOND)
-            heard = self.more(listener, left, room)
-            if heard is None:
-                return "".join(told) or None
-            told.append(heard)
-            room -= len(heard.encode())
-            if listener.voided and hold and from_the_start:
-                # Nothing of it was sent yet: tell it anew, as it stands now.
-                listener = replace(listener, cursor=None, encoder=Encoder(), over=False, voided=False, given=0)
-                told.clear()
+            chunks = self.next_chunks(reader, left, room)
+            if chunks is None:
+                return "".join(windows) or None
+            windows.append(chunks)
+            room -= len(chunks.encode())
+            if reader.voided and hold and from_the_start:
+                # Nothing was sent yet: read it again from the start.
+                reader = replace(reader, cursor=None, encoder=Encoder(), ended=False, voided=False, chunk_count=0)
+                windows.clear()
                 room = PAGE_BYTES
-            elif (listener.given and not hold) or left == 0:
+            elif (reader.chunk_count and not hold) or left == 0:
                 break
-        return "".join(told) or NOTHING_NEW
-
-
-def _mark(*scope: str) -> str:
-    """Ties a cursor to its chat. Not a secret: who may read is decided by the run's owner, not by a cursor."""
-    return hashlib.sha256("\n".join(scope).encode()).hexdigest()[:16]
+        return "".join(windows) or NOTHING_NEW

@@ -9,6 +9,7 @@ OutliveError
 ├── StoreBroken         the operator: a permission, a name or a request is wrong
 ├── Overtaken           nobody: another worker has the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
+├── CursorRefused       the client; the handler knows which field it came in and answers with InvalidRequest
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · PromptTooLong
@@ -72,6 +73,10 @@ class Overtaken(OutliveError):
 
 class SettingError(OutliveError):
     """A setting is missing or wrong; the message names it."""
+
+
+class CursorRefused(OutliveError):
+    """A cursor that was not made for what it is given to; the message says so without the field it came in."""
 
 
 class Problem(OutliveError):

@@ -1,54 +1,90 @@
-"""What the HTTP functions share: who calls, what was asked, and how an answer or a problem looks."""
+"""What the HTTP functions share: routes, callers, parameters, and the form of answers and problems."""
 
 import base64
 import gzip
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from outlive.caller import Caller
 from outlive.errors import (
+    CursorRefused,
     InternalError,
     InvalidRequest,
     Problem,
     ReadFailed,
     RouteNotFound,
+    RunNotFound,
     StoreError,
     StoreUnreadable,
     Unauthorized,
 )
 from outlive.log import cause, logger, unexpected
+from outlive.request import ChatId, RunId, check_chat_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
-LARGE = 20_000
-"""Bytes of an answer worth compressing."""
-MOST_TEXT = 6_250_000
+COMPRESSED_FROM_BYTES = 20_000
+"""The size from which an answer is compressed."""
+MAX_TEXT_BYTES = 6_250_000
 """Bytes a body may take as a JSON string: with status and headers below Lambda's 6,291,556 bytes of response."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, from the verified token and nothing else."""
+CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_run_id, str: str}
+"""How a path parameter becomes the value of its handler's parameter, by the annotation there."""
 
-    workspace_id: str
-    user: str
+BROUGHT_BY: dict[Any, type[Problem]] = {Caller: Unauthorized, ChatId: InvalidRequest, RunId: RunNotFound}
+"""The problem that a handler's parameter brings with it, by its annotation."""
+
+Handler = Callable[..., Response[str]]
+"""What answers one route. A parameter annotated `Caller` gets who calls; every other one the path parameter of its name,
+decoded and checked as its annotation asks for."""
 
 
-class Api(APIGatewayHttpResolver):
+class Api:
     """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
 
     def __init__(self, workspace_claim: str) -> None:
-        super().__init__()
         self._workspace_claim = workspace_claim
-        self.exception_handler(Problem)(problem)
-        self.exception_handler(StoreError)(_store_failed)
-        self.exception_handler(Exception)(_unexpected)
-        self.not_found(lambda error: problem(RouteNotFound("this function has no such route")))
+        self.problems: dict[str, set[type[Problem]]] = {}
+        """The problems each route answers with, by its key (`GET /runs/{run_id}`)."""
+        self._router = APIGatewayHttpResolver()
+        self._router.exception_handler(Exception)(problem_of)
+        self._router.not_found(lambda _error: _problem(RouteNotFound("this function has no such route")))
+
+    def get(self, path: str, problems: Iterable[type[Problem]] = ()) -> Callable[[Handler], Handler]:
+        """The decorated function answers GET requests of `path`, in which `<name>` is a parameter.
+
+        `problems` are those it may answer with, besides InternalError and what its parameters bring (`BROUGHT_BY`). The
+        API document has them from here.
+        """
+        return self._route("GET", path, problems)
+
+    def post(self, path: str, problems: Iterable[type[Problem]] = ()) -> Callable[[Handler], Handler]:
+        """The same for POST requests."""
+        return self._route("POST", path, problems)
+
+    def _route(self, method: str, path: str, problems: Iterable[type[Problem]]) -> Callable[[Handler], Handler]:
+        def routed(handler: Handler) -> Handler:
+            wanted = {name: kind for name, kind in handler.__annotations__.items() if name != "return"}
+            brought = {BROUGHT_BY[kind] for kind in wanted.values() if kind in BROUGHT_BY}
+            self.problems[route_key(method, path)] = {InternalError, *problems, *brought}
+
+            def answered(**_as_in_the_path: str) -> Response[str]:
+                return handler(**{name: self._argument(name, kind) for name, kind in wanted.items()})
+
+            self._router.route(path, method)(answered)
+            return handler
+
+        return routed
+
+    def _argument(self, name: str, kind: Any) -> Caller | str:
+        return self.caller if kind is Caller else CHECKS[kind](str((self._event.get("pathParameters") or {})[name]))
 
     def handle(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer `event`.
@@ -59,39 +95,62 @@ class Api(APIGatewayHttpResolver):
         path = event["routeKey"].partition(" ")[2]
         for name, value in (event.get("pathParameters") or {}).items():
             path = path.replace("{" + name + "}", quote(value, safe="", errors="replace"))
-        return _fitting(self.resolve({**event, "rawPath": path}, context), event)
+        return _fitting(self._router.resolve({**event, "rawPath": path}, context), event)
+
+    @property
+    def _event(self) -> dict[str, Any]:
+        event: dict[str, Any] = self._router.current_event.raw_event
+        return event
 
     @property
     def caller(self) -> Caller:
         """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
-        found: Any = self.current_event.raw_event.get("requestContext")
+        found: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = found.get(name) if isinstance(found, dict) else None
         return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim)
 
-    def parameter(self, name: str) -> str:
-        """A path parameter, decoded."""
-        return str((self.current_event.raw_event.get("pathParameters") or {})[name])
-
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
-        found = (self.current_event.raw_event.get("queryStringParameters") or {}).get(name)
+        found = (self._event.get("queryStringParameters") or {}).get(name)
         return None if found is None else str(found)
 
     def header(self, name: str) -> str | None:
         """A header, or None."""
-        headers: Mapping[str, str] = self.current_event.raw_event.get("headers") or {}
+        headers: Mapping[str, str] = self._event.get("headers") or {}
         return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
 
     @property
     def body(self) -> bytes:
         """The body as it was sent. Raises InvalidRequest if it can't be decoded."""
-        event = self.current_event.raw_event
+        event = self._event
         sent: str = event.get("body") or ""
         try:
             return base64.b64decode(sent) if event.get("isBase64Encoded") else sent.encode()
         except ValueError:
             raise InvalidRequest("body", "must be JSON") from None
+
+
+def route_key(method: str, path: str) -> str:
+    """The route as the gateway calls it, such as `GET /runs/{run_id}`."""
+    return f"{method.upper()} {path.replace('<', '{').replace('>', '}')}"
+
+
+def cursor_asked(last_event_id: str | None, after: str | None) -> tuple[str | None, str]:
+    """The cursor of a request for events, and the field it came in.
+
+    An EventSource that comes back requests the same address again: its `Last-Event-ID` is newer than `after`.
+    """
+    return (last_event_id, "Last-Event-ID") if last_event_id else (after, "after")
+
+
+@contextmanager
+def cursor_from(field: str) -> Iterator[None]:
+    """Inside, a refused cursor came in `field` of the request. Raises InvalidRequest, which names it."""
+    try:
+        yield
+    except CursorRefused as refused:
+        raise InvalidRequest(field, str(refused)) from None
 
 
 def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +159,7 @@ def _fitting(response: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     """
     text = response.get("body") or ""
     body = text.encode()
-    if len(body) >= LARGE and _takes_gzip(event):
+    if len(body) >= COMPRESSED_FROM_BYTES and _takes_gzip(event):
         headers = {**(response.get("headers") or {}), "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return {**response, "headers": headers, **_in_base64(gzip.compress(body, 5))}
     return response if _fits_as_text(text) else {**response, **_in_base64(body)}
@@ -112,7 +171,7 @@ def _in_base64(body: bytes) -> dict[str, Any]:
 
 def _fits_as_text(text: str) -> bool:
     # A character takes 12 bytes at most. Runtimes differ in what they escape, so everything that can be is.
-    return 12 * len(text) <= MOST_TEXT or len(json.dumps(text)) <= MOST_TEXT
+    return 12 * len(text) <= MAX_TEXT_BYTES or len(json.dumps(text)) <= MAX_TEXT_BYTES
 
 
 def _takes_gzip(event: dict[str, Any]) -> bool:
@@ -122,7 +181,7 @@ def _takes_gzip(event: dict[str, Any]) -> bool:
 
 
 def nothing() -> Response[str]:
-    """204: there is nothing, and there won't be."""
+    """204: there is nothing, and there will be nothing."""
     return Response(204, body="", headers={"Cache-Control": "no-store"})
 
 
@@ -132,8 +191,28 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     return Response(status, "application/json", text, headers={"Cache-Control": "no-store", **(headers or {})})
 
 
-def problem(error: Problem) -> Response[str]:
-    """`error` in the form of RFC 9457."""
+def run_headers(run_id: str, *, replayed: bool) -> dict[str, str]:
+    """The headers of an answer to a start: the run's address, and whether an earlier request had started the run."""
+    headers = {"Location": f"/runs/{run_id}"}
+    return {**headers, "Idempotency-Replayed": "true"} if replayed else headers
+
+
+def problem_of(error: Exception) -> Response[str]:
+    """`error` in the form of RFC 9457. What is no Problem is logged; the client does not learn its cause."""
+    match error:
+        case Problem():
+            return _problem(error)
+        case StoreError():
+            logger.error("store_failed", cause=cause(error))
+            if not isinstance(error, StoreUnreadable):
+                return _problem(ReadFailed("try again"))
+            return _problem(ReadFailed("what is stored of it is damaged"))
+        case _:
+            unexpected("request_failed", error)
+            return _problem(InternalError("the log of this request says more"))
+
+
+def _problem(error: Problem) -> Response[str]:
     body = {
         "type": f"urn:outlive:problem:{error.code}",
         "title": error.title,
@@ -146,7 +225,7 @@ def problem(error: Problem) -> Response[str]:
 
 
 def caller_of(claims: Mapping[str, Any], workspace_claim: str) -> Caller:
-    """Who a verified token speaks for. Raises Unauthorized if it lacks a usable workspace or subject."""
+    """The caller that a verified token names. Raises Unauthorized if it lacks a usable workspace or subject."""
     return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"))
 
 
@@ -155,14 +234,3 @@ def _identity(claims: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY or clean(value) != value:
         raise Unauthorized(f"the token's claim {name} must be a string of 1 to {MAX_IDENTITY} characters")
     return value
-
-
-def _store_failed(error: StoreError) -> Response[str]:
-    logger.error("store_failed", cause=cause(error))
-    damaged = isinstance(error, StoreUnreadable)
-    return problem(ReadFailed("what is stored of it is damaged" if damaged else "try again"))
-
-
-def _unexpected(error: Exception) -> Response[str]:
-    unexpected("request_failed", error)
-    return problem(InternalError("the log of this request says more"))

@@ -1,10 +1,12 @@
-"""Reading: whatever is there, consistently, for whoever is entitled; it changes nothing."""
+"""Reading: what is stored, read consistently, for its owner. Reading changes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from outlive.access import chat_of, run_of
+from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
-from outlive.errors import RunNotFound, StoreUnreadable
+from outlive.errors import StoreUnreadable
 from outlive.log import logger
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
@@ -18,40 +20,32 @@ class Read:
 
     table: Table
 
-    def latest(self, workspace_id: str, user: str, chat_id: str) -> tuple[RunView | None, MessageView | None]:
+    def latest(self, caller: Caller, chat_id: str) -> tuple[RunView | None, MessageView | None]:
         """The chat's latest run and its assistant message, in flight or finished."""
-        chat = self._chat(workspace_id, user, chat_id)
+        chat = chat_of(self.table, caller, chat_id)
         if chat is None or chat.latest_run_id is None:
             return None, None
-        run = self.table.run(workspace_id, chat.latest_run_id)
+        run = self.table.run(caller.workspace_id, chat.latest_run_id)
         return (None, None) if run is None else self._with_message(run)
 
-    def one(self, workspace_id: str, user: str, run_id: str) -> tuple[RunView, MessageView | None]:
+    def one(self, caller: Caller, run_id: str) -> tuple[RunView, MessageView | None]:
         """The run and its assistant message. Raises RunNotFound."""
-        try:
-            run = self.table.run(workspace_id, run_id)
-        except StoreUnreadable as found:
-            if found.is_of(user):
-                raise
-            run = None
-        if run is None or run.owner != user:
-            raise RunNotFound("no run of yours has this id")
-        return self._with_message(run)
+        return self._with_message(run_of(self.table, caller, run_id))
 
     def messages(
-        self, workspace_id: str, user: str, chat_id: str, limit: int, cursor: str | None
+        self, caller: Caller, chat_id: str, limit: int, cursor: str | None
     ) -> tuple[list[MessageView], str | None]:
         """Up to `limit` messages, oldest first, and where to go on; fewer where more would be too many bytes.
 
-        Raises InvalidRequest for a foreign cursor.
+        Raises CursorRefused for a foreign cursor.
         """
-        scope = (workspace_id, chat_id, "messages")
+        scope = (caller.workspace_id, chat_id, "messages")
         after = read_cursor(cursor, *scope)
-        chat = self._chat(workspace_id, user, chat_id)
+        chat = chat_of(self.table, caller, chat_id)
         if chat is None:
             return [], None
         # Read before the messages: see `view_message`. Every earlier run ended before this one could start.
-        latest = self._latest(workspace_id, chat)
+        latest = self._latest(caller, chat)
         page: list[MessageView] = []
         size, last = 0, 0
         for message, records in self._messages(chat.pk, 0 if after is None else after + 1):
@@ -64,33 +58,22 @@ class Read:
             last = message.seq
         return page, None
 
-    def runs(
-        self, workspace_id: str, user: str, chat_id: str, limit: int, cursor: str | None
-    ) -> tuple[list[RunView], str | None]:
-        """Up to `limit` runs, newest first, and where to go on. Raises InvalidRequest for a foreign cursor."""
-        scope = (workspace_id, chat_id, "runs")
+    def runs(self, caller: Caller, chat_id: str, limit: int, cursor: str | None) -> tuple[list[RunView], str | None]:
+        """Up to `limit` runs, newest first, and where to go on. Raises CursorRefused for a foreign cursor."""
+        scope = (caller.workspace_id, chat_id, "runs")
         before = read_cursor(cursor, *scope)
-        if self._chat(workspace_id, user, chat_id) is None:
+        if chat_of(self.table, caller, chat_id) is None:
             return [], None
-        page, more_before = self.table.runs_of(workspace_id, chat_id, before, limit)
+        page, more_before = self.table.runs_of(caller.workspace_id, chat_id, before, limit)
         return [view_run(run) for run in page], None if more_before is None else cursor_at(more_before, *scope)
 
-    def _latest(self, workspace_id: str, chat: Chat) -> Run | None:
+    def _latest(self, caller: Caller, chat: Chat) -> Run | None:
         try:
-            return self.table.run(workspace_id, chat.latest_run_id) if chat.latest_run_id else None
+            return self.table.run(caller.workspace_id, chat.latest_run_id) if chat.latest_run_id else None
         except StoreUnreadable as error:
             # Its messages can be read all the same.
             logger.warning("row_unreadable", row=Run.SK, cause=error.attribute)
             return None
-
-    def _chat(self, workspace_id: str, user: str, chat_id: str) -> Chat | None:
-        try:
-            chat = self.table.chat(workspace_id, chat_id)
-        except StoreUnreadable as found:
-            if found.is_of(user):
-                raise
-            return None
-        return chat if chat is not None and chat.owner == user else None
 
     def _with_message(self, run: Run) -> tuple[RunView, MessageView | None]:
         message, records = None, list[Record]()

@@ -1,27 +1,32 @@
-"""What a client may ask, checked field by field before anything is read or written."""
+"""What a client may send, checked field by field before anything is read or written."""
 
 import hashlib
 import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NewType
 
 import msgspec
 
-from outlive.errors import InvalidRequest, PromptTooLong
+from outlive.errors import InvalidRequest, PromptTooLong, RunNotFound
 from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
-MAX_METADATA = 2048
+MAX_METADATA_BYTES = 2048
 MAX_DEPTH = 100
-"""Levels of nesting: whatever handles the body later then never runs out of stack."""
+"""Levels of nesting in a body: no code that handles it later runs out of stack."""
 MAX_LIMIT = 100
-MAX_WAIT = 20
-"""Seconds: with a slow store on top an answer still comes within the 30 that the gateway gives it."""
+MAX_WAIT_S = 20
+"""Seconds a request may wait for something new: with a slow store the answer still comes within the gateway's 30."""
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+ChatId = NewType("ChatId", str)
+"""A chat's id that `check_chat_id` let through."""
+RunId = NewType("RunId", str)
+"""A run's id that `check_run_id` let through: it can't forge a key."""
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -40,20 +45,20 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A start that is in order."""
+    """A start whose fields were checked."""
 
     chat_id: str
     prompt: str
     max_steps: int
     metadata: dict[str, Any]
     idempotency_key: str | None
-    said: dict[str, Any]
-    """The body as it was validated, which is what makes two requests the same."""
+    validated: dict[str, Any]
+    """The body as it was validated: two requests with the same one are the same request."""
 
     @property
     def fingerprint(self) -> str:
         """The same for the same request, and for no other."""
-        canonical = json.dumps(self.said, sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(self.validated, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -62,35 +67,42 @@ def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> S
     check_chat_id(chat_id)
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    return start_of(chat_id, key, harmless(json_object(body)), max_steps)
+    return parse_start(chat_id, key, sanitized(json_object(body)), max_steps)
 
 
-def start_of(chat_id: str, key: str | None, asked: dict[str, Any], max_steps: int) -> StartRequest:
-    """The start that `asked` asks for. Raises InvalidRequest or PromptTooLong."""
-    said = _structured(asked)
-    prompt = said.prompt
+def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps: int) -> StartRequest:
+    """The start with these fields. Raises InvalidRequest or PromptTooLong."""
+    body = _structured(fields)
+    prompt = body.prompt
     if len(prompt) > MAX_PROMPT:
         raise PromptTooLong(f"prompt: at most {MAX_PROMPT:,} characters, this has {len(prompt):,}")
     if not prompt.strip():
         raise InvalidRequest("prompt", "must not be blank")
-    steps = said.budget.max_steps if said.budget else max_steps
+    steps = body.budget.max_steps if body.budget else max_steps
     if steps > max_steps:
         raise InvalidRequest("budget.max_steps", f"must be 1 to {max_steps}")
-    metadata = said.metadata or {}
-    if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA:
-        raise InvalidRequest("metadata", f"must be at most {MAX_METADATA} bytes as JSON")
-    return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(said))
+    metadata = body.metadata or {}
+    if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA_BYTES:
+        raise InvalidRequest("metadata", f"must be at most {MAX_METADATA_BYTES} bytes as JSON")
+    return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(body))
 
 
-def check_chat_id(chat_id: str) -> str:
+def check_chat_id(chat_id: str) -> ChatId:
     """`chat_id` itself, if it is one. Raises InvalidRequest."""
     if not ID.fullmatch(chat_id):
         raise InvalidRequest("chat_id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
-    return chat_id
+    return ChatId(chat_id)
+
+
+def check_run_id(run_id: str) -> RunId:
+    """`run_id` itself, if a run could have it. Raises RunNotFound."""
+    if not is_run_id(run_id):
+        raise RunNotFound("no run of yours has this id")
+    return RunId(run_id)
 
 
 def is_run_id(run_id: str) -> bool:
-    """True if `run_id` could be one: it then can't forge a key."""
+    """True if a run could have this id."""
     return ID.fullmatch(run_id) is not None
 
 
@@ -107,8 +119,8 @@ def check_wait(text: str | None, default: float) -> float:
     """How many seconds to wait for something new. Raises InvalidRequest."""
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) or float(text) > MAX_WAIT:
-        raise InvalidRequest("wait", f"must be a number of seconds from 0 to {MAX_WAIT}")
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text) or float(text) > MAX_WAIT_S:
+        raise InvalidRequest("wait", f"must be a number of seconds from 0 to {MAX_WAIT_S}")
     return float(text)
 
 
@@ -123,8 +135,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def harmless(value: dict[str, Any]) -> dict[str, Any]:
-    """`value` as whatever handles it later can take it. Raises InvalidRequest."""
+def sanitized(value: dict[str, Any]) -> dict[str, Any]:
+    """`value` without characters that the table or a model refuses. Raises InvalidRequest if it is nested too deep."""
     if is_deeper(value, MAX_DEPTH):
         raise InvalidRequest("body", f"must not be nested deeper than {MAX_DEPTH} levels")
     cleaned: dict[str, Any] = clean(value)

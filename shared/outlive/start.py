@@ -5,12 +5,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from outlive.access import chat_to_start_in, own_chat
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import (
     ChatNotFound,
     IdempotencyKeyReused,
     ModelNotConfigured,
     Overtaken,
+    Problem,
     RunAlreadyActive,
     RunsDisabled,
     StartFailed,
@@ -28,10 +31,21 @@ from outlive.store.retry import PAUSE
 from outlive.store.rows import Chat, Record, Run
 from outlive.store.table import Table
 
-ROUNDS = 6
-"""How often a start goes again after a conflict. Simultaneous starts settle in one or two."""
-PATIENCE = 8 * SECOND
-"""How long a start goes on trying: under a store that hangs, its own 503 has to come before the gateway's."""
+MAX_TRIES = 6
+"""How often a start is tried when other starts conflict with it. Simultaneous starts need one or two."""
+TRYING_MS = 8 * SECOND
+"""Milliseconds after which a start is not tried again: with a store that hangs, its own 503 comes before the gateway's."""
+
+
+START_PROBLEMS: tuple[type[Problem], ...] = (
+    ChatNotFound,
+    IdempotencyKeyReused,
+    RunAlreadyActive,
+    RunsDisabled,
+    ModelNotConfigured,
+    StartFailed,
+)
+"""The problems that a start may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +69,24 @@ class Start:
     jitter: Callable[[], float]
     """Spreads the pauses between tries: numbers around 1."""
 
-    def run(self, workspace_id: str, user: str, request: StartRequest) -> Started:
+    def run(self, caller: Caller, request: StartRequest) -> Started:
         """Make a new run the chat's active one, or find the one this very request made before.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed;
         then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
         """
-        run_id = self._run_id(workspace_id, user, request)
+        run_id = self._run_id(caller, request)
         try:
-            return self._start(workspace_id, user, run_id, request)
+            return self._start(caller, run_id, request)
         except StoreError as error:
             logger.error("start_failed", run=run_id, chat=request.chat_id, cause=cause(error))
             raise StartFailed("the store did not take it; send the same request again") from error
 
-    def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
-        asking = _Asking(workspace_id, user, run_id, request, self.clock.now(), self.new_id())
+    def _start(self, caller: Caller, run_id: str, request: StartRequest) -> Started:
+        asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id())
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
-        for attempt in range(ROUNDS):
+        for attempt in range(MAX_TRIES):
             try:
                 return self._try(asking, met, again=attempt > 0)
             except Refused as refused:
@@ -81,11 +95,11 @@ class Start:
                 raise
             except StoreError as error:
                 failure, met = error, None
-                if self.clock.now() >= asking.at + PATIENCE:
+                if self.clock.now() >= asking.at + TRYING_MS:
                     break
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
         # The last try may have taken effect without an answer.
-        found = self.table.run(workspace_id, run_id)
+        found = self.table.run(caller.workspace_id, run_id)
         if found is None:
             raise failure
         return self._found(found, asking)
@@ -96,36 +110,29 @@ class Start:
         Raises Refused if another start came first, and StoreError.
         """
         request = asking.request
-        chat = met or self._chat(asking)
-        if chat is not None and chat.owner != asking.user:
-            raise ChatNotFound("no chat of yours has this id")
+        if met is not None:
+            chat = own_chat(met, asking.caller)
+        else:
+            chat = chat_to_start_in(self.table, asking.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
         if again or (request.idempotency_key and (holder or not self._may_start)):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
-            found = self.table.run(asking.workspace_id, asking.run_id)
+            found = self.table.run(asking.caller.workspace_id, asking.run_id)
             if found is not None:
                 return self._found(found, asking)
         self._check_may_start()
         if holder is not None:
-            self._make_room(asking.workspace_id, holder)
+            self._make_room(asking.caller.workspace_id, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
         self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
         return Started(run)
 
-    def _chat(self, asking: "_Asking") -> Chat | None:
-        try:
-            return self.table.chat(asking.workspace_id, asking.request.chat_id)
-        except StoreUnreadable as found:
-            if not found.is_of(asking.user):
-                raise ChatNotFound("no chat of yours has this id") from None
-            raise
-
-    def _run_id(self, workspace_id: str, user: str, request: StartRequest) -> str:
+    def _run_id(self, caller: Caller, request: StartRequest) -> str:
         """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
         if request.idempotency_key is None:
             return self.new_id()
-        parts = [workspace_id, user, request.chat_id, request.idempotency_key]
+        parts = [caller.workspace_id, caller.user, request.chat_id, request.idempotency_key]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
@@ -141,7 +148,7 @@ class Start:
     def _chat_of(self, refused: Refused) -> Chat | None:
         """The chat as the refused transaction met it, None if it was not the chat that refused."""
         if not refused.by & {"run", "chat", "holder"}:
-            # Messages without their chat: somebody deleted the chat item by hand. Whose they are nobody knows.
+            # Messages without their chat: the chat item was deleted by hand, and no other item names their owner.
             raise StartFailed("the chat has messages but no owner")
         return refused.chat
 
@@ -185,7 +192,7 @@ class Start:
         if run.fingerprint != asking.request.fingerprint:
             raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
         if run.status == Status.PENDING:
-            # Whoever stored it may have died before the send, and a message too many changes nothing.
+            # The request that stored it may have died before it sent, and a redelivered message changes nothing.
             self._send(run)
         last = self.table.last_record(run) if run.status in ACTIVE else None
         return Started(run, last, replayed=not mine)
@@ -202,8 +209,7 @@ class Start:
 class _Asking:
     """One request: who asks what, under which run id, since when, and by which id it knows its own writes again."""
 
-    workspace_id: str
-    user: str
+    caller: Caller
     run_id: str
     request: StartRequest
     at: int
@@ -212,14 +218,14 @@ class _Asking:
     def new_run(self, sequence: int) -> Run:
         """The run to be, right after message `sequence` of its chat."""
         return Run(
-            Run.key(self.workspace_id, self.run_id),
+            Run.key(self.caller.workspace_id, self.run_id),
             Run.SK,
             id=self.run_id,
-            workspace_id=self.workspace_id,
+            workspace_id=self.caller.workspace_id,
             chat_id=self.request.chat_id,
-            chat_key=Chat.key(self.workspace_id, self.request.chat_id),
-            owner=self.user,
-            created_by=self.user,
+            chat_key=Chat.key(self.caller.workspace_id, self.request.chat_id),
+            owner=self.caller.user,
+            created_by=self.caller.user,
             started_by=self.id,
             trigger=Trigger.USER,
             status=Status.PENDING,

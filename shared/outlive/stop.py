@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from outlive.access import chat_of, run_of
+from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.errors import Overtaken, StopFailed, StoreBroken, StoreBusy, StoreError, StoreUnreadable
+from outlive.errors import Overtaken, RunNotFound, StopFailed, StoreBroken, StoreBusy, StoreError
 from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
 from outlive.log import cause, logger
 from outlive.settle import End, Log, Settler
@@ -14,8 +16,8 @@ from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.store.table import Table
 
-ROUNDS = 6
-"""How often a stop follows a lease that comes and goes while it looks."""
+MAX_TRIES = 6
+"""How often a stop looks again when another worker took or released the run in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +37,64 @@ class Stop:
     clock: Clock
     new_id: Callable[[], str]
 
-    def of_chat(self, workspace_id: str, user: str, chat_id: str) -> Stopped:
+    def of_chat(self, caller: Caller, chat_id: str) -> Stopped:
         """Stop the run that is active in the chat now, and no later one. Raises StopFailed."""
-        with _failing_plainly():
-            try:
-                chat = persistently(lambda: self.table.chat(workspace_id, chat_id), self.clock)
-                if chat is None or chat.owner != user or chat.active_run_id is None:
-                    return Stopped(False)
-                ended = self._stop(workspace_id, user, chat.active_run_id)
-            except StoreUnreadable as found:
-                return _nothing_of(user, found)
+        with _stop_failed_on_store_errors():
+            chat = persistently(lambda: chat_of(self.table, caller, chat_id), self.clock)
+            if chat is None or chat.active_run_id is None:
+                return Stopped(False)
+            ended = self._stop(caller, chat.active_run_id)
             return ended if ended.stopped else Stopped(False)
 
-    def of_run(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+    def of_run(self, caller: Caller, run_id: str) -> Stopped:
         """Stop this run. Raises StopFailed."""
-        with _failing_plainly():
-            try:
-                return self._stop(workspace_id, user, run_id)
-            except StoreUnreadable as found:
-                return _nothing_of(user, found)
+        with _stop_failed_on_store_errors():
+            return self._stop(caller, run_id)
 
-    def _stop(self, workspace_id: str, user: str, run_id: str) -> Stopped:
+    def _stop(self, caller: Caller, run_id: str) -> Stopped:
         stop_id = self.new_id()
-        run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
-        for _ in range(ROUNDS):
-            if run is None or run.owner != user:
+        run = self._run(caller, run_id)
+        for _ in range(MAX_TRIES):
+            if run is None:
                 return Stopped(False)
             if run.status in TERMINAL:
                 # Ended by this very call, if an answer to it was lost on the way.
                 return Stopped(stop_id in (run.settled_by, run.stop_requested_by), run)
             if lease_is_live(run, self.clock.now()):
-                # For show, and read before: once the request stands, nothing may turn the answer into a failure.
+                # Read before the stop is stored: after it, this call must not fail.
                 last = self._last(run)
                 if run.stop_requested_at is not None:
                     # By this stop or an earlier one: nothing but `aborted` can come of it any more.
                     return Stopped(True, run, last)
-                run, requested = self._request(run, user, stop_id)
+                run, requested = self._request(run, caller, stop_id)
                 if requested:
                     return Stopped(True, run, last)
             else:
                 last = self._last(run)
-                facts = Facts(self.clock.now(), user=user)
+                facts = Facts(self.clock.now(), user=caller.user)
                 try:
                     settled = Settler(self.table, self.clock).end(run, End(STOP, facts, stop_id), Log.upto(last))
                 except Overtaken:
-                    run = persistently(lambda: self.table.run(workspace_id, run_id), self.clock)
+                    run = self._run(caller, run_id)
                 else:
                     run = settled.run
                     if settled.by_me:
                         return Stopped(True, run)
         raise StoreBusy("the run changed hands again and again")
 
-    def _request(self, run: Run, user: str, stop_id: str) -> tuple[Run | None, bool]:
-        """Ask the run's holder to stop: the run as it stands then, and whether the request does."""
+    def _run(self, caller: Caller, run_id: str) -> Run | None:
         try:
-            return persistently(lambda: self.table.request_stop(run, user, stop_id, self.clock.now()), self.clock), True
+            return persistently(lambda: run_of(self.table, caller, run_id), self.clock)
+        except RunNotFound:
+            return None
+
+    def _request(self, run: Run, caller: Caller, stop_id: str) -> tuple[Run | None, bool]:
+        """Request a stop of the worker that holds the run: the run as stored after that, and whether the request is."""
+        try:
+            requested = persistently(
+                lambda: self.table.request_stop(run, caller.user, stop_id, self.clock.now()), self.clock
+            )
+            return requested, True
         except Refused as refused:
             return refused.run, False
 
@@ -97,15 +102,8 @@ class Stop:
         return persistently(lambda: self.table.last_record(run), self.clock)
 
 
-def _nothing_of(user: str, found: StoreUnreadable) -> Stopped:
-    """What anybody but its owner is answered of a damaged row. Raises it for its owner."""
-    if found.is_of(user):
-        raise found
-    return Stopped(False)
-
-
 @contextmanager
-def _failing_plainly() -> Iterator[None]:
+def _stop_failed_on_store_errors() -> Iterator[None]:
     try:
         yield
     except (StoreError, StoreBroken) as error:

@@ -1,26 +1,28 @@
-"""Following a run: everything it says, in order, from wherever a reader stands.
+"""Following a run: all of its events, in order, from any cursor.
 
-    what there is                 what a reader is told
+    what is stored                which events a reader gets
     the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
-    a record of the step          what of it was not told yet, then that the step is finished
-    live pieces of the attempt    what they say; should another attempt or the record say otherwise, the step begins anew
-    an end without a record       that the step is discarded
+    a record of the step          the part of it that the reader has not got, then `step` with state `finished`
+    live pieces of the attempt    what they hold; if another attempt or the record differs, the step begins again
+    an end without a record       `step` with state `discarded`
 
-Exact, because a place knows what was told of its step down to the letter, pieces never change, and a record is final.
-Pieces and run are read together, the run last, and the records after that: whatever the run says has happened, the
-records show. Reading changes nothing, and the run knows of no reader.
+No event is lost and none comes twice: a reader's state counts what the reader got of its step to the character, pieces
+never change, and a record is final. Pieces and run are read in one query, the run last, and the records after it, so the
+records show everything that the run's row says has happened. Reading writes nothing, and no row lists readers.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from outlive.access import own_damage, own_run, run_of
+from outlive.caller import Caller
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import RunNotFound, StoreUnreadable, TicketExpired
+from outlive.errors import StoreUnreadable, TicketExpired
 from outlive.follow.events import (
     Event,
     PartEvent,
@@ -44,9 +46,9 @@ from outlive.follow.passages import (
     split,
     weight,
 )
-from outlive.follow.place import Place, cursor_of, place_of
+from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.follow.sse import framed
-from outlive.follow.ticket import TICKET_SECONDS, new_ticket, read_ticket
+from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
 from outlive.log import logger
 from outlive.page import PAGE_BYTES
@@ -55,11 +57,11 @@ from outlive.store.table import Table
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
 
-POLL = 0.5
-"""Seconds between two looks for something new."""
+POLL_S = 0.5
+"""Seconds between two reads while there is nothing new."""
 
-Making = Callable[..., Event]
-"""Makes an event, given its `id`."""
+EventFactory = Callable[..., Event]
+"""Makes an event from its `id`."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -71,85 +73,80 @@ class Window(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Tells whoever is entitled what a run says. To anybody but its owner the run does not exist."""
+    """Reads what a run says, for its owner, or for the holder of a ticket that its owner made."""
 
     table: Table
     clock: Clock
     new_id: Callable[[], str]
 
-    def ticket(self, workspace_id: str, user: str, run_id: str) -> tuple[str, int]:
-        """Leave to read this run's events without a token, and when it ends (ms).
+    def ticket(self, caller: Caller, run_id: str) -> tuple[str, int]:
+        """A ticket that opens this run's events without a token, and when it expires (ms).
 
         Raises RunNotFound; a table that does not answer makes it ReadFailed.
         """
-        try:
-            _of(self.table.run(workspace_id, run_id), user)
-        except StoreUnreadable as found:
-            _hidden_from(user, found)
+        run_of(self.table, caller, run_id)
         now = self.clock.now()
-        ticket, until = new_ticket(workspace_id, run_id, self.new_id()), now + TICKET_SECONDS * SECOND
+        ticket, until = new_ticket(caller.workspace_id, run_id, self.new_id()), now + TICKET_S * SECOND
         row = Ticket(
-            Run.key(workspace_id, run_id), Ticket.sort_key(ticket), owner=user, created_at=now,
+            Run.key(caller.workspace_id, run_id), Ticket.sort_key(ticket), owner=caller.user, created_at=now,
             expires_at=until // SECOND,
         )  # fmt: skip
         self.table.put_ticket(row)
         return ticket, until
 
-    def admitted(self, ticket: str, cursor: str | None, wait: float, named: str = "after") -> Window | None:
-        """The same as `after`, for whoever holds a ticket. Raises TicketExpired, InvalidRequest or RunNotFound."""
+    def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
+        """The same as `after`, for the holder of a ticket. Raises TicketExpired, CursorRefused or RunNotFound."""
         meant = read_ticket(ticket)
         row = self.table.ticket(*meant, ticket) if meant else None
         # DynamoDB deletes what has expired within days, not at once.
         if meant is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = meant
-        return self.after(workspace_id, row.owner, run_id, cursor, wait, named)
+        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait)
 
-    def after(
-        self, workspace_id: str, user: str, run_id: str, cursor: str | None, wait: float, named: str = "after"
-    ) -> Window | None:
-        """What comes after `cursor`, as soon as there is something, or nothing after `wait` seconds.
+    def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
+        """The events after `cursor`, as soon as there are any; none if none came within `wait` seconds.
 
-        None once the run has ended and all of it was told. Raises RunNotFound, and InvalidRequest, which names the
-        field `named`, for a cursor of anything else.
+        None once the run has ended and the reader got all of it. Raises RunNotFound, and CursorRefused for a
+        cursor of anything else.
         """
-        place = place_of(cursor, named, workspace_id, run_id)
+        state = reader_state_of(cursor, caller.workspace_id, run_id)
         until = self.clock.now() + int(wait * SECOND)
         while True:
             try:
-                events = self._events(workspace_id, user, run_id, place)
-            except StoreUnreadable as found:
-                _hidden_from(user, found)
+                events = self._events(caller, run_id, state)
+            except StoreUnreadable as damaged:
+                raise own_damage(damaged, caller) from None
             if events is None:
                 return None
             left = until - self.clock.now()
             if events or left <= 0:
                 return Window(events, events[-1].id if events else cursor)
-            self.clock.sleep(min(POLL, left / SECOND))
+            self.clock.sleep(min(POLL_S, left / SECOND))
 
-    def _events(self, workspace_id: str, user: str, run_id: str, place: Place) -> list[Event] | None:
-        """What there is to tell right now after `place`; None if nothing ever will be."""
-        key = Run(Run.key(workspace_id, run_id), Run.SK)
+    def _events(self, caller: Caller, run_id: str, state: ReaderState) -> list[Event] | None:
+        """The events there are now after `state`; None if there will never be another one."""
+        key = Run(Run.key(caller.workspace_id, run_id), Run.SK)
         pieces: list[Live] = []
-        if place.settled or not place.status:
-            run = _of(self.table.reload(key), user)
-            if place.settled:
+        if state.settled or not state.status:
+            run = own_run(self.table.reload(key), caller)
+            if state.settled:
                 return None
             if run.status not in TERMINAL:
                 # From the claimed step on: pieces of steps before it have their records.
                 pieces, found = self.table.live(key, max(run.claimed_step, 0), run.attempt, 0)
-                run = _of(found, user)
+                run = own_run(found, caller)
         else:
-            pieces, found = self.table.live(key, place.step, place.attempt, place.number)
-            run = _of(found, user)
-        # An active run's usage is its last record's: if the run is to be told, that one is read as well.
-        first = max(place.step - 1, 0) if _is_news(place, run) else place.step
+            pieces, found = self.table.live(key, state.step, state.attempt, state.number)
+            run = own_run(found, caller)
+        # An active run's usage is its last record's: a `run` event needs that record as well.
+        first = max(state.step - 1, 0) if _is_news(state, run) else state.step
         # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
         records = self.table.records(run, first) if run.claimed_step >= first else []
         events: list[Event] = []
         size = 0
-        for behind, make in _Told(place, run, records, pieces).story():
-            event = make(id=cursor_of(behind, workspace_id, run_id))
+        for behind, make in _Storyline(state, run, records, pieces).events():
+            event = make(id=cursor_of(behind, caller.workspace_id, run_id))
             # A frame holds the event as JSON, so the window fits in either form.
             size += len(framed(event).encode())
             if events and size > PAGE_BYTES:
@@ -158,125 +155,112 @@ class Tail:
         return events
 
 
-def _of(run: Run | None, user: str) -> Run:
-    if run is None or run.owner != user:
-        raise RunNotFound("no run of yours has this id")
-    return run
-
-
-def _hidden_from(user: str, found: StoreUnreadable) -> NoReturn:
-    """Raise RunNotFound for a damaged row of somebody else, for the user's own what was found."""
-    if found.is_of(user):
-        raise found
-    raise RunNotFound("no run of yours has this id") from None
-
-
-def _is_news(place: Place, run: Run) -> bool:
-    """Whether the run is to be told as it stands: first of all, and when it has changed; its end is told apart."""
+def _is_news(state: ReaderState, run: Run) -> bool:
+    """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
     stands = (run.status, run.stop_requested_at is not None)
-    return not place.status or (run.status not in TERMINAL and (place.status, place.stopping) != stands)
+    return not state.status or (run.status not in TERMINAL and (state.status, state.stopping) != stands)
 
 
-class _Told(msgspec.Struct):
-    """The story as it goes on from `place`. Each event is yielded with the place behind it."""
+class _Storyline(msgspec.Struct):
+    """The events that follow `state`. Each is yielded with the reader's state after it."""
 
-    place: Place
+    state: ReaderState
     run: Run
     records: list[Record]
     pieces: list[Live]
 
-    def story(self) -> Iterator[tuple[Place, Making]]:
+    def events(self) -> Iterator[tuple[ReaderState, EventFactory]]:
         run, ended = self.run, self.run.status in TERMINAL
         stopping = run.stop_requested_at is not None
-        if _is_news(self.place, run):
-            self.place = replace(self.place, status=str(run.status), stopping=stopping)
-            yield self.place, partial(RunEvent, at=iso(run.updated_at), run=self._view())
+        if _is_news(self.state, run):
+            self.state = replace(self.state, status=str(run.status), stopping=stopping)
+            yield self.state, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
-            if record.step < self.place.step:
+            if record.step < self.state.step:
                 continue
-            if record.step > self.place.step:
+            if record.step > self.state.step:
                 if not ended:
                     break  # a record can only be missing in a run that has ended, when it was deleted
                 yield from self._discarded()
             yield from self._recorded(record)
         if not ended:
-            if run.claimed_step == self.place.step:
+            if run.claimed_step == self.state.step:
                 yield from self._live()
             return
         yield from self._discarded()
-        self.place = replace(self.place, status=str(run.status), stopping=stopping, settled=True)
-        yield self.place, partial(SettledEvent, at=iso(run.finished_at or run.updated_at), run=self._view())
+        self.state = replace(self.state, status=str(run.status), stopping=stopping, settled=True)
+        yield self.state, partial(SettledEvent, at=iso(run.finished_at or run.updated_at), run=self._view())
 
     def _view(self) -> RunView:
         return view_run(self.run, self.records[-1] if self.records else None)
 
-    def _recorded(self, record: Record) -> Iterator[tuple[Place, Making]]:
+    def _recorded(self, record: Record) -> Iterator[tuple[ReaderState, EventFactory]]:
         at = iso(record.created_at)
         if not record.counts:
             yield from self._discarded()
             self._go_to(record.step + 1)
             return
         found = list(passages(record.body.parts))
-        rest = rest_after(found, self.place.position) if self._at(record.step) else None
+        rest = rest_after(found, self.state.position) if self._at(record.step) else None
         if rest is None:
             yield self._begun(record.step, 0, at)
             rest = found
         for passage in in_bits(rest):
             self._pass(passage, 0, 0)
-            yield self.place, _making(passage, record.step, at)
+            yield self.state, _event_factory(passage, record.step, at)
         self._go_to(record.step + 1)
         said: dict[str, Any] = {"kind": record.kind, "usage": record.usage or Usage()}
-        yield self.place, partial(StepEvent, at=at, step=record.step, state="finished", **said)
+        yield self.state, partial(StepEvent, at=at, step=record.step, state="finished", **said)
 
-    def _live(self) -> Iterator[tuple[Place, Making]]:
+    def _live(self) -> Iterator[tuple[ReaderState, EventFactory]]:
         step, attempt = self.run.claimed_step, self.run.attempt
         mine = [piece for piece in self.pieces if piece.place[:2] == (step, attempt)]
-        if not self._at(step) or self.place.attempt != attempt:
+        if not self._at(step) or self.state.attempt != attempt:
             yield self._begun(step, attempt, iso(mine[0].created_at if mine else self.run.updated_at))
         for piece in mine:
             number = piece.place[2]
             found = _read(piece)
-            if number != self.place.number or found is None:
+            if number != self.state.number or found is None:
                 return  # the ones between are on their way, or the record will say it
-            inside = self.place.inside
+            inside = self.state.inside
             _, rest = split(found, inside)
             bits = list(in_bits(rest))
             for index, passage in enumerate(bits, start=1):
                 inside += weight(passage)
                 self._pass(passage, *((number + 1, 0) if index == len(bits) else (number, inside)))
-                yield self.place, _making(passage, step, iso(piece.created_at))
+                yield self.state, _event_factory(passage, step, iso(piece.created_at))
             if not bits:
-                self.place = replace(self.place, number=number + 1, inside=0)
+                self.state = replace(self.state, number=number + 1, inside=0)
 
-    def _discarded(self) -> Iterator[tuple[Place, Making]]:
-        """If a step was begun that the run ended without, it is void."""
-        if self.place.started:
-            step = self.place.step
+    def _discarded(self) -> Iterator[tuple[ReaderState, EventFactory]]:
+        """The end of a step that has no record: the run ended without it, so it is void."""
+        if self.state.started:
+            step = self.state.step
             self._go_to(step + 1)
             at = iso(self.run.finished_at or self.run.updated_at)
-            yield self.place, partial(StepEvent, at=at, step=step, state="discarded")
+            yield self.state, partial(StepEvent, at=at, step=step, state="discarded")
 
     def _at(self, step: int) -> bool:
-        return self.place.started and self.place.step == step
+        return self.state.started and self.state.step == step
 
-    def _begun(self, step: int, attempt: int, at: str) -> tuple[Place, Making]:
+    def _begun(self, step: int, attempt: int, at: str) -> tuple[ReaderState, EventFactory]:
         self._go_to(step)
-        self.place = replace(self.place, started=True, attempt=attempt)
-        return self.place, partial(StepEvent, at=at, step=step, state="started", attempt=attempt or None)
+        self.state = replace(self.state, started=True, attempt=attempt)
+        return self.state, partial(StepEvent, at=at, step=step, state="started", attempt=attempt or None)
 
     def _go_to(self, step: int) -> None:
-        self.place = replace(
-            self.place, step=step, started=False, attempt=0, number=0, inside=0, position=BEGINNING
+        self.state = replace(
+            self.state, step=step, started=False, attempt=0, number=0, inside=0, position=BEGINNING
         )  # fmt: skip
 
     def _pass(self, passage: Passage, number: int, inside: int) -> None:
-        self.place = replace(
-            self.place, number=number, inside=inside, position=self.place.position.after(passage)
+        self.state = replace(
+            self.state, number=number, inside=inside, position=self.state.position.after(passage)
         )  # fmt: skip
 
 
 def _read(piece: Live) -> list[Passage] | None:
-    """What the piece says; None, with a warning, if it can't be read."""
+    """The piece's passages; None, with a warning in the log, if it can't be read."""
     try:
         return read_passages(piece.said)
     except Exception as error:
@@ -284,7 +268,7 @@ def _read(piece: Live) -> list[Passage] | None:
         return None
 
 
-def _making(passage: Passage, step: int, at: str) -> Making:
+def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
     said: dict[str, Any] = {"at": at, "step": step}
     match passage:
         case Words(kind, text):

@@ -108,9 +108,9 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
 
 
 def view_message(message: Message, records: list[Record], chat_id: str, run: Run | None = None) -> MessageView:
-    """The message as a client sees it. `run` is the run as it was read before the message: its word on status counts.
+    """The message as a client sees it. `run` is the run as it was read before the message: the status is taken from it.
 
-    So nobody sees `streaming` under a run they saw end, nor an end whose last words are missing.
+    So a reader never sees `streaming` under a run that has ended, nor an ended run whose last text is missing.
     """
     status, kept = MessageStatus(message.status), message.metadata or {}
     if run is not None and message.role == "assistant":

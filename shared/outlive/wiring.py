@@ -1,6 +1,7 @@
 """Puts the parts together once per cold start: one table, one client, one queue."""
 
 import os
+import random
 import uuid
 
 from botocore.config import Config
@@ -40,3 +41,8 @@ def queue_of(settings: Settings) -> Queue:
 def new_id() -> str:
     """A random id: 32 hex digits."""
     return uuid.uuid4().hex
+
+
+def jitter() -> float:
+    """A random number around 1 that spreads the pauses between tries."""
+    return random.uniform(0.5, 1.5)

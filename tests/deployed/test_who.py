@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from typing import Any
+from urllib.parse import unquote
 
 import jwt
 import pytest
@@ -179,3 +180,13 @@ def test_what_is_no_run_id_is_no_run(stack, run_id):
     assert stack.call("GET", f"/runs/{run_id}").status == 404
     answer = stack.call("POST", f"/runs/{run_id}/stop")
     assert (answer.status, answer.body) == (200, {"stopped": False, "run": None})
+
+
+@pytest.mark.parametrize("chat", ["a:b", "a%3Ab", "A.b_c:d-e", "%41%2Eb%5Fc:d%2De"])
+def test_a_chat_id_arrives_as_itself_however_it_is_encoded(stack: Stack, chat: str) -> None:
+    """Every character that a chat id may hold means itself in an address, percent-encoded or not."""
+    path = f"/chats/{chat}-{new_chat()}"
+    answer = stack.call("POST", f"{path}/runs", {"prompt": "hello"})
+    assert (answer.status, answer.body["run"]["chat_id"]) == (202, unquote(path.removeprefix("/chats/")))
+    assert stack.call("GET", f"{path}/run").body["run"]["id"] == answer.body["run"]["id"]
+    assert stack.call("POST", f"{path}/stop").status == 200

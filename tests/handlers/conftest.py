@@ -23,6 +23,7 @@ from moto import mock_aws
 
 from outlive.agent import Ask, Interrupt, Outcome
 from outlive.clock import Clock
+from outlive.errors import RouteNotFound
 from outlive.follow.passages import Words
 from outlive.store.rows import Row
 from proof.dynamodb.memory_table import MemoryTable
@@ -134,6 +135,9 @@ class Stack:
         got = json.loads(returned)
         packed = base64.b64decode(got["body"]) if got.get("isBase64Encoded") else (got.get("body") or "").encode()
         body = (gzip.decompress(packed) if found.get("content-encoding") == "gzip" else packed).decode()
+        if "problem" in found.get("content-type", ""):
+            declared = module.api.problems.get(route, {RouteNotFound})
+            assert json.loads(body)["code"] in {kind.code for kind in declared}, f"{route} does not declare {body}"
         is_json = "json" in found.get("content-type", "")
         return Answer(got["statusCode"], json.loads(body) if is_json else body, found, len(returned))
 

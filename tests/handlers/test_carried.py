@@ -164,7 +164,7 @@ def test_a_body_travels_as_text_as_long_as_that_fits(character: str) -> None:
     for count in ((LAMBDA_LIMIT - 60_000) // room, LAMBDA_LIMIT // room - 100, LAMBDA_LIMIT // room, PAGE_BYTES):
         text = character * min(count, PAGE_BYTES // len(character.encode()))
         api = Api("workspace_id")
-        api.get("/runs/<run_id>")(lambda run_id, text=text: Response(200, "text/plain", text))
+        api.get("/runs/<run_id>")(lambda text=text: Response(200, "text/plain", text))
         asked = {**event("read"), "routeKey": "GET /runs/{run_id}", "pathParameters": {"run_id": "a"}, "headers": {}}
         got = api.handle(asked, Context())
         assert len(json.dumps(got)) <= LAMBDA_LIMIT

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from docs.generator import calls, openapi, template
+from docs.generator import answers, calls, openapi, template
 from engine import errors as engine_errors
 from engine import offline
 from outlive.errors import Problem, RouteNotFound
@@ -47,7 +47,10 @@ def project(tmp_path):
 def generate(project, *arguments):
     """What docs/generator/generate.py says, and its exit code."""
     done = subprocess.run(
-        [sys.executable, project / "docs" / "generator" / "generate.py", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, project / "docs" / "generator" / "generate.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -68,7 +71,7 @@ def test_docs_are_as_the_code_says():
         ("shared/outlive/lifecycle.py", '"extends the lease, progress"', '"extends it"', "docs/lifecycle.md"),
         ("shared/outlive/views.py", "    chat_id: str\n    status", "    chat: str\n    status", "docs/openapi.json"),
         ("shared/outlive/request.py", "MAX_LIMIT = 100", "MAX_LIMIT = 99", "docs/openapi.json"),
-        ("shared/outlive/stop.py", "later one. Raises StopFailed.", "later one.", "docs/api.md"),
+        ("functions/stop/app.py", "problems=[StopFailed]", "problems=[]", "docs/api.md"),
         ("template.yaml", "    Default: 600", "    Default: 601", "docs/settings.md"),
         ("shared/outlive/store/rows.py", "| TICKET#<hash>        |", "| TICKET#<token>       |", "docs/table.md"),
         ("docs/openapi.json", '"title": "Outlive"', '"title": "Inlive"', "docs/openapi.json"),
@@ -99,7 +102,7 @@ def test_docs_are_in_order_once_they_were_written_anew(project):
     ("file", "old", "new"),
     [
         ("template.yaml", 'Method: GET, Path: "/runs/{run_id}"', 'Method: GET, Path: "/run/{run_id}"'),
-        ("functions/read/app.py", '@api.get("/runs/<run_id>")', '@api.post("/runs/<run_id>")'),
+        ("functions/read/app.py", '@api.get("/runs/<run_id>"', '@api.post("/runs/<run_id>"'),
         ("functions/read/app.py", "def one_run(", "def a_run("),
         ("docs/settings.md", "<!-- generated: settings -->", ""),
     ],
@@ -118,8 +121,8 @@ def test_openapi_document_is_valid():
 
 
 def test_every_problem_of_the_code_is_answered_by_some_call():
-    """A docstring that forgot what it raises shows here."""
-    known = {kind for call in openapi.calls() for kind in call.problems}
+    """Each problem is declared by some route."""
+    known = {kind for call in answers.calls() for kind in call.problems}
     # The gateway knows its routes: a function is never asked for one it doesn't have.
     assert known == set(calls.PROBLEMS.values()) - {Problem, RouteNotFound}
 

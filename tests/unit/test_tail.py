@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outlive import tail
+from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.errors import InvalidRequest, RunNotFound, StoreBusy
+from outlive.errors import CursorRefused, RunNotFound, StoreBusy
 from outlive.follow import passages
 from outlive.follow.live import LiveLog
 from outlive.follow.passages import BEGINNING, Call, Words
-from outlive.follow.place import NOWHERE, Place, cursor_of, place_of
+from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
 from outlive.store.body import Body, pack
 from outlive.store.rows import Live, Record, Row, Run
 from outlive.store.table import Table
@@ -30,7 +31,7 @@ from proof.dynamodb.memory_table import MemoryTable
 from tests.handlers.told import Reader, plain
 
 NOW = 1_780_000_000_000
-WHO = ("acme", "ada", "run-1")
+WHO = (Caller("acme", "ada"), "run-1")
 
 
 class Hands(Clock):
@@ -617,7 +618,7 @@ def test_other_parts_are_told_as_they_are():
 
 @given(
     st.builds(
-        Place, st.integers(0, 999_999), st.booleans(), st.integers(0, 999_999), st.integers(0, 999_999), st.integers(0, 10**8),
+        ReaderState, st.integers(0, 999_999), st.booleans(), st.integers(0, 999_999), st.integers(0, 999_999), st.integers(0, 10**8),
         st.builds(
             passages.Position, st.integers(0, 10**8), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1),
             st.sampled_from(["", "text", "reasoning"]),
@@ -625,17 +626,17 @@ def test_other_parts_are_told_as_they_are():
         st.sampled_from(["pending", "running", "succeeded"]), st.booleans(), st.booleans(),
     )
 )  # fmt: skip
-def test_a_cursor_brings_a_place_back_and_for_its_own_run_alone(place: Place) -> None:
+def test_a_cursor_brings_a_place_back_and_for_its_own_run_alone(place: ReaderState) -> None:
     cursor = cursor_of(place, "acme", "run-1")
-    assert place_of(cursor, "after", "acme", "run-1") == place
+    assert reader_state_of(cursor, "acme", "run-1") == place
     assert len(cursor) < 256
     for scope in (("acme", "run-2"), ("other", "run-1"), ("acmerun-1",)):
-        with pytest.raises(InvalidRequest):
-            place_of(cursor, "after", *scope)
+        with pytest.raises(CursorRefused):
+            reader_state_of(cursor, *scope)
 
 
 def test_no_cursor_is_the_beginning():
-    assert place_of(None, "after", "acme", "run-1") is NOWHERE
+    assert reader_state_of(None, "acme", "run-1") is AT_THE_START
 
 
 @given(st.lists(SAID, max_size=6), st.data())

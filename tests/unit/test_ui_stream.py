@@ -14,9 +14,10 @@ from pydantic_ai.ui.vercel_ai.response_types import BaseChunk
 
 from engine.parts import both_forms
 from outlive.ai_sdk.chunks import Encoder, framed
+from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.follow.events import Event
-from outlive.follow.place import place_of
+from outlive.follow.reader_state import reader_state_of
 from outlive.store.body import Body, pack
 from outlive.store.rows import Record, Run
 from outlive.tail import Tail
@@ -112,7 +113,7 @@ def told(messages: list[ModelMessage]) -> list[Event]:
         reload=lambda _: run, live=lambda *_: ([], run),
         records=lambda _, first: [record for record in log if record.step >= first],
     )  # fmt: skip
-    window = Tail(rows, Clock(), str).after("acme", "ada", "run-1", None, 0)
+    window = Tail(rows, Clock(), str).after(Caller("acme", "ada"), "run-1", None, 0)
     assert window is not None
     return window.events
 
@@ -149,7 +150,7 @@ def test_a_stream_can_be_cut_between_any_two_events(name: str) -> None:
     encoder = Encoder()
     whole = [list(encoder.chunks(event)) for event in events]
     for cut, event in enumerate(events):
-        rest = Encoder.at(place_of(event.id, "after", "acme", "run-1"))
+        rest = Encoder.at(reader_state_of(event.id, "acme", "run-1"))
         assert [list(rest.chunks(one)) for one in events[cut + 1 :]] == whole[cut + 1 :]
 
 

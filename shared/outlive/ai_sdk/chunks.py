@@ -29,7 +29,7 @@ from outlive.follow.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
-from outlive.follow.place import NOWHERE, Place
+from outlive.follow.reader_state import AT_THE_START, ReaderState
 from outlive.text import one_line
 from outlive.views import RunView
 
@@ -55,9 +55,9 @@ class Encoder(msgspec.Struct):
     """The kind of words whose part is open; none if empty."""
 
     @classmethod
-    def at(cls, place: Place) -> "Encoder":
+    def at(cls, place: ReaderState) -> "Encoder":
         """For a reader who stands at `place`."""
-        if place == NOWHERE:
+        if place == AT_THE_START:
             return cls()
         return cls(begun=bool(place.status), shown=place.position.length > 0, open=place.position.last)
 

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any, NoReturn
 
 from outlive.errors import InvalidRequest
-from outlive.request import ID, IDEMPOTENCY_KEY, StartRequest, harmless, json_object, start_of
+from outlive.request import ID, IDEMPOTENCY_KEY, StartRequest, json_object, parse_start, sanitized
 
 BODY = {"id", "messages", "trigger", "messageId", "budget", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
@@ -21,8 +21,8 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
     messages = sent.get("messages")
     if not isinstance(messages, list) or not messages:
         _wrong("messages", "must be a list that ends with the user's message")
-    # What comes before is the client's copy of what we hold: nobody looks at it.
-    asked = harmless({**sent, "messages": messages[-1:]})
+    # The messages before the last one are the client's copy of what is stored: they are not read.
+    asked = sanitized({**sent, "messages": messages[-1:]})
     where = f"messages[{len(messages) - 1}]"
     chat_id, message = asked.get("id"), asked["messages"][0]
     _only(asked, BODY, "")
@@ -43,7 +43,7 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
     start = {"prompt": prompt, **{name: asked[name] for name in ("budget", "metadata") if asked.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
-    return start_of(chat_id, _key(message["id"]), start, max_steps)
+    return parse_start(chat_id, _key(message["id"]), start, max_steps)
 
 
 def _texts(parts: Any, where: str) -> list[str]:

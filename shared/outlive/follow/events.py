@@ -1,4 +1,4 @@
-"""What a reader of a run is told, one event at a time. `id` is the cursor that stands right behind the event."""
+"""The events that a reader of a run gets. An event's `id` is the cursor right after it."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,20 +9,20 @@ from outlive.usage import Usage
 from outlive.views import Moment, RunView
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every event says: where it stands, and when what it tells became true."""
+class BaseEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every event has: the cursor right after it, and when what it tells became true."""
 
     id: str
     at: Moment
 
 
-class RunEvent(Told, frozen=True, kw_only=True, tag="run"):
+class RunEvent(BaseEvent, frozen=True, kw_only=True, tag="run"):
     """The run as it stands: the first event of all, and again when its status changed or a stop was requested."""
 
     run: RunView
 
 
-class StepEvent(Told, frozen=True, kw_only=True, tag="step"):
+class StepEvent(BaseEvent, frozen=True, kw_only=True, tag="step"):
     """A step began, or began again: whatever was shown of it before is void. Or it is finished, or discarded."""
 
     step: int
@@ -40,7 +40,7 @@ class StepEvent(Told, frozen=True, kw_only=True, tag="step"):
     """With `finished`: the run's total with this step."""
 
 
-class TextEvent(Told, frozen=True, kw_only=True, tag="text"):
+class TextEvent(BaseEvent, frozen=True, kw_only=True, tag="text"):
     """A bit of text. Bits of one kind in a row, with nothing between them, are one part."""
 
     step: int
@@ -48,7 +48,7 @@ class TextEvent(Told, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-class ToolCallEvent(Told, frozen=True, kw_only=True, tag="tool-call"):
+class ToolCallEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-call"):
     """The model asked for a tool."""
 
     step: int
@@ -59,7 +59,7 @@ class ToolCallEvent(Told, frozen=True, kw_only=True, tag="tool-call"):
     """True: the model's provider runs it, not this service."""
 
 
-class ToolResultEvent(Told, frozen=True, kw_only=True, tag="tool-result"):
+class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
     """A tool answered (`output-available`, with `output`) or did not (`output-error`, with `error_text`)."""
 
     step: int
@@ -70,14 +70,14 @@ class ToolResultEvent(Told, frozen=True, kw_only=True, tag="tool-result"):
     error_text: str | UnsetType = UNSET
 
 
-class PartEvent(Told, frozen=True, kw_only=True, tag="part"):
+class PartEvent(BaseEvent, frozen=True, kw_only=True, tag="part"):
     """Any other part of the message, as the transcript has it: a file, a source."""
 
     step: int
     part: dict[str, Any]
 
 
-class SettledEvent(Told, frozen=True, kw_only=True, tag="settled"):
+class SettledEvent(BaseEvent, frozen=True, kw_only=True, tag="settled"):
     """The run has ended, and everything was told. The last event."""
 
     run: RunView

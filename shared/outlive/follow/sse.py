@@ -1,6 +1,6 @@
 """Events as server-sent events, which a browser's EventSource reads and asks for again by itself.
 
-A window ends with the last event there is; the browser comes back after `RETRY` with the id of the last one it got.
+A window ends with the last event there is; the browser comes back after `RETRY_MS` with the id of the last one it got.
 """
 
 import msgspec
@@ -8,14 +8,14 @@ import msgspec
 from outlive.follow.events import Event
 from outlive.text import one_line
 
-RETRY = 1000
+RETRY_MS = 1000
 """Milliseconds until a browser asks for the next window."""
 KIND = "text/event-stream"
 
 
 def streamed(events: list[Event]) -> str:
     """The window; one without events says so in a comment."""
-    return "".join([f"retry: {RETRY}\n\n", *(map(framed, events) if events else [": nothing new\n\n"])])
+    return "".join([f"retry: {RETRY_MS}\n\n", *(map(framed, events) if events else [": nothing new\n\n"])])
 
 
 def framed(event: Event) -> str:

@@ -1,0 +1,171 @@
+"""What each call answers when all goes well, and what its reader should know."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from docs.generator import template
+from docs.generator.calls import Call, calls_of
+from docs.generator.template import Drift
+from outlive.follow.events import Event
+from outlive.views import MessageView, Moment, RunView
+
+
+class Accepted(msgspec.Struct):
+    """The run, as it is now."""
+
+    run: RunView
+
+
+class Shown(msgspec.Struct):
+    """A run and its assistant message. Both null: there is none. Message null: it was deleted."""
+
+    run: RunView | None
+    message: MessageView | None
+
+
+class Stopped(msgspec.Struct):
+    """Whether this call's stop took effect, and the run it acted on or was asked about."""
+
+    stopped: bool
+    run: RunView | None
+
+
+class Messages(msgspec.Struct):
+    """A page of the transcript, and where the next one begins; null at the end."""
+
+    messages: list[MessageView]
+    cursor: str | None
+
+
+class Runs(msgspec.Struct):
+    """A page of runs, and where the next one begins; null at the end."""
+
+    runs: list[RunView]
+    cursor: str | None
+
+
+class Events(msgspec.Struct):
+    """What is new, and the cursor behind it: for `after` of the next call."""
+
+    events: list[Event]
+    cursor: str
+
+
+class TicketMade(msgspec.Struct):
+    """The ticket, when it is over, and the path it opens."""
+
+    ticket: str
+    expires_at: Moment
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call answers when all goes well, and what its reader should know."""
+
+    status: int
+    body: type[msgspec.Struct] | None
+    """None: a stream of chunks."""
+    about: str
+    headers: tuple[str, ...] = ()
+    over: str = ""
+    """What a 204 means; empty if there is none."""
+
+
+OVER = "The run has ended and all of it was told: there is nothing more to ask for."
+
+ANSWERS = {
+    "start_run": Answer(
+        202,
+        Accepted,
+        "The run is stored and goes on by itself: nobody needs to stay connected. A chat has at most one active run; "
+        "while there is one, a start is refused with its id.\n\n"
+        "Send an `Idempotency-Key` and a lost answer costs nothing: the same request with the same key is answered with "
+        "the same run, also while it is active. Such an answer carries `Idempotency-Replayed: true`.",
+        ("Location", "Idempotency-Replayed"),
+    ),
+    "latest_run": Answer(
+        200,
+        Shown,
+        "In flight or finished. Both are null for a chat that never had a run, and for one that is not yours. Right "
+        "after a start or an end this is never stale; while the run is active the message shows every stored step.",
+    ),
+    "one_run": Answer(200, Shown, "The same as for a chat, by the id of the run."),
+    "stop_chat": Answer(
+        200,
+        Stopped,
+        "Stops the run that is active in the chat now, and no later one. `stopped: true`: the run ends `aborted`, and "
+        "what was said so far is kept. `stopped: false`: nothing was active and nothing was written.",
+    ),
+    "stop_run": Answer(
+        200,
+        Stopped,
+        "The same as for a chat, by the id of the run. A run that has ended stays as it is: `stopped: false`, with the "
+        "run. So is one that is unknown or not yours, without it.",
+    ),
+    "list_messages": Answer(
+        200,
+        Messages,
+        "A page ends early, with a cursor, before it grows past 4.6 MB, which is what one answer can carry. A chat that is unknown or not yours is empty.",
+    ),
+    "list_runs": Answer(
+        200, Runs, "The list may lag a moment behind; each run in it is current. A chat that is not yours is empty."
+    ),
+    "run_events": Answer(
+        200,
+        Events,
+        "Everything the run says, in order, none of it twice, live text included. Ask again with the `cursor` of the "
+        "answer, and stop at a 204. Applied one by one the events make the run's message; `step` with state `started` "
+        "voids what was shown of that step before, for a step can begin anew after its worker died.\n\n"
+        "With `Accept: text/event-stream` the same comes as server-sent events, each with the cursor as its id: a "
+        "window that ends after what is new, or after `wait` seconds. A browser's EventSource comes back by itself "
+        "after what it got last, and ends with the 204.",
+        over=OVER,
+    ),
+    "open_ticket": Answer(
+        201,
+        TicketMade,
+        "For a browser's EventSource, which can send no token, and for nobody else: a token in an address ends up in "
+        "logs. A ticket opens the events of this one run, as often as they are asked for, until it is over.",
+    ),
+    "ticket_events": Answer(
+        200,
+        Events,
+        "The same as the events of the run, for whoever holds a ticket for it; no token is asked for.",
+        over=OVER,
+    ),
+    "send_message": Answer(
+        200,
+        None,
+        "What the AI SDK's `useChat` sends. Only the last message is looked at, and it must be a user's text: the rest of "
+        "the chat is what is stored here. Its id is the idempotency key, so sending it again after a lost answer "
+        "makes no second run. The answer is a UI message stream as for the chat's stream.",
+        ("Location", "Idempotency-Replayed"),
+    ),
+    "chat_stream": Answer(
+        200,
+        None,
+        "The active run as a UI message stream of the AI SDK, from its start, with the id of the stored message. A "
+        "window that ends before the run does has no `finish`; whoever wants to read on asks again with the last `id` "
+        "of the stream as `after`, and stops at a 204. Clients that do so give `wait` and are answered as soon as "
+        "there is something new; without it a window goes on for up to 20 seconds or until the run ends. A `data-void` chunk, "
+        "which ends its window, says that what was shown since the last `start-step` is void.",
+        over="Nothing is active, or all of it was told.",
+    ),
+}
+
+
+def calls() -> list[Call]:
+    """Every route of the template, with what its function says. Raises Drift if the two don't fit."""
+    routes = template.routes(template.read())
+    found = {(call.method, call.path): call for name in sorted(set(routes.values())) for call in calls_of(name)}
+    for route in found.keys() ^ routes.keys():
+        where = "template.yaml" if route in found else "functions/"
+        raise Drift(f"{' '.join(route)} is missing in {where}")
+    for call in found.values():
+        if call.function != routes[call.method, call.path]:
+            raise Drift(f"{call.method} {call.path} leads to another function in template.yaml")
+        if call.name not in ANSWERS:
+            raise Drift(f"docs/generator/answers.py does not know what {call.name} answers")
+    return [found[route] for route in routes]

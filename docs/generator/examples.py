@@ -1,0 +1,195 @@
+"""Examples for the API document, made by the code that makes the real answers."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import Response
+
+from docs.generator.answers import Accepted, Events, Messages, Runs, Shown, Stopped, TicketMade
+from docs.generator.calls import said_with
+from docs.generator.template import ROOT, Drift
+from outlive.agent import Usage
+from outlive.ai_sdk.chunks import Encoder
+from outlive.caller import Caller
+from outlive.chat import ChatReader
+from outlive.clock import SECOND, Clock, from_iso, iso
+from outlive.cursor import cursor_at
+from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
+from outlive.follow.events import Event
+from outlive.follow.ticket import TICKET_S, new_ticket
+from outlive.http import Api, problem_of
+from outlive.lifecycle import Status
+from outlive.request import MAX_PROMPT, check_start
+from outlive.store.body import Body, pack
+from outlive.store.rows import Message, Record, Run
+from outlive.tail import Tail
+from outlive.views import view_message, view_run
+
+RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
+CALLER = Caller("acme", "ada")
+ASKED_AT = from_iso("2026-11-21T09:10:00.000Z")
+TICKET = new_ticket("acme", RUN_ID, "0b8e1d5c6f7a4e3f9a2b4c6d8e0f1a3b")
+SAID: list[dict[str, Any]] = [
+    {"type": "step-start"},
+    {"type": "text", "text": "Let me look at the clock. ", "state": "done"},
+    {
+        "type": "tool-clock",
+        "toolCallId": "call_7d0348cd246875ac2ffb46cf",
+        "state": "output-available",
+        "input": {"time_zone": "Europe/Lisbon"},
+        "output": "2026-11-21T09:10:01+00:00",
+    },
+]
+ANSWERED = [{"type": "step-start"}, {"type": "text", "text": "It is ten past nine in Lisbon.", "state": "done"}]
+
+
+def asked() -> dict[str, Any]:
+    """The body of the start in `events/`."""
+    body: dict[str, Any] = json.loads(json.loads((ROOT / "events" / "start.json").read_text())["body"])
+    return body
+
+
+def finished_run() -> tuple[Run, list[Record]]:
+    """A run that ended well, and its records."""
+    log = [_record(0, "step", SAID, Usage(131, 24, 1)), _record(1, "final", ANSWERED, Usage(306, 37, 2))]
+    done = _run(
+        Status.SUCCEEDED,
+        claimed_step=1,
+        attempt=1,
+        started_at=ASKED_AT + 41,
+        updated_at=ASKED_AT + 3120,
+        finished_at=ASKED_AT + 3120,
+        finish_reason="stop",
+        step_count=2,
+        usage=log[-1].usage,
+    )
+    return done, log
+
+
+def examples() -> dict[str, Any]:
+    """An answer of each call, by the name of its function."""
+    done, log = finished_run()
+    prompt = _message("prompt", 1, role="user", status="completed", text=asked()["prompt"])
+    answer = _message("answer", 2, role="assistant", status="streaming")
+    stopping = _run(
+        Status.RUNNING, started_at=ASKED_AT + 41, updated_at=ASKED_AT + 2045, stop_requested_at=ASKED_AT + 2040
+    )
+    shown = Shown(view_run(done), view_message(answer, log, "chat-1", done))
+    stopped = Stopped(stopped=True, run=view_run(stopping, log[0]))
+    made = {
+        "start_run": Accepted(view_run(_run(Status.PENDING))),
+        "latest_run": shown,
+        "one_run": shown,
+        "stop_chat": stopped,
+        "stop_run": stopped,
+        "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
+        "list_runs": Runs([view_run(done)], None),
+        "run_events": Events(*told(done, log)),
+        "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_S * SECOND), f"/tickets/{TICKET}/events"),
+        "ticket_events": Events(*told(done, log)),
+        "send_message": chunks(done, log, 3),
+        "chat_stream": chunks(done, log, 100),
+    }
+    return {name: msgspec.to_builtins(answer) for name, answer in made.items()}
+
+
+def chunks(run: Run, log: list[Record], most: int) -> str:
+    """The first events as an AI SDK client gets them."""
+    events, _ = told(run, log)
+    return ChatReader(CALLER, "chat-1", RUN_ID, None, Encoder()).encode(events[:most])
+
+
+def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
+    """The events of a run that was followed from its start, and the cursor behind them."""
+    rows = SimpleNamespace(reload=lambda _: run, records=lambda *_: log)
+    window = Tail(rows, Clock(), str).after(CALLER, RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
+    assert window is not None
+    assert window.cursor is not None
+    return window.events, window.cursor
+
+
+def example_of(kind: type[Problem]) -> dict[str, Any]:
+    """A problem of this kind, as a client gets it."""
+    if kind is Unauthorized:
+        return _nobody()
+    body: dict[str, Any] = json.loads(problem_of(_problem(kind)).body or "")
+    return body
+
+
+def _problem(kind: type[Problem]) -> Problem:
+    if kind is InvalidRequest or kind is PromptTooLong:
+        prompt = " " if kind is InvalidRequest else "x" * (MAX_PROMPT + 1)
+        try:
+            check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
+        except Problem as refused:
+            return refused
+    detail = said_with().get(kind.__name__)
+    if detail is None:
+        raise Drift(f"no example can be made of the problem {kind.code}")
+    return kind(detail, active_run_id=RUN_ID) if kind is RunAlreadyActive else kind(detail)
+
+
+def _nobody() -> dict[str, Any]:
+    event = json.loads((ROOT / "events" / "read.json").read_text())
+    del event["requestContext"]["authorizer"]["jwt"]["claims"]["workspace_id"]
+    api = Api("workspace_id")
+
+    @api.get("/chats/<chat_id>/run")
+    def _latest_run(caller: Caller) -> Response[str]:
+        raise AssertionError(f"{caller} has no workspace")
+
+    body: dict[str, Any] = json.loads(api.handle(event, None)["body"])
+    return body
+
+
+def _run(status: Status, **said: Any) -> Run:
+    request = check_start("chat-1", None, json.dumps(asked()).encode(), 20)
+    told = {
+        "id": RUN_ID,
+        "workspace_id": "acme",
+        "chat_id": request.chat_id,
+        "owner": "ada",
+        "created_by": "ada",
+        "trigger": "user",
+        "status": status,
+        "budget": {"max_steps": request.max_steps},
+        "metadata": request.metadata,
+        "step_count": 0,
+        "created_at": ASKED_AT,
+        "updated_at": ASKED_AT,
+    }
+    return Run("acme#" + RUN_ID, Run.SK, **{**told, **said})
+
+
+def _message(name: str, seq: int, **said: Any) -> Message:
+    said |= {"id": f"{RUN_ID}-{name}", "run_id": RUN_ID, "created_at": ASKED_AT, "updated_at": ASKED_AT}
+    return Message("acme#chat-1", Message.sort_key(seq), **said)
+
+
+def _record(step: int, kind: str, parts: list[dict[str, Any]], usage: Usage) -> Record:
+    at = ASKED_AT + 1400 * (step + 1)
+    return Record(
+        "acme#chat-1",
+        Record.sort_key(2, step),
+        run_id=RUN_ID,
+        step=step,
+        kind=kind,
+        packed=pack(Body(parts)),
+        usage=usage,
+        created_at=at,
+    )
+
+
+CHAT_MESSAGE = {
+    "id": "chat-1",
+    "messages": [
+        {
+            "id": "msg-8c1f9a526d0e4b53",
+            "role": "user",
+            "parts": [{"type": "text", "text": "What time is it in Lisbon?"}],
+        }
+    ],
+    "trigger": "submit-message",
+}

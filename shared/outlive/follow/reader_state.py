@@ -1,0 +1,66 @@
+"""What a reader of a run's events has got so far, and its form as a cursor.
+
+A cursor is opaque, and good only for the workspace and run it was made for. It never expires.
+"""
+
+import re
+
+import msgspec
+
+from outlive.errors import CursorRefused
+from outlive.follow.passages import BEGINNING, Position
+from outlive.opaque import seal, unseal
+
+FORM = (
+    r"([0-9]{1,6})\.([01])\.([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,9})"
+    r"\.([0-9]{1,9})\.([0-9]{1,10})\.([0-9]{1,10})\.(text|reasoning|)"
+    r"\.([a-z]{1,9})\.([01])\.([01])"
+)
+
+
+class ReaderState(msgspec.Struct, frozen=True):
+    """What the reader got up to an event. At the start the reader has got nothing, not even the run."""
+
+    step: int = 0
+    """The step under way, or the next one."""
+    started: bool = False
+    attempt: int = 0
+    """The attempt whose live pieces the reader got; 0 if it got the record."""
+    number: int = 0
+    """The first live piece that the reader has not got to its end."""
+    inside: int = 0
+    """How much of that piece the reader got, as in `Position.length`."""
+    position: Position = BEGINNING
+    """How much of the step the reader got."""
+    status: str = ""
+    """The run's status in the last `run` event."""
+    stopping: bool = False
+    """Whether that event said that a stop was requested."""
+    settled: bool = False
+
+
+AT_THE_START = ReaderState()
+
+
+def cursor_of(state: ReaderState, *scope: str) -> str:
+    """The cursor for `state` in `scope` (workspace, run)."""
+    at = state.position
+    fields: list[object] = [
+        state.step, int(state.started), state.attempt, state.number, state.inside,
+        at.length, at.crc, at.adler, at.last, state.status, int(state.stopping), int(state.settled),
+    ]  # fmt: skip
+    return seal(".".join(map(str, fields)), *scope)
+
+
+def reader_state_of(cursor: str | None, *scope: str) -> ReaderState:
+    """The state that `cursor` stands for, AT_THE_START without one. Raises CursorRefused if it was not made for `scope`."""
+    if cursor is None:
+        return AT_THE_START
+    found = re.fullmatch(FORM, unseal(cursor, *scope) or "")
+    if not found:
+        raise CursorRefused("is not a cursor of this run's events")
+    step, started, attempt, number, inside, length, crc, adler = (int(one) for one in found.groups()[:8])
+    return ReaderState(
+        step, started == 1, attempt, number, inside, Position(length, crc, adler, found[9]),
+        found[10], found[11] == "1", found[12] == "1",
+    )  # fmt: skip

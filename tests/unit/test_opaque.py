@@ -1,0 +1,54 @@
+"""Cursors and tickets keep their form: those that clients hold stay good."""
+
+import pytest
+
+from outlive.ai_sdk.chunks import Encoder
+from outlive.caller import Caller
+from outlive.chat import ChatReader
+from outlive.cursor import cursor_at, read_cursor
+from outlive.errors import CursorRefused
+from outlive.follow.passages import Position
+from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
+from outlive.follow.ticket import new_ticket, read_ticket
+
+PLACE = ReaderState(3, True, 2, 7, 41, Position(120, 3735928559, 305419896, "text"), "running", True, False)
+EVENT_CURSOR = "My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4xZTg3NzUzODQ5ZmM2OGRk"
+
+
+@pytest.mark.parametrize(
+    ("cursor", "seq", "scope"),
+    [
+        ("MTIuYmEyMzM5NDAxYzFlYjA1Nw", 12, ("acme", "chat-1", "messages")),
+        ("MC5lODMxMTE0ODI0M2I0NmMw", 0, ("Мастерская", "a:b", "runs")),
+    ],
+)
+def test_a_list_cursor_that_a_client_holds_stays_good(cursor: str, seq: int, scope: tuple[str, ...]) -> None:
+    """[66] The bytes of a cursor are the same in every version."""
+    assert cursor_at(seq, *scope) == cursor
+    assert read_cursor(cursor, *scope) == seq
+    with pytest.raises(CursorRefused):
+        read_cursor(cursor, *scope[:-1], "other")
+
+
+@pytest.mark.parametrize(
+    ("cursor", "place"),
+    [(EVENT_CURSOR, PLACE), ("MC4wLjAuMC4wLjAuMC4xLi4uMC4wLmUxNzVmZTUyMzVmNGQ3ZTg", AT_THE_START)],
+    ids=["in a step", "nowhere"],
+)
+def test_an_event_cursor_that_a_client_holds_stays_good(cursor: str, place: ReaderState) -> None:
+    """[66] The bytes of a cursor are the same in every version."""
+    assert cursor_of(place, "acme", "run-1") == cursor
+    if place is not AT_THE_START:  # no event stands there, so no client holds it
+        assert reader_state_of(cursor, "acme", "run-1") == place
+
+
+def test_a_chat_cursor_that_a_client_holds_stays_good() -> None:
+    """[66] The bytes of a cursor are the same in every version."""
+    reader = ChatReader(Caller("acme", "ada"), "chat-1", "run-1", EVENT_CURSOR, Encoder())
+    assert reader._cursor(EVENT_CURSOR) == f"run-1.6c6b645730ecf40e.{EVENT_CURSOR}"
+
+
+def test_a_ticket_that_a_client_holds_stays_good() -> None:
+    """The bytes of a ticket are the same in every version."""
+    assert new_ticket("acme", "run-1", "secret") == "WyJhY21lIiwicnVuLTEiLCJzZWNyZXQiXQ"
+    assert read_ticket("WyJhY21lIiwicnVuLTEiLCJzZWNyZXQiXQ") == ("acme", "run-1")
