@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import cold_start, cost, overhead, recovery, scale, sizes
+from bench import cost, overhead, recovery, scale
 from bench.pages import put, say, table
+from proof.costs import cold_start, sizes
 
 
 def machine(asked: list[str]) -> str:

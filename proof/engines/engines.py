@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from proof.dynamodb.memory_table import BASE, INDEXES, Index, MemoryTable
 from proof.dynamodb.values import Attributes
-from tests.ports import reserved
+from proof.stacks.ports import reserved
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

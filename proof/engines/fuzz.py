@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from proof.engines.consistency import violations
-from tests.deployed.conftest import ROOT, Stack
+from proof.stacks.deployed import ROOT, Stack
 
 SCHEMATHESIS: Final = ROOT / ".envs" / "fuzz" / "bin" / "schemathesis"
 # What is started is mostly not waited for: two workers are enough to keep something going on.

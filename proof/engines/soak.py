@@ -32,7 +32,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from proof.engines.consistency import violations
-from tests.deployed.conftest import Answer, Stack
+from proof.stacks.deployed import Answer, Stack
 
 # Attempts are no test of patience here: what is killed is tried again until it is done. A worker killed before its claim
 # leaves its message to the queue's own visibility timeout, which follows the step function's time limit: 60 seconds.

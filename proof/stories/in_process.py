@@ -25,7 +25,7 @@ from outlive.store.queue import Queue
 from outlive.store.rows import Row
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import Letter, MemoryQueue
-from tests.handlers.conftest import ENVIRONMENT, Answer, Context, Hands, Stack, _load, event
+from proof.stacks.handlers import ENVIRONMENT, Answer, Context, Hands, Stack, event, load
 
 BEGIN: Final = 1_795_252_200_000
 INVOCATION_SECONDS: Final = 300
@@ -254,5 +254,5 @@ def _handlers(settings: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The handlers, cold-started once for these settings, on a connection that is theirs alone."""
     if settings not in _LOADED:
         Row._connection = None
-        _LOADED[settings] = {verb: _load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
+        _LOADED[settings] = {verb: load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
     return _LOADED[settings]

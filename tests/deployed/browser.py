@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .conftest import ROOT, Stack
+from proof.stacks.deployed import ROOT, Stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

@@ -5,9 +5,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from proof.stacks.deployed import Answer, Stack, until
 from tests.handlers.told import Reader
-
-from .conftest import Answer, Stack, until
 
 LOOK_EVERY = 0.2
 """Seconds between two looks: many tests wait at once."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PATIENCE, ROOT, Stack
+from proof.stacks.deployed import PATIENCE, ROOT, Stack
 
 MAJORS = ("7", "6")
 NODE = shutil.which("node")

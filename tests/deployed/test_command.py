@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.handlers.told import Reader, plain
 
-from .conftest import PATIENCE, ROOT, Stack, until
 from .runs import begin, ended, held, new_chat, once, script, seen
 
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.identity import TOKEN_SECONDS
+from proof.stacks.deployed import Stack, until
 
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, axe, chat_of, run_in, said, send
-from .conftest import Stack, until
 from .runs import ask, begin, ended, held, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))

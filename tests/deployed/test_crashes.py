@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Stack, until
+from proof.stacks.deployed import Stack, until
+
 from .runs import (
     LOOK_EVERY,
     ask,

@@ -2,7 +2,8 @@
 
 import json
 
-from .conftest import until
+from proof.stacks.deployed import until
+
 from .runs import LOOK_EVERY, begin, complaints, ended, seen, stop
 
 SECRET = "a secret of hers"

@@ -4,7 +4,8 @@ import uuid
 
 import pytest
 
-from .conftest import until
+from proof.stacks.deployed import until
+
 from .runs import LOOK_EVERY, begin, ended, held, new_chat, once, outcome, running, seen, stop, transcript
 
 CLOCK = [["clock", {}]]

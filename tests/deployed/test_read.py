@@ -7,7 +7,8 @@ import urllib.request
 
 import pytest
 
-from .conftest import PATIENCE
+from proof.stacks.deployed import PATIENCE
+
 from .runs import begin, ended, held, new_chat, outcome, seen, shape, stop, transcript
 
 LAMBDA_ANSWER = 6_291_556

@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 
 from outlive.store.rows import Live
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.unit.test_template import FUNCTIONS, actions, statements
-
-from .conftest import PATIENCE, ROOT, Stack, until
 
 MAPPING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PLATFORM = {

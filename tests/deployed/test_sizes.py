@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.sizes import LIMIT_UNPACKED, unpacked
 from local.build import GROUP
+from proof.costs.sizes import LIMIT_UNPACKED, unpacked
 
 MB = 1_000_000
 MOST = {"light": 12 * MB, "step": 100 * MB, "stream": 35 * MB, "layer": MB, None: MB}

@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from .conftest import PATIENCE, Stack, until
+from proof.stacks.deployed import PATIENCE, Stack, until
+
 from .runs import LOOK_EVERY, ask, begin, ended, held, new_chat, once, outcome, script, seen, shape, stop, transcript
 
 LONG = {"text": "and so on ", "repeat": 100, "seconds": 600}

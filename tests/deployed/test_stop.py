@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Stack, until
+from proof.stacks.deployed import Stack, until
+
 from .runs import ask, begin, ended, new_chat, once, outcome, running, seen, shape, showing, stop, transcript
 
 ABORTED = ("aborted", "aborted", None)

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from local import identity
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
+from proof.stacks.ports import reserve
 from tests.handlers.chunks import Client, shown
 from tests.handlers.told import Reader, events_in, plain
-from tests.ports import reserve
 
-from .conftest import PATIENCE, ROOT, Stack, until
 from .runs import begin, ended, held, new_chat, script, seen, stop, transcript
 from .test_ai_sdk import MAJORS, Results, missing, play_all
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from proof.stacks.deployed import Stack
 from tests.handlers.told import Reader, events_in, plain
 
-from .conftest import Stack
 from .runs import begin, held, new_chat, seen, showing, stop
 
 TOOL: list[list[Any]] = [["clock", {}]]

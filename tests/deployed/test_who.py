@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local import identity
+from proof.stacks.deployed import Stack
 
-from .conftest import Stack
 from .runs import begin, ended, new_chat, outcome, running, script, seen, shape, stop, transcript
 
 CALLS = [

@@ -3,8 +3,8 @@
 import pytest
 
 from outlive.step import NO_ANSWER
+from proof.stacks.deployed import Stack, until
 
-from .conftest import Stack, until
 from .own_agent import with_tools
 from .runs import begin, ended, outcome
 from .test_crashes import LEASE, own_stack

@@ -11,17 +11,16 @@ from typing import Any
 
 import pytest
 
-from bench.units import Units, bill
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
 from outlive.clock import SECOND
 from outlive.lifecycle import Status
 from outlive.request import ID
 from outlive.step import Delivery, Watch
 from outlive.store.rows import Row, Run
+from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.memory_table import Row as Item
-
-from .conftest import Stack
+from proof.stacks.handlers import Stack
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
 MEGABYTE = 1024 * 1024

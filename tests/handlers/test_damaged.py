@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from outlive.store.rows import Live, Run
-from tests.handlers.conftest import Answer, Stack
+from proof.stacks.handlers import Answer, Stack
 
 Wire = dict[str, Any]
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
 from outlive.step import Delivery, Watch
-from tests.handlers.conftest import Context, Stack, event
+from proof.stacks.handlers import Context, Stack, event
 
 TOOL: list[list[Any]] = [["clock", {}]]
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")

@@ -7,7 +7,7 @@ import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Usage
 from outlive.step import Delivery
-from tests.handlers.conftest import Context, Stack
+from proof.stacks.handlers import Context, Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
 STEP = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))

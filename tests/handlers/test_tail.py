@@ -15,7 +15,7 @@ import pytest
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, Usage
 from outlive.step import Watch
 from outlive.store.rows import Live
-from tests.handlers.conftest import Answer, Stack
+from proof.stacks.handlers import Answer, Stack
 from tests.handlers.told import Reader, events_in, plain
 
 TOOL: list[list[Any]] = [["clock", {}]]

@@ -11,7 +11,7 @@ import pytest
 from outlive.agent import AgentError, Ask, Interrupt, Outcome, Piece, Usage
 from outlive.errors import StoreUnanswered
 from outlive.worker import EXHAUSTED, FEW, Wear
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
 NO_THREAD = RuntimeError("can't start new thread")

@@ -2,7 +2,7 @@
 
 A floor is what the function's libraries and one client cost, however little our own code did. Processor time is taken,
 not the clock's, since others are at work on the machine; function and floor take turns, and the least of each counts:
-noise only ever adds. `python -m bench.cold_start` prints the table of docs/performance.md.
+noise only ever adds. `python -m proof.costs.cold_start` prints the table of docs/performance.md.
 """
 
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LIGHT = ("start", "stop", "read", "tail", "chat", "sweep")
 PYTHON = ROOT / ".envs" / "dev" / "bin" / "python"
 
