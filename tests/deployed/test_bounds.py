@@ -21,7 +21,7 @@ def test_a_run_of_twenty_steps_gets_all_of_them(stack):
 @pytest.mark.together
 @pytest.mark.parametrize(("budget", "calls"), [(1, 0), (2, 1)])
 def test_the_last_allowed_step_may_only_say_something(stack, budget, calls):
-    """[25]"""
+    """[25] The last allowed step is asked for text only: its tool calls are not made, and the run succeeds with `max_steps`."""
     said = {"prompt": script(*[{"text": "a", "tools": [CALL]}] * 3), "budget": {"max_steps": budget}}
     run = stack.call("POST", f"/chats/{new_chat()}/runs", said).body["run"]
     done = ended(stack, run)
@@ -32,7 +32,7 @@ def test_the_last_allowed_step_may_only_say_something(stack, budget, calls):
 
 @pytest.mark.together
 def test_an_answer_on_the_last_allowed_step_is_an_answer(stack):
-    """[25]"""
+    """[25] A run whose last allowed step answers has succeeded like any other."""
     said = {"prompt": script({"text": "a", "tools": [CALL]}, {"text": "b"}), "budget": {"max_steps": 2}}
     done = ended(stack, stack.call("POST", f"/chats/{new_chat()}/runs", said).body["run"])
     assert done["message"]["content"] == "ab"
@@ -41,7 +41,7 @@ def test_an_answer_on_the_last_allowed_step_is_an_answer(stack):
 
 @pytest.mark.together
 def test_a_run_that_goes_in_circles_fails_and_keeps_what_it_did(stack):
-    """[26] Not before there are ten steps."""
+    """[26] A run that repeats the same calls fails after its tenth step, not earlier, and keeps what it stored."""
     done = ended(stack, begin(stack, *[{"text": ".", "tools": [CALL]}] * 15))
     assert outcome(done["run"]) == ("failed", "error", "loop_detected")
     assert (done["run"]["step_count"], done["run"]["usage"]["requests"]) == (10, 10)
@@ -51,7 +51,7 @@ def test_a_run_that_goes_in_circles_fails_and_keeps_what_it_did(stack):
 
 @pytest.mark.together
 def test_transient_errors_are_got_over_and_nothing_is_said_twice(stack):
-    """[22]"""
+    """[22] A step is tried again after a transient error, and its text is stored once."""
     entries = [
         {"text": "a ", "tools": [CALL]},
         {"error": "transient", "times": 2, "text": "b ", "tools": [CALL]},
@@ -91,7 +91,7 @@ def test_a_permanent_error_fails_the_run_at_once(stack):
 
 @pytest.mark.together
 def test_what_a_tool_refuses_is_told_to_the_model_and_the_run_goes_on(stack):
-    """[23]"""
+    """[23] A tool that refuses its input does not fail the run: the model gets the error as the result."""
     calls = [
         ["calculate", {"expression": "1 / 0"}],
         ["calculate", {"wrong": 1}],

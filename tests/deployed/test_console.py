@@ -97,7 +97,7 @@ def test_a_reload_in_mid_run_changes_nothing(ada, stack, gate):
 
 
 def test_two_devices_show_the_same(visitor, stack, gate):
-    """[47]"""
+    """[47] Two devices that open the chat in mid-stream end with the same text."""
     one, other = visitor().open(), visitor(**PHONE)
     send(one, script(held(WORDS, gate)))
     one.wait_for_selector(LIVE)
@@ -174,7 +174,7 @@ def test_the_timeline_has_the_queue_and_every_step(ada, stack):
 
 
 def test_a_stop_in_mid_stream_ends_it_with_what_was_said(ada, stack):
-    """[31]"""
+    """[31] The page shows an aborted answer with the text that was streamed and stored before the stop."""
     page = ada.open()
     send(page, script({"text": WORDS, "seconds": 300}))
     page.wait_for_selector(LIVE)
@@ -342,7 +342,7 @@ def test_without_a_token_there_is_nothing_but_the_question_for_one(ada, stack):
 
 
 def test_another_user_of_the_same_browser_finds_nothing_of_the_first(ada, stack):
-    """[48]"""
+    """[48] With another user's token, the same page and browser show nothing of the first user's chat."""
     page = ada.open()
     send(page, "a secret of ada")
     run_in(page, "succeeded")

@@ -60,15 +60,15 @@ def at_work(stack: Stack, run: dict[str, Any], step: int, attempt: int = 1) -> N
 
 @pytest.mark.together(long=True)
 def test_workers_that_are_killed_or_paused_in_mid_step(stack):
-    """[19] [20] [22] [32]"""
+    """[19] [20] [22] [32] A step whose worker is killed runs again; a worker that wakes up after its lease changes nothing."""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         killed_workers_are_made_up_for(own)
         a_paused_worker_does_no_harm(own)
 
 
 def killed_workers_are_made_up_for(own):
-    """The step runs again and what it says stands there once; a step that kills each of its workers fails its run; one
-    that is stopped meanwhile is settled when the lease is over."""
+    """The step runs again and its text is stored once. A step that kills each of its workers fails its run. A run that is
+    stopped meanwhile is settled when the lease has expired."""
     slow = held("two " * 10, "walks", tools=[CALL])
     walks = begin(own, {"text": "one ", "tools": [CALL]}, slow, {"text": "three"})
     deadly = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "deadly ", "repeat": 100, "seconds": 600})
@@ -101,7 +101,7 @@ def kept(own, run):
 
 
 def a_paused_worker_does_no_harm(own):
-    """It wakes up late, when another has done its step: nothing is said twice, nothing is written to the ended run."""
+    """A worker wakes up after another one has done its step: no text is stored twice, and the ended run stays as it is."""
     until(own.queued, lambda left: left == 0)
     own.kill_workers()
     until(own.workers, lambda pids: not pids)
@@ -137,7 +137,7 @@ def lose_all_messages(own: Stack) -> None:
 
 @pytest.mark.together(long=True)
 def test_messages_that_wait_or_are_lost(stack):
-    """[9] [13] [20] [24] [40] [41] [44]"""
+    """[9] [13] [20] [24] [40] [41] [44] A run whose message waits or is lost can be stopped, is resent, or is given up."""
     with own_stack(**LEASE) as own:
         # Sweeps run when they are asked for, and at no other time.
         events = own.client("events")
@@ -151,7 +151,7 @@ def test_messages_that_wait_or_are_lost(stack):
 
 
 def a_pending_run_is_stopped_at_once(own):
-    """[13] Its message, when it comes, changes nothing."""
+    """[13] The stop ends the run itself. Its message, when it is delivered, changes nothing."""
     run = begin(own, {"text": "never said"})
     answer = stop(own, run)
     assert (answer["stopped"], outcome(answer["run"])) == (True, ("aborted", "aborted", None))
@@ -170,7 +170,7 @@ def a_pending_run_is_stopped_at_once(own):
 
 
 def a_run_nobody_takes_is_given_up(own):
-    """[40] [44] By an operator, at once."""
+    """[40] [44] An operator's sweep without a window aborts a run that was never claimed."""
     run = begin(own, {"text": "never said"})
     lose_all_messages(own)
     counts = own.sweep(window_seconds=0)
@@ -182,7 +182,7 @@ def a_run_nobody_takes_is_given_up(own):
 
 
 def a_lost_message_is_sent_again(own):
-    """[41] Of a run that waits for its first claim, and between two steps; once, however many sweeps there are."""
+    """[41] The sweep resends the message of a run that was never claimed, and one between two steps; two sweeps send it once."""
     run = begin(own, {"text": "found"})
     lose_all_messages(own)
     counts = until(own.sweep, lambda counts: counts["seen"] > 0)
@@ -207,7 +207,7 @@ def a_lost_message_is_sent_again(own):
 
 
 def a_step_lets_go_before_its_time_is_up(own):
-    """[24] The platform kills nobody; the step is tried again, and what it had said in the end is kept."""
+    """[24] A worker lets go of its step before the platform kills it. The step is tried again, and its last text is kept."""
     own.client("lambda").update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=7)
     run = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 60})
     done = ended(own, run)

@@ -136,7 +136,7 @@ def clone(stack, chat, times):
 
 @pytest.mark.together
 def test_the_runs_of_a_chat_are_listed_newest_first_in_pages(stack):
-    """[55]"""
+    """[55] Pages of runs, newest first, and of messages, oldest first, hold each entry once."""
     chat = new_chat()
     runs = []
     for n in range(5):
@@ -170,14 +170,14 @@ def paged(stack):
 @pytest.mark.parametrize("name", ["runs", "messages"])
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "ten", "1e1", "%D9%A3", "9" * 30, "+5", "0x5"])
 def test_a_limit_is_1_to_100(stack, name, limit):
-    """[55]"""
+    """[55] A `limit` that is not a number from 1 to 100 gets 422."""
     answer = stack.call("GET", f"/chats/any/{name}?limit={limit}")
     assert (answer.status, answer.body["code"], answer.body["field"]) == (422, "invalid_request", "limit")
 
 
 @pytest.mark.parametrize("name", ["runs", "messages"])
 def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
-    """[56] Not for the other call, another chat, another workspace, nor changed by a character."""
+    """[56] Another call, another chat, another workspace and a changed cursor get 422."""
     chat, cursors = paged
     good, other = cursors[name], cursors["messages" if name == "runs" else "runs"]
     assert stack.call("GET", f"/chats/{chat}/{name}?cursor={good}").status == 200
@@ -193,7 +193,7 @@ def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
 
 @pytest.mark.parametrize("chat_id", ["never", "x" * 128])
 def test_an_unknown_chat_is_empty(stack, chat_id):
-    """[57]"""
+    """[57] A chat that never had a run reads as null and as empty lists."""
     assert stack.call("GET", f"/chats/{chat_id}/run").body == {"run": None, "message": None}
     assert stack.call("GET", f"/chats/{chat_id}/runs").body == {"runs": [], "cursor": None}
     assert stack.call("GET", f"/chats/{chat_id}/messages").body == {"messages": [], "cursor": None}

@@ -32,7 +32,7 @@ def request(stack: Stack, method: str, path: str, body: bytes = b"", **headers: 
 
 @pytest.mark.together
 def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
-    """[1] [3] [17] [45] [46]"""
+    """[1] [3] [17] [45] [46] A claim makes the run `running`, each stored step shows in the next read, and the end is current at once."""
     chat = new_chat()
     one, two = ([["calculate", {"expression": word}]] for word in ("1", "2"))
     answer = ask(stack, chat, {"text": "1 ", "tools": one}, held("2 ", chat, tools=two), {"text": "3"})
@@ -70,7 +70,7 @@ def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
 
 
 def test_of_twenty_simultaneous_starts_one_is_accepted_and_the_others_name_it(stack):
-    """[7]"""
+    """[7] One start gets 202; the nineteen others get 409 with the winner's run id."""
     chat = new_chat()
     with ThreadPoolExecutor(RACERS) as pool:
         answers = list(pool.map(lambda _: ask(stack, chat, LONG), range(RACERS)))
@@ -85,7 +85,7 @@ def test_of_twenty_simultaneous_starts_one_is_accepted_and_the_others_name_it(st
 
 
 def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
-    """[51] None of them is told that the chat is busy with its own run."""
+    """[51] Twenty starts with one key get the same run, and none gets 409 because of its own run."""
     chat, key = new_chat(), {"Idempotency-Key": "the same"}
     with ThreadPoolExecutor(RACERS) as pool:
         answers = list(pool.map(lambda _: ask(stack, chat, LONG, headers=key), range(RACERS)))
@@ -98,7 +98,7 @@ def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
 
 @pytest.mark.together
 def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
-    """[29] Also while the run is active, and after it has ended; the client was gone before the answer."""
+    """[29] A client that hung up before the answer gets its run by its key, while the run is active and after it has ended."""
     chat, headers = new_chat(), {"Idempotency-Key": "mine alone"}
     entry = held("said once", chat)
     with connect(stack) as line:
@@ -223,7 +223,7 @@ def test_an_encoded_slash_in_an_id_reaches_nothing(stack):
 
 @pytest.mark.parametrize("chat_id", ["x" * 128, ".", "..", ":", "-", "a:b", "CHAT", "MSG"])
 def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
-    """[53]"""
+    """[53] An id that means something in a path or as a key of the table is a chat id like any other."""
     token = stack.token(workspace)
     answer = stack.call("POST", f"/chats/{quote(chat_id, safe='')}/runs", {"prompt": script(LONG)}, token=token)
     assert (answer.status, answer.body["run"]["chat_id"]) == (202, chat_id)
@@ -232,7 +232,7 @@ def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schl\xfcssel", "a\tb"], ids=ascii)
 def test_a_key_that_is_none_is_422(stack, chat, key):
-    """[53]"""
+    """[53] An idempotency key that is empty, too long or not printable ASCII gets 422, and nothing is stored."""
     answer = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "hello"}, headers={"Idempotency-Key": key})
     assert (answer.status, answer.body["field"]) == (422, "Idempotency-Key")
     assert stack.items(f"acme#{chat}") == []
@@ -266,7 +266,7 @@ def test_nul_and_half_characters_in_a_prompt_break_nothing(stack):
 
 
 def test_metadata_and_budget_are_kept(stack, chat):
-    """[53]"""
+    """[53] Budget and metadata are stored and returned as given."""
     said: dict[str, Any] = {"prompt": "hello", "budget": {"max_steps": 2}, "metadata": {"ключ": [1, None, {"a": 1.5}]}}
     run = stack.call("POST", f"/chats/{chat}/runs", said).body["run"]
     assert (run["budget"], run["metadata"]) == (said["budget"], said["metadata"])

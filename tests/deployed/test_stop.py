@@ -112,7 +112,7 @@ def test_a_settled_run_is_not_touched_by_a_stop(stack):
     "call", ["/chats/never/stop", "/runs/never/stop", "/runs/a%23b/stop", "/runs/%F0%9F%98%80/stop"]
 )
 def test_where_nothing_is_there_is_nothing_to_stop(stack, call):
-    """[30]"""
+    """[30] A stop of an unknown chat or run answers `false` without a run."""
     answer = stack.call("POST", call)
     assert (answer.status, answer.body) == (200, {"stopped": False, "run": None})
 

@@ -86,7 +86,7 @@ def text(outcome: Outcome) -> str:
 
 
 def test_an_answer_with_a_tool_call_takes_two_steps(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[17]"""
+    """[17] The first step makes the call, and the second one sends its result and gets the answer."""
     server.replies = [wire.said("Let me ", "see.", calls=[DOUBLE_4]), wire.said("It is ", "8.")]
     first = answer(answerer)
     assert first.error is None
@@ -136,7 +136,7 @@ def test_nothing_before_the_token_limit_is_a_permanent_error(
 def test_the_last_step_forbids_tools_without_losing_the_calls_of_the_history(
     wire: Wire, server: Double, answerer: PydanticAgent
 ) -> None:
-    """[25]"""
+    """[25] The last step forbids tool calls in the request, and drops those the model makes all the same."""
     server.replies = [wire.said(calls=[DOUBLE_4]), wire.said("It is 8.", calls=[DOUBLE_4])]
     first = answer(answerer)
     last = answer(answerer, ask(Turn("user", "Hello"), Turn("assistant", "", first.messages), step=1, text_only=True))
@@ -283,7 +283,7 @@ def test_an_error_is_told_apart_after_one_request(
 
 
 def test_the_wish_of_a_rate_limit_is_passed_on(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[22]"""
+    """[22] `Retry-After` of a rate limit is the delay before the next attempt."""
     server.replies = [wire.failed(429, "Slow down.", ("Retry-After", "7"))]
     error = answer(answerer).error
     assert error is not None
@@ -300,7 +300,7 @@ def test_a_key_the_provider_echoes_is_not_shown(wire: Wire, server: Double, answ
 def test_no_answer_in_time_is_transient_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[22]"""
+    """[22] A provider that does not answer in time is a transient error, and the client does not repeat the request."""
     monkeypatch.setattr(model, "SHORTEST_REQUEST", 1.0)
     server.replies = [Reply([], hangs=True)] * 5
     error = answer(answerer, ask(seconds=1)).error
@@ -313,7 +313,7 @@ def test_no_answer_in_time_is_transient_after_one_request(
 def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     wire: Wire, server: Double, answerer: PydanticAgent
 ) -> None:
-    """[22]"""
+    """[22] A stream that breaks off is a transient error; its text is kept, and the client does not repeat the request."""
     server.replies = [wire.broken("One. ", drops=True)] * 5
     outcome = answer(answerer)
     assert outcome.error is not None
@@ -323,7 +323,7 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
 
 
 def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22]"""
+    """[22] A provider that refuses the connection is a transient error."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error
@@ -333,7 +333,7 @@ def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypat
 
 
 def test_a_stop_in_mid_stream_ends_the_step_and_hangs_up(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[31]"""
+    """[31] A stop keeps the text that was streamed and closes the connection to the provider."""
     server.replies = [wire.broken("One. ", hangs=True)]
     outcome = partial_of(answerer, lambda interrupt: interrupt.set("stop"), Interrupt())
     assert (outcome.kind, outcome.error, text(outcome)) == ("partial", None, "One. ")
@@ -400,7 +400,7 @@ def test_bedrock_without_a_region_is_not_configured(monkeypatch: pytest.MonkeyPa
 
 
 def test_openai_quota_is_permanent_though_it_comes_as_a_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22]"""
+    """[22] A used-up quota is not tried again, although its status is 429."""
     server = Double()
     monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
