@@ -112,10 +112,10 @@ class _Editor(ast.NodeTransformer):
 
     def _without(self, values: list[ast.AST]) -> list[ast.AST]:
         """The elements that do not match. A statement matches if it is nothing but the expression."""
-        kept = [
+        rest = [
             each for each in values if not self._is_expression(each.value if isinstance(each, ast.Expr) else each, {})
         ]
-        return kept or ([ast.Pass()] if isinstance(values[0], ast.stmt) else kept)
+        return rest or ([ast.Pass()] if isinstance(values[0], ast.stmt) else rest)
 
 
 ELEMENTS = {(ast.List, "elts"), (ast.Set, "elts"), (ast.Tuple, "elts"), (ast.Call, "args")}

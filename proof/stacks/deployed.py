@@ -24,14 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
 STOP_SECONDS = 120
 PATIENCE = 180
-"""Seconds after which waiting is in vain. Long, because it tells nothing: what is promised is that it happens at all."""
+"""Seconds after which a wait fails. Long on a busy machine: no promise depends on how long it takes."""
 
 T = TypeVar("T")
 
 
 @dataclass
 class Answer:
-    """What the API said. Header names are in small letters."""
+    """An HTTP answer of the API. Header names are in lower case."""
 
     status: int
     body: Any
@@ -63,7 +63,7 @@ class Stack:
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         env |= {"PORT": str(self.port), "STATE": str(self.state), "AUTH": "true", **self.settings}
         env["OFFLINE_RELEASES"] = str(self.releases)
-        # As under make: it then ends with the process that started it, whatever happens to that.
+        # As under make: it then ends with the process that started it, even if that is killed.
         env.setdefault("MAKELEVEL", "1")
         errors = self.state.parent / f"{self.state.name}.err"
         with errors.open("w") as out:
@@ -105,10 +105,10 @@ class Stack:
 
     def token(self, workspace: str = "acme", user: str = "ada", **claims: object) -> str:
         """A valid token; `claims` replace or add, None leaves one out."""
-        said = json.dumps([workspace, user, claims])
-        if said not in self._tokens:
-            self._tokens[said] = identity.token(self.state, self.port, workspace, user, **claims)
-        return self._tokens[said]
+        key = json.dumps([workspace, user, claims])
+        if key not in self._tokens:
+            self._tokens[key] = identity.token(self.state, self.port, workspace, user, **claims)
+        return self._tokens[key]
 
     def call(
         self,
@@ -129,8 +129,8 @@ class Stack:
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as got:
-                return _answer(got.status, got.read(), got.headers)
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return _answer(response.status, response.read(), response.headers)
         except urllib.error.HTTPError as error:
             with error:
                 return _answer(error.code, error.read(), error.headers)
@@ -165,12 +165,12 @@ class Stack:
     def row(self, run: dict[str, Any], *names: str, workspace: str = "acme") -> dict[str, str | None]:
         """These attributes of a run's row, as text; None where there are none."""
         key = {"pk": {"S": f"{workspace}#{run['id']}"}, "sk": {"S": "RUN"}}
-        got = self.client("dynamodb").get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True)
-        return {name: next(iter(got["Item"].get(name, {"": None}).values())) for name in names}
+        answer = self.client("dynamodb").get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True)
+        return {name: next(iter(answer["Item"].get(name, {"": None}).values())) for name in names}
 
     @property
     def log(self) -> str:
-        """What the local AWS has said since it was started, and what functions that were not called over HTTP said."""
+        """The output of the local AWS since it was started, and of the functions that were not called over HTTP."""
         return (self.state / "aws.log").read_text(errors="replace")
 
     def logged(self) -> list[str]:
@@ -195,19 +195,19 @@ class Stack:
     def queued(self, queue: str = "QueueUrl") -> int:
         """How many messages are on the queue, visible or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        got = self.client("sqs").get_queue_attributes(
+        answer = self.client("sqs").get_queue_attributes(
             QueueUrl=self.outputs[queue], AttributeNames=[*names, "ApproximateNumberOfMessagesDelayed"]
         )
-        return sum(int(value) for value in got["Attributes"].values())
+        return sum(int(value) for value in answer["Attributes"].values())
 
     def sweep(self, **event: object) -> dict[str, Any]:
         """Invoke the sweep now; returns its counts."""
         scheduled = json.loads((ROOT / "events" / "sweep.json").read_text())
-        got = self.client("lambda").invoke(
+        answer = self.client("lambda").invoke(
             FunctionName=self.outputs["SweepFunction"], Payload=json.dumps({**scheduled, **event}).encode()
         )
-        counts = json.load(got["Payload"])
-        assert "FunctionError" not in got, counts
+        counts = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, counts
         return counts
 
     def workers(self, function: str = "Step") -> list[int]:
@@ -243,7 +243,7 @@ def until(
 def _answer(status: int, body: bytes, headers: Any) -> Answer:
     if headers["Content-Encoding"] == "gzip":
         body = gzip.decompress(body)
-    said: Any = body.decode()
+    content: Any = body.decode()
     if "json" in headers.get("Content-Type", "json"):
-        said = json.loads(body) if body else None
-    return Answer(status, said, {name.lower(): value for name, value in headers.items()})
+        content = json.loads(body) if body else None
+    return Answer(status, content, {name.lower(): value for name, value in headers.items()})

@@ -108,39 +108,47 @@ class Stack:
             module = self.tail if rest[-1:] == ["events"] else self.read
         if first == "api/chat":
             module = self.chat
-        asked = copy.deepcopy(event("read"))
-        asked["routeKey"] = asked["requestContext"]["routeKey"] = route
-        asked["rawPath"] = "/" + "/".join([first, *([quote(identifier, safe="")] if identifier else []), *rest])
-        asked["requestContext"]["http"]["method"] = method
-        asked["requestContext"]["http"]["path"] = asked["rawPath"]
-        asked["pathParameters"] = {parameter: identifier} if identifier else None
-        asked["queryStringParameters"] = query
-        asked["headers"] |= {name.lower(): value for name, value in (headers or {}).items()}
+        request = copy.deepcopy(event("read"))
+        request["routeKey"] = request["requestContext"]["routeKey"] = route
+        request["rawPath"] = "/" + "/".join([first, *([quote(identifier, safe="")] if identifier else []), *rest])
+        request["requestContext"]["http"]["method"] = method
+        request["requestContext"]["http"]["path"] = request["rawPath"]
+        request["pathParameters"] = {parameter: identifier} if identifier else None
+        request["queryStringParameters"] = query
+        request["headers"] |= {name.lower(): value for name, value in (headers or {}).items()}
         if claims is None:
             claims = {"workspace_id": workspace or self.workspace, "sub": user or self.user}
-        asked["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+        request["requestContext"]["authorizer"]["jwt"]["claims"] = claims
         if first == "tickets":
-            del asked["requestContext"]["authorizer"]
-        asked["body"] = raw if raw is not None else None if body is None else json.dumps(body)
-        asked["isBase64Encoded"] = False
-        got = module.handler(asked, self.context)
-        found = {name.lower(): value for name, value in (got.get("headers") or {}).items()}
-        found |= {name.lower(): values[0] for name, values in (got.get("multiValueHeaders") or {}).items()}
-        returned = json.dumps(got)
-        got = json.loads(returned)
-        packed = base64.b64decode(got["body"]) if got.get("isBase64Encoded") else (got.get("body") or "").encode()
-        body = (gzip.decompress(packed) if found.get("content-encoding") == "gzip" else packed).decode()
-        is_json = "json" in found.get("content-type", "")
-        return Answer(got["statusCode"], json.loads(body) if is_json else body, found, len(returned))
+            del request["requestContext"]["authorizer"]
+        request["body"] = raw if raw is not None else None if body is None else json.dumps(body)
+        request["isBase64Encoded"] = False
+        returned_value = module.handler(request, self.context)
+        response_headers = {name.lower(): value for name, value in (returned_value.get("headers") or {}).items()}
+        response_headers |= {
+            name.lower(): values[0] for name, values in (returned_value.get("multiValueHeaders") or {}).items()
+        }
+        returned = json.dumps(returned_value)
+        returned_value = json.loads(returned)
+        packed = (
+            base64.b64decode(returned_value["body"])
+            if returned_value.get("isBase64Encoded")
+            else (returned_value.get("body") or "").encode()
+        )
+        body = (gzip.decompress(packed) if response_headers.get("content-encoding") == "gzip" else packed).decode()
+        is_json = "json" in response_headers.get("content-type", "")
+        return Answer(
+            returned_value["statusCode"], json.loads(body) if is_json else body, response_headers, len(returned)
+        )
 
-    def begin(self, chat: str = "chat-1", prompt: str = "hello", **said: Any) -> Answer:
+    def begin(self, chat: str = "chat-1", prompt: str = "hello", **fields: Any) -> Answer:
         """Start a run."""
-        options = {name: said.pop(name) for name in ("workspace", "user", "headers", "claims") if name in said}
-        return self.call("POST", f"/chats/{chat}/runs", {"prompt": prompt, **said}, **options)
+        options = {name: fields.pop(name) for name in ("workspace", "user", "headers", "claims") if name in fields}
+        return self.call("POST", f"/chats/{chat}/runs", {"prompt": prompt, **fields}, **options)
 
-    def script(self, chat: str = "chat-1", *entries: dict[str, Any], **said: Any) -> Answer:
+    def script(self, chat: str = "chat-1", *entries: dict[str, Any], **fields: Any) -> Answer:
         """Start a scripted run."""
-        return self.begin(chat, "#script " + json.dumps(entries), **said)
+        return self.begin(chat, "#script " + json.dumps(entries), **fields)
 
     def run_of(self, run_id: str, **who: str) -> dict[str, Any]:
         """The run as its owner reads it."""
@@ -156,18 +164,18 @@ class Stack:
 
     def take(self) -> dict[str, Any] | None:
         """The next visible message, as SQS delivers it; it stays hidden until it is acknowledged or given back."""
-        got = self.sqs.receive_message(
+        messages = self.sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=1, VisibilityTimeout=300, AttributeNames=["All"]
         ).get("Messages")
-        return dict(got[0]) if got else None
+        return dict(messages[0]) if messages else None
 
     def deliver(self, message: dict[str, Any], context: Context | None = None) -> bool:
         """Hand a message to a worker; True if it was acknowledged."""
-        asked = event("step")
-        asked["Records"][0] |= {
+        batch = event("step")
+        batch["Records"][0] |= {
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
         }  # fmt: skip
-        failed = json.loads(json.dumps(self.step.handler(asked, context or self.context)))["batchItemFailures"]
+        failed = json.loads(json.dumps(self.step.handler(batch, context or self.context)))["batchItemFailures"]
         if not failed:
             self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return not failed
@@ -191,44 +199,44 @@ class Stack:
         raise AssertionError("the queue does not run dry")
 
     def watch_the_agent(self) -> list[Ask]:
-        """What the agent is asked from now on."""
-        asked: list[Ask] = []
+        """Every request to the agent from now on."""
+        asks: list[Ask] = []
         agent = self.step.step.agent
 
         def spy(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-            asked.append(ask)
+            asks.append(ask)
             outcome: Outcome = agent(ask, say, interrupt)
             return outcome
 
         self.step.step = replace(self.step.step, agent=spy)
-        return asked
+        return asks
 
     def answer_with(self, *answers: Outcome | BaseException | Callable[..., Outcome]) -> list[Ask]:
         """Put a scripted double in the agent's place; the last answer is repeated."""
-        asked: list[Ask] = []
+        asks: list[Ask] = []
 
         def double(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
-            answer = answers[min(len(asked), len(answers) - 1)]
-            asked.append(ask)
+            answer = answers[min(len(asks), len(answers) - 1)]
+            asks.append(ask)
             if isinstance(answer, BaseException):
                 raise answer
             return answer if isinstance(answer, Outcome) else answer(ask, say, interrupt)
 
         self.step.step = replace(self.step.step, agent=double)
-        return asked
+        return asks
 
     # --- the table ---
 
     def items(self) -> list[dict[str, Any]]:
         """Every item, as DynamoDB holds it."""
-        found: list[dict[str, Any]] = self.dynamodb.scan(TableName="outlive")["Items"]
-        return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+        rows: list[dict[str, Any]] = self.dynamodb.scan(TableName="outlive")["Items"]
+        return sorted(rows, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
     def item(self, run_id: str, workspace: str | None = None) -> dict[str, Any]:
         """The run's item."""
         key = {"pk": {"S": f"{workspace or self.workspace}#{run_id}"}, "sk": {"S": "RUN"}}
-        found: dict[str, Any] = self.dynamodb.get_item(TableName="outlive", Key=key)["Item"]
-        return found
+        row: dict[str, Any] = self.dynamodb.get_item(TableName="outlive", Key=key)["Item"]
+        return row
 
     def records(self, run_id: str) -> list[dict[str, Any]]:
         """The items of the run's log."""
@@ -238,12 +246,12 @@ class Stack:
         """Put these attributes, in DynamoDB's form, onto a stored item, or take away (None) what they name."""
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
         item = self.dynamodb.get_item(TableName="outlive", Key=key)["Item"] | attributes
-        kept = {name: value for name, value in item.items() if value is not None}
-        self.dynamodb.put_item(TableName="outlive", Item=kept)
+        row = {name: value for name, value in item.items() if value is not None}
+        self.dynamodb.put_item(TableName="outlive", Item=row)
 
-    def sweep_now(self, **said: Any) -> dict[str, Any]:
+    def sweep_now(self, **fields: Any) -> dict[str, Any]:
         """Sweep once."""
-        counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **said}, self.context)))
+        counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **fields}, self.context)))
         return counts
 
 

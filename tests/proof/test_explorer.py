@@ -92,9 +92,11 @@ class Counting:
     def finish(self, stage: Stage, world: World) -> list[str]:
         row = stage.tables[world.table].get(("counter", "n"))
         count = 0 if row is None else int(row.attributes["n"]["N"])
-        told = sum(result is True for _, result in world.results)
+        answered = sum(result is True for _, result in world.results)
         crashed = sum(result == "crashed" for _, result in world.results)
-        return [] if told <= count <= told + crashed else [f"{told} were told, the counter says {count}"]
+        return (
+            [] if answered <= count <= answered + crashed else [f"{answered} were answered, the counter says {count}"]
+        )
 
 
 def played(scene: Counting, *kinds: str, faults: int = 0, merging: bool = True) -> tuple[Play, World]:
@@ -130,11 +132,11 @@ def test_a_retry_that_does_not_know_its_own_write_is_caught() -> None:
 def test_a_failing_script_replays_to_the_same_failure() -> None:
     report = explore(*played(Counting(check_then_act)))
     assert report.failure is not None
-    told: list[str] = []
+    labels: list[str] = []
     play, world = played(Counting(check_then_act))
-    _, broken = replay(play, world, report.failure.labels, lambda before, event, after: told.append(event.label))
+    _, broken = replay(play, world, report.failure.labels, lambda before, event, after: labels.append(event.label))
     assert broken == report.failure.problems
-    assert told == report.failure.labels
+    assert labels == report.failure.labels
 
 
 def test_walks_of_one_seed_are_one_walk() -> None:

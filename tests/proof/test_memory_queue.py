@@ -25,8 +25,8 @@ def queue(clock: Clock) -> MemoryQueue:
 
 
 def receive(queue: MemoryQueue) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = queue.call("ReceiveMessage", {"MaxNumberOfMessages": 10}).get("Messages", [])
-    return found
+    messages: list[dict[str, str]] = queue.call("ReceiveMessage", {"MaxNumberOfMessages": 10}).get("Messages", [])
+    return messages
 
 
 def test_a_received_message_is_hidden_and_comes_back(queue: MemoryQueue, clock: Clock) -> None:

@@ -25,7 +25,7 @@ SMALL = (
     "foreigners",
 )
 """Scenes that are explored with every single fault in about a second each."""
-SEEDED = ("claim without NO_STOP", "start whatever was read", "settle torn apart", "send before record")
+SEEDED = ("claim without NO_STOP", "start without slot and sequence", "settle torn apart", "send before record")
 
 
 def proof(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

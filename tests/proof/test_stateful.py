@@ -195,7 +195,7 @@ class Story(RuleBasedStateMachine):
     @rule(worker=workers)
     def a_worker_watches(self, worker: tuple[Worker, Holding]) -> None:
         who, holding = worker
-        if not who.asked:
+        if not who.pending:
             return
         assert who.watch is not None
         assert who.interrupt is not None
@@ -240,7 +240,7 @@ class Story(RuleBasedStateMachine):
         assert Counter(self.world.sent()) == Counter((run.id, step) for run, step in self.contract.sent)
 
     def teardown(self) -> None:
-        """However it went: left to the sweeps and the queue, every run ends, and shows what was said."""
+        """However it went: left to the sweeps and the queue, every run ends, and shows what was stored."""
         try:
             for worker in self.world.workers:
                 worker.kill()
@@ -274,22 +274,22 @@ class Story(RuleBasedStateMachine):
         return got
 
     def _deliver(self, letter: Letter, answer_lost: bool) -> Any:
-        said = json.loads(letter.body)
-        run = self.by_id[said["run_id"]]
-        expected = self.contract.take(run, said["step"])
+        message = json.loads(letter.body)
+        run = self.by_id[message["run_id"]]
+        expected = self.contract.take(run, message["step"])
         self.world.loses_an_answer = answer_lost
         worker = self.world.deliver(letter)
         self.world.loses_an_answer = False
         self._same_run(run)
         if isinstance(expected, str):
-            assert worker.asked is None
+            assert worker.pending is None
             assert worker.acknowledged is (expected == "acknowledged")
             if expected == "given back":
                 # It comes again right after the lease it waits for.
                 assert 1000 <= self._visible_at(letter) - run.lease_until < 2000
             self._always()
             return self._none()
-        ask = worker.asked
+        ask = worker.pending
         assert ask is not None, "the model was not asked"
         assert (ask.run_id, ask.step, ask.attempt) == (run.id, expected.step, expected.attempt)
         assert ask.text_only is (expected.step == run.max_steps - 1)
@@ -302,18 +302,18 @@ class Story(RuleBasedStateMachine):
         self, worker: tuple[Worker, Holding], how: How, *, dies: bool = False, answer_lost: bool = False
     ) -> None:
         who, holding = worker
-        if not who.asked:
+        if not who.pending:
             return
         run = holding.run
-        said = f"{run.chat.id} {run.id}, step {holding.step}, attempt {holding.attempt}. "
+        text = f"{run.chat.id} {run.id}, step {holding.step}, attempt {holding.attempt}. "
         interrupted = holding.reason is not None
-        record = _record(said, how, interrupted=interrupted)
-        expected = self.contract.go_on(holding, how, record, f"{how} {said}", dies=dies and not interrupted)
+        record = _record(text, how, interrupted=interrupted)
+        expected = self.contract.go_on(holding, how, record, f"{how} {text}", dies=dies and not interrupted)
         if dies and expected == "dead":
             self.world.dies_after = "PutItem"
         # A release whose answer is lost is not tried again: the lease runs out.
         self.world.loses_an_answer = answer_lost and how in ("answers", "calls a tool") and not interrupted
-        self.world.tell(who, lambda ask, say, interrupt: _outcome(said, how, say, interrupt))
+        self.world.reply(who, lambda ask, say, interrupt: _outcome(text, how, say, interrupt))
         self.world.loses_an_answer, self.world.dies_after = False, None
         self._same_run(run)
         assert who.acknowledged is {"acknowledged": True, "given back": False, "dead": None}[expected]
@@ -361,47 +361,47 @@ class Story(RuleBasedStateMachine):
             assert self._call("GET", f"/chats/{run.chat.id}/run", *who).body == got.body
 
     def _pages(self, path: str, name: str, workspace: str, user: str, limit: int) -> list[Any]:
-        found: list[Any] = []
+        listed: list[Any] = []
         query = {"limit": str(limit)}
         while True:
             got = self._call("GET", path, workspace, user, query=query)
             assert got.status == 200
             assert len(got.body[name]) <= limit
-            found += got.body[name]
+            listed += got.body[name]
             if got.body["cursor"] is None:
-                return found
+                return listed
             query["cursor"] = got.body["cursor"]
 
 
-def _parts(said: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": said}]
+def _parts(text: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": text}]
     if how == "calls a tool" and not interrupted:
-        call = {"toolCallId": "call", "state": "output-available", "input": {}, "output": said}
+        call = {"toolCallId": "call", "state": "output-available", "input": {}, "output": text}
         parts.append({"type": "tool-clock", **call})
     return parts
 
 
-def _record(said: str, how: How, *, interrupted: bool) -> Record:
+def _record(text: str, how: How, *, interrupted: bool) -> Record:
     """What the model expects to be shown of a step; its kind is settled there."""
     broken = how == "raises" and not interrupted
     return Record(
-        "step", _parts(said, how, interrupted=interrupted), None if broken else json.dumps([said]), 0 if broken else 1
+        "step", _parts(text, how, interrupted=interrupted), None if broken else json.dumps([text]), 0 if broken else 1
     )
 
 
-def _outcome(said: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
+def _outcome(text: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
     """What the model, or whatever interrupts it, makes of a step."""
-    say(Piece("text", said))
+    say(Piece("text", text))
     interrupted = interrupt.reason is not None
-    kept: Any = (_parts(said, how, interrupted=interrupted), json.dumps([said]), Usage(7, 3, 1))
+    shared: Any = (_parts(text, how, interrupted=interrupted), json.dumps([text]), Usage(7, 3, 1))
     if interrupted:
-        return Outcome("partial", *kept)
+        return Outcome("partial", *shared)
     if how == "raises":
-        raise RuntimeError(f"{how} {said}")
+        raise RuntimeError(f"{how} {text}")
     if how in ("stumbles", "is refused"):
         kind: Any = ("transient", "unavailable") if how == "stumbles" else ("permanent", "refused")
-        return Outcome("partial", *kept, error=AgentError(*kind, f"{how} {said}"))
-    return Outcome("final" if how == "answers" else "step", *kept)
+        return Outcome("partial", *shared, error=AgentError(*kind, f"{how} {text}"))
+    return Outcome("final" if how == "answers" else "step", *shared)
 
 
 def _plain(seen: dict[str, Any]) -> dict[str, Any]:
