@@ -85,7 +85,8 @@ ENVIRONMENT = {
 
 
 def seconds(code: str, function: str = "", python: Path | str = PYTHON, isolated: Iterable[str] = ()) -> float:
-    """Processor time `code` takes in a fresh process that finds the function's code. Raises RuntimeError if it fails."""
+    """Processor time `code` takes in a fresh process that finds the function's code. Raises RuntimeError if it
+    fails."""
     path = [str(ROOT / "shared"), str(ROOT / "functions" / function)] if function else []
     done = subprocess.run(
         [str(python), *isolated, "-c", MEASURED.format(code=code)],
@@ -128,7 +129,8 @@ class Race:
 
 
 def report(rounds: int = 15) -> list[tuple[str, float, float, float]]:
-    """Function, its time and its floor's in seconds, and the ratio: the light ones, step, and step over the bare agent."""
+    """Function, its time and its floor's in seconds, and the ratio: the light ones, step, and step over the bare
+    agent."""
     races = {name: Race(name) for name in LIGHT}
     races["step"] = Race("step", STEP_FLOOR)
     bare = Race("step", BARE_AGENT)

@@ -631,7 +631,8 @@ def _disjoint(what: str, paths: list[Steps]) -> None:
 
 
 def apply(update: Update, item: Attributes, values: Values) -> Attributes:
-    """The item after the update; `item` stays as it is. Every operand is read from the item as it was. Raises `Refused`."""
+    """The item after the update; `item` stays as it is. Every operand is read from the item as it was. Raises
+    `Refused`."""
     new = copy_attributes(item)
     # In order of list indexes, so that elements put beyond a list's end keep their order.
     for steps, operand in sorted(update.sets, key=lambda pair: [x for x in pair[0] if isinstance(x, int)]):

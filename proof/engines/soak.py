@@ -429,7 +429,8 @@ class Soak:
         return counts
 
     def _came_back_late(self, attempts: dict[tuple[str, int], int]) -> Counter[tuple[str, int]]:
-        """How many claims found their step's record: the message came back before it was acknowledged. The model is not called then."""
+        """How many claims found their step's record: the message came back before it was acknowledged. The model is not
+        called then."""
         recorded: dict[tuple[str, int], float] = {}
         claims: list[tuple[tuple[str, int], float]] = []
         for move, run, step, at in self._logged("move", "run", "step", "timestamp"):

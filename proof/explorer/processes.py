@@ -29,7 +29,8 @@ class Killed(GreenletExit):
 
 
 class Nondeterministic(Exception):
-    """A process made another call than it did before with the same answers, so nothing that was explored is reliable."""
+    """A process made another call than it did before with the same answers, so nothing that was explored is
+    reliable."""
 
 
 class Request:

@@ -37,7 +37,8 @@ PASS_ON = frozenset({
     "Table._answered", "Table._call", "Table._call.<locals>.<lambda>", "Table._transact", "Table._move",
     "Wire._make_api_call",
 })  # fmt: skip
-"""Functions that build the request under way, which is compared anyway, and pass on its answer. Their locals are left out."""
+"""Functions that build the request under way, which is compared anyway, and pass on its answer. Their locals are left
+out."""
 BY_ARGUMENTS = frozenset({"Table.settle"})
 """Functions that make one request. Their other locals follow from their arguments, so only these are compared."""
 
@@ -178,7 +179,8 @@ def _name(thing: Any, seen: Seen) -> Hashable:
 
 @functools.cache
 def _blind_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
-    """The bodies of loops whose iterator does not follow from the locals: from the instruction that steps it to its exit."""
+    """The bodies of loops whose iterator does not follow from the locals: from the instruction that steps it to its
+    exit."""
     if code.co_qualname in LISTING:
         return ()
     bodies: list[tuple[int, int]] = []

@@ -279,7 +279,8 @@ class Play:
             yield _happened(f"+{passed // SECOND}s", after)
 
     def _landings(self, world: World) -> Iterator[Choice]:
-        """Each write that is still on its way takes effect now, if its condition holds now; no process gets the answer."""
+        """Each write that is still on its way takes effect now, if its condition holds now; no process gets the
+        answer."""
         for number, (name, request) in enumerate(world.late):
             left = world._replace(late=world.late[:number] + world.late[number + 1 :])
             yield self._landed(left, name, request, f"late {number + 1} of {name}")

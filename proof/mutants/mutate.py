@@ -83,7 +83,8 @@ def play(mutant: Mutant, *, search: bool, limit: float) -> Verdict:
 
 
 def inside(named: list[str], limit: float) -> None:
-    """Explore, in the tree that PROOF_TREE names, until a promise is broken; print the promise and the scene as one line of JSON."""
+    """Explore, in the tree that PROOF_TREE names, until a promise is broken; print the promise and the scene as one
+    line of JSON."""
     from proof.explorer.explorer import explore
     from proof.scenes.prove import kinds_of
     from proof.scenes.scenarios import scene_named

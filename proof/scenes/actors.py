@@ -148,7 +148,8 @@ Script = Callable[[Ask], tuple[str, ...]]
 
 
 def steps(last: int, **others: tuple[str, ...]) -> Script:
-    """An agent that calls tools in each step before `last` and then answers; `others` replace steps (`s0=("raise",)`)."""
+    """An agent that calls tools in each step before `last` and then answers; `others` replace steps
+    (`s0=("raise",)`)."""
 
     def script(ask: Ask) -> tuple[str, ...]:
         usual = ("answer",) if ask.step >= last or ask.text_only else ("call",)
@@ -158,7 +159,8 @@ def steps(last: int, **others: tuple[str, ...]) -> Script:
 
 
 def agent_of(script: Script) -> Agent:
-    """The agent a script makes: it streams a little, then comes to one of its outcomes, or breaks off if interrupted."""
+    """The agent a script makes: it streams a little, then comes to one of its outcomes, or breaks off if
+    interrupted."""
 
     def agent(ask: Ask, say: Callable[[Piece], None], interrupt: Interrupt) -> Outcome:
         process = running()

@@ -271,7 +271,8 @@ def _resend_problems(old: Item, clock: int) -> list[str]:
 
 
 class Look(NamedTuple):
-    """What a sweep saw of a run: who sent its step again last, which step that is, how often it was sent, whether to stop."""
+    """What a sweep saw of a run: who sent its step again last, which step that is, how often it was sent, whether to
+    stop."""
 
     resent_by: str | None
     step: int

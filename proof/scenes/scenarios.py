@@ -141,7 +141,8 @@ def idle(director: Director) -> None:
 
 
 def about_to_reclaim(director: Director) -> None:
-    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's turn."""
+    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's
+    turn."""
     director.run("a")
     first = director.deliver()
     director.until(first, "PutItem")

@@ -584,7 +584,8 @@ class Scene:
     # -- the end of a path --
 
     def finish(self, stage: Stage, world: World) -> list[str]:
-        """What is broken once nothing happens any more but sweeps: with workers, and with a queue that delivers nothing."""
+        """What is broken once nothing happens any more but sweeps: with workers, and with a queue that delivers
+        nothing."""
         key = (world.table, world.clock, world.faults)
         problems = self._endings.get(key)
         if problems is None:

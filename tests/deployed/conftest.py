@@ -28,13 +28,13 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def chat() -> str:
-    """A chat nobody has used."""
+    """The id of a new chat."""
     return f"chat-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def workspace() -> str:
-    """A workspace nobody has used."""
+    """The name of a new workspace."""
     return f"workspace-{uuid.uuid4().hex}"
 
 

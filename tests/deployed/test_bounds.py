@@ -1,4 +1,4 @@
-"""What ends a run that would not end by itself, and what a run survives."""
+"""The limits that end a run, and the errors that a run survives."""
 
 import pytest
 
@@ -9,7 +9,8 @@ CALL = ["calculate", {"expression": "1 + 1"}]
 
 @pytest.mark.together
 def test_a_run_of_twenty_steps_gets_all_of_them(stack):
-    """[17] [25] More than the sixteen after which a platform takes a chain of steps for a loop; the last may call no tool."""
+    """[17] [25] A run takes twenty steps, more than the sixteen after which Lambda suspects a loop; the last calls no
+    tool."""
     steps = [{"text": f"{n} ", "tools": [["calculate", {"expression": f"{n}"}]]} for n in range(25)]
     done = ended(stack, begin(stack, *steps))
     assert outcome(done["run"]) == ("succeeded", "max_steps", None)
@@ -21,7 +22,8 @@ def test_a_run_of_twenty_steps_gets_all_of_them(stack):
 @pytest.mark.together
 @pytest.mark.parametrize(("budget", "calls"), [(1, 0), (2, 1)])
 def test_the_last_allowed_step_may_only_say_something(stack, budget, calls):
-    """[25] The last allowed step is asked for text only: its tool calls are not made, and the run succeeds with `max_steps`."""
+    """[25] The last allowed step is asked for text only: its tool calls are not made, and the run succeeds with
+    `max_steps`."""
     said = {"prompt": script(*[{"text": "a", "tools": [CALL]}] * 3), "budget": {"max_steps": budget}}
     run = stack.call("POST", f"/chats/{new_chat()}/runs", said).body["run"]
     done = ended(stack, run)
@@ -80,7 +82,7 @@ def test_transient_errors_without_end_fail_the_run_with_the_last_one(stack):
 
 @pytest.mark.together
 def test_a_permanent_error_fails_the_run_at_once(stack):
-    """[4] [22] After one attempt, with its cause."""
+    """[4] [22] The run fails after one attempt, with the error as its cause."""
     run = begin(stack, {"text": "kept", "tools": [CALL]}, {"error": "permanent"}, {"text": "never"})
     done = ended(stack, run)
     assert (done["run"]["status"], done["run"]["finish_reason"]) == ("failed", "error")

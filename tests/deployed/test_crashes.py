@@ -1,4 +1,4 @@
-"""What dies, is lost, or is switched off. Each test has a stack of its own, whose workers it may kill."""
+"""Killed workers, lost messages, switched-off parts. Each test has a stack of its own, whose workers it may kill."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ LEASE = {"LEASE_SECONDS": "8"}
 
 @contextmanager
 def own_stack(*, expected: str = "", **settings: str) -> Iterator[Stack]:
-    """A stack for one test alone, that logged nothing to worry about but lines that hold `expected`."""
+    """A stack for one test alone, that logged no errors except lines that contain `expected`."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder).resolve() / "state", **settings)
         stack.start()
@@ -60,7 +60,8 @@ def at_work(stack: Stack, run: dict[str, Any], step: int, attempt: int = 1) -> N
 
 @pytest.mark.together(long=True)
 def test_workers_that_are_killed_or_paused_in_mid_step(stack):
-    """[19] [20] [22] [32] A step whose worker is killed runs again; a worker that wakes up after its lease changes nothing."""
+    """[19] [20] [22] [32] A step whose worker is killed runs again; a worker that wakes up after its lease changes
+    nothing."""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         killed_workers_are_made_up_for(own)
         a_paused_worker_does_no_harm(own)
@@ -96,12 +97,13 @@ def killed_workers_are_made_up_for(own):
 
 
 def kept(own, run):
-    """The run's rows but for live text: a piece that its worker had in hand may come late, and nobody reads it any more."""
+    """The run's rows but for live text: a late piece of a worker may still be stored, and no reader reads it."""
     return [item for item in own.items(f"acme#{run['id']}") if not item["sk"]["S"].startswith("LIVE#")]
 
 
 def a_paused_worker_does_no_harm(own):
-    """A worker wakes up after another one has done its step: no text is stored twice, and the ended run stays as it is."""
+    """A worker wakes up after another one has done its step: no text is stored twice, and the ended run stays as it
+    is."""
     until(own.queued, lambda left: left == 0)
     own.kill_workers()
     until(own.workers, lambda pids: not pids)
@@ -122,7 +124,7 @@ def a_paused_worker_does_no_harm(own):
 
 
 def delivery(own: Stack, *, on: bool) -> None:
-    """Whether the queue's messages reach the step function."""
+    """Switch the delivery of messages to the step function on or off."""
     client = own.client("lambda")
     (mapping,) = client.list_event_source_mappings()["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
@@ -137,7 +139,8 @@ def lose_all_messages(own: Stack) -> None:
 
 @pytest.mark.together(long=True)
 def test_messages_that_wait_or_are_lost(stack):
-    """[9] [13] [20] [24] [40] [41] [44] A run whose message waits or is lost can be stopped, is resent, or is given up."""
+    """[9] [13] [20] [24] [40] [41] [44] A run whose message waits or is lost can be stopped, is resent, or is given
+    up."""
     with own_stack(**LEASE) as own:
         # Sweeps run when they are asked for, and at no other time.
         events = own.client("events")
@@ -182,7 +185,8 @@ def a_run_nobody_takes_is_given_up(own):
 
 
 def a_lost_message_is_sent_again(own):
-    """[41] The sweep resends the message of a run that was never claimed, and one between two steps; two sweeps send it once."""
+    """[41] The sweep resends the message of a run that was never claimed, and one between two steps; two sweeps send it
+    once."""
     run = begin(own, {"text": "found"})
     lose_all_messages(own)
     counts = until(own.sweep, lambda counts: counts["seen"] > 0)
@@ -207,7 +211,8 @@ def a_lost_message_is_sent_again(own):
 
 
 def a_step_lets_go_before_its_time_is_up(own):
-    """[24] A worker lets go of its step before the platform kills it. The step is tried again, and its last text is kept."""
+    """[24] A worker lets go of its step before the platform kills it. The step is tried again, and its last text is
+    kept."""
     own.client("lambda").update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=7)
     run = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 60})
     done = ended(own, run)
@@ -220,7 +225,8 @@ def a_step_lets_go_before_its_time_is_up(own):
 
 @pytest.mark.together(long=True)
 def test_what_is_switched_off_keeps_what_is_under_way(stack):
-    """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones only."""
+    """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones
+    only."""
     chat, headers = new_chat(), {"Idempotency-Key": "before"}
     entries = [
         {"text": "one ", "tools": [CALL]},

@@ -1,4 +1,4 @@
-"""What the local stack itself promises."""
+"""The promises of the local stack itself."""
 
 import json
 import os

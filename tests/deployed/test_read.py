@@ -1,4 +1,4 @@
-"""Reading, over HTTP: all of it, whatever its size, in pages without a gap."""
+"""Reads over HTTP: complete at any size, in pages without a gap."""
 
 import copy
 import gzip
@@ -19,7 +19,7 @@ SAYS = {"text": WORDS, "repeat": STEP // len(WORDS.encode())}
 
 
 def big(steps):
-    """So many steps of 300 KB each, and an answer as large."""
+    """A run of so many steps of 300 KB each, and an answer of 300 KB."""
     return [SAYS | {"tools": [["calculate", {"expression": str(n)}]]} for n in range(steps)] + [SAYS]
 
 
@@ -32,7 +32,7 @@ def raw(stack, path, **headers):
 
 @pytest.mark.together
 def test_steps_of_300_kb_are_read_back_whole(stack):
-    """[27] [46] Compressed on the way or not, by run, by chat and in the list."""
+    """[27] [46] By run, by chat and in the list, compressed or not."""
     run = begin(stack, *big(2))
     done = ended(stack, run)
     said = WORDS * (STEP // len(WORDS.encode()))
@@ -53,10 +53,8 @@ def test_steps_of_300_kb_are_read_back_whole(stack):
 
 @pytest.mark.together
 def test_a_run_that_grows_too_large_fails_and_can_still_be_read(stack):
-    """[27] The step that would pass 4 MB settles `failed`, and what was said before is there.
-
-    No answer is larger than a function may give, in the form it gives it: a text in JSON, or base64.
-    """
+    """[27] The step that would pass 4 MB settles `failed`, and its earlier text is readable. No answer is larger than a
+    function may give, in the form it gives it: a text in JSON, or base64."""
     chat = new_chat()
     run = begin(stack, *big(18), chat=chat)
     done = ended(stack, run)
@@ -88,7 +86,7 @@ def carried(headers, body):
 
 @pytest.mark.together
 def test_who_does_not_take_gzip_gets_none_as_long_as_the_answer_can_be_carried_without(stack):
-    """A client of no great skill reads runs of several large steps."""
+    """A client without gzip can read runs of several large steps."""
     run = begin(stack, *big(5))
     done = ended(stack, run)
     assert len(done["message"]["content"].encode()) > 5 * STEP
@@ -100,7 +98,7 @@ def test_who_does_not_take_gzip_gets_none_as_long_as_the_answer_can_be_carried_w
 
 @pytest.mark.together
 def test_five_hundred_messages_are_paged_without_a_gap(stack):
-    """[55] Oldest first, in pages of any size."""
+    """[55] Pages of any size hold every message once, oldest first."""
     chat = new_chat()
     first = begin(stack, {"text": "x", "seconds": 60}, chat=chat)
     stop(stack, first)
@@ -120,7 +118,7 @@ def test_five_hundred_messages_are_paged_without_a_gap(stack):
 
 
 def clone(stack, chat, times):
-    """The chat's only run, made `times` of: as if it had gone on like that."""
+    """Copy the rows of the chat's only run, so that the chat has `times` of it."""
     client, table = stack.client("dynamodb"), stack.outputs["TableName"]
     rows = {row["sk"]["S"]: row for row in stack.items(f"acme#{chat}")}
     made = []

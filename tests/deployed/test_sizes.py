@@ -1,4 +1,4 @@
-"""Artifacts stay small enough to start fast, and far below what Lambda takes."""
+"""Artifacts stay small enough to start fast, and far below Lambda's limit."""
 
 import pytest
 

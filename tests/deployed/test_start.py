@@ -32,7 +32,8 @@ def request(stack: Stack, method: str, path: str, body: bytes = b"", **headers: 
 
 @pytest.mark.together
 def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
-    """[1] [3] [17] [45] [46] A claim makes the run `running`, each stored step shows in the next read, and the end is current at once."""
+    """[1] [3] [17] [45] [46] A claim makes the run `running`, each stored step shows in the next read, and the end is
+    current at once."""
     chat = new_chat()
     one, two = ([["calculate", {"expression": word}]] for word in ("1", "2"))
     answer = ask(stack, chat, {"text": "1 ", "tools": one}, held("2 ", chat, tools=two), {"text": "3"})
@@ -98,7 +99,8 @@ def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
 
 @pytest.mark.together
 def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
-    """[29] A client that hung up before the answer gets its run by its key, while the run is active and after it has ended."""
+    """[29] A client that hung up before the answer gets its run by its key, while the run is active and after it has
+    ended."""
     chat, headers = new_chat(), {"Idempotency-Key": "mine alone"}
     entry = held("said once", chat)
     with connect(stack) as line:
@@ -130,7 +132,7 @@ def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
 
 @pytest.mark.together
 def test_a_client_that_hangs_up_or_hardly_reads_changes_nothing(stack):
-    """[29] It leaves at once, never reads, or takes a byte now and then."""
+    """[29] The run ends as usual if its client leaves at once, never reads, or reads a byte at a time."""
     run = begin(stack, {"text": "all of it ", "repeat": 20_000, "seconds": 3}, {"text": "never reached"})
     ask_for_it = request(stack, "GET", f"/runs/{run['id']}")
     with connect(stack) as silent, connect(stack) as slow:
@@ -187,7 +189,7 @@ BODIES: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("body", "field"), BODIES, ids=[body[:60].decode("latin-1") for body, _ in BODIES])
 def test_what_is_wrong_with_a_body_is_422_and_named(stack, chat, body, field):
-    """[10] [50] Nothing of it is used, and nothing is left behind."""
+    """[10] [50] The answer names the field, and nothing is stored."""
     answer = stack.call("POST", f"/chats/{chat}/runs", raw=body)
     assert (answer.status, answer.body["code"]) == (422, "invalid_request")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -200,7 +202,7 @@ def test_what_is_wrong_with_a_body_is_422_and_named(stack, chat, body, field):
     "chat_id", ["x" * 129, "a#b", "a b", "a%b", "a%2fb", "\U0001f600", "a\0b", "a\n", "a~b", "a?b"], ids=ascii
 )
 def test_a_chat_id_is_one_everywhere_or_422(stack, chat_id):
-    """[53] Whatever its characters mean in a path or a key."""
+    """[53] Every call answers 422 to an invalid chat id."""
     path = f"/chats/{quote(chat_id, safe='')}"
     for method, call in (("POST", "runs"), ("POST", "stop"), ("GET", "run"), ("GET", "messages"), ("GET", "runs")):
         answer = stack.call(method, f"{path}/{call}", {"prompt": "hello"} if method == "POST" else None)
@@ -239,7 +241,7 @@ def test_a_key_that_is_none_is_422(stack, chat, key):
 
 
 def test_a_prompt_may_have_32768_characters_and_no_more(stack, chat):
-    """[53] Characters, not bytes."""
+    """[53] The limit counts characters, not bytes."""
     over = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "\U0001f600" * 32_769})
     assert (over.status, over.body["code"]) == (413, "prompt_too_long")
     assert stack.items(f"acme#{chat}") == []
@@ -251,7 +253,7 @@ def test_a_prompt_may_have_32768_characters_and_no_more(stack, chat):
 
 @pytest.mark.together
 def test_nul_and_half_characters_in_a_prompt_break_nothing(stack):
-    """[27] The chat can be read, the run ends, and so does the one after it."""
+    """[27] The chat stays readable, and this run and the next one succeed."""
     chat = new_chat()
     for prompt in (rb'{"prompt": "a\u0000b \ud83d c \udc00 \ud83d\ude00"}', b'{"prompt": "and now?"}'):
         answer = stack.call("POST", f"/chats/{chat}/runs", raw=prompt)

@@ -1,4 +1,4 @@
-"""What becomes of a worker that a tool has used up, and of the runs it would have been given."""
+"""A worker process that a tool has exhausted, and the runs that it would have got next."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 """The table in memory answers as DynamoDB does: the same cases on every engine at hand, answer by answer.
 
-DynamoDB Local is the reference. moto and MiniStack take part so that nobody reads a test on them as more than it is;
+DynamoDB Local is the reference. moto and MiniStack take part so that the limits of a test on them are visible;
 where one of them (or the reference) departs from what AWS documents, `deviations` names it.
 """
 
@@ -93,7 +93,7 @@ def plain(row: Any) -> Any:
 
 @pytest.mark.parametrize("name", CASES)
 def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], name: str) -> None:
-    """Result or error code, reasons, items, and what the table then holds: all the same."""
+    """Result or error code, reasons, items and the table afterwards are equal."""
     which, real = engine
     case = CASES[name] if which == REFERENCE else CASES[name].common()
     known = {label: reason for (where, title, label), reason in DEVIATIONS.items() if (where, title) == (which, name)}
@@ -116,7 +116,7 @@ def test_case_names_and_labels_are_unique() -> None:
 
 
 def test_every_deviation_names_a_call_that_exists() -> None:
-    """The list can't outlive what it excuses."""
+    """A deviation whose call is gone leaves the list."""
     for (which, title, label), reason in DEVIATIONS.items():
         assert which in ENGINES
         assert label in {call.label for call in CASES[title].calls}, (title, label)

@@ -76,7 +76,7 @@ def test_statements_that_follow_each_other_are_replaced_together() -> None:
 
 
 def test_a_statement_may_be_put_into_another_one() -> None:
-    """What stands there then may hold what stood there before."""
+    """The replacement may contain the pattern."""
     changed = after("def work(a): a = one(a)", "a = one(A)", "if A: a = one(A)")
     assert same(changed, "def work(a):\n    if a: a = one(a)")
 
@@ -138,7 +138,7 @@ def test_layout_and_comments_do_not_count() -> None:
 def test_a_pattern_that_does_not_stand_exactly_once_does_not_apply(
     source: str, before: str, instead: str | None, count: int
 ) -> None:
-    """A mutant is never made in a place that nobody has looked at: none and two are both refused."""
+    """A mutant is made in exactly one place, or not at all."""
     with pytest.raises(DoesNotApply, match=f"stands {count} times in work of a.py"):
         after(source, before, instead)
 

@@ -1,4 +1,4 @@
-"""The explorer finds what is there to be found, tells it shortly, and passes what is right."""
+"""The explorer finds a broken promise, reports it as a short script, and passes correct code."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def read() -> int:
 
 
 def check_then_act() -> Hashable:
-    """Add one, and lose somebody else's."""
+    """Add one without a condition: a concurrent addition is lost."""
     ask("PutItem", Item={**KEY, "n": {"N": str(read() + 1)}})
     return True
 
@@ -49,7 +49,7 @@ def conditional() -> Hashable:
 
 
 def retrying() -> Hashable:
-    """As `conditional`, and asks again if no answer comes: counts twice if only the answer was lost."""
+    """As `conditional`, and repeats a call without an answer: it counts twice if only the answer was lost."""
     for _ in range(3):
         try:
             return conditional()
@@ -60,7 +60,7 @@ def retrying() -> Hashable:
 
 @dataclass
 class Counting:
-    """Processes that each add one to a counter; whoever is told that it did has done so exactly once."""
+    """Processes that each add one to a counter. A process with a positive answer has added exactly once."""
 
     add: Callable[[], Hashable]
     names: tuple[str, ...] = ("a", "b")

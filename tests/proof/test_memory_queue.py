@@ -1,4 +1,4 @@
-"""The queue in memory does what SQS promises, and on demand what it does not promise."""
+"""The queue in memory keeps SQS's promises, and repeats or loses messages on demand."""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -1,4 +1,4 @@
-"""The definitions that the comparison of frames names are there: a rename is noticed, not paid for with hours."""
+"""The definitions that the comparison of frames names exist, so that a rename is noticed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +21,6 @@ def definitions(code: CodeType) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", sorted(PASS_ON | BY_ARGUMENTS | LISTING))
 def test_every_definition_that_is_compared_in_its_own_way_exists(name: str) -> None:
-    """Under another name it would be compared local by local: nothing is missed, but far more states are explored."""
+    """A missing name costs no truth, but the explorer then visits far more states."""
     files = [file for folder in ("shared/outlive", "proof") for file in (ROOT / folder).rglob("*.py")]
     assert name in {each for file in files for each in definitions(compile(file.read_text(), str(file), "exec"))}

@@ -1,4 +1,5 @@
-"""Whatever users, workers, sweeps and the clock do, in whatever order: the handlers answer as the plain model of the promises does.
+"""For any order of actions of users, workers, sweeps and the clock, the handlers answer as the plain model of the promises
+does.
 
 Hypothesis makes up the story and, if an answer differs, shortens it. A few hundred short stories in the ordinary test run;
 STORIES=20000 tells more and longer ones.
@@ -122,7 +123,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(run=runs, workspace=workspaces, user=users)
     def stranger_looks_and_stops(self, run: Run, workspace: str, user: str) -> None:
-        """To anybody but its owner, a run and its chat look as if they did not exist."""
+        """For every user but its owner, a run and its chat do not exist."""
         if (workspace, user) == (run.chat.workspace, run.chat.user):
             return
         got = self._call("POST", f"/runs/{run.id}/stop", workspace, user)
@@ -240,7 +241,7 @@ class Story(RuleBasedStateMachine):
         assert Counter(self.world.sent()) == Counter((run.id, step) for run, step in self.contract.sent)
 
     def teardown(self) -> None:
-        """However it went: left to the sweeps and the queue, every run ends, and shows what was stored."""
+        """After any story, sweeps and the queue alone end every run, and its message is what was stored."""
         try:
             for worker in self.world.workers:
                 worker.kill()
@@ -382,7 +383,7 @@ def _parts(text: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
 
 
 def _record(text: str, how: How, *, interrupted: bool) -> Record:
-    """What the model expects to be shown of a step; its kind is settled there."""
+    """The record that the model expects of a step; the model decides its kind."""
     broken = how == "raises" and not interrupted
     return Record(
         "step", _parts(text, how, interrupted=interrupted), None if broken else json.dumps([text]), 0 if broken else 1
@@ -390,7 +391,7 @@ def _record(text: str, how: How, *, interrupted: bool) -> Record:
 
 
 def _outcome(text: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
-    """What the model, or whatever interrupts it, makes of a step."""
+    """The outcome of a step: the model's answer, or an interruption."""
     say(Piece("text", text))
     interrupted = interrupt.reason is not None
     shared: Any = (_parts(text, how, interrupted=interrupted), json.dumps([text]), Usage(7, 3, 1))

@@ -1,4 +1,4 @@
-"""Each provider's wire format, on loopback: what is sent, what comes of the answer, and how errors are told apart."""
+"""Each provider's wire format, on loopback: the request, the outcome of an answer, and the kinds of errors."""
 
 import asyncio
 import threading
@@ -60,7 +60,7 @@ def agent_for(wire: Wire, *tools: Callable[..., Any]) -> PydanticAgent:
 
 
 def disconnect(made: PydanticAgent) -> None:
-    """Close what the model's client has open, so that no socket is left to the garbage collector."""
+    """Close what the model's client has open, so that no socket stays open."""
     if made._model is None:
         return
     client = made._model[1].client  # type: ignore[attr-defined]
@@ -175,7 +175,7 @@ def assert_valid(wire: Wire, body: dict[str, Any]) -> None:
 
 
 def test_the_history_after_an_aborted_tool_call_is_valid(wire: Wire, server: Double) -> None:
-    """[31] and guarantee 7."""
+    """[31] Guarantee 7: the call that a stop interrupted has its result in the next request."""
     interrupt = Interrupt()
 
     async def hang() -> None:
@@ -219,7 +219,7 @@ def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Doubl
 def test_an_odd_history_is_valid_on_the_wire(
     wire: Wire, server: Double, answerer: PydanticAgent, history: tuple[Turn, ...]
 ) -> None:
-    """Guarantee 7."""
+    """Guarantee 7: every history that can be stored makes a request that the provider accepts."""
     server.replies = [wire.said("Sure.")]
     assert text(answer(answerer, ask(*history))) == "Sure."
     assert_valid(wire, server.requests[0])
@@ -238,7 +238,7 @@ def test_an_empty_answer_is_followed_by_a_valid_request(wire: Wire, server: Doub
 def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     wire: Anthropic, server: Double, answerer: PydanticAgent
 ) -> None:
-    """Guarantee 7: a provider wants its reasoning back while tools are at work, and refuses a broken one."""
+    """Guarantee 7: a provider requires its reasoning while tools run, and refuses a partial one."""
     half = Call("call_2", "double", '{"num')
     server.replies = [
         wire.thought("Hm.", "sig", DOUBLE_4),
@@ -273,7 +273,7 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
 def test_an_error_is_told_apart_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
-    """[22]: the client's own retries would multiply ours."""
+    """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""
     server.replies = [wire.failed(status, "Not now.")] * 5
     outcome = answer(answerer)
     assert outcome.error is not None
@@ -313,7 +313,8 @@ def test_no_answer_in_time_is_transient_after_one_request(
 def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     wire: Wire, server: Double, answerer: PydanticAgent
 ) -> None:
-    """[22] A stream that breaks off is a transient error; its text is kept, and the client does not repeat the request."""
+    """[22] A stream that breaks off is a transient error; its text is kept, and the client does not repeat the
+    request."""
     server.replies = [wire.broken("One. ", drops=True)] * 5
     outcome = answer(answerer)
     assert outcome.error is not None
@@ -341,7 +342,7 @@ def test_a_stop_in_mid_stream_ends_the_step_and_hangs_up(wire: Wire, server: Dou
 
 
 def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[31]: the provider is still thinking, and its client may block a thread meanwhile."""
+    """[31] The provider has sent nothing yet, and its client may block a thread meanwhile."""
     interrupt = Interrupt()
     server.replies = [Reply([], hangs=True)]
 
@@ -360,7 +361,7 @@ def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Doubl
 def test_a_step_after_one_that_blocked_its_loop_connects_anew(
     wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[31]: connections belong to the loop that was left behind."""
+    """[31] The next step has a new event loop, and the old loop's connections are not used."""
     monkeypatch.setattr(turn, "PATIENCE", 0.05)
     released = threading.Event()
     interrupt = Interrupt()
