@@ -23,7 +23,7 @@ def test_of_many_at_once_exactly_one_wins() -> None:
     races = [
         sys.executable,
         "-m",
-        "proof.engines.races",
+        "proof.stress.races",
         "--engine",
         "dynamodb_local",
         "--rounds",

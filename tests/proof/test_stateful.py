@@ -25,7 +25,6 @@ from hypothesis.stateful import (
 )
 
 from outlive.agent import AgentError, Interrupt, Outcome, Piece, Usage
-from proof.engines.consistency import changed_after_its_end, violations
 from proof.sqs.memory_queue import Letter
 from proof.stories.contract import (
     Contract,
@@ -41,6 +40,7 @@ from proof.stories.contract import (
     shown,
 )
 from proof.stories.in_process import BEGIN, Worker, World
+from proof.stress.consistency import changed_after_its_end, violations
 
 STORIES: Final = int(os.environ.get("STORIES", "0"))
 RULES: Final = Rules()

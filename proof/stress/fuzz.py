@@ -1,6 +1,6 @@
 """Requests made up from the API's own document, in order and out of order, against the deployed local stack.
 
-    python -m proof.engines.fuzz [--examples 60] [--seconds 300] [--seed 1]
+    python -m proof.stress.fuzz [--examples 60] [--seconds 300] [--seed 1]
 
 Schemathesis sends them (from an environment of its own) and checks every answer against the document: status, headers,
 schema, no server error, nothing accepted that the document forbids, nothing without a token. Afterwards the log of the
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from proof.engines.consistency import violations
 from proof.stacks.deployed import ROOT, Stack
+from proof.stress.consistency import violations
 
 SCHEMATHESIS: Final = ROOT / ".envs" / "fuzz" / "bin" / "schemathesis"
 # What is started is mostly not waited for: two workers are enough to keep something going on.

@@ -1,6 +1,6 @@
 """Many at once, on real engines: the operations as they are race each other, round by round, and one wins each time.
 
-    python -m proof.engines.races [--rounds 500] [--seconds 60] [--engine dynamodb_local] [--race "claim × claim"]
+    python -m proof.stress.races [--rounds 500] [--seconds 60] [--engine dynamodb_local] [--race "claim × claim"]
 
 Each cell of the table is one race on one engine, run by 32 threads or by 8 processes: 500 rounds or 60 seconds, whichever
 comes first. After every round the winners are counted, and the rows must be consistent and hold what the winner wrote.
@@ -41,8 +41,8 @@ from outlive.store.queue import Queue
 from outlive.store.rows import Body, Chat, Record, Row, Run, pack
 from outlive.store.table import Table
 from outlive.wiring import table_of
-from proof.engines.consistency import changed_after_its_end, violations
 from proof.engines.engines import ENGINES, TABLE, Absent, Client
+from proof.stress.consistency import changed_after_its_end, violations
 
 THREADS: Final = 32
 PROCESSES: Final = 8

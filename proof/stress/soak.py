@@ -1,6 +1,6 @@
 """The kill test: scripted runs on the deployed local stack, while workers are killed and the stack itself goes and comes.
 
-    python -m proof.engines.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
+    python -m proof.stress.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
 
 Each chat's client starts one scripted run after the other, each with an idempotency key, watches it, and now and then
 stops it. Meanwhile workers are killed with SIGKILL, messages of any step come again, sweeps run out of turn, and the
@@ -31,8 +31,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from proof.engines.consistency import violations
 from proof.stacks.deployed import Answer, Stack
+from proof.stress.consistency import violations
 
 # Attempts are no test of patience here: what is killed is tried again until it is done. A worker killed before its claim
 # leaves its message to the queue's own visibility timeout, which follows the step function's time limit: 60 seconds.
