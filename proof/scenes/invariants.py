@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from outlive.clock import from_iso
 from outlive.settings import Settings
+from outlive.store.rows import Run
 from proof.dynamodb.memory_table import Key, Row
 
 ACTIVE = frozenset({"pending", "running"})
@@ -53,6 +54,11 @@ class Item:
         """A JSON attribute, or None."""
         text = self.text(name)
         return None if text is None else json.loads(text)
+
+    @property
+    def damaged(self) -> bool:
+        """True if the product cannot read this RUN row."""
+        return any(Run.damages(self._wire))
 
 
 @dataclass(slots=True)
