@@ -158,10 +158,10 @@ replay: .envs/dev/.done ## replay one script of the proof: make replay SCRIPT='c
 
 .PHONY: races soak fuzz
 races: $(stack) .envs/dev/.done .envs/dynamodb-local/.done ## race 32 threads and 8 processes on DynamoDB Local and MiniStack (up to 17 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m proof.engines.races $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.stress.races $(ARGS)
 
 soak: $(stack) .envs/dev/.done ## play 200 scripted runs while workers and the stack are killed (5 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m proof.engines.soak $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.stress.soak $(ARGS)
 
 fuzz: $(stack) .envs/dev/.done .envs/fuzz/.done ## send requests generated from the API document to the local stack (6 minutes)
-	@PYTHONPATH=.:shared $(DEV) -m proof.engines.fuzz $(ARGS)
+	@PYTHONPATH=.:shared $(DEV) -m proof.stress.fuzz $(ARGS)

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import cold_start, cost, overhead, recovery, scale, sizes
+from bench import cost, overhead, recovery, scale
 from bench.pages import put, say, table
+from proof.costs import cold_start, sizes
 
 
-def machine(asked: list[str]) -> str:
+def machine(chosen: list[str]) -> str:
     """When, where and by what the figures were taken."""
     name = platform.processor() or platform.machine()
     try:
@@ -19,10 +20,10 @@ def machine(asked: list[str]) -> str:
     except (OSError, StopIteration):
         pass
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    said = "make bench" if asked == list(PARTS) else f'make bench ARGS="{" ".join(asked)}"'
+    command = "make bench" if chosen == list(PARTS) else f'make bench ARGS="{" ".join(chosen)}"'
     return (
         f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC · {os.cpu_count()} cores, {name}, {platform.system()} · Python "
-        f"{platform.python_version()} · load before: {load} · `{said}`"
+        f"{platform.python_version()} · load before: {load} · `{command}`"
     )
 
 
@@ -33,8 +34,8 @@ def cold() -> None:
         for name, own, floor, ratio in cold_start.report()
     ]
     put("performance.md", "cold", table(["function", "ms of processor time", "its floor, ms", "in floors"], rows))
-    found = [[name, f"{packed / 1e6:.1f}", f"{flat / 1e6:.1f}"] for name, packed, flat in sizes.report()]
-    put("performance.md", "sizes", table(["artifact", "MB zipped", "MB unpacked"], found))
+    rows = [[name, f"{packed / 1e6:.1f}", f"{flat / 1e6:.1f}"] for name, packed, flat in sizes.report()]
+    put("performance.md", "sizes", table(["artifact", "MB zipped", "MB unpacked"], rows))
 
 
 PARTS: dict[str, Callable[[], object]] = {
@@ -47,14 +48,14 @@ PARTS: dict[str, Callable[[], object]] = {
 
 
 def main() -> int:
-    """Measure what is asked for, and write the pages."""
-    asked = sys.argv[1:] or list(PARTS)
-    if unknown := [name for name in asked if name not in PARTS]:
+    """Measure what is chosen, and write the pages."""
+    chosen = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
         say(f"there is no {unknown[0]}; there are {', '.join(PARTS)}")
         return 2
-    if {"cold", "overhead", "recovery"} & set(asked):
-        put("performance.md", "machine", machine(asked))
-    for name in asked:
+    if {"cold", "overhead", "recovery"} & set(chosen):
+        put("performance.md", "machine", machine(chosen))
+    for name in chosen:
         say(name)
         PARTS[name]()
     say("the pages in docs are written")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from bench.following import SPOKEN, Followed, followed
 from bench.one_process import TABLE, OneProcess
 from bench.pages import put, say, table
-from bench.units import BILLED, Units, bill
+from proof.costs.units import BILLED, Units, bill
 from proof.dynamodb.memory_table import MemoryTable
 from proof.engines.engines import Engine, dynamodb_local
 from proof.sqs.memory_queue import MemoryQueue

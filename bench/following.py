@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.one_process import LONG, TABLE, OneProcess
-from bench.units import Units, bill
+from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import MemoryQueue
 

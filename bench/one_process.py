@@ -4,8 +4,6 @@ What stands behind them is handed in: the table in memory, or a real DynamoDB Lo
 through the same code that runs a real one.
 """
 
-import copy
-import importlib.util
 import json
 import os
 import sys
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 
 from bench.peers.fake_agent import new_agent, prompt
 from proof.sqs.memory_queue import MemoryQueue
+from proof.stacks.handlers import Context, event, load
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = ("start", "step", "stop", "read", "tail", "sweep")
@@ -43,21 +42,6 @@ class Due(Protocol):
 
     body: str
     receipt: str
-
-
-@dataclass
-class Context:
-    """What a handler uses of Lambda's context."""
-
-    seconds_left: float = 300
-    function_name: str = "bench"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:bench"
-    aws_request_id: str = "request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """The time that is left."""
-        return int(self.seconds_left * 1000)
 
 
 @dataclass
@@ -91,7 +75,7 @@ class OneProcess:
     def __post_init__(self) -> None:
         os.environ.update(ENVIRONMENT)
         sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "functions" / "step")]
-        self.handlers = {verb: _loaded(verb) for verb in VERBS}
+        self.handlers = {verb: load(verb) for verb in VERBS}
         from engine.turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
         from outlive.store.queue import Queue  # noqa: PLC0415
         from outlive.store.rows import Row  # noqa: PLC0415
@@ -126,32 +110,32 @@ class OneProcess:
 
     def begin(self, chat: str, run: str, steps: int) -> dict[str, Any]:
         """The run that a start was answered with."""
-        event = self._asking("start")
-        event["pathParameters"] = {"chat_id": chat}
-        event["headers"].pop("idempotency-key", None)
-        event["body"] = json.dumps({"prompt": prompt(run, steps)})
-        event["isBase64Encoded"] = False
-        answer = self.handlers["start"].handler(event, self.context)
+        request = self._asking("start")
+        request["pathParameters"] = {"chat_id": chat}
+        request["headers"].pop("idempotency-key", None)
+        request["body"] = json.dumps({"prompt": prompt(run, steps)})
+        request["isBase64Encoded"] = False
+        answer = self.handlers["start"].handler(request, self.context)
         assert answer["statusCode"] == 202, answer
         found: dict[str, Any] = json.loads(answer["body"])["run"]
         return found
 
     def look(self, run_id: str) -> dict[str, Any]:
         """The run and its message as a client reads them."""
-        event = self._asking("read")
-        event["routeKey"] = event["requestContext"]["routeKey"] = "GET /runs/{run_id}"
-        event["requestContext"]["http"]["method"] = "GET"
-        event["pathParameters"] = {"run_id": run_id}
-        answer = self.handlers["read"].handler(event, self.context)
+        request = self._asking("read")
+        request["routeKey"] = request["requestContext"]["routeKey"] = "GET /runs/{run_id}"
+        request["requestContext"]["http"]["method"] = "GET"
+        request["pathParameters"] = {"run_id": run_id}
+        answer = self.handlers["read"].handler(request, self.context)
         assert answer["statusCode"] == 200, answer
         found: dict[str, Any] = json.loads(answer["body"])
         return found
 
     def _asking(self, name: str) -> dict[str, Any]:
-        event = _event(name)
+        request = event(name)
         if self.long_ids:
-            event["requestContext"]["authorizer"]["jwt"]["claims"] |= LONG
-        return event
+            request["requestContext"]["authorizer"]["jwt"]["claims"] |= LONG
+        return request
 
     def take(self) -> bool:
         """Deliver the next message; False if there is none."""
@@ -159,13 +143,13 @@ class OneProcess:
         if not waiting:
             return False
         letter = self.queue.deliver(waiting[0].number, 330)
-        event = _event("step")
-        event["Records"][0] |= {
+        request = event("step")
+        request["Records"][0] |= {
             "messageId": str(letter.number),
             "receiptHandle": letter.receipt,
             "body": letter.body,
         }
-        failed = self.handlers["step"].handler(event, self.context)["batchItemFailures"]
+        failed = self.handlers["step"].handler(request, self.context)["batchItemFailures"]
         assert not failed, "a step was given back"
         self.queue.delete_message(ReceiptHandle=letter.receipt)
         return True
@@ -178,26 +162,7 @@ class OneProcess:
         return count
 
 
-_events: dict[str, dict[str, Any]] = {}
-
-
-def _event(name: str) -> dict[str, Any]:
-    if name not in _events:
-        _events[name] = json.loads((ROOT / "events" / f"{name}.json").read_text())
-    return copy.deepcopy(_events[name])
-
-
 LONG = {
     "workspace_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "sub": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
 }
-
-
-def _loaded(verb: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{verb}_app", ROOT / "functions" / verb / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -53,7 +53,7 @@ class Runtime:
             out = Path(folder) / "figures.json"
             env = {
                 **os.environ,
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared")]),
                 "BENCH_STAMPS": str(Path(folder) / "stamps"),
                 "RESTATE_SERVER": str(restate_server()),
             }

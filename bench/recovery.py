@@ -4,9 +4,11 @@ The stack is `make serve`, with a lease of 4 s so that a run of this takes minut
 lease's end does not depend on its length.
 """
 
+import json
 import random
 import tempfile
 import time
+import uuid
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -14,8 +16,7 @@ from typing import Any
 
 from bench.pages import put, say, table
 from outlive.clock import from_iso
-from tests.deployed.conftest import Stack, until
-from tests.deployed.runs import begin
+from proof.stacks.deployed import Stack, until
 
 LEASE = 4
 STOPS = 20
@@ -36,6 +37,15 @@ def row(stack: Stack, run: dict[str, Any]) -> dict[str, Any]:
         ConsistentRead=True,
     )["Item"]
     return found
+
+
+def begin(stack: Stack, *script: dict[str, Any]) -> dict[str, Any]:
+    """The run that was started with this script, in a chat of its own."""
+    prompt = f"#script {json.dumps(script)}"
+    answer = stack.call("POST", f"/chats/chat-{uuid.uuid4().hex}/runs", {"prompt": prompt})
+    assert answer.status == 202, answer
+    run: dict[str, Any] = answer.body["run"]
+    return run
 
 
 def streaming(stack: Stack) -> dict[str, Any]:

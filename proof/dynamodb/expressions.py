@@ -55,7 +55,7 @@ class Placeholders:
 
 @dataclass(slots=True)
 class Condition:
-    """A condition that can be asked of an item."""
+    """A condition that an item meets or does not meet."""
 
     test: Test
     checks: list[Check]
@@ -251,8 +251,8 @@ class _Parser:
             self.checks.append(lambda values: _type_name(self.what, tag, values))
 
             def of_type(item: Attributes, values: Values) -> bool:
-                found = look(item, steps)
-                return found is not None and kind(found) == values[tag]["S"]
+                value = look(item, steps)
+                return value is not None and kind(value) == values[tag]["S"]
 
             return of_type
         if name == "begins_with":
@@ -265,10 +265,10 @@ class _Parser:
             self.require(name, head_key, ("S", "B"))
 
             def begins(item: Attributes, values: Values) -> bool:
-                found, start = whole(item, values), head(item, values)
-                if found is None or start is None or kind(found) != kind(start) or kind(found) not in ("S", "B"):
+                value, start = whole(item, values), head(item, values)
+                if value is None or start is None or kind(value) != kind(start) or kind(value) not in ("S", "B"):
                     return False
-                return bool(found[kind(found)].startswith(start[kind(start)]))
+                return bool(value[kind(value)].startswith(start[kind(start)]))
 
             return begins
         whole, whole_key = self.operand()
@@ -278,16 +278,16 @@ class _Parser:
         self.distinct(name, whole_key, part_key)
 
         def contains(item: Attributes, values: Values) -> bool:
-            found, wanted = whole(item, values), part(item, values)
-            if found is None or wanted is None:
+            value, wanted = whole(item, values), part(item, values)
+            if value is None or wanted is None:
                 return False
-            tag = kind(found)
+            tag = kind(value)
             if tag in ("S", "B"):
-                return kind(wanted) == tag and wanted[tag] in found[tag]
+                return kind(wanted) == tag and wanted[tag] in value[tag]
             if tag in SETS:
-                return kind(wanted) == SETS[tag] and wanted[SETS[tag]] in found[tag]
+                return kind(wanted) == SETS[tag] and wanted[SETS[tag]] in value[tag]
             if tag == "L":
-                return any(frozen(each) == frozen(wanted) for each in found["L"])
+                return any(frozen(each) == frozen(wanted) for each in value["L"])
             return False
 
         return contains
@@ -303,7 +303,7 @@ class _Parser:
             )
 
     def require(self, what: str, key: object, tags: tuple[str, ...]) -> None:
-        """Have a literal operand checked for its type with every request; paths are only known at evaluation."""
+        """Have a literal operand checked for its type with every request; paths have values only at evaluation."""
         if isinstance(key, str):
             self.checks.append(lambda values: _one_of(self.what, what, key, tags, values))
 
@@ -349,10 +349,10 @@ class _Parser:
                 raise Invalid(f"Invalid {self.what}: Too many operands for the IN operator")
 
             def within(item: Attributes, values: Values) -> bool:
-                found = left(item, values)
-                if found is None:
+                value = left(item, values)
+                if value is None:
                     return False
-                held = frozen(found)
+                held = frozen(value)
                 return any(each is not None and frozen(each) == held for each in (o(item, values) for o in options))
 
             return within
@@ -406,9 +406,9 @@ class _Parser:
                 if not self.symbol(","):
                     break
                 self.at += 1
-        made = Update(sets, removes, adds, deletes, self.checks, self.used)
-        _disjoint(self.what, made.paths)
-        return made
+        parsed = Update(sets, removes, adds, deletes, self.checks, self.used)
+        _disjoint(self.what, parsed.paths)
+        return parsed
 
     def assigned(self) -> Operand:
         first = self.peek()[1]
@@ -451,13 +451,13 @@ class _Parser:
                 otherwise = self.term()
                 self.expect(")")
 
-                def kept(item: Attributes, values: Values) -> Value | None:
+                def value_or_default(item: Attributes, values: Values) -> Value | None:
                     # The service works out the second operand in any case, and fails where it names a missing attribute.
                     fresh = otherwise(item, values)
-                    found = look(item, steps)
-                    return fresh if fresh is None or found is None else found
+                    value = look(item, steps)
+                    return fresh if fresh is None or value is None else value
 
-                return kept
+                return value_or_default
             if text == "list_append":
                 first = self.peek()[1]
                 head = self.term()
@@ -484,9 +484,9 @@ class _Parser:
     # -- key conditions --
 
     def key_conditions(self) -> list[KeyCondition]:
-        found = self.key_terms()
+        terms = self.key_terms()
         self.end()
-        return found
+        return terms
 
     def key_terms(self) -> list[KeyCondition]:
         terms = self.key_term()
@@ -547,17 +547,17 @@ class Refused(Exception):
 
 def look(item: Mapping[str, Value], steps: Steps) -> Value | None:
     """The value at a document path, or None."""
-    found = item.get(steps[0])  # type: ignore[arg-type]
+    part = item.get(steps[0])  # type: ignore[arg-type]
     for step in steps[1:]:
-        if found is None:
+        if part is None:
             return None
         if isinstance(step, int):
-            held = found.get("L")
-            found = held[step] if held is not None and step < len(held) else None
+            held = part.get("L")
+            part = held[step] if held is not None and step < len(held) else None
         else:
-            held = found.get("M")
-            found = held.get(step) if held is not None else None
-    return found
+            held = part.get("M")
+            part = held.get(step) if held is not None else None
+    return part
 
 
 def size(value: Value | None) -> Value | None:
@@ -600,8 +600,8 @@ def _bounds(what: str, low: object, high: object, values: Values) -> None:
         raise Invalid(f"Invalid {what}: The BETWEEN operator requires upper bound to be at least the lower bound")
 
 
-def _between(found: Value | None, low: Value | None, high: Value | None) -> bool:
-    return _ordered(">=", found, low) and _ordered("<=", found, high)
+def _between(value: Value | None, low: Value | None, high: Value | None) -> bool:
+    return _ordered(">=", value, low) and _ordered("<=", value, high)
 
 
 def _ordered(comparator: str, one: Value | None, other: Value | None) -> bool:
@@ -631,7 +631,8 @@ def _disjoint(what: str, paths: list[Steps]) -> None:
 
 
 def apply(update: Update, item: Attributes, values: Values) -> Attributes:
-    """The item after the update; `item` stays as it is. Every operand is read from the item as it was. Raises `Refused`."""
+    """The item after the update; `item` stays as it is. Every operand is read from the item as it was. Raises
+    `Refused`."""
     new = copy_attributes(item)
     # In order of list indexes, so that elements put beyond a list's end keep their order.
     for steps, operand in sorted(update.sets, key=lambda pair: [x for x in pair[0] if isinstance(x, int)]):
@@ -653,24 +654,24 @@ def apply(update: Update, item: Attributes, values: Values) -> Attributes:
     return new
 
 
-def _added(found: Value | None, value: Value) -> Value:
-    if found is None:
+def _added(old: Value | None, value: Value) -> Value:
+    if old is None:
         return copy(value)
-    tag = kind(found)
+    tag = kind(old)
     if tag != kind(value):
         raise Refused("An operand in the update expression has an incorrect data type")
     if tag == "N":
-        return {"N": add(found["N"], value["N"])}
-    return {tag: sorted(set(found[tag]) | set(value[tag]))}
+        return {"N": add(old["N"], value["N"])}
+    return {tag: sorted(set(old[tag]) | set(value[tag]))}
 
 
-def _deleted(found: Value | None, value: Value) -> Value | None:
-    if found is None:
+def _deleted(old: Value | None, value: Value) -> Value | None:
+    if old is None:
         return None
-    tag = kind(found)
+    tag = kind(old)
     if tag != kind(value):
         raise Refused("An operand in the update expression has an incorrect data type")
-    left = sorted(set(found[tag]) - set(value[tag]))
+    left = sorted(set(old[tag]) - set(value[tag]))
     return {tag: left} if left else None
 
 
@@ -678,10 +679,10 @@ def _holder(item: Attributes, steps: Steps) -> Any:
     """The map or list that holds the last step, or None."""
     if len(steps) == 1:
         return item
-    found = look(item, steps[:-1])
-    if found is None:
+    holder = look(item, steps[:-1])
+    if holder is None:
         return None
-    return found.get("L") if isinstance(steps[-1], int) else found.get("M")
+    return holder.get("L") if isinstance(steps[-1], int) else holder.get("M")
 
 
 def _put(item: Attributes, steps: Steps, value: Value) -> None:

@@ -68,7 +68,7 @@ class Row:
     """An item as it stands in the table: immutable by convention, one object for equal contents."""
 
     __slots__ = ("attributes", "number", "weight")
-    _known: dict[Any, "Row"] = {}
+    _interned: dict[Any, "Row"] = {}
 
     attributes: Attributes
     number: int
@@ -78,14 +78,14 @@ class Row:
     def of(cls, attributes: Attributes) -> "Row":
         """The one row with these contents. `attributes` must be in canonical form and never change again."""
         identity = frozenset((name, frozen(value)) for name, value in attributes.items())
-        known = cls._known.get(identity)
-        if known is None:
-            known = cls()
-            known.attributes = attributes
-            known.number = len(cls._known)
-            known.weight = item_weight(attributes)
-            cls._known[identity] = known
-        return known
+        interned = cls._interned.get(identity)
+        if interned is None:
+            interned = cls()
+            interned.attributes = attributes
+            interned.number = len(cls._interned)
+            interned.weight = item_weight(attributes)
+            cls._interned[identity] = interned
+        return interned
 
 
 class State(NamedTuple):
@@ -128,33 +128,33 @@ class _Request:
         text = self.request.get(name)
         if text is None:
             return None
-        found = expressions.condition(name, text, self.names)
-        self._take(found.used, found.checks)
-        return found
+        parsed = expressions.condition(name, text, self.names)
+        self._take(parsed.used, parsed.checks)
+        return parsed
 
     def update(self) -> expressions.Update | None:
         text = self.request.get("UpdateExpression")
         if text is None:
             return None
-        found = expressions.update(text, self.names)
-        self._take(found.used, found.checks)
-        return found
+        parsed = expressions.update(text, self.names)
+        self._take(parsed.used, parsed.checks)
+        return parsed
 
     def key_condition(self) -> list[expressions.KeyCondition]:
         text = self.request.get("KeyConditionExpression")
         if text is None:
             raise Invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified")
-        found, checks, used = expressions.key_condition(text, self.names)
+        parsed, checks, used = expressions.key_condition(text, self.names)
         self._take(used, checks)
-        return found
+        return parsed
 
     def projection(self) -> list[Steps] | None:
         text = self.request.get("ProjectionExpression")
         if text is None:
             return None
-        found, used = expressions.projection(text, self.names)
+        parsed, used = expressions.projection(text, self.names)
         self._take(used, [])
-        return found
+        return parsed
 
     def _take(self, used: Placeholders, checks: list[expressions.Check]) -> None:
         for check in checks:
@@ -269,9 +269,9 @@ class MemoryTable:
 
     def _get(self, request: Wire) -> Wire:
         self._named("GetItem", request)
-        asked = _Request(request)
-        projection = asked.projection()
-        asked.all_used()
+        parsed = _Request(request)
+        projection = parsed.projection()
+        parsed.all_used()
         row = self.state.rows.get(self._key(legal_attributes(request["Key"]), exact=True))
         return {} if row is None else {"Item": _projected(row.attributes, projection)}
 
@@ -279,22 +279,22 @@ class MemoryTable:
         items = request.get("RequestItems")
         if not items:
             raise Invalid("The requestItems parameter is required for BatchGetItem")
-        if sum(len(asked["Keys"]) for asked in items.values()) > BATCH_KEYS:
+        if sum(len(part["Keys"]) for part in items.values()) > BATCH_KEYS:
             raise Invalid("Too many items requested for the BatchGetItem call")
-        found: list[Attributes] = []
+        items_found: list[Attributes] = []
         left: list[Attributes] = []
         taken = 0
-        for name, asked in items.items():
+        for name, part in items.items():
             self._named("BatchGetItem", {"TableName": name})
-            if not asked["Keys"]:
+            if not part["Keys"]:
                 raise Invalid("The list of keys must not be empty")
-            parsed = _Request(asked)
+            parsed = _Request(part)
             projection = parsed.projection()
             parsed.all_used()
-            keys = [self._key(legal_attributes(key), exact=True) for key in asked["Keys"]]
+            keys = [self._key(legal_attributes(key), exact=True) for key in part["Keys"]]
             if len(set(keys)) != len(keys):
                 raise Invalid("Provided list of item keys contains duplicates")
-            for key, raw in zip(keys, asked["Keys"], strict=True):
+            for key, raw in zip(keys, part["Keys"], strict=True):
                 row = self.state.rows.get(key)
                 if row is None:
                     continue
@@ -302,9 +302,9 @@ class MemoryTable:
                     left.append(raw)
                     continue
                 taken += row.weight
-                found.append(_projected(row.attributes, projection))
+                items_found.append(_projected(row.attributes, projection))
         rest = {self.name: {**items[self.name], "Keys": left}} if left else {}
-        return {"Responses": {self.name: found}, "UnprocessedKeys": rest}
+        return {"Responses": {self.name: items_found}, "UnprocessedKeys": rest}
 
     def _query(self, request: Wire) -> Wire:
         self._named("Query", request)
@@ -321,12 +321,12 @@ class MemoryTable:
         limit = request.get("Limit")
         if limit is not None and limit < 1:
             raise Invalid("Limit must be greater than or equal to 1")
-        asked = _Request(request)
-        clauses = asked.key_condition()
-        filtered = asked.condition("FilterExpression")
-        projection = asked.projection()
-        asked.all_used()
-        partition, within = _bounds(index, clauses, asked.values)
+        parsed = _Request(request)
+        clauses = parsed.key_condition()
+        filtered = parsed.condition("FilterExpression")
+        projection = parsed.projection()
+        parsed.all_used()
+        partition, within = _bounds(index, clauses, parsed.values)
         forward = request.get("ScanIndexForward", True)
         rows = [
             row
@@ -353,7 +353,7 @@ class MemoryTable:
             taken += size
             scanned += 1
             last = row
-            if filtered is None or filtered.test(seen, asked.values):
+            if filtered is None or filtered.test(seen, parsed.values):
                 page.append(_projected(seen, projection))
             if limit is not None and scanned == limit:
                 break
@@ -436,22 +436,22 @@ class MemoryTable:
         return _Request(action)
 
     def _put_action(self, action: Wire) -> _Write:
-        asked = self._guarded(action)
-        test = asked.condition()
-        asked.all_used()
+        parsed = self._guarded(action)
+        test = parsed.condition()
+        parsed.all_used()
         item = legal_attributes(action["Item"])
         key = self._key(item, exact=False)
         self._indexable(item)
         heavy = item_weight(item)
         if heavy > ITEM_BYTES:
             raise Invalid("Item size has exceeded the maximum allowed size")
-        return self._action(action, key, test, asked, lambda old: item, heavy)
+        return self._action(action, key, test, parsed, lambda old: item, heavy)
 
     def _update_action(self, action: Wire) -> _Write:
-        asked = self._guarded(action)
-        update = asked.update()
-        test = asked.condition()
-        asked.all_used()
+        parsed = self._guarded(action)
+        update = parsed.update()
+        test = parsed.condition()
+        parsed.all_used()
         named = legal_attributes(action["Key"])
         key = self._key(named, exact=True)
         if update is not None:
@@ -464,7 +464,7 @@ class MemoryTable:
 
         def make(old: Attributes | None) -> Attributes:
             before = named if old is None else old
-            new = before if update is None else expressions.apply(update, before, asked.values)
+            new = before if update is None else expressions.apply(update, before, parsed.values)
             try:
                 self._indexable(new)
             except Invalid as mismatch:
@@ -473,14 +473,14 @@ class MemoryTable:
                 raise expressions.Refused("Item size to update has exceeded the maximum allowed size")
             return new
 
-        return self._action(action, key, test, asked, make, sum(map(weight, asked.values.values())))
+        return self._action(action, key, test, parsed, make, sum(map(weight, parsed.values.values())))
 
     def _delete_action(self, action: Wire) -> _Write:
-        asked = self._guarded(action)
-        test = asked.condition()
-        asked.all_used()
+        parsed = self._guarded(action)
+        test = parsed.condition()
+        parsed.all_used()
         key = self._key(legal_attributes(action["Key"]), exact=True)
-        return self._action(action, key, test, asked, lambda old: None, 0)
+        return self._action(action, key, test, parsed, lambda old: None, 0)
 
     def _check_action(self, action: Wire) -> _Write:
         if action.get("ConditionExpression") is None:
@@ -494,12 +494,12 @@ class MemoryTable:
         action: Wire,
         key: Key,
         test: expressions.Condition | None,
-        asked: _Request,
+        parsed: _Request,
         make: Callable[[Attributes | None], Attributes | None],
         heavy: int,
     ) -> _Write:
         on_failure = action.get("ReturnValuesOnConditionCheckFailure", "NONE")
-        return _Write(key, test, asked.values, make, True, on_failure, heavy)
+        return _Write(key, test, parsed.values, make, True, on_failure, heavy)
 
     # -- transactions --
 
@@ -528,11 +528,11 @@ class MemoryTable:
         if sum(write.weight for write in writes) > TRANSACTION_BYTES:
             raise Invalid("Collection size exceeded: the transaction is larger than 4 MB")
         token = request.get("ClientRequestToken")
-        said = "" if token is None else json.dumps(actions, sort_keys=True, default=repr)
+        content = "" if token is None else json.dumps(actions, sort_keys=True, default=repr)
         if token is not None and token in self.state.tokens:
             until, before = self.state.tokens[token]
             if self.now() < until:
-                if before != said:
+                if before != content:
                     raise client_error(
                         "TransactWriteItems",
                         "IdempotentParameterMismatchException",
@@ -560,7 +560,7 @@ class MemoryTable:
             raise cancelled(reasons)
         self._replace(changed)
         if token is not None:
-            tokens = {**self.state.tokens, token: (self.now() + TOKEN_SECONDS, said)}
+            tokens = {**self.state.tokens, token: (self.now() + TOKEN_SECONDS, content)}
             self.state = self.state._replace(tokens=tokens)
         return {}
 
@@ -595,16 +595,16 @@ def _bounds(
     names = [clause.name for clause in clauses]
     if len(clauses) > 2 or len(set(names)) != len(names):
         raise Invalid("KeyConditionExpressions must only contain one condition per key")
-    known = {index.hash[0]: index.hash[1], index.range[0]: index.range[1]}
+    keys = {index.hash[0]: index.hash[1], index.range[0]: index.range[1]}
     for clause in clauses:
-        if clause.name not in known:
+        if clause.name not in keys:
             raise Invalid(f"Query condition missed key schema element: {index.hash[0]}")
         for operand in clause.operands:
-            if kind(values[operand]) != known[clause.name]:
+            if kind(values[operand]) != keys[clause.name]:
                 raise Invalid(
                     "One or more parameter values were invalid: Condition parameter type does not match schema"
                 )
-            if known[clause.name] != "N" and not _length(values[operand]):
+            if keys[clause.name] != "N" and not _length(values[operand]):
                 raise Invalid("One or more parameter values are not valid. The value of a key can not be empty")
     by_name = {clause.name: clause for clause in clauses}
     hashed = by_name.get(index.hash[0])
@@ -640,7 +640,7 @@ def _bounds(
 
 
 def _projected(attributes: Attributes, paths: list[Steps] | None) -> Attributes:
-    """The paths asked for, or all; always a copy."""
+    """The projected paths, or all; always a copy."""
     if paths is None:
         return copy_attributes(attributes)
     if any(len(path) > 1 for path in paths):

@@ -25,7 +25,7 @@ def invalid(operation: str, message: str) -> ClientError:
 
 
 def condition_failed(operation: str, item: Attributes | None) -> ClientError:
-    """A write's condition was false; `item` is what stands there, if the request asked to see it and there is one."""
+    """A write's condition was false; `item` is what stands there, if the request wanted it back and there is one."""
     rest = {} if item is None else {"Item": item}
     return client_error(operation, "ConditionalCheckFailedException", "The conditional request failed", **rest)
 

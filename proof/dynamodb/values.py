@@ -57,7 +57,7 @@ def add(left: str, right: str, sign: int = 1) -> str:
 
 
 def kind(value: Value) -> str:
-    """The type tag of a value already known to be legal."""
+    """The type tag of a legal value."""
     return next(iter(value))
 
 

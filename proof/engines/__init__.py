@@ -1,1 +1,1 @@
-"""The same on real engines: cases, races, kills, made-up requests."""
+"""The engines that stand behind the product, and the cases on which they must answer alike."""

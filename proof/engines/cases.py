@@ -1,6 +1,6 @@
-"""What every engine is asked, and must answer alike: each case starts on an empty table.
+"""The calls that every engine must answer alike. Each case starts on an empty table.
 
-A call's label names it within its case, for the list of known deviations and for whoever reads a failure.
+A call's label names it within its case, for the list of known deviations and for the report of a failure.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class Call:
 class Case:
     """A story of calls. Items `given` are put first, and put again before each call where `afresh`.
 
-    `exotic` cases are asked of the reference alone: they are about limits and malformed requests, which the others take
+    `exotic` cases run on the reference alone: they are about limits and malformed requests, which the others take
     lightly and Outlive never sends. So are the calls whose labels are in `exotic_calls`.
     """
 
@@ -96,22 +96,22 @@ def at(k: Wire, **rest: Any) -> Wire:
 
 def when(text: str, values: Wire | None = None, names: Wire | None = None, **rest: Any) -> Wire:
     """The members of a condition that shows the old item when it is refused."""
-    made: Wire = {"ConditionExpression": text, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **rest}
+    request: Wire = {"ConditionExpression": text, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", **rest}
     if values is not None:
-        made["ExpressionAttributeValues"] = values
+        request["ExpressionAttributeValues"] = values
     if names is not None:
-        made["ExpressionAttributeNames"] = names
-    return made
+        request["ExpressionAttributeNames"] = names
+    return request
 
 
 def change(text: str, values: Wire | None = None, names: Wire | None = None, **rest: Any) -> Wire:
     """The members of an update."""
-    made: Wire = {"UpdateExpression": text, **rest}
+    request: Wire = {"UpdateExpression": text, **rest}
     if values is not None:
-        made["ExpressionAttributeValues"] = values
+        request["ExpressionAttributeValues"] = values
     if names is not None:
-        made["ExpressionAttributeNames"] = names
-    return made
+        request["ExpressionAttributeNames"] = names
+    return request
 
 
 def transact(*actions: Wire, **rest: Any) -> Wire:

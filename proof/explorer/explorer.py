@@ -1,4 +1,4 @@
-"""Exploring a scene: every order, every fault, or a seeded walk; and a failure told as a short script.
+"""Exploring a scene: every order, every fault, or a seeded walk; a failure is a short script.
 
 Breadth first over worlds, so that a failure's script is as short as any. A world seen before with as many faults left or
 more is passed over. Of a world only a 64-bit hash is kept: two could share one and the later be passed over, at a million
@@ -138,7 +138,7 @@ class Stuck(Exception):
 
 
 def replay(
-    play: Play, opening: World, labels: list[str], tell: Callable[[World, Event, World], None]
+    play: Play, opening: World, labels: list[str], show: Callable[[World, Event, World], None]
 ) -> tuple[World, list[str]]:
     """Play a script again; returns where it ends and every promise it breaks. Raises Stuck."""
     world, broken = opening, list[str]()
@@ -149,7 +149,7 @@ def replay(
         event, after = offered[label]()
         ghost, problems = play.scene.watch(play.stage, world, event, after)
         after = after._replace(ghost=ghost)
-        tell(world, event, after)
+        show(world, event, after)
         broken += problems
         world = after
     if play.over(world):

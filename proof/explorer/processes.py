@@ -1,11 +1,11 @@
 """Ordinary Python functions run as processes whose every call to the outside is a point where they can be left waiting.
 
-A process is deterministic given its answers, so where it stands is fully told by what it was answered so far. That makes
-a tree: a node is a process after a certain list of answers, and holds what it waits for next. Once known, a node never
-runs again: exploring is walking trees, and code runs only where nobody has been. A process that has to go on from an old
-node is run again from its beginning with the same answers, and has to ask the same questions.
+A process is deterministic: the answers it got so far decide where it stands. So its executions form a tree. A node is
+the process after a certain list of answers, and holds the call that it waits in. The code of a node runs once; visiting
+the node again costs nothing. A process that has to go on from an old node is run again from its beginning with the same
+answers, and has to make the same calls.
 
-Two nodes where the code stands alike are one (see `standpoint.py`), whatever was answered on the way.
+Two nodes in which the code stands alike are one node (see `standpoint.py`), even if their answers differed.
 
 A process may have threads (a heartbeat beside the work); they take turns at the same points and die together.
 """
@@ -29,14 +29,15 @@ class Killed(GreenletExit):
 
 
 class Nondeterministic(Exception):
-    """A process asked something else than it did with the same answers before; its proof would be worth nothing."""
+    """A process made another call than it did before with the same answers, so nothing that was explored is
+    reliable."""
 
 
 class Request:
     """What a thread waits for. Equal requests are one object."""
 
     __slots__ = ("body", "key", "number", "operation", "where")
-    _known: dict[Hashable, "Request"] = {}
+    _interned: dict[Hashable, "Request"] = {}
 
     where: str
     operation: str
@@ -48,13 +49,13 @@ class Request:
     def of(cls, where: str, operation: str, body: Any = None) -> "Request":
         """The one request of `operation` with `body`, which must not change any more."""
         key = (where, operation, repr(body))
-        known = cls._known.get(key)
-        if known is None:
-            known = cls()
-            known.where, known.operation, known.body, known.key = where, operation, body, key
-            known.number = len(cls._known)
-            cls._known[key] = known
-        return known
+        interned = cls._interned.get(key)
+        if interned is None:
+            interned = cls()
+            interned.where, interned.operation, interned.body, interned.key = where, operation, body, key
+            interned.number = len(cls._interned)
+            cls._interned[key] = interned
+        return interned
 
     def __repr__(self) -> str:
         return f"{self.where}:{self.operation}"
@@ -64,7 +65,7 @@ class Answer:
     """What a thread gets: a value or an error. Equal answers are one object; every taker gets a copy of its own."""
 
     __slots__ = ("_stored", "error", "number", "shown")
-    _known: dict[Hashable, "Answer"] = {}
+    _interned: dict[Hashable, "Answer"] = {}
 
     number: int
     error: bool
@@ -75,11 +76,11 @@ class Answer:
     def value(cls, value: Any) -> "Answer":
         """The answer `value`."""
         key = ("value", repr(value))
-        known = cls._known.get(key)
-        if known is None:
-            known = cls._new(key, error=False, shown="ok")
-            known._stored = pickle.dumps(value)
-        return known
+        interned = cls._interned.get(key)
+        if interned is None:
+            interned = cls._new(key, error=False, shown="ok")
+            interned._stored = pickle.dumps(value)
+        return interned
 
     @classmethod
     def raised(cls, error: Exception) -> "Answer":
@@ -101,18 +102,18 @@ class Answer:
                 assert isinstance(rebuilt, BaseException)
                 return rebuilt
 
-        known = cls._known.get(key)
-        if known is None:
-            known = cls._new(key, error=True, shown=shown)
-            known._stored = make
-        return known
+        interned = cls._interned.get(key)
+        if interned is None:
+            interned = cls._new(key, error=True, shown=shown)
+            interned._stored = make
+        return interned
 
     @classmethod
     def _new(cls, key: Hashable, *, error: bool, shown: str) -> "Answer":
-        made = cls()
-        made.number, made.error, made.shown = len(cls._known), error, shown
-        cls._known[key] = made
-        return made
+        answer = cls()
+        answer.number, answer.error, answer.shown = len(cls._interned), error, shown
+        cls._interned[key] = answer
+        return answer
 
     def take(self) -> Any:
         """A copy of the value; raises a copy of the error."""
@@ -138,8 +139,8 @@ class _Thread:
 class Process:
     """A program under way.
 
-    `now` is its clock, `notes` what it said since it was last left waiting, `offers` what a thread that waits for a choice
-    can be told, `mark` whatever of its state no frame shows, and `covers` the steps its message stands for.
+    `now` is its clock, `notes` what it reported since it was last left waiting, `offers` the choices of a thread that waits
+    for one, `mark` the part of its state that no frame shows, and `covers` the steps its message stands for.
     """
 
     def __init__(self, name: str, program: Callable[[], Any], now: int) -> None:
@@ -202,7 +203,7 @@ class Process:
             raise Killed
 
     def park(self) -> Any:
-        """What the thread is told to do next."""
+        """The choice that the thread gets next."""
         return self.ask(PARKED)
 
     # -- the hub's side --
@@ -272,7 +273,7 @@ class Node:
 
 
 class Step(NamedTuple):
-    """Where an answer leads, and what the process said on the way."""
+    """Where an answer leads, and what the process reported on the way."""
 
     node: Node
     notes: tuple[Hashable, ...]
@@ -342,7 +343,7 @@ class Forest:
         return Step(node, notes)
 
     def _where(self, process: Process) -> Hashable:
-        """All that decides how the process goes on; None if that can't be told."""
+        """All that decides how the process goes on; None if that cannot be compared."""
         if process.finished:
             return (process.name, "ended", process.result)
         if self._standpoint is None:

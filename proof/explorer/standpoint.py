@@ -1,10 +1,11 @@
-"""Where suspended code stands, as one hashable value: equal for two processes that have the same life before them.
+"""Where suspended code stands, as one hashable value: equal for two processes that will behave alike from now on.
 
-What a process was answered is more than what it still knows: a read that told nothing new leaves it where it was. So
-processes are compared by what their frames hold: the code, the instruction, and every local by its contents. What can't be
-compared (an object of a kind not named here) makes a standpoint equal to no other, which costs time and never truth. The
-one thing not seen is what the interpreter keeps between a frame's instructions: most of all the iterator of a `for`. So a
-frame inside a loop over anything but a range is not compared, unless it is one of `LISTING`, and `Forest` tries twins out.
+Two processes may have got different answers and still stand alike: a read that brought nothing new changes nothing. So
+processes are compared by what their frames hold: the code, the instruction, and the contents of every local. An object of
+a type that is not named here cannot be compared; its standpoint then equals no other one. That costs time, and no state is
+missed. What the interpreter keeps between a frame's instructions is not visible, above all the iterator of a `for`. So a
+frame inside a loop over anything but a range is not compared, unless its function is in `LISTING`; `Forest` tries out
+whether two processes that look alike do behave alike.
 """
 
 import dis
@@ -26,19 +27,20 @@ ATOMS = (type, types.ModuleType, types.CodeType, types.MethodDescriptorType, pro
 ITERATORS = frozenset({type(iter(range(0))), type(iter([])), type(iter(()))})
 SEQUENCES = frozenset({tuple, list})
 LOCK = type(threading.Lock())
-# On the way of a call these hold nothing but the call, which is told anyway.
+# On the way of a call these hold nothing but the call, which is compared anyway.
 CARRIERS = str(Path(pynamodb.__file__).parent)
 
 LISTING = frozenset({"Sweep._sweep_shard"})
-"""Loops over what one answer listed; the process keeps that answer in its mark."""
+"""Functions that loop over the entries of one answer. The process keeps that answer in its mark (`actors.Wire`)."""
 
 PASS_ON = frozenset({
     "Calls._answered", "Calls._call", "Calls._call.<locals>.<lambda>", "Calls._transact", "Moves._move",
     "Wire._make_api_call",
 })  # fmt: skip
-"""These only make up the request under way, which is compared anyway, and hand its answer on."""
+"""Functions that build the request under way, which is compared anyway, and pass on its answer. Their locals are left
+out."""
 BY_ARGUMENTS = frozenset({"Table.settle"})
-"""These make one request, and all their locals before it follow from their arguments."""
+"""Functions that make one request. Their other locals follow from their arguments, so only these are compared."""
 
 Seen: TypeAlias = dict[int, tuple[int, object]]
 
@@ -50,8 +52,8 @@ class Incomparable(Exception):
 class Standpoint:
     """Makes standpoints.
 
-    `ambient` are objects that are the same for everybody and never change; `harness` are the types of what runs the code,
-    whose contents are no business of the code's.
+    `ambient` are objects that are shared by all processes and never change; `harness` are the types of what runs the
+    code, which the code cannot see.
     """
 
     def __init__(self, ambient: tuple[object, ...] = (), harness: tuple[type, ...] = ()) -> None:
@@ -62,16 +64,16 @@ class Standpoint:
 
     def of(self, thread: greenlet) -> Hashable:
         """The standpoint of a suspended greenlet. Raises `Incomparable`."""
-        found: list[Hashable] = []
+        frames: list[Hashable] = []
         frame = thread.gr_frame
         while frame is not None:
             code = frame.f_code
             carries = code.co_filename.startswith(CARRIERS)
             if not carries and any(start < frame.f_lasti < end for start, end in _blind_loops(code)):
                 raise Incomparable(code.co_name)
-            found.append((id(code), frame.f_lasti, None if carries else self._contents(_compared(frame), {})))
+            frames.append((id(code), frame.f_lasti, None if carries else self._contents(_compared(frame), {})))
             frame = frame.f_back
-        return tuple(found)
+        return tuple(frames)
 
     def _contents(self, thing: Any, seen: Seen) -> Hashable:
         kind = type(thing)
@@ -177,26 +179,27 @@ def _name(thing: Any, seen: Seen) -> Hashable:
 
 @functools.cache
 def _blind_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
-    """The bodies of loops whose iterator can't be told from the locals: from the instruction that steps it to its exit."""
+    """The bodies of loops whose iterator does not follow from the locals: from the instruction that steps it to its
+    exit."""
     if code.co_qualname in LISTING:
         return ()
-    found: list[tuple[int, int]] = []
+    bodies: list[tuple[int, int]] = []
     recent: list[str] = []
     for instruction in dis.get_instructions(code):
         if instruction.opname == "FOR_ITER" and "range" not in recent[-12:]:
             assert isinstance(instruction.argval, int)
-            found.append((instruction.offset, instruction.argval))
+            bodies.append((instruction.offset, instruction.argval))
         recent.append(str(instruction.argval))
-    return tuple(found)
+    return tuple(bodies)
 
 
 @functools.cache
 def _slots(kind: type) -> tuple[str, ...]:
-    found: list[str] = []
+    names: list[str] = []
     for each in kind.__mro__:
         slots = each.__dict__.get("__slots__", ())
-        found += [slots] if isinstance(slots, str) else slots
-    return tuple(name for name in found if name not in ("__dict__", "__weakref__"))
+        names += [slots] if isinstance(slots, str) else slots
+    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
 
 def _cell(cell: types.CellType) -> Any:

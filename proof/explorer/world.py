@@ -88,7 +88,7 @@ class Scene(Protocol):
 
 @dataclass(slots=True)
 class Stage:
-    """Where scenes are played: it knows every table and every process met so far."""
+    """Where scenes are played: it keeps every table and every process that was reached so far."""
 
     table: MemoryTable
     forest: Forest
@@ -100,24 +100,24 @@ class Stage:
     def number(self) -> int:
         """The number of the table as it stands."""
         digest = self.table.digest()
-        found = self._numbers.get(digest)
-        if found is None:
-            found = self._numbers[digest] = len(self.tables)
+        numbered = self._numbers.get(digest)
+        if numbered is None:
+            numbered = self._numbers[digest] = len(self.tables)
             self.tables.append(self.table.state.rows)
-        return found
+        return numbered
 
     def ask_table(self, table: int, request: Request) -> tuple[Answer, int]:
         """What the table answers, and which table it then is."""
-        known = self._calls.get((table, request.number))
-        if known is None:
+        cached = self._calls.get((table, request.number))
+        if cached is None:
             self.calls += 1
             self.table.state = self.table.state._replace(rows=self.tables[table], tokens={})
             try:
                 answer = Answer.value(self.table.call(request.operation, request.body))
             except ClientError as error:
                 answer = Answer.raised(error)
-            known = self._calls[table, request.number] = answer, self.number()
-        return known
+            cached = self._calls[table, request.number] = answer, self.number()
+        return cached
 
     def ask_queue(self, queue: memory_queue.State, now: int, request: Request) -> tuple[Answer, memory_queue.State]:
         """What the queue answers, and what it then holds."""
@@ -157,7 +157,7 @@ class Play:
     def choices(self, world: World) -> list[Choice]:
         """All that can happen, time that has to pass included. Ghosts are still those of `world`.
 
-        A process about to ask the queue or to hear from its model goes first, and nobody else is offered: that and what
+        A process about to ask the queue or to hear from its model goes first, and no other process is offered: that and what
         others do don't touch each other, so every order has a twin in which it went first, with the same end. (Time and
         mail faults do touch messages in flight; while there can be any, of the queue's calls only sends go first.)
         """
@@ -175,10 +175,10 @@ class Play:
         return offered
 
     def over(self, world: World) -> bool:
-        """True if nothing more happens of itself: everybody has ended and the queue is empty."""
+        """True if nothing happens any more without a fault: every process has ended and the queue is empty."""
         return not world.todo and not world.alive and not world.queue.letters
 
-    def kept(self, queue: memory_queue.State, faults: int) -> memory_queue.State:
+    def cut(self, queue: memory_queue.State, faults: int) -> memory_queue.State:
         """The queue without what can't come back in this play, so that worlds which only differ in that are one."""
         return queue if faults and "message" in self.kinds else queue._replace(gone=())
 
@@ -245,7 +245,7 @@ class Play:
             answer, table = self.stage.ask_table(world.table, request)
             return answer, world._replace(table=table)
         answer, queue = self.stage.ask_queue(world.queue, world.clock, request)
-        return answer, world._replace(queue=self.kept(queue, world.faults))
+        return answer, world._replace(queue=self.cut(queue, world.faults))
 
     def _answered(self, world: World, name: str, node: Node, thread: int, answer: Answer, label: str) -> Choice:
         """`name` gets its answer and goes on to its next question, or to its end."""
@@ -279,7 +279,8 @@ class Play:
             yield _happened(f"+{passed // SECOND}s", after)
 
     def _landings(self, world: World) -> Iterator[Choice]:
-        """Each write that is still on its way takes effect now, if its condition holds now; nobody hears the answer."""
+        """Each write that is still on its way takes effect now, if its condition holds now; no process gets the
+        answer."""
         for number, (name, request) in enumerate(world.late):
             left = world._replace(late=world.late[:number] + world.late[number + 1 :])
             yield self._landed(left, name, request, f"late {number + 1} of {name}")
@@ -324,7 +325,7 @@ class Play:
             answer, after = self._effect(world, request)
             if "crash" in self.kinds:
                 yield self._crashed(after, name, f"{label} !crash-after")
-            # A refusal nobody hears of is a call unanswered, without effect: `refused` has that.
+            # A refusal whose answer is lost is a call without effect and without answer: `refused` has that.
             if "lost" in self.kinds and not answer.error:
                 yield self._answered(after, name, node, thread, TIMED_OUT, f"{label} !lost")
                 # Botocore asks again by itself; a transaction it knows again by its token.
@@ -360,14 +361,14 @@ class Play:
         queue, clock = world.queue, world.clock
         for letter in queue.letters:
             lost = moved(queue, clock, lambda box, n=letter.number: box.lose(n))  # type: ignore[misc]
-            yield _happened(f"!lose {letter.number}", world._replace(queue=self.kept(lost, world.faults)))
+            yield _happened(f"!lose {letter.number}", world._replace(queue=self.cut(lost, world.faults)))
         for letter in (*(each for each in queue.letters if each.visible_at > clock), *queue.gone):
             again = moved(queue, clock, lambda box, n=letter.number: box.again(n))  # type: ignore[misc]
-            yield _happened(f"!again {letter.number}", world._replace(queue=self.kept(again, world.faults)))
+            yield _happened(f"!again {letter.number}", world._replace(queue=self.cut(again, world.faults)))
 
 
 def _aside(label: str) -> Event:
-    """An event that is nobody's."""
+    """An event that belongs to no process."""
     return Event(label, None, None, None, None, ())
 
 

@@ -1,11 +1,13 @@
-"""Edits of Python source by what it means: a definition is found by its name, a place in it by a pattern.
+"""Edits of Python source that do not depend on its layout: a definition is found by its name, a place in it by a pattern.
 
 A pattern is Python. In it
     a single capital letter   stands for any expression, the same one wherever the letter stands
     `f(...)`                  stands for any call of `f`
-    `if A: ...`               stands for an `if` with any body
-A pattern of one expression is looked for in every expression of the definition; a pattern of statements in every block.
-Layout, comments and the names of local variables behind a letter may change without the edit having to.
+    `if A: ...`               stands for an `if` with any body and without an `else`
+The replacement may use the same letters, calls and body. An expression is replaced by an expression wherever it stands in
+the definition, statements by statements in any block. An expression without a replacement is taken out of a display, a
+call's arguments or a block.
+Layout, comments and the local variables behind a letter may change without the edit having to.
 """
 
 import ast
@@ -59,53 +61,65 @@ def _definition(tree: ast.AST, names: list[str]) -> ast.AST | None:
 
 
 class _Editor(ast.NodeTransformer):
-    """Replaces each place that matches, and counts them."""
+    """Replaces each place that matches, and counts them. Matches inside a match count as well."""
 
     def __init__(self, before: list[ast.stmt], after: list[ast.stmt] | None) -> None:
         self._before, self._after = before, after
         only = before[0]
-        whole = after is not None and not (len(after) == 1 and isinstance(after[0], ast.Expr))
-        self._expression = only.value if len(before) == 1 and isinstance(only, ast.Expr) and not whole else None
+        expressions = after is None or (len(after) == 1 and isinstance(after[0], ast.Expr))
+        self._expression = only.value if len(before) == 1 and isinstance(only, ast.Expr) and expressions else None
         self.count = 0
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        for name, value in ast.iter_fields(node):
-            if isinstance(value, list) and value and self._expression is None and isinstance(value[0], ast.stmt):
-                setattr(node, name, self._in_block(value))
-            elif isinstance(value, list) and self._expression is not None and self._after is None:
-                setattr(node, name, self._without(value))
-        return super().generic_visit(node)
-
     def visit(self, node: ast.AST) -> ast.AST:
-        if self._expression is not None and self._after is not None and isinstance(node, ast.expr):
-            bound: Bound = {}
-            if _alike(self._expression, node, bound):
-                self.count += 1
-                replacement = self._after[0]
-                assert isinstance(replacement, ast.Expr)
-                return _filled(replacement.value, bound)
-        return super().visit(node)
+        bound: Bound = {}
+        if self._after is None or not isinstance(node, ast.expr) or not self._is_expression(node, bound):
+            return super().visit(node)
+        (replacement,) = self._after
+        assert isinstance(replacement, ast.Expr)
+        replaced = _filled(replacement.value, bound)
+        super().visit(node)
+        return replaced
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for name, values in ast.iter_fields(node):
+            if not isinstance(values, list) or not values:
+                continue
+            if self._expression is None and isinstance(values[0], ast.stmt):
+                setattr(node, name, self._in_block(values))
+            elif self._after is None and (isinstance(values[0], ast.stmt) or (type(node), name) in ELEMENTS):
+                setattr(node, name, self._without(values))
+        return node
+
+    def _is_expression(self, node: ast.AST, bound: Bound) -> bool:
+        matches = self._expression is not None and _alike(self._expression, node, bound)
+        self.count += matches
+        return matches
 
     def _in_block(self, block: list[ast.stmt]) -> list[ast.stmt]:
-        length = len(self._before)
-        for start in range(len(block) - length + 1):
+        length, start, changed = len(self._before), 0, []
+        while start < len(block):
             bound: Bound = {}
-            if all(_alike(*pair, bound) for pair in zip(self._before, block[start : start + length], strict=True)):
+            part = block[start : start + length]
+            if _alike(self._before, part, bound):
                 self.count += 1
-                instead = [_filled(each, bound) for each in self._after or []]
-                return [*block[:start], *instead, *block[start + length :]] or [ast.Pass()]
-        return block
+                changed += [_filled(each, bound) for each in self._after or []]
+                start += length
+            else:
+                changed.append(block[start])
+                start += 1
+        return changed or [ast.Pass()]
 
     def _without(self, values: list[ast.AST]) -> list[ast.AST]:
-        """The list without what matches: an element of a display, or a statement that is nothing but the expression."""
-        kept = []
-        for value in values:
-            inner = value.value if isinstance(value, ast.Expr) else value
-            if isinstance(inner, ast.expr) and self._expression is not None and _alike(self._expression, inner, {}):
-                self.count += 1
-            else:
-                kept.append(value)
-        return kept or ([ast.Pass()] if values and isinstance(values[0], ast.stmt) else kept)
+        """The elements that do not match. A statement matches if it is nothing but the expression."""
+        rest = [
+            each for each in values if not self._is_expression(each.value if isinstance(each, ast.Expr) else each, {})
+        ]
+        return rest or ([ast.Pass()] if isinstance(values[0], ast.stmt) else rest)
+
+
+ELEMENTS = {(ast.List, "elts"), (ast.Set, "elts"), (ast.Tuple, "elts"), (ast.Call, "args")}
+"""Lists of expressions that stay valid Python with one expression less."""
 
 
 def _alike(pattern: object, node: object, bound: Bound) -> bool:
@@ -123,7 +137,7 @@ def _alike(pattern: object, node: object, bound: Bound) -> bool:
             bound[ast.unparse(function)] = node
             return True
         case ast.If(test=test, body=[ast.Expr(value=ast.Constant(value=value))], orelse=[]) if value is ...:
-            if not isinstance(node, ast.If) or not _alike(test, node.test, bound):
+            if not isinstance(node, ast.If) or node.orelse or not _alike(test, node.test, bound):
                 return False
             bound["body"] = node.body
             return True
@@ -138,7 +152,8 @@ def _alike(pattern: object, node: object, bound: Bound) -> bool:
                 and all(_alike(*pair, bound) for pair in zip(pattern, node, strict=True))
             )
         case _:
-            return pattern == node
+            # With the type: 1, 1.0 and True are equal.
+            return type(pattern) is type(node) and pattern == node
 
 
 def _same(one: ast.AST | list[ast.stmt], other: ast.AST) -> bool:

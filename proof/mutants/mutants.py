@@ -53,8 +53,8 @@ class Mutant:
 
 def mutants() -> list[Mutant]:
     """All of them."""
-    made = [*of_lifecycle(), *WRITTEN]
-    return [replace(each, noticed=NOTICED.get(each.name, ()), survives=SURVIVES.get(each.name, "")) for each in made]
+    listed = [*of_lifecycle(), *WRITTEN]
+    return [replace(each, noticed=NOTICED.get(each.name, ()), survives=SURVIVES.get(each.name, "")) for each in listed]
 
 
 def of_lifecycle() -> Iterator[Mutant]:
@@ -70,7 +70,7 @@ def of_lifecycle() -> Iterator[Mutant]:
 
 
 def _start_over(*places: str) -> Edit:
-    """These items of a start's transaction are put whatever stands in their places."""
+    """These items of a start's transaction are put without their condition."""
     items = ("run", "question", "answer")
     before, after = (
         ", ".join(f"{item!r}: self._putting({item[0].upper()}, {ANYWAY if item in over else 'N'})" for item in items)
@@ -88,11 +88,11 @@ WRITTEN = (
     Mutant("start into a taken slot", "the chat's slot is not looked at",
            (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A & (Chat.sequence == B)"),
             Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Chat.owner.does_not_exist()"))),
-    Mutant("start whatever the owner", "a chat that was read may be another owner's by now",
+    Mutant("start without the owner", "a chat that was read may be another owner's by now",
            (Edit(TABLE, "Table.start", "(Chat.owner == A) & B", "B"),)),
     Mutant("start a chat that is there", "a chat that was not there when read may be there by now",
            (Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "A"),)),
-    Mutant("start whatever the sequence", "another run may have come and gone since the chat was read",
+    Mutant("start without the sequence", "another run may have come and gone since the chat was read",
            (Edit(TABLE, "Table.start", "A & (Chat.sequence == B)", "A"),)),
     Mutant("start over a run", "the run's id may be taken", (_start_over("run"),)),
     Mutant("start over a prompt", "the prompt's place may be taken", (_start_over("question"),)),
@@ -140,7 +140,7 @@ WRITTEN = (
            (Edit(CLAIMED, "ClaimedStep._record", PUT_RECORD, f"({SETTLE_FINAL}, {PUT_RECORD})"),)),
     Mutant("record never sends", "only a sweep sends the next step",
            (Edit(CLAIMED, "ClaimedStep.send_next", "self.tools.queue.send(...)"),)),
-    Mutant("record ignored on return", "a step that is recorded is asked again",
+    Mutant("record ignored on return", "the model is called again for a step that is recorded",
            (Edit(CLAIMED, "ClaimedStep._decide", "return self._after_record(R[N])", "R = R[:N]"),)),
     Mutant("goes on without the message", "a worker does steps its message does not stand for",
            (Edit(STEP, "Step._goes_on", "self._covers(A, B) and C", "C"),)),
@@ -174,10 +174,10 @@ WRITTEN = (
     Mutant("stop without its mark", "a stop that ends the run does not say that it was a stop",
            (Edit(TABLE, "Table.settle", "A.append(Run.stop_requested_at.set(B))"),)),
     # two at once, where one alone is covered by the other
-    Mutant("stop whoever asks", "the owner is looked at neither before nor in the write",
+    Mutant("stop of any user", "the owner is looked at neither before nor in the write",
            (Edit(ACCESS, "own_run", "A is None or A.owner != B", "A is None"),
             Edit(LIFECYCLE, "REQUEST_STOP", "Guard.OWNER"), Edit(LIFECYCLE, "STOP", "Guard.OWNER"))),
-    Mutant("start whatever was read", "neither slot nor sequence are looked at",
+    Mutant("start without slot and sequence", "neither slot nor sequence are looked at",
            (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A"),
             Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Row.pk.exists() | Row.pk.does_not_exist()"),
             _start_over("question", "answer"))),
@@ -234,9 +234,9 @@ WRITTEN = (
            (Edit(OVERDUE, "overdue", "A is not None and A.kind == RecordKind.FINAL", "False"),)),
     Mutant("sweep forgets stops", "a stopped run whose worker died is left to grow stale",
            (Edit(OVERDUE, "overdue", "if A: return Overdue(ABORT_LEFT, B, C)"),)),
-    Mutant("sweep forgets stale runs", "nobody ends a run that makes no progress",
+    Mutant("sweep forgets stale runs", "a run that makes no progress is never ended",
            (Edit(OVERDUE, "overdue", "Guard.NO_PROGRESS.holds(A, B)", "False"),)),
-    Mutant("sweep forgets unclaimed runs", "nobody ends a run that no worker ever claimed",
+    Mutant("sweep forgets unclaimed runs", "a run that no worker ever claimed is never ended",
            (Edit(OVERDUE, "overdue", "Guard.NEVER_CLAIMED.holds(A, B)", "False"),)),
     Mutant("lease for ever", "a lease that is over counts as live",
            (Edit(LIFECYCLE, "lease_is_live", "A is not None and B", "A is not None"),)),
@@ -245,7 +245,7 @@ WRITTEN = (
            (Edit(UNREADABLE, "end_unreadable", "'lease_until' in A and B", "False"),)),
     Mutant("damaged run ended over a final record", "the work was done, and the run is given up",
            (Edit(UNREADABLE, "end_unreadable", "A is not None and A.kind == RecordKind.FINAL and B and C", "False"),)),
-    Mutant("sweep leaves damaged runs", "nobody ends a run whose row is damaged",
+    Mutant("sweep leaves damaged runs", "a run whose row is damaged is never ended",
            (Edit(SWEEP, "Sweep._see", "end_unreadable(...)", "None"),)),
 )  # fmt: skip
 
@@ -273,13 +273,13 @@ SURVIVES: dict[str, str] = {
     "abort_unreadable from any status": SEALED,
     "resend without NO_STOP": "the sweep ends a stopped run before it would send; a stop that lands after its look ends the run "
     "itself, or finds a lease that is live by then",
-    "abort_never_started without NO_STOP": "a stop of a run nobody claimed ends it in the same write",
+    "abort_never_started without NO_STOP": "a stop of an unclaimed run ends it in the same write",
     "abort_never_started without NEVER_CLAIMED": "a claim makes the run running, and this end is only one of pending runs",
     "request_stop without OWNER": "the run was read before and its owner looked at; a run's owner never changes",
     "stop without OWNER": "the run was read before and its owner looked at; a run's owner never changes",
-    "start whatever the owner": "the chat was read before and its owner looked at; a chat's owner never changes",
-    "start into a taken slot": "whoever took the slot since the chat was read has moved its sequence, which refuses this too",
-    "start over any slot": "whoever took the slot since the chat was read has moved its sequence, which refuses this too",
+    "start without the owner": "the chat was read before and its owner looked at; a chat's owner never changes",
+    "start into a taken slot": "a start that took the slot since the chat was read has moved the sequence, which refuses this too",
+    "start over any slot": "a start that took the slot since the chat was read has moved the sequence, which refuses this too",
     "settle forgets its own write": "a stop looks once more who settled the run, and a sweep only counts by it",
     "sweep under a live lease": "`overdue` and the guards of `resend` look at the lease as well",
     "start over a prompt": "the chat's sequence is part of the condition and says that the place is free",
@@ -350,9 +350,9 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "start into a taken slot": ("two-starts none",),
     "start over an active holder": ("misread-holder blank",),
     "start over any slot": ("start-on-final none", "two-starts-later none"),
-    "start whatever the owner": ("two-owners none",),
+    "start without the owner": ("two-owners none",),
     "start a chat that is there": ("two-owners none",),
-    "start whatever the sequence": ("two-starts-later none",),
+    "start without the sequence": ("two-starts-later none",),
     "start over a run": ("one-key-later none",),
     "start over a prompt": ("two-starts-later none", "two-starts none"),
     "start over an answer": ("two-starts-later none", "two-starts none"),
@@ -413,8 +413,8 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "sweep forgets stale runs": ("start-stop none",),
     "sweep forgets unclaimed runs": ("two-starts none",),
     "lease for ever": ("start-stop none",),
-    "stop whoever asks": ("foreigners none",),
-    "start whatever was read": ("two-starts none",),
+    "stop of any user": ("foreigners none",),
+    "start without slot and sequence": ("two-starts none",),
     "abort_never_started of claimed runs": ("forgotten message",),
 }
 """Where each is looked for: the explorations have to notice it, or those that say it survives have to miss it."""

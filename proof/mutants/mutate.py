@@ -2,9 +2,9 @@
 
     python -m proof.mutants.mutate                      all of `mutants.py`
     python -m proof.mutants.mutate --only 'claim without NO_STOP'
-    python -m proof.mutants.mutate --search             on every scene, whatever is named
+    python -m proof.mutants.mutate --search             on every scene, not only those named
 
-Ends with 1 if a mutant is missed, if one that is said to survive does not, or if one no longer applies.
+Ends with 1 if a mutant is missed, if one that is listed as surviving is noticed, or if one no longer applies.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Verdict:
     by: str = ""
     problem: str = ""
     trouble: str = ""
-    """Why nothing can be said: it does not apply, or what was named could not be explored to its end."""
+    """Why there is no verdict: the mutant does not apply, or a named scene could not be explored to its end."""
 
     @property
     def fine(self) -> bool:
@@ -77,13 +77,14 @@ def play(mutant: Mutant, *, search: bool, limit: float) -> Verdict:
     seconds = time.perf_counter() - began
     if done.returncode:
         return Verdict(mutant, seconds, trouble=done.stderr.strip().splitlines()[-1] if done.stderr else "no answer")
-    told = json.loads(done.stdout.splitlines()[-1])
-    trouble = "" if told["by"] or told["complete"] else "not explored to the end"
-    return Verdict(mutant, seconds, told["by"], told["problem"], trouble)
+    report = json.loads(done.stdout.splitlines()[-1])
+    trouble = "" if report["by"] or report["complete"] else "not explored to the end"
+    return Verdict(mutant, seconds, report["by"], report["problem"], trouble)
 
 
 def inside(named: list[str], limit: float) -> None:
-    """Explore, in the tree that PROOF_TREE names, until a promise is broken; tell what and where as one line of JSON."""
+    """Explore, in the tree that PROOF_TREE names, until a promise is broken; print the promise and the scene as one
+    line of JSON."""
     from proof.explorer.explorer import explore
     from proof.scenes.prove import kinds_of
     from proof.scenes.scenarios import scene_named
@@ -124,14 +125,14 @@ def line_of(verdict: Verdict) -> str:
     if verdict.trouble:
         outcome = f"TROUBLE: {verdict.trouble}"
     elif verdict.by:
-        outcome = f"{'NOTICED, though said to survive, ' if verdict.mutant.survives else ''}by {verdict.by}: {verdict.problem}"
+        outcome = f"{'NOTICED, though listed as surviving, ' if verdict.mutant.survives else ''}by {verdict.by}: {verdict.problem}"
     else:
         outcome = f"survives: {verdict.mutant.survives}" if verdict.mutant.survives else "MISSED"
     return f"{verdict.mutant.name:40} {verdict.seconds:5.1f} s  {outcome}"
 
 
 def main() -> int:
-    """Play what was asked for."""
+    """Play the mutants that the options choose."""
     parser = argparse.ArgumentParser(description="See that the proof notices every mutant.")
     parser.add_argument("--only", action="append", help="only this mutant (or all whose name begins so)")
     parser.add_argument("--search", action="store_true", help="try every scene, not only those named")
@@ -143,10 +144,10 @@ def main() -> int:
         inside(options.inside, options.limit)
         return 0
     began = time.perf_counter()
-    asked = [each for each in mutants() if not options.only or each.name.startswith(tuple(options.only))]
+    chosen = [each for each in mutants() if not options.only or each.name.startswith(tuple(options.only))]
     verdicts: list[Verdict] = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(lambda each: play(each, search=options.search, limit=options.limit), asked):
+        for verdict in pool.map(lambda each: play(each, search=options.search, limit=options.limit), chosen):
             print(line_of(verdict), flush=True)
             verdicts.append(verdict)
     noticed = sum(bool(verdict.by) for verdict in verdicts)

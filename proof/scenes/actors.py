@@ -1,8 +1,8 @@
 """Outlive's own operations as processes: the real code, with a table, a queue, a clock, ids and an agent of the proof's.
 
 The table goes through the real PynamoDB; only botocore's client at its far end is replaced. A worker is the step function's
-own `do`, acknowledged as the event source mapping would. The heartbeat and the stop poll are the real `Watch`, told when to
-look and when to beat instead of being run by a timer.
+own `do`, acknowledged as the event source mapping would. The heartbeat and the stop poll are the real `Watch`; the explorer
+decides when it looks and when it beats, in place of a timer.
 """
 
 import importlib.util
@@ -108,7 +108,7 @@ def jitter() -> float:
 
 
 def watched(ticks: int, commands: tuple[str, ...] = ("look", "beat")) -> Watching:
-    """The watch as a thread of the process: told to look or to beat, so many times at most in a step, or never."""
+    """The watch as a thread of the process. The explorer has it look or beat, at most so many times in a step."""
     far = 10**15
 
     @contextmanager
@@ -152,7 +152,8 @@ Script = Callable[[Ask], tuple[str, ...]]
 
 
 def steps(last: int, **others: tuple[str, ...]) -> Script:
-    """An agent that calls tools in each step before `last` and then answers; `others` replace steps (`s0=("raise",)`)."""
+    """An agent that calls tools in each step before `last` and then answers; `others` replace steps
+    (`s0=("raise",)`)."""
 
     def script(ask: Ask) -> tuple[str, ...]:
         usual = ("answer",) if ask.step >= last or ask.text_only else ("call",)
@@ -162,7 +163,8 @@ def steps(last: int, **others: tuple[str, ...]) -> Script:
 
 
 def agent_of(script: Script) -> Agent:
-    """The agent a script makes: it streams a little, then comes to one of its outcomes, or breaks off if interrupted."""
+    """The agent a script makes: it streams a little, then comes to one of its outcomes, or breaks off if
+    interrupted."""
 
     def agent(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         process = running()
@@ -182,7 +184,7 @@ def agent_of(script: Script) -> Agent:
         interrupt.on_set(interrupted)
         choice = process.ask(Request.of("choice", "model", (ask.run_id, ask.step, ask.attempt)))
         process.offers.pop(0, None)
-        # Until the watch has ended, what the agent returns is on its way and in nobody's hands.
+        # Until the watch has ended, no code has what the agent returned.
         process.mark = choice
         return _outcome(choice, ask, text)
 
@@ -190,23 +192,23 @@ def agent_of(script: Script) -> Agent:
 
 
 def _outcome(choice: str, ask: Ask, text: str) -> Outcome:
-    said = [{"type": "step-start"}, {"type": "text", "text": text}]
+    parts = [{"type": "step-start"}, {"type": "text", "text": text}]
     messages = json.dumps({"run": ask.run_id, "step": ask.step, "text": text})
     usage = Usage(10, 5, 1)
     if choice == "answer":
-        return Outcome("final", said, messages, usage, finish_reason="stop")
+        return Outcome("final", parts, messages, usage, finish_reason="stop")
     if choice == "call":
         call = {"type": "tool-clock", "toolCallId": f"{ask.run_id}.{ask.step}", "state": "output-available",
                 "input": {"at": ask.step}, "output": "noon"}  # fmt: skip
-        return Outcome("step", [*said, call], messages, usage)
+        return Outcome("step", [*parts, call], messages, usage)
     if choice == "break off":
-        return Outcome("partial", said, messages, usage)
+        return Outcome("partial", parts, messages, usage)
     if choice == "break off empty":
         return Outcome("partial", [], None, usage)
     if choice == "transient":
-        return Outcome("partial", said, messages, usage, error=AgentError("transient", "model_busy", "try later"))
+        return Outcome("partial", parts, messages, usage, error=AgentError("transient", "model_busy", "try later"))
     if choice == "permanent":
-        return Outcome("partial", said, messages, usage, error=AgentError("permanent", "model_refused", "bad request"))
+        return Outcome("partial", parts, messages, usage, error=AgentError("permanent", "model_refused", "bad request"))
     if choice == "raise":
         raise Faulty("the agent is broken")
     raise AssertionError(choice)
@@ -216,8 +218,8 @@ def _history_problem(ask: Ask) -> str | None:
     """What is wrong with the history: a step missing, twice or out of order, or no prompt before it."""
     seen = [turn.messages for turn in ask.history if turn.role == "assistant" and turn.messages is not None]
     if len(set(seen)) != len(seen):
-        return "a step is said twice"
-    own = [said["step"] for said in map(json.loads, seen) if said["run"] == ask.run_id]
+        return "a step is in the history twice"
+    own = [entry["step"] for entry in map(json.loads, seen) if entry["run"] == ask.run_id]
     if own != list(range(ask.step)):
         return f"asked for step {ask.step} after steps {own}"
     if not any(turn.role == "user" for turn in ask.history):
@@ -235,7 +237,7 @@ def _load_step_app() -> ModuleType:
     }
     before = {name: sys.modules.get(name) for name in doubles}
     environment = {"TABLE_NAME": TABLE, "QUEUE_URL": QUEUE, "AGENT_MODEL": "offline", "AWS_REGION": "us-east-1"}
-    kept = {name: os.environ.get(name) for name in environment}
+    saved = {name: os.environ.get(name) for name in environment}
     sys.modules.update(doubles)
     os.environ.update(environment)
     try:
@@ -251,7 +253,7 @@ def _load_step_app() -> ModuleType:
                 del sys.modules[name]
             else:
                 sys.modules[name] = module_before
-        for name, value in kept.items():
+        for name, value in saved.items():
             if value is None:
                 del os.environ[name]
             else:
@@ -386,7 +388,7 @@ def _problem(problem: Problem) -> Hashable:
 
 
 def _safely(program: Callable[[], Hashable]) -> Callable[[], Hashable]:
-    """The program, with whatever it raises unforeseen as its result: nothing may."""
+    """The program; an unexpected exception is its result, which the scene reports as a broken promise."""
 
     def whole() -> Hashable:
         try:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from outlive.clock import from_iso
 from outlive.settings import Settings
+from outlive.store.rows import Run
 from proof.dynamodb.memory_table import Key, Row
 
 ACTIVE = frozenset({"pending", "running"})
@@ -54,6 +55,11 @@ class Item:
         text = self.text(name)
         return None if text is None else json.loads(text)
 
+    @property
+    def damaged(self) -> bool:
+        """True if the product cannot read this RUN row."""
+        return any(Run.damages(self._wire))
+
 
 @dataclass(slots=True)
 class Snapshot:
@@ -67,18 +73,18 @@ class Snapshot:
     @classmethod
     def of(cls, rows: Rows) -> "Snapshot":
         """Sort the rows of a table. What is there for readers alone, live pieces and tickets, decides nothing."""
-        made = cls()
+        snapshot = cls()
         for (pk, sk), row in sorted(rows.items()):
             item = Item((pk, sk), row)
             if sk == "CHAT":
-                made.chats[pk] = item
+                snapshot.chats[pk] = item
             elif sk == "RUN":
-                made.runs[item.text("id") or ""] = item
+                snapshot.runs[item.text("id") or ""] = item
             elif "#STEP#" in sk:
-                made.logs.setdefault((pk, int(sk.split("#")[1])), []).append(item)
+                snapshot.logs.setdefault((pk, int(sk.split("#")[1])), []).append(item)
             elif sk.startswith("MSG#"):
-                made.messages[pk, int(sk.split("#")[1])] = item
-        return made
+                snapshot.messages[pk, int(sk.split("#")[1])] = item
+        return snapshot
 
     def log(self, run: Item) -> list[Item]:
         """The step records of the run, in order."""
@@ -127,7 +133,7 @@ def _run_problems(seen: Snapshot, run: Item) -> list[str]:
     if status == "failed" and run.text("error") is None:
         broken.append("[behaviour 4] failed without an error")
     if status == "aborted" and run.text("stop_requested_at") is None and run.text("error") is None:
-        broken.append("[behaviour 29] aborted though nobody stopped it and no sweep said why")
+        broken.append("[behaviour 29] aborted without a stop and without a sweep's reason")
     broken += _log_problems(run, seen.log(run), status)
     return broken
 
@@ -145,7 +151,7 @@ def _log_problems(run: Item, log: list[Item], status: str) -> list[str]:
     if not ended and kinds and kinds[-1] in ("partial", "end"):
         broken.append(f"[6] the log is sealed under a run that is {status}")
     if kinds[-1:] == ["final"] and ended and status != "succeeded" and run.text("stop_requested_at") is None:
-        broken.append(f"[behaviour 42] the work was done, and nobody stopped it, but it ended {status}")
+        broken.append(f"[behaviour 42] the work was done without a stop, but it ended {status}")
     if status == "succeeded" and kinds[-1:] != ["final"]:
         broken.append(f"[2] succeeded without a final record: {kinds}")
     counted = sum(kind != "end" for kind in kinds)
@@ -154,7 +160,7 @@ def _log_problems(run: Item, log: list[Item], status: str) -> list[str]:
     if run.text("started_at") is None and run.whole("claimed_step") < 0 and counted:
         broken.append("[5] a record though no step was claimed")
     if len(log) > run.whole("claimed_step") + 1 and kinds != ["end"] and kinds[-1:] != ["end"]:
-        broken.append("[6] a record of a step nobody claimed")
+        broken.append("[6] a record of a step that was never claimed")
     return broken
 
 
@@ -200,8 +206,8 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
         broken.append(f"[behaviour 41] resends went back from {old.whole('resends')} to {new.whole('resends')}")
     if new.whole("resends") > min(old.whole("resends") + 1, RESEND_LIMIT):
         broken.append(f"[behaviour 41] resends went from {old.whole('resends')} to {new.whole('resends')}")
-    asked = old.text("stop_requested_at") is None and new.text("stop_requested_at") is not None
-    if asked and new.text("status") in ACTIVE and new.text("lease_id") is None:
+    stop_requested = old.text("stop_requested_at") is None and new.text("stop_requested_at") is not None
+    if stop_requested and new.text("status") in ACTIVE and new.text("lease_id") is None:
         broken.append("[behaviour 13] a stop was left to a worker, and none holds the run")
     for name in ("stop_requested_at", "started_at", "created_at", "owner", "fingerprint"):
         if old.text(name) is not None and old.text(name) != new.text(name):
@@ -231,7 +237,7 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
 
 
 def is_held(run: Item, clock: int) -> bool:
-    """True while somebody's lease on the run is live, give or take the clocks."""
+    """True while a lease on the run is live by any clock."""
     until = run.text("lease_until")
     return until is not None and from_iso(until) > clock + SKEW
 
@@ -239,7 +245,7 @@ def is_held(run: Item, clock: int) -> bool:
 def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[str]:
     """A run ended: who held it then, and who ended it?"""
     held, holder, by = is_held(old, clock), old.text("lease_id"), new.text("settled_by")
-    # Who has put its record is done with the step, whatever is left of its lease.
+    # A worker that has stored its record is done with the step, even if its lease is still live.
     at_work = held and len(was.log(old)) <= old.whole("claimed_step")
     status = new.text("status")
     if status == "failed" and by != holder:
@@ -258,7 +264,7 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
 
 
 def _resend_problems(old: Item, clock: int) -> list[str]:
-    """A sweep is about to send again: only where nobody works and nothing is on its way."""
+    """A sweep is about to send again: only where no worker holds the step and no message is on its way."""
     broken: list[str] = []
     if is_held(old, clock):
         broken.append("[behaviour 41] sent again under a live lease")
@@ -271,13 +277,14 @@ def _resend_problems(old: Item, clock: int) -> list[str]:
 
 
 class Look(NamedTuple):
-    """What a sweep saw of a run: who sent its step again last, which step that is, how often it was sent, whether to stop."""
+    """What a sweep saw of a run: who sent its step again last, which step that is, how often it was sent, whether to
+    stop."""
 
     resent_by: str | None
     step: int
     resends: int
     stopped: bool
-    """True if a stop was requested that nobody is left to hear."""
+    """True if a stop was requested and no worker is left that would see it."""
 
 
 class Ghost(NamedTuple):

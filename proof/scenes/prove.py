@@ -5,9 +5,9 @@
     python -m proof.scenes.prove --scene claim-stop --kind lost --faults 2
     python -m proof.scenes.prove --replay 'claim-stop lost 1: s; w1<-1; w1 !lost; …'
 
-With two faults an exploration has so many seconds of a processor (`--until`); one that is not through by then is told as
-cut, and done again with one fault, to its end. Ends with 1 if a promise was broken, having told the path as a script and
-how to replay it.
+With two faults an exploration has a limit in processor seconds (`--until`). One that reaches it is reported as cut, and is
+repeated with one fault, to its end. The exit code is 1 if a promise was broken; the report then has the path as a script
+and the command that replays it.
 """
 
 import argparse
@@ -46,8 +46,8 @@ class Cell:
 
 
 @dataclass
-class Found:
-    """What a cell came to."""
+class Explored:
+    """The result of a cell."""
 
     cell: Cell
     report: Report
@@ -65,14 +65,14 @@ class Sum:
     seconds: float = 0.0
     incomplete: list[Cell] = field(default_factory=list)
 
-    def add(self, *founds: Found) -> None:
-        for found in founds:
-            self.states += found.report.states
-            self.moves += found.report.moves
-            self.ends += found.report.ends
-            self.seconds += found.report.seconds
-            if not found.report.complete:
-                self.incomplete.append(found.cell)
+    def add(self, *results: Explored) -> None:
+        for result in results:
+            self.states += result.report.states
+            self.moves += result.report.moves
+            self.ends += result.report.ends
+            self.seconds += result.report.seconds
+            if not result.report.complete:
+                self.incomplete.append(result.cell)
 
 
 def script(cell: Cell, labels: list[str]) -> str:
@@ -80,26 +80,26 @@ def script(cell: Cell, labels: list[str]) -> str:
     return f"{cell.scene} {cell.kind} {cell.faults}: {'; '.join(labels)}"
 
 
-def run(cells: list[Cell]) -> list[Found]:
-    """Explore cells of one scene, one after the other, on one stage: what one finds out the next one knows."""
+def run(cells: list[Cell]) -> list[Explored]:
+    """Explore cells of one scene, one after the other, on one stage, which keeps every process that was explored."""
     scene = scene_named(cells[0].scene)
     stage = scene.stage()
-    founds: list[Found] = []
+    results: list[Explored] = []
     for cell in cells:
         play, world = scene.staged(stage, kinds_of(cell.kind), cell.faults)
         if cell.seed is not None:
-            founds.append(_walk(cell, play, world))
+            results.append(_walk(cell, play, world))
             continue
-        founds.append(Found(cell, explore(play, world, until=cell.until)))
-        if not founds[-1].report.complete and cell.faults > 1:
+        results.append(Explored(cell, explore(play, world, until=cell.until)))
+        if not results[-1].report.complete and cell.faults > 1:
             less = replace(cell, faults=1, until=None)
             play, world = scene.staged(stage, kinds_of(cell.kind), 1)
-            founds.append(Found(less, explore(play, world)))
+            results.append(Explored(less, explore(play, world)))
     stage.forest.close()
-    return founds
+    return results
 
 
-def _walk(cell: Cell, play: Play, world: World) -> Found:
+def _walk(cell: Cell, play: Play, world: World) -> Explored:
     assert cell.seed is not None
     total = Report()
     for number in range(BATCH):
@@ -111,8 +111,8 @@ def _walk(cell: Cell, play: Play, world: World) -> Found:
         total.seconds += one.seconds
         if one.failure is not None:
             total.failure = one.failure
-            return Found(cell, total, number + 1, seed)
-    return Found(cell, total, BATCH)
+            return Explored(cell, total, number + 1, seed)
+    return Explored(cell, total, BATCH)
 
 
 def plan(options: argparse.Namespace) -> list[list[Cell]]:
@@ -139,17 +139,17 @@ def plan(options: argparse.Namespace) -> list[list[Cell]]:
     return sorted(tasks, key=lambda cells: cells[0].scene not in LONG)
 
 
-def tell(number: int, before: World, event: Event, after: World) -> str:
+def event_line(number: int, before: World, event: Event, after: World) -> str:
     """One line of a script."""
     clock = "" if after.clock == before.clock else f"   [time passes: {(after.clock - before.clock) / 1000:g} s]"
     if event.request is None or event.answer is None:
         return f"{number:4}. {event.label}{clock}"
     fault = f"  {event.label[event.label.index('!') :]}" if "!" in event.label else ""
     ending = "" if event.node is None or not event.node.finished else f"   = {event.node.result}"
-    return f"{number:4}. {event.label.split(' !')[0]:14} {_asked(event)} -> {event.answer.shown}{fault}{ending}{clock}"
+    return f"{number:4}. {event.label.split(' !')[0]:14} {_request_text(event)} -> {event.answer.shown}{fault}{ending}{clock}"
 
 
-def _asked(event: Event) -> str:
+def _request_text(event: Event) -> str:
     request = event.request
     assert request is not None
     if request.where == "choice":
@@ -179,7 +179,7 @@ def show(cell: Cell, labels: list[str]) -> list[str]:
     def line(before: World, event: Event, after: World) -> None:
         nonlocal number
         number += 1
-        print(tell(number, before, event, after))
+        print(event_line(number, before, event, after))
 
     _, broken = replay(play, world, labels, line)
     for problem in broken:
@@ -188,7 +188,7 @@ def show(cell: Cell, labels: list[str]) -> list[str]:
 
 
 def kinds_of(kind: str) -> frozenset[str]:
-    # Nobody can tell a blank read from the truth: only what is decided by a condition holds under it.
+    # No code can tell a blank read from the truth, so under it only the promises that a condition keeps can hold.
     return (
         frozenset(FAULTS) - {"blank"}
         if kind == "all"
@@ -205,27 +205,27 @@ def parse_script(text: str) -> tuple[Cell, list[str]]:
     return Cell(name, kind, int(faults)), [label.strip() for label in rest.split(";") if label.strip()]
 
 
-FAULTS_SAID = {0: "no fault:", 1: "one fault:", 2: "two faults:"}
+FAULT_COUNTS = {0: "no fault:", 1: "one fault:", 2: "two faults:"}
 
 
-def line_of(scene: Scene, founds: list[Found]) -> str:
+def line_of(scene: Scene, results: list[Explored]) -> str:
     """The line of a scene in the report."""
     total = Sum()
-    total.add(*founds)
+    total.add(*results)
     through: dict[int, list[str]] = {}
-    for found in founds:
-        if found.report.complete:
-            through.setdefault(found.cell.faults, []).append(found.cell.kind)
+    for result in results:
+        if result.report.complete:
+            through.setdefault(result.cell.faults, []).append(result.cell.kind)
     ends = "; ".join(
-        f"{FAULTS_SAID.get(faults, f'{faults} faults:')} {' '.join(kinds)}"
+        f"{FAULT_COUNTS.get(faults, f'{faults} faults:')} {' '.join(kinds)}"
         for faults, kinds in sorted(through.items(), reverse=True)
     )
     return f"{scene.name:20} {total.states:>9,} states {total.moves:>10,} moves {total.ends:>7,} ends {total.seconds:6.1f} s  {ends}"
 
 
-def cell_line(found: Found) -> str:
+def cell_line(result: Explored) -> str:
     """The line of one exploration."""
-    cell, report = found.cell, found.report
+    cell, report = result.cell, result.report
     ending = "to the end" if report.complete else f"cut at {report.seconds:.0f} s"
     return (
         f"{cell.scene:20} {cell.kind:8} {cell.faults} faults  {report.states:>9,} states  {report.moves:>10,} moves  "
@@ -234,7 +234,7 @@ def cell_line(found: Found) -> str:
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run the explorations that the options choose."""
     parser = argparse.ArgumentParser(description="Prove the guarantees by exploring.")
     parser.add_argument("--short", action="store_true", help="one fault a path, no walks")
     parser.add_argument("--scene", action="append", help="only this scene; more than once: these")
@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("--walks", type=int, help="how many seeded walks follow")
     parser.add_argument("--seed", type=int, default=1, help="the first walk's seed")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--cells", action="store_true", help="tell each exploration as it ends")
+    parser.add_argument("--cells", action="store_true", help="print each exploration as it ends")
     parser.add_argument("--first", action="store_true", help="stop at the first broken promise")
     parser.add_argument("--replay", help="play one script again")
     options = parser.parse_args()
@@ -256,21 +256,21 @@ def main() -> int:
         return 1 if show(*parse_script(options.replay)) else 0
     began = time.perf_counter()
     total, explorations, played = Sum(), 0, 0
-    broken: list[Found] = []
+    broken: list[Explored] = []
     walks, walked = 0, Sum()
     context = multiprocessing.get_context("fork")
     with context.Pool(options.jobs, maxtasksperchild=1) as pool:
-        for founds in pool.imap_unordered(run, plan(options)):
+        for results in pool.imap_unordered(run, plan(options)):
             if options.cells:
-                print("\n".join(map(cell_line, founds)))
-            broken += [found for found in founds if found.report.failure is not None]
-            if founds[0].cell.seed is not None:
-                walks += sum(found.walks for found in founds)
-                walked.add(*founds)
+                print("\n".join(map(cell_line, results)))
+            broken += [result for result in results if result.report.failure is not None]
+            if results[0].cell.seed is not None:
+                walks += sum(result.walks for result in results)
+                walked.add(*results)
             else:
-                print(line_of(scene_named(founds[0].cell.scene), founds), flush=True)
-                played, explorations = played + 1, explorations + len(founds)
-                total.add(*founds)
+                print(line_of(scene_named(results[0].cell.scene), results), flush=True)
+                played, explorations = played + 1, explorations + len(results)
+                total.add(*results)
             if options.first and broken:
                 pool.terminate()
                 break
@@ -284,12 +284,12 @@ def main() -> int:
         )
     for cell in total.incomplete:
         print(f"cut: {cell.scene} {cell.kind}, {cell.faults} faults")
-    for found in broken:
-        assert found.report.failure is not None
-        text = script(found.cell, found.report.failure.labels)
-        seed = "" if found.seed is None else f" (seed {found.seed})"
-        print(f"\nBROKEN in {found.cell.scene}, {found.cell.kind}{seed}: {'; '.join(found.report.failure.problems)}")
-        show(found.cell, found.report.failure.labels)
+    for result in broken:
+        assert result.report.failure is not None
+        text = script(result.cell, result.report.failure.labels)
+        seed = "" if result.seed is None else f" (seed {result.seed})"
+        print(f"\nBROKEN in {result.cell.scene}, {result.cell.kind}{seed}: {'; '.join(result.report.failure.problems)}")
+        show(result.cell, result.report.failure.labels)
         print(f"replay: make replay SCRIPT='{text}'")
     unfinished = [cell for cell in total.incomplete if cell.faults < 2]
     return 1 if broken or unfinished else 0

@@ -66,7 +66,7 @@ def final_unsettled(director: Director) -> None:
 
 
 def left_alone(director: Director) -> None:
-    """The worker died while it asked, its message with it; the lease is over."""
+    """The worker died in its model request, and its message is lost; the lease has expired."""
     director.run("a")
     name = director.deliver()
     director.until(name, "model")
@@ -81,7 +81,7 @@ def stale(director: Director) -> None:
 
 
 def stale_but_alive(director: Director) -> None:
-    """A worker was frozen while it asked, for longer than the stale window."""
+    """A worker froze in its model request, for longer than the stale window."""
     director.run("a")
     name = director.deliver()
     director.until(name, "model")
@@ -96,7 +96,7 @@ def at_the_model(director: Director) -> None:
 
 
 def frozen(director: Director) -> None:
-    """A worker froze while it asked; its lease is over, its message lost."""
+    """A worker froze in its model request; its lease has expired, and its message is lost."""
     director.run("a")
     director.until(director.deliver(), "model")
     director.move("!lose 1")
@@ -129,7 +129,7 @@ def damaged(director: Director) -> None:
 
 
 def damaged_and_left(director: Director) -> None:
-    """The worker of a damaged run died while it asked, its message with it; the lease is over."""
+    """The worker of a damaged run died in its model request, and its message is lost; the lease has expired."""
     left_alone(director)
     director.damage("trigger", "?")
 
@@ -141,7 +141,8 @@ def idle(director: Director) -> None:
 
 
 def about_to_reclaim(director: Director) -> None:
-    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's turn."""
+    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's
+    turn."""
     director.run("a")
     first = director.deliver()
     director.until(first, "PutItem")
@@ -154,7 +155,7 @@ def about_to_reclaim(director: Director) -> None:
 
 
 def left_with_message(director: Director) -> None:
-    """The worker died while it asked, and its message comes back only after ten minutes."""
+    """The worker died in its model request, and its message comes back only after ten minutes."""
     director.run("a")
     name = director.deliver()
     director.until(name, "model")
@@ -163,7 +164,7 @@ def left_with_message(director: Director) -> None:
 
 
 def frozen_and_stopped(director: Director) -> None:
-    """A worker froze while it asked; the run was stopped, and then its lease ran out."""
+    """A worker froze in its model request; the run was stopped, and then its lease expired."""
     at_the_model(director)
     director.run("s")
     director.passes(LEASE_JUMP)
@@ -193,7 +194,7 @@ def scenes() -> list[Scene]:
     """Every scene of the proof."""
     a = {"a": start()}
     return [
-        Scene("one-start", "a start, and nobody else", {"a": start()}, steps(0), workers=1),
+        Scene("one-start", "a start alone", {"a": start()}, steps(0), workers=1),
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
         Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
               workers=1),
@@ -236,13 +237,13 @@ def scenes() -> list[Scene]:
               workers=1, settings=TWO_IN_ONE),
         Scene("dead-before-send", "a worker died between record and send", {"s": stop()}, steps(1), dead_after_record, a,
               workers=1),
-        Scene("two-sweeps-final", "two sweeps find a final record that nobody settled", {"y": sweep(), "z": sweep()},
+        Scene("two-sweeps-final", "two sweeps find a final record without a settle", {"y": sweep(), "z": sweep()},
               steps(0), final_unsettled, a, workers=1),
-        Scene("start-on-final", "a start finds a final record that nobody settled; so does a sweep",
+        Scene("start-on-final", "a start finds a final record without a settle; so does a sweep",
               {"b": start(), "z": sweep()}, steps(0), final_unsettled, a, workers=1),
-        Scene("two-sweeps-left", "two sweeps find a step nobody holds", {"y": sweep(), "z": sweep()}, steps(0), left_alone,
+        Scene("two-sweeps-left", "two sweeps find a step without a live lease", {"y": sweep(), "z": sweep()}, steps(0), left_alone,
               a, passing=BOTH),
-        Scene("two-sweeps-slow", "two sweeps find a step nobody holds, one of them over a minute late",
+        Scene("two-sweeps-slow", "two sweeps find a step without a live lease, one of them over a minute late",
               {"y": sweep(), "z": sweep()}, steps(0), left_alone, a, jumps=(MINUTE,), kinds=UNTIMED, workers=1),
         Scene("sweep-by-hand", "an operator's sweep without a window, a worker that wakes up, and another",
               {"z": sweep(0)}, steps(0), slow, a, workers=1, kinds=UNTIMED, succeeds=False),
@@ -253,7 +254,7 @@ def scenes() -> list[Scene]:
               succeeds=False),
         Scene("sweep-late-message", "a sweep finds a stale run whose message comes after all", {"z": sweep()},
               steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True),
-        Scene("sweep-stop", "a sweep and a stop find a step nobody holds", {"s": stop(), "z": sweep()}, steps(0),
+        Scene("sweep-stop", "a sweep and a stop find a step without a live lease", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
               {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
@@ -266,7 +267,7 @@ def scenes() -> list[Scene]:
               stale, a, workers=1, succeeds=False),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
               stale_but_alive, a, workers=1, succeeds=False),
-        Scene("stop-start-on-final", "a start and a stop find a final record that nobody settled",
+        Scene("stop-start-on-final", "a start and a stop find a final record without a settle",
               {"b": start(), "s": stop()}, steps(0), final_unsettled, a, workers=1),
         Scene("stop-next", "a stop by chat, while one run ends and the next one starts", {"s": stop(), "b": start()},
               steps(0), at_the_settle, a, workers=1),
@@ -283,7 +284,7 @@ def scenes() -> list[Scene]:
         Scene("damaged", "a run's row is damaged while its worker asks, and freezes; a sweep and a start find it",
               {"z": sweep(), "b": start()}, steps(0), damaged, a, jumps=(LEASE_JUMP,), workers=1,
               kinds=("crash", "lost", "refused"), succeeds=False, prompt=False),
-        Scene("damaged-left", "two sweeps and a start find a damaged run that nobody holds",
+        Scene("damaged-left", "two sweeps and a start find a damaged run without a live lease",
               {"y": sweep(), "z": sweep(), "b": start()}, steps(0), damaged_and_left, a, workers=1,
               kinds=("crash", "lost", "refused"), succeeds=False, prompt=False),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
@@ -333,9 +334,9 @@ def wide_scenes() -> list[Scene]:
     rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
     loose = {"succeeds": False, "troubled": True, "skewed": True}
     return [
-        Scene("wide-chat", "everybody at once in one chat", one_chat, moody, **rest, **loose),
-        Scene("wide-chats", "everybody at once in chats of two workspaces", two_chats, moody, **rest, **loose),
-        Scene("wide-steady", "everybody at once, the agent never failing", one_chat, steps(2), **rest, **loose),
+        Scene("wide-chat", "all actors at once in one chat", one_chat, moody, **rest, **loose),
+        Scene("wide-chats", "all actors at once in chats of two workspaces", two_chats, moody, **rest, **loose),
+        Scene("wide-steady", "all actors at once, the agent never failing", one_chat, steps(2), **rest, **loose),
     ]
 
 

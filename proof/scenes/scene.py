@@ -56,7 +56,7 @@ def start(chat: str = "c", *, key: str | None = None, user: str = "ada", workspa
 
 
 def stop(chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Role:
-    """Somebody stops whatever runs in the chat."""
+    """A stop by chat id: it acts on the run that is active."""
     return Role(lambda cast: cast.stop_chat(chat, user=user, workspace=workspace), "stop", workspace, user, chat)
 
 
@@ -168,7 +168,7 @@ class Scene:
     prompt: bool = True
     """Whether runs end without a sweep as long as no message is lost."""
     troubled: bool = False
-    """Whether the agent itself may fail, so that a step is asked again without any fault."""
+    """Whether the agent itself may fail, so that a step is repeated without any fault."""
     skewed: bool = False
     """Whether no two clocks agree."""
     settings: Settings = SETTINGS
@@ -222,21 +222,21 @@ class Scene:
         self.before(setting)
         world = setting.world
         begun = dict(world.results).keys() | dict(world.alive).keys()
-        assert not [name for name in self.earlier if name not in begun], "somebody of `earlier` never acted"
+        assert not [name for name in self.earlier if name not in begun], "an actor of `earlier` never acted"
         ghost = world.ghost
         assert isinstance(ghost, Ghost)
         return play, world._replace(
-            faults=faults, jumps=0, queue=play.kept(world.queue, faults), ghost=ghost._replace(asks=(), broke_off=())
+            faults=faults, jumps=0, queue=play.cut(world.queue, faults), ghost=ghost._replace(asks=(), broke_off=())
         )
 
     # -- promises --
 
     def snapshot(self, stage: Stage, table: int) -> Snapshot:
         """The table, sorted; made once."""
-        found = self._snapshots.get(table)
-        if found is None:
-            found = self._snapshots[table] = Snapshot.of(stage.tables[table])
-        return found
+        cached = self._snapshots.get(table)
+        if cached is None:
+            cached = self._snapshots[table] = Snapshot.of(stage.tables[table])
+        return cached
 
     def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
         """Every promise one event broke, and what has to be remembered of it."""
@@ -266,9 +266,9 @@ class Scene:
         return ghost, problems
 
     def _table_problems(self, stage: Stage, before: World, after: World) -> list[str]:
-        found = self._standing.get(after.table)
-        if found is None:
-            found = self._standing[after.table] = standing(stage.tables[after.table])
+        problems = self._standing.get(after.table)
+        if problems is None:
+            problems = self._standing[after.table] = standing(stage.tables[after.table])
         step = (before.table, after.table, after.clock)
         moved = self._moving.get(step)
         if moved is None:
@@ -276,17 +276,17 @@ class Scene:
             moved = self._moving[step] = moving(
                 stage.tables[before.table], stage.tables[after.table], after.clock + SKEW
             )
-        return [*found, *moved]
+        return [*problems, *moved]
 
     def _deserted(self, stage: Stage, world: World) -> list[str]:
-        """Every promise broken should everybody die right here and every message be lost."""
+        """Every promise that would be broken if every process died now and every message were lost."""
         key = (world.table, world.clock)
-        found = self._desertions.get(key)
-        if found is None:
+        cached = self._desertions.get(key)
+        if cached is None:
             empty = world._replace(alive=(), todo=(), queue=memory_queue.State(), faults=0)
             problems = self._epilogue(stage, empty, delivers=False, done=False)
-            found = self._desertions[key] = [f"{problem}, should everybody die here" for problem in problems]
-        return found
+            cached = self._desertions[key] = [f"{problem}, if every process dies here" for problem in problems]
+        return cached
 
     def _role(self, actor: str) -> Role | None:
         return self.roles.get(actor) or self.earlier.get(actor)
@@ -393,7 +393,9 @@ class Scene:
         seen = self.snapshot(stage, before.table)
         target = role.run_id
         if target is None:
-            active = [name for name, run in seen.runs.items() if run.text("status") in ACTIVE and _mine(run, role)]
+            active = [
+                name for name, run in seen.runs.items() if run.text("status") in ACTIVE and _belongs_to(run, role)
+            ]
             target = next((name for name in active if seen.runs[name].text("chat_id") == role.chat), None)
         return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, target)), key=repr)))
 
@@ -403,7 +405,9 @@ class Scene:
             if note[0] == "acknowledges":
                 seen = self.snapshot(stage, after.table)
                 run = seen.runs.get(note[1])
-                if run is not None and run.text("status") in ACTIVE and len(seen.log(run)) <= note[2]:
+                undone = run is not None and run.text("status") in ACTIVE and len(seen.log(run)) <= note[2]
+                # The message of a damaged run is acknowledged: the next delivery would fail alike, and a sweep ends the run.
+                if undone and not run.damaged:
                     problems.append(
                         f"[behaviour 28] {event.actor} is done with step {note[2]} of {note[1]}, which is not done"
                     )
@@ -412,10 +416,10 @@ class Scene:
             elif note[0] == "history":
                 problems.append(f"[7] {event.actor} got a history that is wrong: {note[1]}")
             elif note[0] == "asked":
-                ghost = self._asked(stage, ghost, event, note, after, problems)
+                ghost = self._model_requests(stage, ghost, event, note, after, problems)
         return ghost
 
-    def _asked(
+    def _model_requests(
         self, stage: Stage, ghost: Ghost, event: Event, note: tuple[Any, ...], after: World, problems: list[str]
     ) -> Ghost:
         _, run_id, step, _ = note
@@ -428,7 +432,7 @@ class Scene:
             problems.append(f"[behaviour 21] {event.actor} asked for step {step} of {run_id}, which was recorded")
         asks = dict(ghost.asks)
         asks[run_id, step] = asks.get((run_id, step), 0) + 1
-        # A step is asked again only where something went wrong: a fault, time that passed, or the agent itself.
+        # A step is repeated only after a fault, after time has passed, or after an error of the agent.
         untroubled = after.faults == self._faults and after.clock == self._clock and not self.troubled
         if asks[run_id, step] > 1 and untroubled:
             problems.append(f"[6] step {step} of {run_id} was asked {asks[run_id, step]} times")
@@ -500,9 +504,9 @@ class Scene:
             if name != actor or clock != after.clock or faults != after.faults:
                 continue
             run = seen.runs[run_id]
-            # What it streamed, or what somebody else recorded of the same step before.
-            kept = [each.text("kind") for each in seen.log(run)[run.whole("claimed_step") :]]
-            if run.text("status") != "aborted" or kept in ([], ["end"]):
+            # What it streamed, or the record that another worker stored for the same step before.
+            kinds = [each.text("kind") for each in seen.log(run)[run.whole("claimed_step") :]]
+            if run.text("status") != "aborted" or kinds in ([], ["end"]):
                 return [f"[4] {actor} let go of {run_id}, which is {run.text('status')}, and what it streamed is lost"]
         for name, run in seen.runs.items():
             holds = (run.text("lease_id") or "").startswith(f"{actor}.") and is_held(run, after.clock)
@@ -520,7 +524,7 @@ class Scene:
                 return [f"[10] {actor} was accepted, but its run {result[1]} is not there"]
             return []
         _, status, code, active = result
-        # By a key the run may be an earlier request's; without one nobody else could have made it.
+        # By a key the run may be an earlier request's; without one no other request can have made it.
         own = f"{actor}.1" if role.key is None else None
         if own in seen.runs:
             return [f"[10] {actor} was refused with {status} {code}, and its run is there"]
@@ -528,8 +532,8 @@ class Scene:
             return [f"[behaviour 7] {actor} was refused in favour of {active}"]
         if code == "run_already_active" and role.key is not None and self._key_of(seen.runs[active]) == role.key:
             return [f"[behaviour 8] {actor} was refused in favour of its own run {active}"]
-        if code == "run_already_active" and not _mine(seen.runs[active], role):
-            return [f"[9] {actor} was told of {active}, which is somebody else's"]
+        if code == "run_already_active" and not _belongs_to(seen.runs[active], role):
+            return [f"[9] {actor} got {active}, which another user owns"]
         if quiet and status >= 500:
             return [f"[behaviour 8] {actor} was answered {status} {code} though nothing went wrong"]
         return []
@@ -545,8 +549,8 @@ class Scene:
         if result[0] == "problem":
             return [f"{actor} was answered {result[1]} {result[2]} though nothing went wrong"] if quiet else []
         _, stopped, run_id, _ = result
-        if run_id is not None and not _mine(seen.runs[run_id], role):
-            return [f"[9] {actor} was shown {run_id}, which is somebody else's"]
+        if run_id is not None and not _belongs_to(seen.runs[run_id], role):
+            return [f"[9] {actor} was shown {run_id}, which another user owns"]
         if not stopped:
             return [f"[behaviour 33] {actor} was answered false and has written"] if actor in ghost.wrote else []
         if run_id is None or seen.runs[run_id].text("stop_requested_at") is None:
@@ -561,8 +565,8 @@ class Scene:
         _, run_id, run_status, message_status = result
         if run_id is None:
             return []
-        if not _mine(seen.runs[run_id], role):
-            return [f"[9] {actor} was shown {run_id}, which is somebody else's"]
+        if not _belongs_to(seen.runs[run_id], role):
+            return [f"[9] {actor} was shown {run_id}, which another user owns"]
         if run_status in TERMINAL and message_status == "streaming":
             return [f"[2] {actor} saw a streaming message under a run that is {run_status}"]
         return []
@@ -582,16 +586,17 @@ class Scene:
     # -- the end of a path --
 
     def finish(self, stage: Stage, world: World) -> list[str]:
-        """What is broken once nothing happens any more but sweeps: with workers, and with a queue that delivers nothing."""
+        """What is broken once nothing happens any more but sweeps: with workers, and with a queue that delivers
+        nothing."""
         key = (world.table, world.clock, world.faults)
-        found = self._endings.get(key)
-        if found is None:
-            found = [
+        problems = self._endings.get(key)
+        if problems is None:
+            problems = [
                 *self._epilogue(stage, world, delivers=True),
                 *(f"{problem}, with a dead queue" for problem in self._epilogue(stage, world, delivers=False)),
             ]
-            self._endings[key] = found
-        return found + self._ending_problems(stage, world)
+            self._endings[key] = problems
+        return problems + self._ending_problems(stage, world)
 
     def _ending_problems(self, stage: Stage, world: World) -> list[str]:
         problems: list[str] = []
@@ -648,7 +653,7 @@ class Scene:
         runs = self.snapshot(stage, world.table).runs.values()
         return all(run.text("status") in TERMINAL for run in runs)
 
-    # -- set by whoever plays it --
+    # -- set while it is played --
 
     _faults = 0
     _kinds: frozenset[str] = frozenset()
@@ -658,7 +663,7 @@ class Scene:
     """Whether no message was lost before the scene began."""
 
     def stage(self, *, merging: bool = True) -> Stage:
-        """A new stage for this scene; what was found out on another is forgotten."""
+        """A new stage for this scene; it has none of the processes of another one."""
         for memory in (self._standing, self._moving, self._snapshots, self._desertions):
             memory.clear()
         return Stage(MemoryTable(TABLE), Forest(self.cast.ambient if merging else None))
@@ -710,7 +715,7 @@ class _Epilogue:
 
 
 def _deaf(event: Event) -> list[str]:
-    """A worker whose heartbeat was refused has been overtaken: it must be told to break off."""
+    """A worker whose heartbeat was refused has been overtaken: it must get the order to break off."""
     beside = event.label.endswith("'") and event.node is not None and not event.node.finished
     if not beside or event.node is None:
         return []
@@ -720,5 +725,5 @@ def _deaf(event: Event) -> list[str]:
     return []
 
 
-def _mine(run: Any, role: Role) -> bool:
+def _belongs_to(run: Any, role: Role) -> bool:
     return bool(run.text("workspace_id") == role.workspace and run.text("owner") == role.user)

@@ -1,8 +1,8 @@
 """One SQS standard queue in memory, at the level of botocore's request and response dicts.
 
 Its state is one immutable value: a snapshot is a reference, restoring one is an assignment. Time comes from the clock that
-is handed in, in milliseconds. What AWS leaves open is decided by whoever drives it: which visible message is received
-next, what comes twice (`again`), what gets lost (`lose`).
+is handed in, in milliseconds. What AWS leaves open is decided by the caller: which visible message is received next,
+which one is delivered twice (`again`), which one is lost (`lose`).
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ class MemoryQueue:
         self.state = self.state._replace(letters=letters, gone=gone)
 
     def lose(self, number: int) -> None:
-        """Make message `number` never come, unless `again` is asked of it."""
+        """Message `number` is never delivered, unless `again` brings it back."""
         (letter,) = (each for each in self.state.letters if each.number == number)
         self._remove(letter)
 
@@ -110,14 +110,14 @@ class MemoryQueue:
         return {"MessageId": str(number)}
 
     def receive_message(self, **request: Any) -> Wire:
-        """ReceiveMessage; oldest first, which SQS promises nobody."""
-        found = []
+        """ReceiveMessage; oldest first, which SQS does not promise."""
+        messages = []
         for letter in self.visible()[: request.get("MaxNumberOfMessages", 1)]:
             received = self.deliver(letter.number, request.get("VisibilityTimeout"))
             attributes = {"ApproximateReceiveCount": str(received.receives)}
             if received.group is not None:
                 attributes["MessageGroupId"] = received.group
-            found.append(
+            messages.append(
                 {
                     "MessageId": str(received.number),
                     "ReceiptHandle": received.receipt,
@@ -125,7 +125,7 @@ class MemoryQueue:
                     "Attributes": attributes,
                 }
             )
-        return {"Messages": found} if found else {}
+        return {"Messages": messages} if messages else {}
 
     def delete_message(self, **request: Any) -> Wire:
         """DeleteMessage; an old receipt handle is answered with success and deletes nothing."""

@@ -145,13 +145,13 @@ class Contract:
         chat = self.chats.get((workspace, chat_id))
         if chat is not None and chat.user != user:
             return Expected(404, code="chat_not_found")
-        known = self.keys.get((workspace, user, chat_id, key)) if key else None
-        if known is not None:
-            if known.body != body:
+        earlier = self.keys.get((workspace, user, chat_id, key)) if key else None
+        if earlier is not None:
+            if earlier.body != body:
                 return Expected(409, code="idempotency_key_reused")
-            if known.status == "pending":
-                self.sent.append((known, 0))
-            return Expected(202, known, replayed=True)
+            if earlier.status == "pending":
+                self.sent.append((earlier, 0))
+            return Expected(202, earlier, replayed=True)
         if not self.rules.enabled:
             return Expected(403, code="runs_disabled")
         if chat is not None and chat.active is not None and not self._end_if_overdue(chat.active):
@@ -215,16 +215,16 @@ class Contract:
     def watch(self, holding: Holding) -> None:
         """What a worker does beside the model, when it is due: heartbeat, else a look at the stop."""
         run = holding.run
-        mine = run.holder is holding
+        holds = run.holder is holding
         if self.now < min(holding.beat_at, holding.look_at):
             return
         if self.now >= holding.beat_at:
             holding.beat_at = self._next_beat
-            if mine:
+            if holds:
                 run.progress_at, run.lease_until = self.now, self._lease_end(holding)
         holding.look_at = self._next_look
         if holding.reason is None:
-            holding.reason = "overtaken" if not mine else "stop" if run.stop_requested_at is not None else None
+            holding.reason = "overtaken" if not holds else "stop" if run.stop_requested_at is not None else None
 
     def go_on(
         self, holding: Holding, how: How, record: Record, error: str, *, dies: bool = False

@@ -1,7 +1,7 @@
 """The six handlers as they are, on the table and the queue in memory, under a clock that stands still unless it is moved.
 
-A worker runs in a thread of its own and waits in mid-step, right where it has asked the model, until it is told what the
-model says; only one thread ever runs at a time. What dies never writes again.
+A worker runs in a thread of its own and waits in mid-step, in its request to the model, until the story answers for the
+model. Only one thread runs at a time. A worker that died never writes again.
 """
 
 import json
@@ -26,7 +26,7 @@ from outlive.store.rows import Row
 from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import Letter, MemoryQueue
-from tests.handlers.conftest import ENVIRONMENT, Answer, Context, Hands, Stack, _load, event
+from proof.stacks.handlers import ENVIRONMENT, Answer, Context, Hands, Stack, event, load
 
 BEGIN: Final = 1_795_252_200_000
 INVOCATION_SECONDS: Final = 300
@@ -41,33 +41,34 @@ class Killed(BaseException):
 
 
 class Worker(threading.Thread):
-    """One invocation of the step function. `asked` is set while it waits for the model; `answer` once it has ended."""
+    """One invocation of the step function. `pending` is the request while it waits for the model; `acknowledged` is set once it
+    has ended."""
 
     def __init__(self, world: "World", letter: Letter) -> None:
         super().__init__(name=f"worker of message {letter.number}", daemon=True)
         self.world = world
         self.letter = letter
-        self.asked: Ask | None = None
+        self.pending: Ask | None = None
         self.watch: Watch | None = None
         self.interrupt: Interrupt | None = None
         self.acknowledged: bool | None = None
         self.dead = False
         self._trouble: BaseException | None = None
-        self._told: SimpleQueue[AgentAnswer | None] = SimpleQueue()
+        self._replies: SimpleQueue[AgentAnswer | None] = SimpleQueue()
         self._stands: SimpleQueue[None] = SimpleQueue()
 
     def run(self) -> None:
-        asked = event("step")
-        asked["Records"][0] |= {"receiptHandle": self.letter.receipt, "body": self.letter.body}
+        batch = event("step")
+        batch["Records"][0] |= {"receiptHandle": self.letter.receipt, "body": self.letter.body}
         try:
-            failed = self.world.step.handler(asked, self.world.context)["batchItemFailures"]
+            failed = self.world.step.handler(batch, self.world.context)["batchItemFailures"]
             self.acknowledged = not failed
         except Killed:
             self.dead = True
         except BaseException as error:
             self._trouble = error
         finally:
-            self.asked = None
+            self.pending = None
             self._stands.put(None)
 
     def until_it_stands(self) -> None:
@@ -76,29 +77,29 @@ class Worker(threading.Thread):
         if self._trouble is not None:
             raise self._trouble
 
-    def tell(self, answer: AgentAnswer) -> None:
+    def reply(self, answer: AgentAnswer) -> None:
         """Have the model answer like this, and wait until the invocation has ended."""
-        self._told.put(answer)
+        self._replies.put(answer)
         self.until_it_stands()
 
     def kill(self) -> None:
         """End it where it stands."""
         self.dead = True
         if self.is_alive():
-            self._told.put(None)
+            self._replies.put(None)
             self.join(PATIENCE)
 
     def wait_for_the_model(self, ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
-        self.asked, self.interrupt = ask, interrupt
+        self.pending, self.interrupt = ask, interrupt
         self._stands.put(None)
-        answer = self._told.get(timeout=PATIENCE)
-        self.asked = None
+        answer = self._replies.get(timeout=PATIENCE)
+        self.pending = None
         if answer is None:
             raise Killed
         return answer(ask, say, interrupt)
 
 
-def _asked_in_this_thread(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+def _ask_in_this_thread(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
     worker = threading.current_thread()
     assert isinstance(worker, Worker)
     return worker.wait_for_the_model(ask, say, interrupt)
@@ -125,7 +126,7 @@ class World:
     loses_an_answer: bool = False
     """The next write to the table takes effect, but its answer is lost."""
     dies_after: str | None = None
-    """The operation after which the worker dies that asked for it."""
+    """The worker that makes the next call of this operation dies after it."""
 
     def __post_init__(self) -> None:
         self.table = MemoryTable("outlive", now=lambda: self.now / SECOND)
@@ -161,7 +162,7 @@ class World:
             if verb in ("start", "sweep"):
                 parts["queue"] = queue
             if verb == "step":
-                tools = {"queue": queue, "agent": _asked_in_this_thread, "watching": _watched_by_hand}
+                tools = {"queue": queue, "agent": _ask_in_this_thread, "watching": _watched_by_hand}
                 parts["tools"] = replace(module.step.tools, **tools)
                 processor = _ProcessorOfEachThread(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
                 patch.setattr(module, "processor", processor)
@@ -197,9 +198,9 @@ class World:
         self._after(worker)
         return worker
 
-    def tell(self, worker: Worker, answer: AgentAnswer) -> None:
+    def reply(self, worker: Worker, answer: AgentAnswer) -> None:
         """Have the model answer a waiting worker, which then runs to its end."""
-        worker.tell(answer)
+        worker.reply(answer)
         self._after(worker)
 
     def _after(self, worker: Worker) -> None:
@@ -214,8 +215,8 @@ class World:
     def sent(self) -> list[tuple[str, int]]:
         """Run and step of every message ever sent, in order."""
         letters = sorted((*self.queue.state.letters, *self.queue.state.gone))
-        said = [json.loads(letter.body) for letter in letters]
-        return [(one["run_id"], one["step"]) for one in said]
+        bodies = [json.loads(letter.body) for letter in letters]
+        return [(one["run_id"], one["step"]) for one in bodies]
 
     def _call(self, operation: str, request: dict[str, Any]) -> Any:
         worker = threading.current_thread()
@@ -256,5 +257,5 @@ def _handlers(settings: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The handlers, cold-started once for these settings, on a connection that is theirs alone."""
     if settings not in _LOADED:
         Row._connection = None
-        _LOADED[settings] = {verb: _load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
+        _LOADED[settings] = {verb: load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
     return _LOADED[settings]

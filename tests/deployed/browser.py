@@ -1,4 +1,4 @@
-"""A person at the console: the system's Chromium, driven page by page.
+"""The system's Chromium, driven through the console's pages.
 
 What drives it lives in an environment of its own, `.envs/browser`; the browser is `CHROMIUM`, or the first of the usual
 names on PATH.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .conftest import ROOT, Stack
+from proof.stacks.deployed import ROOT, Stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -28,7 +28,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 
 
 class Absent(Exception):
-    """There is no browser here, or nothing that drives it; the message says what to install."""
+    """The browser or its driver is missing; the message says what to install."""
 
 
 def chromium() -> str:
@@ -59,7 +59,7 @@ def running() -> "Iterator[Browser]":
 
 @dataclass
 class Visitor:
-    """Somebody with a browser profile of their own: what one page keeps, the next one finds."""
+    """A browser profile: what one of its pages stores, the next page reads."""
 
     stack: Stack
     context: "BrowserContext"
@@ -114,12 +114,12 @@ def run_in(page: "Page", status: str = "", number: int = 0) -> Any:
 
 
 def said(run: Any) -> str:
-    """All that the agent says in a run, as it is shown now."""
+    """The agent's text in a run, as the page shows it now."""
     return "".join(run.locator(".prose").all_text_contents())
 
 
 def axe(page: "Page") -> list[str]:
-    """What axe finds that is serious or worse, one line a finding."""
+    """The violations that axe rates serious or critical, one line each."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page).response["violations"]

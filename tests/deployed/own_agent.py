@@ -6,8 +6,7 @@ from pathlib import Path
 
 from local.build import own_code
 from local.zips import zipped
-
-from .conftest import Stack, until
+from proof.stacks.deployed import Stack, until
 
 IMPORTS = """
 from pydantic_ai import Agent, Tool

@@ -5,16 +5,15 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from proof.stacks.deployed import Answer, Stack, until
 from tests.handlers.told import Reader
-
-from .conftest import Answer, Stack, until
 
 LOOK_EVERY = 0.2
 """Seconds between two looks: many tests wait at once."""
 
 
 def new_chat() -> str:
-    """A chat nobody has used."""
+    """The id of a new chat."""
     return f"chat-{uuid.uuid4().hex}"
 
 
@@ -29,7 +28,7 @@ def held(text: str, until: str, **more: Any) -> dict[str, Any]:
 
 
 def ask(stack: Stack, chat: str, *entries: dict[str, Any], **how: Any) -> Answer:
-    """What a start with this script is answered."""
+    """The answer to a start with this script."""
     return stack.call("POST", f"/chats/{chat}/runs", {"prompt": script(*entries)}, **how)
 
 
@@ -51,7 +50,7 @@ def seen(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
 
 
 def once(stack: Stack, run: dict[str, Any], is_it: Callable[[dict[str, Any]], bool], **how: Any) -> dict[str, Any]:
-    """The run and its message as soon as the run is like that."""
+    """The run and its message as soon as `is_it` is true of the run."""
     return until(lambda: seen(stack, run, **how), lambda body: bool(is_it(body["run"])), every=2 * LOOK_EVERY)
 
 
@@ -76,7 +75,7 @@ def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
 def showing(
     stack: Stack, run: dict[str, Any], is_it: Callable[[Reader], Any], reader: Reader | None = None, cursor: str = ""
 ) -> tuple[Reader, str]:
-    """A reader as soon as it shows that of a run under way, and the query with which it goes on reading from there."""
+    """A reader of an active run as soon as `is_it` is true of it, and the query that continues from there."""
     reader = reader or Reader()
     while not is_it(reader):
         answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
@@ -87,7 +86,7 @@ def showing(
 
 
 def stop(stack: Stack, run: dict[str, Any], **how: Any) -> dict[str, Any]:
-    """What a stop of this run is answered."""
+    """The answer to a stop of this run."""
     answer = stack.call("POST", f"/runs/{run['id']}/stop", **how)
     assert answer.status == 200, answer
     body: dict[str, Any] = answer.body
@@ -108,7 +107,7 @@ def transcript(stack: Stack, chat: str, query: str = "", **how: Any) -> list[dic
 
 
 def shape(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Who said each message, and where it stands."""
+    """Role and status of each message."""
     return [(message["role"], message["status"]) for message in messages]
 
 
@@ -118,7 +117,7 @@ def outcome(run: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def complaints(stack: Stack) -> list[str]:
-    """What was logged and no operator should ever have to see, whatever clients do and workers suffer."""
+    """The log lines that no behaviour of clients or death of workers explains: errors, stack traces, tokens."""
     lines = [*stack.log.splitlines(), *stack.logged()]
     return [line for line in lines if any(mark in line for mark in WORRYING) and not any(late in line for late in LATE)]
 

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from local.messages import UserError, run_main
+from proof.stacks.deployed import Stack
 
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, chat_of, pictures, run_in, send
-from .conftest import Stack
 from .runs import script
 
 ANSWER = (

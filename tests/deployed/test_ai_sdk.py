@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PATIENCE, ROOT, Stack
+from proof.stacks.deployed import PATIENCE, ROOT, Stack
 
 MAJORS = ("7", "6")
 NODE = shutil.which("node")
@@ -35,7 +35,7 @@ SECONDS = 2 * PATIENCE
 
 
 def missing(major: str) -> str:
-    """What is not here that a case needs; empty if all is."""
+    """What is missing for the cases; empty if nothing is."""
     if NODE is None:
         return "node is not here"
     if not (ROOT / ".envs" / f"ai-sdk-{major}" / ".done").exists():
@@ -84,7 +84,8 @@ def outcomes(played: subprocess.Popen[str], major: str, *cases: str) -> Results:
 
 
 def play_all(stack: Stack, request: pytest.FixtureRequest, stream: str = "") -> Results:
-    """Play every case that a test of this file asks for, all of a major version in one node: most of a case is waiting."""
+    """Play every case that a test of this file asks for, all of a major version in one node: most of a case is
+    waiting."""
     wanted: dict[str, list[str]] = {}
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.path == request.path and request.fixturename in item.fixturenames:
@@ -122,7 +123,7 @@ def test_use_chat(results: Results, major: str, case: str) -> None:
 
 @pytest.mark.parametrize("major", MAJORS)
 def test_use_chat_while_the_worker_is_killed(stack: Stack, major: str) -> None:
-    """What the dead worker had said does not stay."""
+    """The text of the killed worker does not stay on the page."""
     if reason := missing(major):
         pytest.skip(reason)
     with play(stack, major, "killed") as played:
@@ -151,7 +152,7 @@ def _methods(source: str) -> list[str]:
 
 
 def test_the_lock_files_name_no_registry() -> None:
-    """Which registry the packages come from is the user's own business."""
+    """The packages can come from any registry that the user's npm is set to."""
     for file in (ROOT / "requirements").glob("*/package-lock.json"):
         lock = json.loads(file.read_text())
         assert not [name for name, package in lock["packages"].items() if "resolved" in package]

@@ -1,4 +1,4 @@
-"""What ends a run that would not end by itself, and what a run survives."""
+"""The limits that end a run, and the errors that a run survives."""
 
 import pytest
 
@@ -9,7 +9,8 @@ CALL = ["calculate", {"expression": "1 + 1"}]
 
 @pytest.mark.together
 def test_a_run_of_twenty_steps_gets_all_of_them(stack):
-    """[17] [25] More than the sixteen after which a platform takes a chain of steps for a loop; the last may call no tool."""
+    """[17] [25] A run takes twenty steps, more than the sixteen after which Lambda suspects a loop; the last calls no
+    tool."""
     steps = [{"text": f"{n} ", "tools": [["calculate", {"expression": f"{n}"}]]} for n in range(25)]
     done = ended(stack, begin(stack, *steps))
     assert outcome(done["run"]) == ("succeeded", "max_steps", None)
@@ -21,7 +22,8 @@ def test_a_run_of_twenty_steps_gets_all_of_them(stack):
 @pytest.mark.together
 @pytest.mark.parametrize(("budget", "calls"), [(1, 0), (2, 1)])
 def test_the_last_allowed_step_may_only_say_something(stack, budget, calls):
-    """[25]"""
+    """[25] The last allowed step is asked for text only: its tool calls are not made, and the run succeeds with
+    `max_steps`."""
     said = {"prompt": script(*[{"text": "a", "tools": [CALL]}] * 3), "budget": {"max_steps": budget}}
     run = stack.call("POST", f"/chats/{new_chat()}/runs", said).body["run"]
     done = ended(stack, run)
@@ -32,7 +34,7 @@ def test_the_last_allowed_step_may_only_say_something(stack, budget, calls):
 
 @pytest.mark.together
 def test_an_answer_on_the_last_allowed_step_is_an_answer(stack):
-    """[25]"""
+    """[25] A run whose last allowed step answers has succeeded like any other."""
     said = {"prompt": script({"text": "a", "tools": [CALL]}, {"text": "b"}), "budget": {"max_steps": 2}}
     done = ended(stack, stack.call("POST", f"/chats/{new_chat()}/runs", said).body["run"])
     assert done["message"]["content"] == "ab"
@@ -41,7 +43,7 @@ def test_an_answer_on_the_last_allowed_step_is_an_answer(stack):
 
 @pytest.mark.together
 def test_a_run_that_goes_in_circles_fails_and_keeps_what_it_did(stack):
-    """[26] Not before there are ten steps."""
+    """[26] A run that repeats the same calls fails after its tenth step, not earlier, and keeps what it stored."""
     done = ended(stack, begin(stack, *[{"text": ".", "tools": [CALL]}] * 15))
     assert outcome(done["run"]) == ("failed", "error", "loop_detected")
     assert (done["run"]["step_count"], done["run"]["usage"]["requests"]) == (10, 10)
@@ -51,7 +53,7 @@ def test_a_run_that_goes_in_circles_fails_and_keeps_what_it_did(stack):
 
 @pytest.mark.together
 def test_transient_errors_are_got_over_and_nothing_is_said_twice(stack):
-    """[22]"""
+    """[22] A step is tried again after a transient error, and its text is stored once."""
     entries = [
         {"text": "a ", "tools": [CALL]},
         {"error": "transient", "times": 2, "text": "b ", "tools": [CALL]},
@@ -80,7 +82,7 @@ def test_transient_errors_without_end_fail_the_run_with_the_last_one(stack):
 
 @pytest.mark.together
 def test_a_permanent_error_fails_the_run_at_once(stack):
-    """[4] [22] After one attempt, with its cause."""
+    """[4] [22] The run fails after one attempt, with the error as its cause."""
     run = begin(stack, {"text": "kept", "tools": [CALL]}, {"error": "permanent"}, {"text": "never"})
     done = ended(stack, run)
     assert (done["run"]["status"], done["run"]["finish_reason"]) == ("failed", "error")
@@ -91,7 +93,7 @@ def test_a_permanent_error_fails_the_run_at_once(stack):
 
 @pytest.mark.together
 def test_what_a_tool_refuses_is_told_to_the_model_and_the_run_goes_on(stack):
-    """[23]"""
+    """[23] A tool that refuses its input does not fail the run: the model gets the error as the result."""
     calls = [
         ["calculate", {"expression": "1 / 0"}],
         ["calculate", {"wrong": 1}],

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.handlers.told import Reader, plain
 
-from .conftest import PATIENCE, ROOT, Stack, until
 from .runs import begin, ended, held, new_chat, once, script, seen
 
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
@@ -178,7 +178,7 @@ def test_the_same_key_is_the_same_run(stack):
 
 @pytest.mark.together
 def test_ls_show_and_messages_agree_with_the_api(stack):
-    """In JSON word for word, but for the ends of lines."""
+    """Their JSON is the API's, except for the line ends."""
     chat = new_chat()
     sent = script({"text": "Gr\u00fc\u00dfe \u2603 \x1b[31m", "reasoning": "Hm.", "tools": TOOLS}, {"text": "End."})
     outlive(stack, "start", chat, "-", "--max-steps", "7", sent=f"{sent}\n")

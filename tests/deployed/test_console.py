@@ -1,4 +1,4 @@
-"""The console as a person meets it: a real browser on the deployed stack."""
+"""The console in a real browser, on the deployed stack."""
 
 import json
 import time
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.identity import TOKEN_SECONDS
+from proof.stacks.deployed import Stack, until
 
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, axe, chat_of, run_in, said, send
-from .conftest import Stack, until
 from .runs import ask, begin, ended, held, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))
@@ -30,7 +30,7 @@ def chromium() -> Iterator[object]:
 
 @pytest.fixture
 def visitor(chromium, stack: Stack) -> Iterator[Callable[..., Visitor]]:
-    """Makes visitors. Whatever a test does, no page complains on its console and none asks another origin for anything."""
+    """Makes visitors. After each test, no page has logged an error, and none has called another origin."""
     made: list[Visitor] = []
 
     def make(**how: object) -> Visitor:
@@ -51,12 +51,12 @@ def ada(visitor) -> Visitor:
 
 @pytest.fixture
 def gate() -> str:
-    """What a run of this test waits for, in mid-stream."""
+    """The name that a run of this test waits for in mid-stream."""
     return f"gate-{uuid.uuid4().hex}"
 
 
 def is_whole(stack: Stack, page, text: str = WORDS) -> None:
-    """The one run of the page's chat says all of this, once, on the page and in the store."""
+    """The text of the chat's one run is complete and shown once, on the page and in the store."""
     run = run_in(page, "succeeded")
     assert said(run) == text
     assert page.locator("article").count() == 1
@@ -68,7 +68,7 @@ def is_whole(stack: Stack, page, text: str = WORDS) -> None:
 
 
 def test_closed_and_reopened_in_mid_run_it_goes_on_and_nothing_is_doubled(ada, stack, gate):
-    """[8] [29] [47] What was shown before stays, what was said meanwhile is there, and the rest comes live."""
+    """[8] [29] [47] The reopened page shows the text so far once, and the rest live."""
     first = ada.open()
     send(first, script(held(WORDS, gate)))
     first.wait_for_selector(LIVE)
@@ -97,7 +97,7 @@ def test_a_reload_in_mid_run_changes_nothing(ada, stack, gate):
 
 
 def test_two_devices_show_the_same(visitor, stack, gate):
-    """[47]"""
+    """[47] Two devices that open the chat in mid-stream end with the same text."""
     one, other = visitor().open(), visitor(**PHONE)
     send(one, script(held(WORDS, gate)))
     one.wait_for_selector(LIVE)
@@ -181,7 +181,7 @@ def test_the_timeline_has_the_queue_and_every_step(ada, stack):
 
 
 def test_a_stop_in_mid_stream_ends_it_with_what_was_said(ada, stack):
-    """[31]"""
+    """[31] The page shows an aborted answer with the text that was streamed and stored before the stop."""
     page = ada.open()
     send(page, script({"text": WORDS, "seconds": 300}))
     page.wait_for_selector(LIVE)
@@ -221,7 +221,7 @@ def test_a_run_that_failed_says_why(ada):
 
 
 def test_a_busy_chat_is_already_running_and_can_be_watched(ada, stack, chat, gate):
-    """[7] What was written stays."""
+    """[7] The prompt that was refused stays in its field."""
     page = ada.open(chat)
     page.wait_for_selector("#empty h2")
     assert ask(stack, chat, held(WORDS, gate)).status == 202
@@ -308,7 +308,7 @@ def test_a_token_in_the_address_is_taken_out_and_stays_in_the_tab(ada, stack):
 
 
 def test_a_token_that_expires_can_be_replaced_in_mid_run_without_losing_anything(ada, stack, gate):
-    """The hands of the browser's clock are put forward: then the token is over for the page, whenever that is reached."""
+    """The browser's clock is put forward, so that the page takes its token for expired."""
     ada.context.clock.install()
     page = ada.open()
     send(page, script(held(WORDS, gate)))
@@ -349,7 +349,7 @@ def test_without_a_token_there_is_nothing_but_the_question_for_one(ada, stack):
 
 
 def test_another_user_of_the_same_browser_finds_nothing_of_the_first(ada, stack):
-    """[48]"""
+    """[48] With another user's token, the same page and browser show nothing of the first user's chat."""
     page = ada.open()
     send(page, "a secret of ada")
     run_in(page, "succeeded")
@@ -364,7 +364,8 @@ def test_another_user_of_the_same_browser_finds_nothing_of_the_first(ada, stack)
 
 
 def test_a_long_chat_opens_at_its_end_and_leads_back_to_its_beginning(ada, stack, chat):
-    """Pages of four messages here: the list begins at the oldest, and a chat new to this device is walked through once."""
+    """Pages of four messages here: the list begins at the oldest, and a chat new to this device is walked through
+    once."""
     for number in range(7):
         ended(stack, begin(stack, {"text": f"answer {number}"}, chat=chat))
     ada.context.route(
@@ -385,7 +386,7 @@ def test_a_long_chat_opens_at_its_end_and_leads_back_to_its_beginning(ada, stack
 
 
 def test_text_is_text_whatever_it_says(ada):
-    """A model or a user who writes markup writes markup, and nothing of it comes to life."""
+    """Markup from a model or a user is shown as text and never becomes part of the page."""
     evil = '<img src=x onerror="document.title=1"><script>document.title=2</script> [x](javascript:alert(1)) **b**'
     page = ada.open()
     send(page, script({"text": evil, "tools": [["calculate", {"expression": evil}]]}, {"text": evil}))
@@ -415,7 +416,8 @@ def test_a_chat_can_be_left_found_again_and_forgotten(ada):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
-    """On every face the console has: asking for a token, empty, at work, failed, stopped, refused, with its sheets open."""
+    """In every state of the console: asking for a token, empty, at work, failed, stopped, refused, with its sheets
+    open."""
     who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme, reduced_motion="reduce")
     page = who.open(token=None)
     page.wait_for_selector("#token-form")
@@ -487,7 +489,7 @@ def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
 
 
 def test_a_run_that_goes_on_takes_the_focus_from_nobody(ada, stack, gate):
-    """What is drawn anew with every word leaves the rest of the page as it is."""
+    """Redrawing a message with every word leaves the focus and the rest of the page alone."""
     page = ada.open()
     send(page, "the first chat")
     run_in(page, "succeeded")

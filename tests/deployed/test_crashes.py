@@ -1,4 +1,4 @@
-"""What dies, is lost, or is switched off. Each test has a stack of its own, whose workers it may kill."""
+"""Killed workers, lost messages, switched-off parts. Each test has a stack of its own, whose workers it may kill."""
 
 import os
 import signal
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Stack, until
+from proof.stacks.deployed import Stack, until
+
 from .runs import (
     LOOK_EVERY,
     ask,
@@ -35,7 +36,7 @@ LEASE = {"LEASE_SECONDS": "8"}
 
 @contextmanager
 def own_stack(*, expected: str = "", **settings: str) -> Iterator[Stack]:
-    """A stack for one test alone, that logged nothing to worry about but lines that hold `expected`."""
+    """A stack for one test alone, that logged no errors except lines that contain `expected`."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder).resolve() / "state", **settings)
         stack.start()
@@ -59,15 +60,16 @@ def at_work(stack: Stack, run: dict[str, Any], step: int, attempt: int = 1) -> N
 
 @pytest.mark.together(long=True)
 def test_workers_that_are_killed_or_paused_in_mid_step(stack):
-    """[19] [20] [22] [32]"""
+    """[19] [20] [22] [32] A step whose worker is killed runs again; a worker that wakes up after its lease changes
+    nothing."""
     with own_stack(**LEASE, STEP_ATTEMPTS="2") as own:
         killed_workers_are_made_up_for(own)
         a_paused_worker_does_no_harm(own)
 
 
 def killed_workers_are_made_up_for(own):
-    """The step runs again and what it says stands there once; a step that kills each of its workers fails its run; one
-    that is stopped meanwhile is settled when the lease is over."""
+    """The step runs again and its text is stored once. A step that kills each of its workers fails its run. A run that is
+    stopped meanwhile is settled when the lease has expired."""
     slow = held("two " * 10, "walks", tools=[CALL])
     walks = begin(own, {"text": "one ", "tools": [CALL]}, slow, {"text": "three"})
     deadly = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "deadly ", "repeat": 100, "seconds": 600})
@@ -95,12 +97,13 @@ def killed_workers_are_made_up_for(own):
 
 
 def kept(own, run):
-    """The run's rows but for live text: a piece that its worker had in hand may come late, and nobody reads it any more."""
+    """The run's rows but for live text: a late piece of a worker may still be stored, and no reader reads it."""
     return [item for item in own.items(f"acme#{run['id']}") if not item["sk"]["S"].startswith("LIVE#")]
 
 
 def a_paused_worker_does_no_harm(own):
-    """It wakes up late, when another has done its step: nothing is said twice, nothing is written to the ended run."""
+    """A worker wakes up after another one has done its step: no text is stored twice, and the ended run stays as it
+    is."""
     until(own.queued, lambda left: left == 0)
     own.kill_workers()
     until(own.workers, lambda pids: not pids)
@@ -121,7 +124,7 @@ def a_paused_worker_does_no_harm(own):
 
 
 def delivery(own: Stack, *, on: bool) -> None:
-    """Whether the queue's messages reach the step function."""
+    """Switch the delivery of messages to the step function on or off."""
     client = own.client("lambda")
     (mapping,) = client.list_event_source_mappings()["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
@@ -136,7 +139,8 @@ def lose_all_messages(own: Stack) -> None:
 
 @pytest.mark.together(long=True)
 def test_messages_that_wait_or_are_lost(stack):
-    """[9] [13] [20] [24] [40] [41] [44]"""
+    """[9] [13] [20] [24] [40] [41] [44] A run whose message waits or is lost can be stopped, is resent, or is given
+    up."""
     with own_stack(**LEASE) as own:
         # Sweeps run when they are asked for, and at no other time.
         events = own.client("events")
@@ -150,7 +154,7 @@ def test_messages_that_wait_or_are_lost(stack):
 
 
 def a_pending_run_is_stopped_at_once(own):
-    """[13] Its message, when it comes, changes nothing."""
+    """[13] The stop ends the run itself. Its message, when it is delivered, changes nothing."""
     run = begin(own, {"text": "never said"})
     answer = stop(own, run)
     assert (answer["stopped"], outcome(answer["run"])) == (True, ("aborted", "aborted", None))
@@ -169,7 +173,7 @@ def a_pending_run_is_stopped_at_once(own):
 
 
 def a_run_nobody_takes_is_given_up(own):
-    """[40] [44] By an operator, at once."""
+    """[40] [44] An operator's sweep without a window aborts a run that was never claimed."""
     run = begin(own, {"text": "never said"})
     lose_all_messages(own)
     counts = own.sweep(window_seconds=0)
@@ -181,7 +185,8 @@ def a_run_nobody_takes_is_given_up(own):
 
 
 def a_lost_message_is_sent_again(own):
-    """[41] Of a run that waits for its first claim, and between two steps; once, however many sweeps there are."""
+    """[41] The sweep resends the message of a run that was never claimed, and one between two steps; two sweeps send it
+    once."""
     run = begin(own, {"text": "found"})
     lose_all_messages(own)
     counts = until(own.sweep, lambda counts: counts["seen"] > 0)
@@ -206,7 +211,8 @@ def a_lost_message_is_sent_again(own):
 
 
 def a_step_lets_go_before_its_time_is_up(own):
-    """[24] The platform kills nobody; the step is tried again, and what it had said in the end is kept."""
+    """[24] A worker lets go of its step before the platform kills it. The step is tried again, and its last text is
+    kept."""
     own.client("lambda").update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=7)
     run = begin(own, {"text": "kept ", "tools": [CALL]}, {"text": "and so on ", "repeat": 100, "seconds": 60})
     done = ended(own, run)
@@ -219,7 +225,8 @@ def a_step_lets_go_before_its_time_is_up(own):
 
 @pytest.mark.together(long=True)
 def test_what_is_switched_off_keeps_what_is_under_way(stack):
-    """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones only."""
+    """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones
+    only."""
     chat, headers = new_chat(), {"Idempotency-Key": "before"}
     entries = [
         {"text": "one ", "tools": [CALL]},

@@ -1,4 +1,4 @@
-"""What the local stack itself promises."""
+"""The promises of the local stack itself."""
 
 import json
 import os
@@ -8,9 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.ports import reserved
-
-from .conftest import PATIENCE, PYTHON, ROOT, Stack, until
+from proof.stacks.deployed import PATIENCE, PYTHON, ROOT, Stack, until
+from proof.stacks.ports import reserved
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""What all that the tests did before has left in the logs."""
+"""The logs that the tests before this file left behind."""
 
 import json
 
-from .conftest import until
+from proof.stacks.deployed import until
+
 from .runs import LOOK_EVERY, begin, complaints, ended, seen, stop
 
 SECRET = "a secret of hers"
@@ -33,5 +34,5 @@ def test_one_line_a_move_and_nothing_of_what_was_said(stack):
 
 
 def test_nothing_to_worry_about_and_no_token_was_logged(stack):
-    """Whatever clients sent, whatever came on the queue."""
+    """No request and no message led to an error line, a stack trace or a token in the log."""
     assert complaints(stack) == []

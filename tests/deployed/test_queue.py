@@ -1,10 +1,11 @@
-"""Messages that come twice, late, or never should have come."""
+"""Messages that are repeated, late or invalid."""
 
 import uuid
 
 import pytest
 
-from .conftest import until
+from proof.stacks.deployed import until
+
 from .runs import LOOK_EVERY, begin, ended, held, new_chat, once, outcome, running, seen, stop, transcript
 
 CLOCK = [["clock", {}]]
@@ -16,7 +17,7 @@ def message(run, step, workspace="acme"):
 
 @pytest.mark.together
 def test_a_message_that_comes_twice_and_late_changes_nothing(stack):
-    """[18] [19] At once, in a row, while later steps are at work, and after the end: every step is asked once."""
+    """[18] [19] Repeated at once, during later steps, and after the end: the model is called once for each step."""
     chat = new_chat()
     texts = [held(text, f"{chat}-{step}") for step, text in enumerate(("one ", "two ", "three"))]
     run = begin(stack, texts[0] | {"tools": CLOCK}, texts[1] | {"tools": CLOCK}, texts[2], chat=chat)
@@ -33,7 +34,7 @@ def test_a_message_that_comes_twice_and_late_changes_nothing(stack):
 
 @pytest.mark.together
 def test_a_step_far_ahead_is_not_taken(stack):
-    """[28] Whatever a message says, a step is claimed only after the one before it."""
+    """[28] A message for a later step changes nothing: a step is claimed only after the one before it."""
     chat = new_chat()
     run = begin(stack, held("one ", chat, tools=CLOCK), {"text": "two ", "tools": CLOCK}, {"text": "three"}, chat=chat)
     for step in (5, 7, 10**9):
@@ -46,7 +47,7 @@ def test_a_step_far_ahead_is_not_taken(stack):
 
 @pytest.mark.together
 def test_junk_is_acknowledged_with_a_log_line_and_nothing_else(stack):
-    """[28] Also what names a run of another workspace."""
+    """[28] An unreadable message, or one with another workspace's run id, changes nothing."""
     chat = new_chat()
     run = begin(stack, held("mine " * 10, chat), chat=chat)
     marks = [uuid.uuid4().hex for _ in range(4)]
@@ -74,7 +75,7 @@ def test_junk_is_acknowledged_with_a_log_line_and_nothing_else(stack):
 
 
 def test_a_message_that_comes_after_the_end_is_acknowledged_and_changes_nothing(stack):
-    """[18] [28] Neither of the run it names nor of one that is stopped before its message comes."""
+    """[18] [28] A message of a run that has ended, or was stopped before its first claim, changes no row."""
     chat = new_chat()
     run = begin(stack, {"text": "one", "tools": [["clock", {}]]}, {"text": "two"}, chat=chat)
     ended(stack, run)

@@ -1,4 +1,4 @@
-"""Reading, over HTTP: all of it, whatever its size, in pages without a gap."""
+"""Reads over HTTP: complete at any size, in pages without a gap."""
 
 import copy
 import gzip
@@ -7,7 +7,8 @@ import urllib.request
 
 import pytest
 
-from .conftest import PATIENCE
+from proof.stacks.deployed import PATIENCE
+
 from .runs import begin, ended, held, new_chat, outcome, seen, shape, stop, transcript
 
 LAMBDA_ANSWER = 6_291_556
@@ -18,7 +19,7 @@ SAYS = {"text": WORDS, "repeat": STEP // len(WORDS.encode())}
 
 
 def big(steps):
-    """So many steps of 300 KB each, and an answer as large."""
+    """A run of so many steps of 300 KB each, and an answer of 300 KB."""
     return [SAYS | {"tools": [["calculate", {"expression": str(n)}]]} for n in range(steps)] + [SAYS]
 
 
@@ -31,7 +32,7 @@ def raw(stack, path, **headers):
 
 @pytest.mark.together
 def test_steps_of_300_kb_are_read_back_whole(stack):
-    """[27] [46] Compressed on the way or not, by run, by chat and in the list."""
+    """[27] [46] By run, by chat and in the list, compressed or not."""
     run = begin(stack, *big(2))
     done = ended(stack, run)
     said = WORDS * (STEP // len(WORDS.encode()))
@@ -52,10 +53,8 @@ def test_steps_of_300_kb_are_read_back_whole(stack):
 
 @pytest.mark.together
 def test_a_run_that_grows_too_large_fails_and_can_still_be_read(stack):
-    """[27] The step that would pass 4 MB settles `failed`, and what was said before is there.
-
-    No answer is larger than a function may give, in the form it gives it: a text in JSON, or base64.
-    """
+    """[27] The step that would pass 4 MB settles `failed`, and its earlier text is readable. No answer is larger than a
+    function may give, in the form it gives it: a text in JSON, or base64."""
     chat = new_chat()
     run = begin(stack, *big(18), chat=chat)
     done = ended(stack, run)
@@ -87,7 +86,7 @@ def carried(headers, body):
 
 @pytest.mark.together
 def test_who_does_not_take_gzip_gets_none_as_long_as_the_answer_can_be_carried_without(stack):
-    """A client of no great skill reads runs of several large steps."""
+    """A client without gzip can read runs of several large steps."""
     run = begin(stack, *big(5))
     done = ended(stack, run)
     assert len(done["message"]["content"].encode()) > 5 * STEP
@@ -99,7 +98,7 @@ def test_who_does_not_take_gzip_gets_none_as_long_as_the_answer_can_be_carried_w
 
 @pytest.mark.together
 def test_five_hundred_messages_are_paged_without_a_gap(stack):
-    """[55] Oldest first, in pages of any size."""
+    """[55] Pages of any size hold every message once, oldest first."""
     chat = new_chat()
     first = begin(stack, {"text": "x", "seconds": 60}, chat=chat)
     stop(stack, first)
@@ -119,7 +118,7 @@ def test_five_hundred_messages_are_paged_without_a_gap(stack):
 
 
 def clone(stack, chat, times):
-    """The chat's only run, made `times` of: as if it had gone on like that."""
+    """Copy the rows of the chat's only run, so that the chat has `times` of it."""
     client, table = stack.client("dynamodb"), stack.outputs["TableName"]
     rows = {row["sk"]["S"]: row for row in stack.items(f"acme#{chat}")}
     made = []
@@ -135,7 +134,7 @@ def clone(stack, chat, times):
 
 @pytest.mark.together
 def test_the_runs_of_a_chat_are_listed_newest_first_in_pages(stack):
-    """[55]"""
+    """[55] Pages of runs, newest first, and of messages, oldest first, hold each entry once."""
     chat = new_chat()
     runs = []
     for n in range(5):
@@ -169,14 +168,14 @@ def paged(stack):
 @pytest.mark.parametrize("name", ["runs", "messages"])
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "ten", "1e1", "%D9%A3", "9" * 30, "+5", "0x5"])
 def test_a_limit_is_1_to_100(stack, name, limit):
-    """[55]"""
+    """[55] A `limit` that is not a number from 1 to 100 gets 422."""
     answer = stack.call("GET", f"/chats/any/{name}?limit={limit}")
     assert (answer.status, answer.body["code"], answer.body["field"]) == (422, "invalid_request", "limit")
 
 
 @pytest.mark.parametrize("name", ["runs", "messages"])
 def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
-    """[56] Not for the other call, another chat, another workspace, nor changed by a character."""
+    """[56] Another call, another chat, another workspace and a changed cursor get 422."""
     chat, cursors = paged
     good, other = cursors[name], cursors["messages" if name == "runs" else "runs"]
     assert stack.call("GET", f"/chats/{chat}/{name}?cursor={good}").status == 200
@@ -192,7 +191,7 @@ def test_a_cursor_is_good_for_its_own_list_only(stack, paged, name):
 
 @pytest.mark.parametrize("chat_id", ["never", "x" * 128])
 def test_an_unknown_chat_is_empty(stack, chat_id):
-    """[57]"""
+    """[57] A chat that never had a run reads as null and as empty lists."""
     assert stack.call("GET", f"/chats/{chat_id}/run").body == {"run": None, "message": None}
     assert stack.call("GET", f"/chats/{chat_id}/runs").body == {"runs": [], "cursor": None}
     assert stack.call("GET", f"/chats/{chat_id}/messages").body == {"messages": [], "cursor": None}

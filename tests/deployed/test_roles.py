@@ -1,5 +1,4 @@
-"""Every function may do what it needs, and nothing it doesn't: each granted action is taken away in turn, and something
-breaks.
+"""A function's role has the actions that it needs and no others: each granted action is taken away in turn, and something breaks.
 
 The functions run under their own roles here. What the platform itself does with a role (logs, traces, reading the queue
 for the step function, the model of a deployment) can't be seen in an emulator; it is compared with what AWS asks for.
@@ -19,9 +18,8 @@ from typing import Any
 import pytest
 
 from outlive.store.rows import Live
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.unit.test_template import FUNCTIONS, actions, statements
-
-from .conftest import PATIENCE, ROOT, Stack, until
 
 MAPPING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PLATFORM = {
@@ -50,7 +48,7 @@ GRANTED = [
 
 @dataclass
 class Job:
-    """`prepare` sets the stage with every right; `do` lets the function act and says what of it failed, if anything."""
+    """`prepare` builds the rows with every right; `do` has the function act, and returns what failed."""
 
     prepare: Callable[[Stack], Any]
     do: Callable[[Stack, Any], str]
@@ -125,7 +123,7 @@ def read_everything(stack: Stack, run: dict[str, Any]) -> str:
 
 
 def live(stack: Stack) -> dict[str, Any]:
-    """A run that a worker holds, and that has said something."""
+    """A run that a worker holds, with live text."""
     run = begin(stack)
     change(stack, run, status={"S": "running"}, claimed_step={"N": "0"}, attempt={"N": "1"})
     piece = Live(
@@ -207,7 +205,7 @@ def deliver(stack: Stack) -> str:
 
 
 def nothing(_stack: Stack) -> None:
-    """The console needs none of what the others leave behind."""
+    """The console needs no rows."""
 
 
 def hand_out_the_page(stack: Stack, _nothing: None) -> str:

@@ -1,9 +1,9 @@
-"""Artifacts stay small enough to start fast, and far below what Lambda takes."""
+"""Artifacts stay small enough to start fast, and far below Lambda's limit."""
 
 import pytest
 
-from bench.sizes import LIMIT_UNPACKED, unpacked
 from local.build import GROUP
+from proof.costs.sizes import LIMIT_UNPACKED, unpacked
 
 MB = 1_000_000
 MOST = {"light": 12 * MB, "step": 100 * MB, "stream": 35 * MB, "layer": MB, None: MB}

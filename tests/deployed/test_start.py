@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from .conftest import PATIENCE, Stack, until
+from proof.stacks.deployed import PATIENCE, Stack, until
+
 from .runs import LOOK_EVERY, ask, begin, ended, held, new_chat, once, outcome, script, seen, shape, stop, transcript
 
 LONG = {"text": "and so on ", "repeat": 100, "seconds": 600}
@@ -31,7 +32,8 @@ def request(stack: Stack, method: str, path: str, body: bytes = b"", **headers: 
 
 @pytest.mark.together
 def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
-    """[1] [3] [17] [45] [46]"""
+    """[1] [3] [17] [45] [46] A claim makes the run `running`, each stored step shows in the next read, and the end is
+    current at once."""
     chat = new_chat()
     one, two = ([["calculate", {"expression": word}]] for word in ("1", "2"))
     answer = ask(stack, chat, {"text": "1 ", "tools": one}, held("2 ", chat, tools=two), {"text": "3"})
@@ -69,7 +71,7 @@ def test_a_run_is_pending_then_running_then_done_and_every_step_shows(stack):
 
 
 def test_of_twenty_simultaneous_starts_one_is_accepted_and_the_others_name_it(stack):
-    """[7]"""
+    """[7] One start gets 202; the nineteen others get 409 with the winner's run id."""
     chat = new_chat()
     with ThreadPoolExecutor(RACERS) as pool:
         answers = list(pool.map(lambda _: ask(stack, chat, LONG), range(RACERS)))
@@ -84,7 +86,7 @@ def test_of_twenty_simultaneous_starts_one_is_accepted_and_the_others_name_it(st
 
 
 def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
-    """[51] None of them is told that the chat is busy with its own run."""
+    """[51] Twenty starts with one key get the same run, and none gets 409 because of its own run."""
     chat, key = new_chat(), {"Idempotency-Key": "the same"}
     with ThreadPoolExecutor(RACERS) as pool:
         answers = list(pool.map(lambda _: ask(stack, chat, LONG, headers=key), range(RACERS)))
@@ -97,7 +99,8 @@ def test_twenty_simultaneous_starts_with_one_key_are_one_run(stack):
 
 @pytest.mark.together
 def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
-    """[29] Also while the run is active, and after it has ended; the client was gone before the answer."""
+    """[29] A client that hung up before the answer gets its run by its key, while the run is active and after it has
+    ended."""
     chat, headers = new_chat(), {"Idempotency-Key": "mine alone"}
     entry = held("said once", chat)
     with connect(stack) as line:
@@ -129,7 +132,7 @@ def test_a_start_whose_answer_was_lost_is_found_again_by_its_key(stack):
 
 @pytest.mark.together
 def test_a_client_that_hangs_up_or_hardly_reads_changes_nothing(stack):
-    """[29] It leaves at once, never reads, or takes a byte now and then."""
+    """[29] The run ends as usual if its client leaves at once, never reads, or reads a byte at a time."""
     run = begin(stack, {"text": "all of it ", "repeat": 20_000, "seconds": 3}, {"text": "never reached"})
     ask_for_it = request(stack, "GET", f"/runs/{run['id']}")
     with connect(stack) as silent, connect(stack) as slow:
@@ -186,7 +189,7 @@ BODIES: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("body", "field"), BODIES, ids=[body[:60].decode("latin-1") for body, _ in BODIES])
 def test_what_is_wrong_with_a_body_is_422_and_named(stack, chat, body, field):
-    """[10] [50] Nothing of it is used, and nothing is left behind."""
+    """[10] [50] The answer names the field, and nothing is stored."""
     answer = stack.call("POST", f"/chats/{chat}/runs", raw=body)
     assert (answer.status, answer.body["code"]) == (422, "invalid_request")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -199,7 +202,7 @@ def test_what_is_wrong_with_a_body_is_422_and_named(stack, chat, body, field):
     "chat_id", ["x" * 129, "a#b", "a b", "a%b", "a%2fb", "\U0001f600", "a\0b", "a\n", "a~b", "a?b"], ids=ascii
 )
 def test_a_chat_id_is_one_everywhere_or_422(stack, chat_id):
-    """[53] Whatever its characters mean in a path or a key."""
+    """[53] Every call answers 422 to an invalid chat id."""
     path = f"/chats/{quote(chat_id, safe='')}"
     for method, call in (("POST", "runs"), ("POST", "stop"), ("GET", "run"), ("GET", "messages"), ("GET", "runs")):
         answer = stack.call(method, f"{path}/{call}", {"prompt": "hello"} if method == "POST" else None)
@@ -222,7 +225,7 @@ def test_an_encoded_slash_in_an_id_reaches_nothing(stack):
 
 @pytest.mark.parametrize("chat_id", ["x" * 128, ".", "..", ":", "-", "a:b", "CHAT", "MSG"])
 def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
-    """[53]"""
+    """[53] An id that means something in a path or as a key of the table is a chat id like any other."""
     token = stack.token(workspace)
     answer = stack.call("POST", f"/chats/{quote(chat_id, safe='')}/runs", {"prompt": script(LONG)}, token=token)
     assert (answer.status, answer.body["run"]["chat_id"]) == (202, chat_id)
@@ -231,14 +234,14 @@ def test_every_chat_id_within_the_rules_works(stack, workspace, chat_id):
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schl\xfcssel", "a\tb"], ids=ascii)
 def test_a_key_that_is_none_is_422(stack, chat, key):
-    """[53]"""
+    """[53] An idempotency key that is empty, too long or not printable ASCII gets 422, and nothing is stored."""
     answer = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "hello"}, headers={"Idempotency-Key": key})
     assert (answer.status, answer.body["field"]) == (422, "Idempotency-Key")
     assert stack.items(f"acme#{chat}") == []
 
 
 def test_a_prompt_may_have_32768_characters_and_no_more(stack, chat):
-    """[53] Characters, not bytes."""
+    """[53] The limit counts characters, not bytes."""
     over = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "\U0001f600" * 32_769})
     assert (over.status, over.body["code"]) == (413, "prompt_too_long")
     assert stack.items(f"acme#{chat}") == []
@@ -250,7 +253,7 @@ def test_a_prompt_may_have_32768_characters_and_no_more(stack, chat):
 
 @pytest.mark.together
 def test_nul_and_half_characters_in_a_prompt_break_nothing(stack):
-    """[27] The chat can be read, the run ends, and so does the one after it."""
+    """[27] The chat stays readable, and this run and the next one succeed."""
     chat = new_chat()
     for prompt in (rb'{"prompt": "a\u0000b \ud83d c \udc00 \ud83d\ude00"}', b'{"prompt": "and now?"}'):
         answer = stack.call("POST", f"/chats/{chat}/runs", raw=prompt)
@@ -265,7 +268,7 @@ def test_nul_and_half_characters_in_a_prompt_break_nothing(stack):
 
 
 def test_metadata_and_budget_are_kept(stack, chat):
-    """[53]"""
+    """[53] Budget and metadata are stored and returned as given."""
     said: dict[str, Any] = {"prompt": "hello", "budget": {"max_steps": 2}, "metadata": {"ключ": [1, None, {"a": 1.5}]}}
     run = stack.call("POST", f"/chats/{chat}/runs", said).body["run"]
     assert (run["budget"], run["metadata"]) == (said["budget"], said["metadata"])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Stack, until
+from proof.stacks.deployed import Stack, until
+
 from .runs import ask, begin, ended, new_chat, once, outcome, running, seen, shape, showing, stop, transcript
 
 ABORTED = ("aborted", "aborted", None)
@@ -21,7 +22,8 @@ def by_its_worker(stack: Stack, run: dict[str, Any]) -> bool:
 @pytest.mark.together
 @pytest.mark.parametrize("by", ["chats/{chat_id}", "runs/{id}"])
 def test_a_stop_right_after_the_start_again_and_again(stack, by):
-    """[13] [14] [16] [30] Aborted at once or by its worker; at most the request under way; the next is not touched."""
+    """[13] [14] [16] [30] The stop or the worker aborts the run after at most one model request; the next run is not
+    touched."""
     chat = new_chat()
     runs = []
     for _ in range(5):
@@ -41,7 +43,7 @@ def test_a_stop_right_after_the_start_again_and_again(stack, by):
 
 @pytest.mark.together
 def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
-    """[15] [31] Also when it is asked for twice; the first time stands."""
+    """[15] [31] A repeated stop is answered true, and the time of the first one is kept."""
     run = begin(stack, {"text": "before. ", "tools": [["clock", {}]]}, WORDS, {"text": "never"})
     showing(stack, run, lambda reader: "word word " in str(reader.steps.get(1)))
     first, second = stop(stack, run), stack.call("POST", f"/chats/{run['chat_id']}/stop").body
@@ -65,7 +67,7 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
 
 @pytest.mark.together
 def test_a_stop_while_a_tool_runs_closes_its_call_and_the_next_run_goes_on_from_there(stack):
-    """[31] and guarantee 7: the call that was cut off has a result, for the page and for the next model."""
+    """[31] and guarantee 7: the interrupted call has a result, for the page and for the next model request."""
     chat = new_chat()
     tools = [["calculate", {"expression": "6 * 7"}], ["wait", {"seconds": 120}]]
     run = begin(stack, {"text": "Wait for it. ", "tools": tools}, {"text": "never"}, chat=chat)
@@ -93,7 +95,7 @@ def test_a_stop_while_a_tool_runs_closes_its_call_and_the_next_run_goes_on_from_
 
 @pytest.mark.together
 def test_a_settled_run_is_not_touched_by_a_stop(stack):
-    """[16] [30] [33] Nothing is written; neither the idle chat nor a later run takes any harm."""
+    """[16] [30] [33] A stop after the end writes nothing, to the chat, the run or a later run."""
     chat = new_chat()
     run = begin(stack, {"text": "over"}, chat=chat)
     done = ended(stack, run)["run"]
@@ -111,13 +113,13 @@ def test_a_settled_run_is_not_touched_by_a_stop(stack):
     "call", ["/chats/never/stop", "/runs/never/stop", "/runs/a%23b/stop", "/runs/%F0%9F%98%80/stop"]
 )
 def test_where_nothing_is_there_is_nothing_to_stop(stack, call):
-    """[30]"""
+    """[30] A stop of an unknown chat or run answers `false` without a run."""
     answer = stack.call("POST", call)
     assert (answer.status, answer.body) == (200, {"stopped": False, "run": None})
 
 
 def meet(stack: Stack, *entries: dict[str, Any], pause: float | None) -> tuple[bool, dict[str, Any]]:
-    """What a stop is answered that comes `pause` seconds after the second claim (None: after the end), and what stands then."""
+    """Stop `pause` seconds after the second claim (None: after the end); the answer, and the ended run."""
     run = begin(stack, *entries)
     if pause is None:
         ended(stack, run)
@@ -138,7 +140,8 @@ def meet(stack: Stack, *entries: dict[str, Any], pause: float | None) -> tuple[b
     ids=["failure", "finish"],
 )
 def test_of_a_stop_and_an_end_the_first_counts(stack, last, otherwise):
-    """[4] [23] [35] A stop that was answered true leaves no error behind, one that was answered false changes nothing."""
+    """[4] [23] [35] After a stop that was answered true the run has no error. One that was answered false changes
+    nothing."""
     first = {"text": "said ", "tools": [["clock", {}]]}
     with ThreadPoolExecutor(2) as pool:
         met = list(pool.map(lambda pause: meet(stack, first, last, pause=pause), [0, 0.01, 0.02, 0.03, 0.05, None]))
@@ -158,7 +161,7 @@ def test_of_a_stop_and_an_end_the_first_counts(stack, last, otherwise):
 
 @pytest.mark.together
 def test_a_chat_can_be_used_again_as_soon_as_its_run_has_ended(stack):
-    """[16] [32] Until then it is busy."""
+    """[16] [32] The next start is accepted as soon as the stopped run has ended."""
     chat = new_chat()
     run = begin(stack, WORDS, chat=chat)
     running(stack, run)

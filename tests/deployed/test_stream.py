@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from local import identity
+from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
+from proof.stacks.ports import reserve
 from tests.handlers.chunks import Client, shown
 from tests.handlers.told import Reader, events_in, plain
-from tests.ports import reserve
 
-from .conftest import PATIENCE, ROOT, Stack, until
 from .runs import begin, ended, held, new_chat, script, seen, stop, transcript
 from .test_ai_sdk import MAJORS, Results, missing, play_all
 
@@ -82,7 +82,7 @@ def streams(stack: Stack) -> Iterator[str]:
 def asked(
     url: str, method: str, path: str, token: str | None, body: Any = None, **headers: str
 ) -> Iterator[http.client.HTTPResponse]:
-    """An answer as it comes in."""
+    """An HTTP answer whose body is read as it arrives."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     try:
         given = {"Authorization": f"Bearer {token}"} if token else {}
@@ -110,7 +110,7 @@ def sent(chat: str, *entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_run_is_one_stream_from_its_start_to_its_end(stack: Stack, streams: str) -> None:
-    """A first word while there is no last one yet, and the message that is stored."""
+    """The first text arrives before the last one exists, and the whole makes the stored message."""
     chat = new_chat()
     client = Client()
     body = sent(chat, held("Said first. ", chat, tools=TOOL), {"text": "Said last."})
@@ -177,7 +177,7 @@ def test_a_token_is_checked_here_too(stack: Stack, streams: str, wrong: str) -> 
 
 
 def test_a_token_that_was_tampered_with_is_refused(stack: Stack, streams: str) -> None:
-    """Neither another algorithm nor none, nor another's claims under a good signature."""
+    """Another algorithm, none, and changed claims under a valid signature get 401."""
     head, claims, signature = stack.token().split(".")
     other = stack.token(user="eve").split(".")[1]
     none = "eyJhbGciOiJub25lIiwia2lkIjoibG9jYWwifQ"
@@ -210,7 +210,8 @@ def test_what_is_not_there_or_not_yours_is_refused_as_by_the_api(stack: Stack, s
 
 
 def test_a_stream_ends_before_its_function_would_be_ended_and_can_be_gone_on_with(stack: Stack) -> None:
-    """Silence is broken by comments, the end is no end of the message, and a hang-up hurts nobody."""
+    """Comments keep a quiet stream open, the end of the window does not end the message, and a disconnect changes
+    nothing."""
     with serving(stack, STREAM_SECONDS="2", STREAM_HEARTBEAT_SECONDS="0.5") as url:
         chat = new_chat()
         run = begin(stack, held("Before. ", chat, tools=TOOL), {"text": "After."}, chat=chat)

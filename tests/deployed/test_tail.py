@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from proof.stacks.deployed import Stack
 from tests.handlers.told import Reader, events_in, plain
 
-from .conftest import Stack
 from .runs import begin, held, new_chat, seen, showing, stop
 
 TOOL: list[list[Any]] = [["clock", {}]]
 
 
 def follow(stack: Stack, run: dict[str, Any], reader: Reader, cursor: str = "") -> None:
-    """Let the reader read until it is told that it is over."""
+    """Have the reader read until the API answers that the run is over."""
     while True:
         answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
         if answer.status == 204:
@@ -27,7 +27,7 @@ def follow(stack: Stack, run: dict[str, Any], reader: Reader, cursor: str = "") 
 
 @pytest.mark.together
 def test_a_run_is_told_from_its_start_to_its_end(stack):
-    """Each text, call and result once; then a 204."""
+    """The reader gets each text, call and result once, then a 204."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two ", "tools": TOOL}, {"text": "three"})
     reader = Reader()
     follow(stack, run, reader)
@@ -39,7 +39,7 @@ def test_a_run_is_told_from_its_start_to_its_end(stack):
 
 @pytest.mark.together
 def test_a_run_is_streamed_in_windows_that_the_gateway_carries(stack):
-    """As an EventSource asks: with the last id, until the 204."""
+    """Each window continues from the last id, as an EventSource does, until the 204."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two"})
     reader = Reader()
     headers = {"Accept": "text/event-stream"}
@@ -76,7 +76,7 @@ def test_text_is_seen_while_its_step_still_streams(stack):
 
 @pytest.mark.together
 def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
-    """It has none before it is stopped: a reader who sees the call sees it at work, however late that is."""
+    """The call runs until it is stopped, so a reader sees it without a result at any time before."""
     run = begin(stack, {"text": "Wait. ", "tools": [["wait", {"seconds": 120}]]}, {"text": "over"})
     reader, cursor = showing(stack, run, lambda reader: "tool-wait" in [part["type"] for part in reader.parts])
     (part,) = [part for part in reader.parts if part["type"] == "tool-wait"]
@@ -91,7 +91,7 @@ def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
 
 @pytest.mark.together
 def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack):
-    """[31] The partial step, then the end."""
+    """[31] The reader gets the partial step and the end, and has the stored message."""
     run = begin(stack, {"text": "word " * 300, "seconds": 600})
     reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
     assert stop(stack, run)["stopped"] is True
@@ -105,7 +105,7 @@ def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack
 
 
 def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
-    """[20] A reader sees the step begin anew, and each word of it once."""
+    """[20] The reader gets the step's new beginning, and its text once."""
     chat = new_chat()
     run = begin(stack, held("word " * 300, chat), {"text": "over"}, chat=chat)
     reader, cursor = showing(stack, run, lambda reader: reader.steps.get(0))
@@ -122,7 +122,7 @@ def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
 
 @pytest.mark.together
 def test_a_ticket_opens_a_stream_where_no_token_can_be_sent(stack):
-    """And no other door: neither another call, nor another run."""
+    """It opens no other call and no other run."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two"})
     assert stack.call("GET", f"/runs/{run['id']}/events", token=None).status == 401
     made = stack.call("POST", f"/runs/{run['id']}/ticket")

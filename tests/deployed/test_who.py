@@ -1,4 +1,4 @@
-"""Who may, with real tokens: the token says, and nothing else."""
+"""Access with real tokens: workspace and user come from the token alone."""
 
 import base64
 import json
@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local import identity
+from proof.stacks.deployed import Stack
 
-from .conftest import Stack
 from .runs import begin, ended, new_chat, outcome, running, script, seen, shape, stop, transcript
 
 CALLS = [
@@ -69,7 +69,7 @@ BAD_TOKENS = {
 
 @pytest.mark.parametrize("make", BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_a_bad_token_is_401_everywhere_and_does_nothing(stack, make):
-    """[48] The gateway's own answer: no function hears of it."""
+    """[48] The gateway refuses it; no function is invoked."""
     chat, token = new_chat(), make(stack)
     for which in CALLS:
         answer = call(stack, which, chat, "any", token)
@@ -85,7 +85,7 @@ def test_a_bad_token_is_401_everywhere_and_does_nothing(stack, make):
     ids=lambda claims: ascii(claims)[:40],
 )  # fmt: skip
 def test_a_valid_token_that_does_not_say_who_is_401(stack, claims):
-    """[48] Workspace and user: strings of 1 to 256 characters."""
+    """[48] Workspace and user must be strings of 1 to 256 characters."""
     token = stack.token(**claims) if "sub" in claims else stack.token(claims["workspace_id"] or "w", **claims)
     for which in CALLS:
         answer = call(stack, which, "any", "any", signed(stack, **claims) if None not in claims.values() else token)
@@ -94,7 +94,7 @@ def test_a_valid_token_that_does_not_say_who_is_401(stack, claims):
 
 @pytest.mark.together
 def test_another_user_and_another_workspace_see_and_change_nothing(stack):
-    """[48] [49] Every call answers as for ids that were never used, and no body holds an id of theirs."""
+    """[48] [49] Every call answers as for unknown ids, and no body contains the owner's ids."""
     chat = new_chat()
     run = begin(stack, LONG, chat=chat, headers={"Idempotency-Key": "hers"})
     running(stack, run)
@@ -126,7 +126,7 @@ def test_another_user_and_another_workspace_see_and_change_nothing(stack):
     ["Мастерская", "東京 \U0001f5fc", "a#b/c?d=e&f", 'say "hi" \\ {$}', "ж" * 256],
 )
 def test_a_workspace_may_have_any_name(stack, workspace):
-    """[48] 1 to 256 characters, whatever they mean in a key or a group id."""
+    """[48] A name that means something in a key or a group id works like any other."""
     token, chat = stack.token(workspace, workspace), new_chat()
     run = begin(stack, {"text": "a ", "tools": [["clock", {}]]}, {"text": "b"}, chat=chat, token=token)
     done = ended(stack, run, workspace, token=token)
@@ -142,7 +142,7 @@ def test_a_workspace_may_have_any_name(stack, workspace):
 
 @pytest.mark.together
 def test_no_id_reaches_into_another_workspace(stack):
-    """[48] Keys are injective. Workspaces and ids that read the same when put together."""
+    """[48] Keys are injective: workspaces and ids whose concatenations are equal stay apart."""
     outer, inner = "collide", "collide#chat"
     run = begin(stack, LONG, chat="x:y", token=stack.token(outer))
     for workspace, chat, run_id in (
@@ -176,7 +176,7 @@ def test_no_id_reaches_into_another_workspace(stack):
 
 @pytest.mark.parametrize("run_id", ["a%23b", "%2523", "%00", "x" * 129, "%F0%9F%98%80", "..", "RUN", "a%20b"])
 def test_what_is_no_run_id_is_no_run(stack, run_id):
-    """[57] 404, and nothing to stop."""
+    """[57] Reads answer 404, and a stop answers `false`."""
     assert stack.call("GET", f"/runs/{run_id}").status == 404
     answer = stack.call("POST", f"/runs/{run_id}/stop")
     assert (answer.status, answer.body) == (200, {"stopped": False, "run": None})

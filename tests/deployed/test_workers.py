@@ -1,10 +1,10 @@
-"""What becomes of a worker that a tool has used up, and of the runs it would have been given."""
+"""A worker process that a tool has exhausted, and the runs that it would have got next."""
 
 import pytest
 
 from outlive.step_end import NO_ANSWER
+from proof.stacks.deployed import Stack, until
 
-from .conftest import Stack, until
 from .own_agent import with_tools
 from .runs import begin, ended, outcome
 from .test_crashes import LEASE, own_stack
@@ -51,7 +51,7 @@ def retired(own: Stack) -> int:
 
 @pytest.mark.together(long=True)
 def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(stack):
-    """[20] [22] [24] [48]"""
+    """[20] [22] [24] [48] A process that a tool has exhausted ends itself, and the runs of other workspaces succeed."""
     with own_stack(expected='"worker_retired"', **LEASE, STEP_ATTEMPTS="2") as own:
         with_tools(own, TOOLS, *NAMES)
         a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own)
@@ -61,7 +61,7 @@ def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(sta
 
 
 def a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own: Stack) -> None:
-    """[20] In a process that is new."""
+    """[20] The run continues in a new process."""
     before = retired(own)
     run = begin(own, {"text": "one ", "tools": [["start_threads", {}]]}, {"text": "two"})
     used = until(own.workers)
@@ -73,7 +73,7 @@ def a_process_with_threads_left_behind_ends_itself_and_the_run_goes_on(own: Stac
 
 
 def a_process_without_files_fails_nobody_elses_run(own: Stack, tool: str) -> None:
-    """[22] [48] The run itself, whose tool does that each time, is given up after its attempts if it gets that far."""
+    """[22] [48] The run whose tool does that in each attempt fails after its attempts, or succeeds."""
     before = retired(own)
     run = begin(own, {"text": "one ", "tools": [[tool, {}]]})
     token = own.token("other")
@@ -87,7 +87,8 @@ def a_process_without_files_fails_nobody_elses_run(own: Stack, tool: str) -> Non
 
 
 def a_process_whose_lock_is_held_ends_with_its_time(own: Stack) -> None:
-    """[20] [22] [24] Nothing written in Python runs in it any more: others try, and the run says what is known."""
+    """[20] [22] [24] A process in which no Python code runs any more still ends before the platform's limit. The run fails after
+    its attempts, with the reason."""
     client = own.client("lambda")
     client.update_function_configuration(FunctionName=own.outputs["StepFunction"], Timeout=8)
     run = begin(own, {"text": "never kept ", "tools": [["hold", {}]]})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from outlive.agent import Ask, Outcome, Usage
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 STEP = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")

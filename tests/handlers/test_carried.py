@@ -12,9 +12,9 @@ from outlive.agent import Outcome
 from outlive.http import Api
 from outlive.packing import MAX_PARTS_BYTES
 from outlive.page import PAGE_BYTES
+from proof.stacks.handlers import Answer, Context, Stack, event
 
 from .chunks import Client, shown
-from .conftest import Answer, Context, Stack, event
 from .told import Reader, events_in, plain
 
 LAMBDA_LIMIT = 6_291_556

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from outlive.store.rows import Live
+from proof.stacks.handlers import Answer, Stack
 from tests.handlers.chunks import Client, shown
-from tests.handlers.conftest import Answer, Stack
 
 TOOL: list[list[Any]] = [["clock", {}]]
 PROTOCOL = {"x-vercel-ai-ui-message-stream": "v1", "content-type": "text/event-stream"}

@@ -13,7 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .conftest import ROOT, Answer, Stack
+from proof.stacks.handlers import ROOT, Answer, Stack
 
 ISSUER, AUDIENCE = "https://issuer.test", "outlive"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -175,7 +175,7 @@ def test_a_token_nested_deep_is_401(stack: Stack, door: Door, levels: int) -> No
 @pytest.mark.parametrize("found", [None, "text", 7, [], [1], {}, {"jwt": None}, {"jwt": "x"}, {"jwt": []}, {"jwt": {"claims": "x"}}, {"jwt": {"claims": ["sub"]}}])  # fmt: skip
 def test_an_event_without_claims_is_401(stack: Stack, found: Any) -> None:
     """Nobody is let in because the gateway's authorizer is not there, or says something else."""
-    from .conftest import event
+    from proof.stacks.handlers import event
 
     asked = event("read")
     asked["requestContext"]["authorizer"] = found

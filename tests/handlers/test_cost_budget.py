@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from bench.units import Units, bill
 from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.clock import SECOND
 from outlive.delivery import Delivery
@@ -19,10 +18,10 @@ from outlive.lifecycle import Status
 from outlive.request import ID
 from outlive.store.rows import Row, Run
 from outlive.watch import Watch
+from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.memory_table import Row as Item
-
-from .conftest import Stack, is_piece
+from proof.stacks.handlers import Stack, is_piece
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
 MEGABYTE = 1024 * 1024

@@ -12,7 +12,7 @@ import pytest
 
 from outlive.store.rows import Live, Run
 from proof.dynamodb.memory_table import MemoryTable
-from tests.handlers.conftest import Answer, Stack
+from proof.stacks.handlers import Answer, Stack
 
 Wire = dict[str, Any]
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from outlive.cursor import cursor_at
-
-from .conftest import Answer, Stack, event
+from proof.stacks.handlers import Answer, Stack, event
 
 INSIDE = (
     "Traceback",

@@ -7,8 +7,7 @@ import pytest
 
 from outlive.agent import Outcome, Turn
 from outlive.history import HISTORY_BYTES
-
-from .conftest import Stack
+from proof.stacks.handlers import Stack
 
 
 def weight(turns: tuple[Turn, ...]) -> int:

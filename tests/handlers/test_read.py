@@ -6,7 +6,7 @@ import pytest
 
 from outlive.agent import Outcome, Usage
 from outlive.store.rows import Chat, Message, Row, Run
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 TOOL: list[list[Any]] = [["clock", {}]]
 

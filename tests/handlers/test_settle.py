@@ -5,7 +5,7 @@ import json
 import pytest
 
 from outlive.agent import AgentError, Outcome, Usage
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "stop")
 REJECTED = Outcome("partial", [], None, error=AgentError("permanent", "model_rejected", "bad request"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Stack, event
+from proof.stacks.handlers import Stack, event
 
 KEY = {"Idempotency-Key": "once"}
 

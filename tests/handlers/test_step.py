@@ -12,7 +12,7 @@ from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.delivery import Delivery
 from outlive.follow.passages import Words
 from outlive.watch import Watch
-from tests.handlers.conftest import Context, Stack, event
+from proof.stacks.handlers import Context, Stack, event
 
 TOOL: list[list[Any]] = [["clock", {}]]
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")

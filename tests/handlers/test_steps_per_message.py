@@ -9,7 +9,7 @@ from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.delivery import Delivery
 from outlive.follow.passages import Words
 from outlive.step import Answer
-from tests.handlers.conftest import Context, Stack
+from proof.stacks.handlers import Context, Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
 STEP = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))

@@ -8,7 +8,7 @@ import pytest
 from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.follow.passages import Words
 from outlive.watch import Watch
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outlive.agent import AgentError, Outcome, Usage
-from tests.handlers.conftest import Context, Stack
+from proof.stacks.handlers import Context, Stack
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "length")
 STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
@@ -382,13 +382,13 @@ def test_a_sweep_out_of_time_stops_and_says_so(stack: Stack) -> None:
 
 def test_a_cold_start_settles_nothing(stack: Stack) -> None:
     """[44] There is no sweep at start-up."""
-    from tests.handlers.conftest import _load
+    from proof.stacks.handlers import load
 
     run_id = dead(stack)
     stack.clock.forward(5000)
     before = stack.items()
     for verb in ("start", "step", "stop", "read", "sweep"):
-        _load(verb)
+        load(verb)
     assert stack.items() == before
     assert stack.run_of(run_id)["status"] == "running"
 

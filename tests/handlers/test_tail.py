@@ -15,7 +15,7 @@ from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.follow.passages import Call, Words
 from outlive.store.rows import Live
 from outlive.watch import Watch
-from tests.handlers.conftest import Answer, Stack
+from proof.stacks.handlers import Answer, Stack
 from tests.handlers.told import Reader, events_in, plain
 
 TOOL: list[list[Any]] = [["clock", {}]]

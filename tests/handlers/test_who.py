@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 CALLS = [
     ("POST", "/chats/{chat}/runs"),
@@ -84,7 +84,7 @@ def test_a_workspace_may_have_any_name(stack: Stack) -> None:
 
 
 def test_an_unknown_route_is_a_problem_too(stack: Stack) -> None:
-    from tests.handlers.conftest import event
+    from proof.stacks.handlers import event
 
     asked = event("read")
     asked["routeKey"] = "GET /nowhere"

@@ -12,7 +12,7 @@ from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.errors import StoreUnanswered
 from outlive.follow.passages import Words
 from outlive.worker import EXHAUSTED, FEW, Wear
-from tests.handlers.conftest import Stack
+from proof.stacks.handlers import Stack
 
 FINAL = Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
 NO_THREAD = RuntimeError("can't start new thread")
@@ -74,7 +74,7 @@ def test_trouble_of_the_process_gives_the_run_back_and_ends_the_process(
 
 
 def test_a_step_whose_agent_met_such_trouble_is_given_back(stack: Stack) -> None:
-    """[22]"""
+    """[22] The step is given back, the process ends, and another process executes the step."""
     stack.answer_with(Outcome("partial", [], None, error=AgentError("transient", EXHAUSTED, "no thread")))
     run_id = stack.begin().body["run"]["id"]
     with pytest.raises(Gone):
@@ -179,7 +179,7 @@ def test_a_process_that_cant_even_take_its_message_off_the_queue_ends_all_the_sa
 
 
 def test_a_process_that_is_well_answers(stack: Stack) -> None:
-    """[17]"""
+    """[17] A process that is not exhausted acknowledges its message and goes on."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
     assert stack.deliver(stack.take() or {})

@@ -1,6 +1,6 @@
 """The table in memory answers as DynamoDB does: the same cases on every engine at hand, answer by answer.
 
-DynamoDB Local is the reference. moto and MiniStack take part so that nobody reads a test on them as more than it is;
+DynamoDB Local is the reference. moto and MiniStack take part so that the limits of a test on them are visible;
 where one of them (or the reference) departs from what AWS documents, `deviations` names it.
 """
 
@@ -56,31 +56,31 @@ def normal(engine: Engine, call: Call) -> dict[str, Any]:
     try:
         answer = engine.call(call.operation, dict(call.request))
     except ClientError as error:
-        said: dict[str, Any] = {"error": error.response["Error"]["Code"]}
+        outcome: dict[str, Any] = {"error": error.response["Error"]["Code"]}
         if "Item" in error.response:
-            said["item"] = plain(error.response["Item"])  # type: ignore[typeddict-item]
+            outcome["item"] = plain(error.response["Item"])  # type: ignore[typeddict-item]
         if "CancellationReasons" in error.response:
             reasons = error.response["CancellationReasons"]  # type: ignore[typeddict-item]
             if any(reason["Code"] == "ValidationError" for reason in reasons):
                 # AWS documents a reason of this code where an item can't take an update; no local engine gives it, they
                 # all answer as if the whole request were malformed. Nothing here tells the two apart.
                 return {"error": "ValidationException"}
-            said["reasons"] = [
+            outcome["reasons"] = [
                 (reason["Code"], plain(reason["Item"]) if "Item" in reason else None) for reason in reasons
             ]
-        return said
+        return outcome
     except Exception as error:
         # moto dies of some requests with errors of its own.
         return {"error": type(error).__name__}
-    said = {name: answer[name] for name in MEMBERS if name in answer}
+    outcome = {name: answer[name] for name in MEMBERS if name in answer}
     for name in ("Item", "Attributes", "LastEvaluatedKey"):
-        if name in said:
-            said[name] = plain(said[name])
-    if "Items" in said:
-        said["Items"] = [plain(row) for row in said["Items"]]
-    if "Responses" in said:
-        said["Responses"] = sorted((plain(row) for row in said["Responses"].get(TABLE, [])), key=repr)
-    return said
+        if name in outcome:
+            outcome[name] = plain(outcome[name])
+    if "Items" in outcome:
+        outcome["Items"] = [plain(row) for row in outcome["Items"]]
+    if "Responses" in outcome:
+        outcome["Responses"] = sorted((plain(row) for row in outcome["Responses"].get(TABLE, [])), key=repr)
+    return outcome
 
 
 def plain(row: Any) -> Any:
@@ -93,14 +93,14 @@ def plain(row: Any) -> Any:
 
 @pytest.mark.parametrize("name", CASES)
 def test_engine_answers_as_the_table_in_memory_does(engine: tuple[str, Engine], name: str) -> None:
-    """Result or error code, reasons, items, and what the table then holds: all the same."""
+    """Result or error code, reasons, items and the table afterwards are equal."""
     which, real = engine
     case = CASES[name] if which == REFERENCE else CASES[name].common()
     known = {label: reason for (where, title, label), reason in DEVIATIONS.items() if (where, title) == (which, name)}
     differing: dict[str, Any] = {}
-    for (call, said), (_, expected) in zip(answers(real, case), answers(Memory(), case), strict=True):
-        if said != expected:
-            differing[call.label] = {which: said, "memory": expected}
+    for (call, outcome), (_, expected) in zip(answers(real, case), answers(Memory(), case), strict=True):
+        if outcome != expected:
+            differing[call.label] = {which: outcome, "memory": expected}
     unknown = {label: both for label, both in differing.items() if label not in known}
     assert not unknown
     healed = known.keys() - differing.keys()
@@ -116,7 +116,7 @@ def test_case_names_and_labels_are_unique() -> None:
 
 
 def test_every_deviation_names_a_call_that_exists() -> None:
-    """The list can't outlive what it excuses."""
+    """A deviation whose call is gone leaves the list."""
     for (which, title, label), reason in DEVIATIONS.items():
         assert which in ENGINES
         assert label in {call.label for call in CASES[title].calls}, (title, label)

@@ -1,4 +1,4 @@
-"""The explorer finds what is there to be found, tells it shortly, and passes what is right."""
+"""The explorer finds a broken promise, reports it as a short script, and passes correct code."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def read() -> int:
 
 
 def check_then_act() -> Hashable:
-    """Add one, and lose somebody else's."""
+    """Add one without a condition: a concurrent addition is lost."""
     ask("PutItem", Item={**KEY, "n": {"N": str(read() + 1)}})
     return True
 
@@ -49,7 +49,7 @@ def conditional() -> Hashable:
 
 
 def retrying() -> Hashable:
-    """As `conditional`, and asks again if no answer comes: counts twice if only the answer was lost."""
+    """As `conditional`, and repeats a call without an answer: it counts twice if only the answer was lost."""
     for _ in range(3):
         try:
             return conditional()
@@ -60,7 +60,7 @@ def retrying() -> Hashable:
 
 @dataclass
 class Counting:
-    """Processes that each add one to a counter; whoever is told that it did has done so exactly once."""
+    """Processes that each add one to a counter. A process with a positive answer has added exactly once."""
 
     add: Callable[[], Hashable]
     names: tuple[str, ...] = ("a", "b")
@@ -92,9 +92,11 @@ class Counting:
     def finish(self, stage: Stage, world: World) -> list[str]:
         row = stage.tables[world.table].get(("counter", "n"))
         count = 0 if row is None else int(row.attributes["n"]["N"])
-        told = sum(result is True for _, result in world.results)
+        answered = sum(result is True for _, result in world.results)
         crashed = sum(result == "crashed" for _, result in world.results)
-        return [] if told <= count <= told + crashed else [f"{told} were told, the counter says {count}"]
+        return (
+            [] if answered <= count <= answered + crashed else [f"{answered} were answered, the counter says {count}"]
+        )
 
 
 def played(scene: Counting, *kinds: str, faults: int = 0, merging: bool = True) -> tuple[Play, World]:
@@ -130,11 +132,11 @@ def test_a_retry_that_does_not_know_its_own_write_is_caught() -> None:
 def test_a_failing_script_replays_to_the_same_failure() -> None:
     report = explore(*played(Counting(check_then_act)))
     assert report.failure is not None
-    told: list[str] = []
+    labels: list[str] = []
     play, world = played(Counting(check_then_act))
-    _, broken = replay(play, world, report.failure.labels, lambda before, event, after: told.append(event.label))
+    _, broken = replay(play, world, report.failure.labels, lambda before, event, after: labels.append(event.label))
     assert broken == report.failure.problems
-    assert told == report.failure.labels
+    assert labels == report.failure.labels
 
 
 def test_walks_of_one_seed_are_one_walk() -> None:

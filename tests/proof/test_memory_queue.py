@@ -1,4 +1,4 @@
-"""The queue in memory does what SQS promises, and on demand what it does not promise."""
+"""The queue in memory keeps SQS's promises, and repeats or loses messages on demand."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,8 +25,8 @@ def queue(clock: Clock) -> MemoryQueue:
 
 
 def receive(queue: MemoryQueue) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = queue.call("ReceiveMessage", {"MaxNumberOfMessages": 10}).get("Messages", [])
-    return found
+    messages: list[dict[str, str]] = queue.call("ReceiveMessage", {"MaxNumberOfMessages": 10}).get("Messages", [])
+    return messages
 
 
 def test_a_received_message_is_hidden_and_comes_back(queue: MemoryQueue, clock: Clock) -> None:

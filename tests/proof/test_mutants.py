@@ -1,4 +1,4 @@
-"""The mutants are all there and all apply; the proof itself, in short, passes what is right and notices some of them."""
+"""Every mutant applies; a short proof passes the product and notices some of the mutants."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ SMALL = (
     "foreigners",
 )
 """Scenes that are explored with every single fault in about a second each."""
-SEEDED = ("claim without NO_STOP", "start whatever was read", "settle torn apart", "send before record")
+SEEDED = ("claim without NO_STOP", "start without slot and sequence", "settle torn apart", "send before record")
 
 
 def proof(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -36,14 +36,14 @@ def proof(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_small_scene_holds_in_every_order_with_every_fault() -> None:
-    """Guarantees 1 to 10: whatever order calls take and whichever one goes wrong, no promise is broken."""
+    """Guarantees 1 to 10: in every order of calls, with any one fault, no promise is broken."""
     done = proof("scenes.prove", "--short", *(word for scene in SMALL for word in ("--scene", scene)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(SMALL)} scenes" in done.stdout
 
 
 def test_seeded_bugs_are_noticed() -> None:
-    """A proof that can't fail proves nothing: of each of these the shortest path to a broken promise is found."""
+    """A proof that cannot fail proves nothing: for each of these it reports a broken promise."""
     done = proof("mutants.mutate", *(word for name in SEEDED for word in ("--only", name)))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(SEEDED)} mutants: {len(SEEDED)} noticed" in done.stdout

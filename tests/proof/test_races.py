@@ -14,7 +14,7 @@ NOTHING_TO_RACE_ON = 3
 
 
 def test_of_many_at_once_exactly_one_wins() -> None:
-    """[7] [36] Simultaneous starts, stops, claims and settles on one chat: one wins, the others learn of it."""
+    """[7] [36] Simultaneous starts, stops, claims and settles on one chat: one wins, and the others get its result."""
     try:
         with dynamodb_local_endpoint():
             pass
@@ -23,7 +23,7 @@ def test_of_many_at_once_exactly_one_wins() -> None:
     races = [
         sys.executable,
         "-m",
-        "proof.engines.races",
+        "proof.stress.races",
         "--engine",
         "dynamodb_local",
         "--rounds",

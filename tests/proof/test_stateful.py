@@ -1,4 +1,5 @@
-"""Whatever users, workers, sweeps and the clock do, in whatever order: the handlers answer as the plain model of the promises does.
+"""For any order of actions of users, workers, sweeps and the clock, the handlers answer as the plain model of the promises
+does.
 
 Hypothesis makes up the story and, if an answer differs, shortens it. A few hundred short stories in the ordinary test run;
 STORIES=20000 tells more and longer ones.
@@ -25,7 +26,6 @@ from hypothesis.stateful import (
 
 from outlive.agent import AgentError, Interrupt, Outcome, Usage
 from outlive.follow.passages import Words
-from proof.engines.consistency import changed_after_its_end, violations
 from proof.sqs.memory_queue import Letter
 from proof.stories.contract import (
     Contract,
@@ -41,6 +41,7 @@ from proof.stories.contract import (
     shown,
 )
 from proof.stories.in_process import BEGIN, Worker, World
+from proof.stress.consistency import changed_after_its_end, violations
 
 STORIES: Final = int(os.environ.get("STORIES", "0"))
 RULES: Final = Rules()
@@ -123,7 +124,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(run=runs, workspace=workspaces, user=users)
     def stranger_looks_and_stops(self, run: Run, workspace: str, user: str) -> None:
-        """To anybody but its owner, a run and its chat look as if they did not exist."""
+        """For every user but its owner, a run and its chat do not exist."""
         if (workspace, user) == (run.chat.workspace, run.chat.user):
             return
         got = self._call("POST", f"/runs/{run.id}/stop", workspace, user)
@@ -196,7 +197,7 @@ class Story(RuleBasedStateMachine):
     @rule(worker=workers)
     def a_worker_watches(self, worker: tuple[Worker, Holding]) -> None:
         who, holding = worker
-        if not who.asked:
+        if not who.pending:
             return
         assert who.watch is not None
         assert who.interrupt is not None
@@ -241,7 +242,7 @@ class Story(RuleBasedStateMachine):
         assert Counter(self.world.sent()) == Counter((run.id, step) for run, step in self.contract.sent)
 
     def teardown(self) -> None:
-        """However it went: left to the sweeps and the queue, every run ends, and shows what was said."""
+        """After any story, sweeps and the queue alone end every run, and its message is what was stored."""
         try:
             for worker in self.world.workers:
                 worker.kill()
@@ -275,22 +276,22 @@ class Story(RuleBasedStateMachine):
         return got
 
     def _deliver(self, letter: Letter, answer_lost: bool) -> Any:
-        said = json.loads(letter.body)
-        run = self.by_id[said["run_id"]]
-        expected = self.contract.take(run, said["step"])
+        message = json.loads(letter.body)
+        run = self.by_id[message["run_id"]]
+        expected = self.contract.take(run, message["step"])
         self.world.loses_an_answer = answer_lost
         worker = self.world.deliver(letter)
         self.world.loses_an_answer = False
         self._same_run(run)
         if isinstance(expected, str):
-            assert worker.asked is None
+            assert worker.pending is None
             assert worker.acknowledged is (expected == "acknowledged")
             if expected == "given back":
                 # It comes again right after the lease it waits for.
                 assert 1000 <= self._visible_at(letter) - run.lease_until < 2000
             self._always()
             return self._none()
-        ask = worker.asked
+        ask = worker.pending
         assert ask is not None, "the model was not asked"
         assert (ask.run_id, ask.step, ask.attempt) == (run.id, expected.step, expected.attempt)
         assert ask.text_only is (expected.step == run.max_steps - 1)
@@ -303,18 +304,18 @@ class Story(RuleBasedStateMachine):
         self, worker: tuple[Worker, Holding], how: How, *, dies: bool = False, answer_lost: bool = False
     ) -> None:
         who, holding = worker
-        if not who.asked:
+        if not who.pending:
             return
         run = holding.run
-        said = f"{run.chat.id} {run.id}, step {holding.step}, attempt {holding.attempt}. "
+        text = f"{run.chat.id} {run.id}, step {holding.step}, attempt {holding.attempt}. "
         interrupted = holding.reason is not None
-        record = _record(said, how, interrupted=interrupted)
-        expected = self.contract.go_on(holding, how, record, f"{how} {said}", dies=dies and not interrupted)
+        record = _record(text, how, interrupted=interrupted)
+        expected = self.contract.go_on(holding, how, record, f"{how} {text}", dies=dies and not interrupted)
         if dies and expected == "dead":
             self.world.dies_after = "PutItem"
         # A release whose answer is lost is not tried again: the lease runs out.
         self.world.loses_an_answer = answer_lost and how in ("answers", "calls a tool") and not interrupted
-        self.world.tell(who, lambda ask, say, interrupt: _outcome(said, how, say, interrupt))
+        self.world.reply(who, lambda ask, say, interrupt: _outcome(text, how, say, interrupt))
         self.world.loses_an_answer, self.world.dies_after = False, None
         self._same_run(run)
         assert who.acknowledged is {"acknowledged": True, "given back": False, "dead": None}[expected]
@@ -362,47 +363,47 @@ class Story(RuleBasedStateMachine):
             assert self._call("GET", f"/chats/{run.chat.id}/run", *who).body == got.body
 
     def _pages(self, path: str, name: str, workspace: str, user: str, limit: int) -> list[Any]:
-        found: list[Any] = []
+        listed: list[Any] = []
         query = {"limit": str(limit)}
         while True:
             got = self._call("GET", path, workspace, user, query=query)
             assert got.status == 200
             assert len(got.body[name]) <= limit
-            found += got.body[name]
+            listed += got.body[name]
             if got.body["cursor"] is None:
-                return found
+                return listed
             query["cursor"] = got.body["cursor"]
 
 
-def _parts(said: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": said}]
+def _parts(text: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": text}]
     if how == "calls a tool" and not interrupted:
-        call = {"toolCallId": "call", "state": "output-available", "input": {}, "output": said}
+        call = {"toolCallId": "call", "state": "output-available", "input": {}, "output": text}
         parts.append({"type": "tool-clock", **call})
     return parts
 
 
-def _record(said: str, how: How, *, interrupted: bool) -> Record:
-    """What the model expects to be shown of a step; its kind is settled there."""
+def _record(text: str, how: How, *, interrupted: bool) -> Record:
+    """The record that the model expects of a step; the model decides its kind."""
     broken = how == "raises" and not interrupted
     return Record(
-        "step", _parts(said, how, interrupted=interrupted), None if broken else json.dumps([said]), 0 if broken else 1
+        "step", _parts(text, how, interrupted=interrupted), None if broken else json.dumps([text]), 0 if broken else 1
     )
 
 
-def _outcome(said: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
-    """What the model, or whatever interrupts it, makes of a step."""
-    say(Words("text", said))
+def _outcome(text: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
+    """The outcome of a step: the model's answer, or an interruption."""
+    say(Words("text", text))
     interrupted = interrupt.reason is not None
-    kept: Any = (_parts(said, how, interrupted=interrupted), json.dumps([said]), Usage(7, 3, 1))
+    shared: Any = (_parts(text, how, interrupted=interrupted), json.dumps([text]), Usage(7, 3, 1))
     if interrupted:
-        return Outcome("partial", *kept)
+        return Outcome("partial", *shared)
     if how == "raises":
-        raise RuntimeError(f"{how} {said}")
+        raise RuntimeError(f"{how} {text}")
     if how in ("stumbles", "is refused"):
         kind: Any = ("transient", "unavailable") if how == "stumbles" else ("permanent", "refused")
-        return Outcome("partial", *kept, error=AgentError(*kind, f"{how} {said}"))
-    return Outcome("final" if how == "answers" else "step", *kept)
+        return Outcome("partial", *shared, error=AgentError(*kind, f"{how} {text}"))
+    return Outcome("final" if how == "answers" else "step", *shared)
 
 
 def _plain(seen: dict[str, Any]) -> dict[str, Any]:

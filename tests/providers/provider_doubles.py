@@ -1,4 +1,4 @@
-"""Model providers on loopback: each speaks its provider's wire format, and keeps what it was sent."""
+"""Model providers on loopback: each speaks its provider's wire format and keeps the requests."""
 
 import binascii
 import json
@@ -17,7 +17,7 @@ LONGEST_HANG = 20.0
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call a double asks for, or one it was sent back."""
+    """A tool call in a double's answer, or one in a request."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a double answers one request with.
+    """A double's answer to one request.
 
     `chunks` are the body, in pieces. After them the stream ends properly, unless it `drops` (the connection breaks) or
     `hangs` (nothing more comes until the client hangs up).
@@ -127,7 +127,7 @@ def _peek(connection: socket.socket) -> bytes:
 
 @dataclass(frozen=True)
 class Wire:
-    """How one provider spells things. `url_setting` is the variable that points its client to a double."""
+    """The wire format of one provider. `url_setting` is the variable that points its client to a double."""
 
     model: ClassVar[str]
     url_setting: ClassVar[str]
@@ -135,11 +135,11 @@ class Wire:
     content_type: ClassVar[str] = "text/event-stream"
 
     def said(self, *texts: str, calls: Sequence[Call] = (), cut: bool = False) -> Reply:
-        """An answer of these texts and calls, with `cut` one that ran into its token limit."""
+        """An answer of these texts and calls; with `cut` it ends at its token limit."""
         return Reply([*self.opening(texts, calls), *self.ending(calls, cut=cut)], content_type=self.content_type)
 
     def broken(self, *texts: str, calls: Sequence[Call] = (), drops: bool = False, hangs: bool = False) -> Reply:
-        """An answer that never gets to its end."""
+        """An answer without an end."""
         return Reply([*self.opening(texts, calls)], content_type=self.content_type, drops=drops, hangs=hangs)
 
     def failed(self, status: int, message: str, *headers: tuple[str, str]) -> Reply:
@@ -156,7 +156,8 @@ class Wire:
         raise NotImplementedError
 
     def turns(self, body: dict[str, Any]) -> list[tuple[str, list[str]]]:
-        """What a request sent as conversation: per message its role and what it holds, `call x` and `result x` by id."""
+        """What a request sent as conversation: per message its role and what it holds, `call x` and `result x` by
+        id."""
         raise NotImplementedError
 
     def system(self, body: dict[str, Any]) -> str:

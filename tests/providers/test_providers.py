@@ -1,4 +1,4 @@
-"""Each provider's wire format, on loopback: what is sent, what comes of the answer, and how errors are told apart."""
+"""Each provider's wire format, on loopback: the request, the outcome of an answer, and the kinds of errors."""
 
 import asyncio
 import threading
@@ -61,7 +61,7 @@ def agent_for(wire: Wire, *tools: Callable[..., Any]) -> PydanticAgent:
 
 
 def disconnect(made: PydanticAgent) -> None:
-    """Close what the model's client has open, so that no socket is left to the garbage collector."""
+    """Close what the model's client has open, so that no socket stays open."""
     if made._model is None:
         return
     client = made._model[1].client  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def text(outcome: Outcome) -> str:
 
 
 def test_an_answer_with_a_tool_call_takes_two_steps(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[17]"""
+    """[17] The first step makes the call, and the second one sends its result and gets the answer."""
     server.replies = [wire.said("Let me ", "see.", calls=[DOUBLE_4]), wire.said("It is ", "8.")]
     first = answer(answerer)
     assert first.error is None
@@ -137,7 +137,7 @@ def test_nothing_before_the_token_limit_is_a_permanent_error(
 def test_the_last_step_forbids_tools_without_losing_the_calls_of_the_history(
     wire: Wire, server: Double, answerer: PydanticAgent
 ) -> None:
-    """[25]"""
+    """[25] The last step forbids tool calls in the request, and drops those the model makes all the same."""
     server.replies = [wire.said(calls=[DOUBLE_4]), wire.said("It is 8.", calls=[DOUBLE_4])]
     first = answer(answerer)
     last = answer(answerer, ask(Turn("user", "Hello"), Turn("assistant", "", first.messages), step=1, text_only=True))
@@ -176,7 +176,7 @@ def assert_valid(wire: Wire, body: dict[str, Any]) -> None:
 
 
 def test_the_history_after_an_aborted_tool_call_is_valid(wire: Wire, server: Double) -> None:
-    """[31] and guarantee 7."""
+    """[31] Guarantee 7: the call that a stop interrupted has its result in the next request."""
     interrupt = Interrupt()
 
     async def hang() -> None:
@@ -225,7 +225,7 @@ def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Doubl
 def test_an_odd_history_is_valid_on_the_wire(
     wire: Wire, server: Double, answerer: PydanticAgent, history: tuple[Turn, ...]
 ) -> None:
-    """Guarantee 7."""
+    """Guarantee 7: every history that can be stored makes a request that the provider accepts."""
     server.replies = [wire.said("Sure.")]
     assert text(answer(answerer, ask(*history))) == "Sure."
     assert_valid(wire, server.requests[0])
@@ -244,7 +244,7 @@ def test_an_empty_answer_is_followed_by_a_valid_request(wire: Wire, server: Doub
 def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     wire: Anthropic, server: Double, answerer: PydanticAgent
 ) -> None:
-    """Guarantee 7: a provider wants its reasoning back while tools are at work, and refuses a broken one."""
+    """Guarantee 7: a provider requires its reasoning while tools run, and refuses a partial one."""
     half = Call("call_2", "double", '{"num')
     server.replies = [
         wire.thought("Hm.", "sig", DOUBLE_4),
@@ -279,7 +279,7 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
 def test_an_error_is_told_apart_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
-    """[22]: the client's own retries would multiply ours."""
+    """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""
     server.replies = [wire.failed(status, "Not now.")] * 5
     outcome = answer(answerer)
     assert outcome.error is not None
@@ -289,7 +289,7 @@ def test_an_error_is_told_apart_after_one_request(
 
 
 def test_the_wish_of_a_rate_limit_is_passed_on(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[22]"""
+    """[22] `Retry-After` of a rate limit is the delay before the next attempt."""
     server.replies = [wire.failed(429, "Slow down.", ("Retry-After", "7"))]
     error = answer(answerer).error
     assert error is not None
@@ -306,7 +306,7 @@ def test_a_key_the_provider_echoes_is_not_shown(wire: Wire, server: Double, answ
 def test_no_answer_in_time_is_transient_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[22]"""
+    """[22] A provider that does not answer in time is a transient error, and the client does not repeat the request."""
     monkeypatch.setattr(model, "SHORTEST_REQUEST", 1.0)
     server.replies = [Reply([], hangs=True)] * 5
     error = answer(answerer, ask(seconds=1)).error
@@ -319,7 +319,8 @@ def test_no_answer_in_time_is_transient_after_one_request(
 def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     wire: Wire, server: Double, answerer: PydanticAgent
 ) -> None:
-    """[22]"""
+    """[22] A stream that breaks off is a transient error; its text is kept, and the client does not repeat the
+    request."""
     server.replies = [wire.broken("One. ", drops=True)] * 5
     outcome = answer(answerer)
     assert outcome.error is not None
@@ -329,7 +330,7 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
 
 
 def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22]"""
+    """[22] A provider that refuses the connection is a transient error."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error
@@ -339,7 +340,7 @@ def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypat
 
 
 def test_a_stop_in_mid_stream_ends_the_step_and_hangs_up(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[31]"""
+    """[31] A stop keeps the text that was streamed and closes the connection to the provider."""
     server.replies = [wire.broken("One. ", hangs=True)]
     outcome = partial_of(answerer, lambda interrupt: interrupt.set("stop"), Interrupt())
     assert (outcome.kind, outcome.error, text(outcome)) == ("partial", None, "One. ")
@@ -347,7 +348,7 @@ def test_a_stop_in_mid_stream_ends_the_step_and_hangs_up(wire: Wire, server: Dou
 
 
 def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
-    """[31]: the provider is still thinking, and its client may block a thread meanwhile."""
+    """[31] The provider has sent nothing yet, and its client may block a thread meanwhile."""
     interrupt = Interrupt()
     server.replies = [Reply([], hangs=True)]
 
@@ -366,7 +367,7 @@ def test_a_stop_before_the_answer_begins_ends_the_step(wire: Wire, server: Doubl
 def test_a_step_after_one_that_blocked_its_loop_connects_anew(
     wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[31]: connections belong to the loop that was left behind."""
+    """[31] The next step has a new event loop, and the old loop's connections are not used."""
     monkeypatch.setattr(turn, "PATIENCE", 0.05)
     released = threading.Event()
     interrupt = Interrupt()
@@ -406,7 +407,7 @@ def test_bedrock_without_a_region_is_not_configured(monkeypatch: pytest.MonkeyPa
 
 
 def test_openai_quota_is_permanent_though_it_comes_as_a_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22]"""
+    """[22] A used-up quota is not tried again, although its status is 429."""
     server = Double()
     monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)

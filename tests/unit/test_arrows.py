@@ -172,6 +172,20 @@ def test_arrows_of_a_light_function_reach_no_agent_library_once_imported(functio
     assert {other for other in OPERATIONS if f"outlive.{other}" in loaded} == CALLED.get(function, {function})
 
 
+BESIDE = {"proof": {"tests", "bench"}, "tests": {"bench"}, "bench": {"tests"}, "local": {"proof", "tests", "bench"}}
+"""Which folder imports nothing from which: tests and benchmarks both stand on the proof, and the proof on neither."""
+
+
+@pytest.mark.parametrize(("folder", "others"), BESIDE.items())
+def test_arrows_between_proof_tests_and_benchmarks_lead_to_the_proof(folder: str, others: set[str]) -> None:
+    """proof/ imports neither tests nor bench, and these two do not import each other."""
+    for file in (ROOT / folder).rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(file.read_text(), str(file))))
+        named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        named |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+        assert others & {name.partition(".")[0] for name in named} == set(), file
+
+
 def test_arrows_are_seen_by_this_test() -> None:
     """The step function does bring them in, so the test above would have noticed."""
     assert {"pydantic", "pydantic_ai", "outlive.step"} <= modules_after_importing("step")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from bench.cold_start import BARE_AGENT, LIGHT, LIGHT_FLOOR, STEP_FLOOR, Race, seconds
+from proof.costs.cold_start import BARE_AGENT, LIGHT, LIGHT_FLOOR, STEP_FLOOR, Race, seconds
 
 MOST = {**dict.fromkeys(LIGHT, 1.15), "chat": 1.2, "step": 1.25}
 """How many floors a function may cost. Its own code is a tenth: a new library, or a second client, is more. `chat` has the

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.units import Units, bill
+from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
 
 KEY = {"pk": {"S": "p"}, "sk": {"S": "s"}}

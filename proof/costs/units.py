@@ -35,7 +35,7 @@ class Units:
 def bill(table: MemoryTable, operation: str, request: dict[str, Any]) -> tuple[dict[str, Any] | Exception, Units]:
     """Make the call, and say what it is billed: the answer (or what was raised instead of one) and its units."""
     if operation not in BILLED:
-        raise NotImplementedError(f"nobody has said yet what {operation} costs")
+        raise NotImplementedError(f"the cost of {operation} is not described here")
     before = table.state.rows
     try:
         answer: dict[str, Any] | Exception = table.call(operation, request)
@@ -43,7 +43,9 @@ def bill(table: MemoryTable, operation: str, request: dict[str, Any]) -> tuple[d
         answer = error
     after = table.state.rows
     if operation in ("GetItem", "BatchGetItem"):
-        return answer, Units(read=sum(_units(_weight(before, key), READ_UNIT) for key in _asked(operation, request)))
+        return answer, Units(
+            read=sum(_units(_weight(before, key), READ_UNIT) for key in _read_keys(operation, request))
+        )
     if operation == "Query":
         return answer, Units(read=_queried(answer, request))
     write = 0
@@ -69,12 +71,12 @@ def _key(attributes: dict[str, Any]) -> Key:
     return attributes["pk"]["S"], attributes["sk"]["S"]
 
 
-def _asked(operation: str, request: dict[str, Any]) -> Iterator[Key]:
+def _read_keys(operation: str, request: dict[str, Any]) -> Iterator[Key]:
     if operation == "GetItem":
         yield _key(request["Key"])
         return
-    for asked in request["RequestItems"].values():
-        yield from map(_key, asked["Keys"])
+    for part in request["RequestItems"].values():
+        yield from map(_key, part["Keys"])
 
 
 def _queried(answer: dict[str, Any] | Exception, request: dict[str, Any]) -> float:

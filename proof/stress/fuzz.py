@@ -1,6 +1,6 @@
 """Requests made up from the API's own document, in order and out of order, against the deployed local stack.
 
-    python -m proof.engines.fuzz [--examples 60] [--seconds 300] [--seed 1]
+    python -m proof.stress.fuzz [--examples 60] [--seconds 300] [--seed 1]
 
 Schemathesis sends them (from an environment of its own) and checks every answer against the document: status, headers,
 schema, no server error, nothing accepted that the document forbids, nothing without a token. Afterwards the log of the
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from proof.engines.consistency import violations
-from tests.deployed.conftest import ROOT, Stack
+from proof.stacks.deployed import ROOT, Stack
+from proof.stress.consistency import violations
 
 SCHEMATHESIS: Final = ROOT / ".envs" / "fuzz" / "bin" / "schemathesis"
 # What is started is mostly not waited for: two workers are enough to keep something going on.
@@ -28,7 +28,7 @@ LEFT_OUT: Final = {
 
 
 def fuzz(examples: int, seconds: int, seed: int) -> list[str]:
-    """What is wrong, in a sentence each; what Schemathesis found is on standard output."""
+    """What is wrong, in a sentence each; the report of Schemathesis is on standard output."""
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder).resolve() / "state", **SETTINGS)
         stack.start()
@@ -52,14 +52,14 @@ def fuzz(examples: int, seconds: int, seed: int) -> list[str]:
 
 def errors_in(log: str) -> list[str]:
     """Every line of the functions that says ERROR, and every traceback."""
-    found = []
+    errors = []
     for line in log.splitlines():
         if line.startswith("Traceback"):
-            found.append("a traceback is in the log")
+            errors.append("a traceback is in the log")
         at = line.find('{"level"')
         if at >= 0 and json.loads(line[at:])["level"] in ("ERROR", "CRITICAL"):
-            found.append(line[at:])
-    return found
+            errors.append(line[at:])
+    return errors
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--examples", type=int, default=60, help="at most, for each call of the API and each phase")
     parser.add_argument("--seconds", type=int, default=300, help="at most, for all")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args(arguments)
-    wrong = fuzz(asked.examples, asked.seconds, asked.seed)
+    options = parser.parse_args(arguments)
+    wrong = fuzz(options.examples, options.seconds, options.seed)
     sys.stdout.write("\n".join([*wrong[:40], f"fuzz: {len(wrong)} wrong"]) + "\n")
     return 1 if wrong else 0
 

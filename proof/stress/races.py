@@ -1,6 +1,6 @@
 """Many at once, on real engines: the operations as they are race each other, round by round, and one wins each time.
 
-    python -m proof.engines.races [--rounds 500] [--seconds 60] [--engine dynamodb_local] [--race "claim × claim"]
+    python -m proof.stress.races [--rounds 500] [--seconds 60] [--engine dynamodb_local] [--race "claim × claim"]
 
 Each cell of the table is one race on one engine, run by 32 threads or by 8 processes: 500 rounds or 60 seconds, whichever
 comes first. After every round the winners are counted, and the rows must be consistent and hold what the winner wrote.
@@ -46,8 +46,8 @@ from outlive.store.rows import Chat, Record, Row, Run
 from outlive.store.table import Table
 from outlive.wiring import table_of
 from outlive.workbench import Workbench
-from proof.engines.consistency import changed_after_its_end, violations
 from proof.engines.engines import ENGINES, TABLE, Absent, Client
+from proof.stress.consistency import changed_after_its_end, violations
 
 THREADS: Final = 32
 PROCESSES: Final = 8
@@ -68,10 +68,10 @@ class NoQueue:
 
 @dataclass
 class Wired:
-    """The operations on one engine; `said` counts the engine's answers that were not yes."""
+    """The operations on one engine; `codes` counts the engine's refusals and errors by code."""
 
     endpoint: str
-    said: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         os.environ |= {
@@ -99,7 +99,7 @@ class Wired:
         except ClientError as error:
             reasons: list[Any] = error.response.get("CancellationReasons") or []  # type: ignore[assignment]
             codes = {reason["Code"] for reason in reasons} - {"None"} or {error.response["Error"]["Code"]}
-            self.said.update("refused" if code.startswith("ConditionalCheckFailed") else code for code in codes)
+            self.codes.update("refused" if code.startswith("ConditionalCheckFailed") else code for code in codes)
             raise
 
     # --- the operations ---
@@ -118,32 +118,32 @@ class Wired:
         return Stop(self.table, self.clock, new_id).of_run(Caller(WORKSPACE, USER), run_id).stopped
 
     def step(self, run_id: str) -> bool:
-        """Whether this worker asked the model."""
-        asked = []
+        """True if this worker called the model."""
+        asks = []
 
         def agent(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
-            asked.append(ask)
+            asks.append(ask)
             return Outcome("final", [{"type": "text", "text": "hello yourself"}], "[]", Usage(1, 1, 1), "stop")
 
         tools = Workbench(self.table, self.queue, agent, self.clock, self.settings, nullcontext)  # type: ignore[arg-type]
         worker = Step(tools, new_id)
         now = self.clock.now()
         worker.run(Delivery(WORKSPACE, run_id, 0, "none", now + 300 * SECOND, now))
-        return bool(asked)
+        return bool(asks)
 
     def settle(self, run_id: str, final: bool) -> str | None:
         """The id by which this settler ended the run, None if another one did: a worker's end, or a stop's."""
         run = self.table.run(WORKSPACE, run_id)
         assert run is not None
-        mine = new_id()
+        own_id = new_id()
         facts = Facts(self.clock.now(), user=USER)
         log = Log.upto(self.table.last_record(run))
         try:
-            end = End(SUCCEED if final else STOP, facts, mine)
+            end = End(SUCCEED if final else STOP, facts, own_id)
             done = Settler(self.table, self.clock).end(run, end, log)
         except Overtaken:
             return None
-        return mine if done.by_me else None
+        return own_id if done.by_me else None
 
     # --- looking ---
 
@@ -167,23 +167,23 @@ class Wired:
     def rows(self, chat: str) -> list[dict[str, Any]]:
         """All rows of the chat and its runs, as the engine has them."""
         pk = Chat.key(WORKSPACE, chat)
-        found: list[dict[str, Any]] = []
+        listed: list[dict[str, Any]] = []
         more: dict[str, Any] = {}
         while True:
             page = self.client.query(
                 TableName=TABLE, ConsistentRead=True, KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues={":pk": {"S": pk}}, ReturnConsumedCapacity="TOTAL", **more,
             )  # fmt: skip
-            found += page["Items"]
+            listed += page["Items"]
             if "LastEvaluatedKey" not in page:
                 break
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-        runs = {item["run_id"]["S"] for item in found if "run_id" in item}
+        runs = {item["run_id"]["S"] for item in listed if "run_id" in item}
         for run_id in sorted(runs):
             key = {"pk": {"S": Run.key(WORKSPACE, run_id)}, "sk": {"S": Run.SK}}
-            got = self.client.get_item(TableName=TABLE, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
-            found += [got["Item"]] if "Item" in got else []
-        return found
+            answer = self.client.get_item(TableName=TABLE, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
+            listed += [answer["Item"]] if "Item" in answer else []
+        return listed
 
 
 def new_id() -> str:
@@ -205,8 +205,8 @@ class Race(Protocol):
 
     def prepare(self, wired: Wired, chat: str) -> str: ...
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any: ...
-    def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged: ...
-    def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None: ...
+    def judge(self, rows: list[dict[str, Any]], prepared: str, outcomes: list[Any]) -> Judged: ...
+    def tidy(self, wired: Wired, prepared: str, outcomes: list[Any]) -> None: ...
 
 
 class StartStart:
@@ -220,15 +220,15 @@ class StartStart:
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any:
         return wired.start(chat)
 
-    def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
-        winners = [mine for mine, _ in said if mine]
+    def judge(self, rows: list[dict[str, Any]], prepared: str, outcomes: list[Any]) -> Judged:
+        winners = [run_id for run_id, _ in outcomes if run_id]
         held = _chat(rows).get("active_run_id", {}).get("S")
         wrong = [] if winners == [held] else [f"won: {winners}, the slot holds {held}"]
-        wrong += [f"{named} was named as the winner" for mine, named in said if not mine and named != held]
+        wrong += [f"{named} was named as the winner" for run_id, named in outcomes if not run_id and named != held]
         return Judged(len(winners), wrong)
 
-    def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None:
-        assert wired.stop(next(mine for mine, _ in said if mine))
+    def tidy(self, wired: Wired, prepared: str, outcomes: list[Any]) -> None:
+        assert wired.stop(next(run_id for run_id, _ in outcomes if run_id))
 
 
 class StartStop:
@@ -244,8 +244,8 @@ class StartStop:
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any:
         return wired.start(chat)[0] if number % 2 else wired.stop(prepared)
 
-    def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
-        stops, starts = said[::2].count(True), [one for one in said[1::2] if one]
+    def judge(self, rows: list[dict[str, Any]], prepared: str, outcomes: list[Any]) -> Judged:
+        stops, starts = outcomes[::2].count(True), [one for one in outcomes[1::2] if one]
         held = _chat(rows).get("active_run_id", {}).get("S")
         wrong = []
         if _run(rows, prepared)["status"]["S"] != "aborted":
@@ -254,14 +254,14 @@ class StartStop:
             wrong.append(f"started: {starts}, the slot holds {held}")
         return Judged(stops, wrong)
 
-    def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None:
-        for started in said[1::2]:
+    def tidy(self, wired: Wired, prepared: str, outcomes: list[Any]) -> None:
+        for started in outcomes[1::2]:
             if started:
                 assert wired.stop(started)
 
 
 class ClaimClaim:
-    """The same message is delivered to everybody: one worker asks the model."""
+    """The same message is delivered to every racer: one worker calls the model."""
 
     name = "claim × claim"
 
@@ -273,13 +273,13 @@ class ClaimClaim:
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any:
         return wired.step(prepared)
 
-    def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
+    def judge(self, rows: list[dict[str, Any]], prepared: str, outcomes: list[Any]) -> Judged:
         run = _run(rows, prepared)
         attempt, status = run["attempt"]["N"], run["status"]["S"]
         fine = (attempt, status) == ("1", "succeeded")
-        return Judged(said.count(True), [] if fine else [f"attempt {attempt}, {status}"])
+        return Judged(outcomes.count(True), [] if fine else [f"attempt {attempt}, {status}"])
 
-    def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None:
+    def tidy(self, wired: Wired, prepared: str, outcomes: list[Any]) -> None:
         """Nothing is left."""
 
 
@@ -294,17 +294,17 @@ class SettleSettle:
     def contend(self, wired: Wired, chat: str, prepared: str, number: int) -> Any:
         return wired.settle(prepared, final=bool(number % 2))
 
-    def judge(self, rows: list[dict[str, Any]], prepared: str, said: list[Any]) -> Judged:
-        winners = [(number, one) for number, one in enumerate(said) if one]
+    def judge(self, rows: list[dict[str, Any]], prepared: str, outcomes: list[Any]) -> Judged:
+        winners = [(number, one) for number, one in enumerate(outcomes) if one]
         run = _run(rows, prepared)
         settled_by, status = run["settled_by"]["S"], run["status"]["S"]
         wrong = []
-        for number, mine in winners:
-            if (mine, "succeeded" if number % 2 else "aborted") != (settled_by, status):
-                wrong.append(f"racer {number} was told it had ended the run, which is {status} by another")
+        for number, run_id in winners:
+            if (run_id, "succeeded" if number % 2 else "aborted") != (settled_by, status):
+                wrong.append(f"racer {number} was answered that it ended the run, which another one ended {status}")
         return Judged(len(winners), wrong)
 
-    def tidy(self, wired: Wired, prepared: str, said: list[Any]) -> None:
+    def tidy(self, wired: Wired, prepared: str, outcomes: list[Any]) -> None:
         """Nothing is left."""
 
 
@@ -330,7 +330,7 @@ class Racers(Protocol):
     def race(self, race: Race, chat: str, prepared: str) -> list[Any]: ...
 
     @property
-    def said(self) -> Counter[str]: ...
+    def codes(self) -> Counter[str]: ...
 
 
 class Threads:
@@ -340,7 +340,7 @@ class Threads:
         self._wired = wired
         self._line = threading.Barrier(count + 1, timeout=PATIENCE)
         self._task: tuple[Race, str, str] | None = None
-        self._got: list[Any] = [None] * count
+        self._results: list[Any] = [None] * count
         for number in range(count):
             threading.Thread(target=self._racer, args=(number,), daemon=True).start()
 
@@ -348,14 +348,14 @@ class Threads:
         self._task = race, chat, prepared
         self._line.wait()
         self._line.wait()
-        for one in self._got:
+        for one in self._results:
             if isinstance(one, Exception):
                 raise one
-        return list(self._got)
+        return list(self._results)
 
     @property
-    def said(self) -> Counter[str]:
-        return self._wired.said
+    def codes(self) -> Counter[str]:
+        return self._wired.codes
 
     def close(self) -> None:
         self._task = None
@@ -368,9 +368,9 @@ class Threads:
                 return
             race, chat, prepared = self._task
             try:
-                self._got[number] = race.contend(self._wired, chat, prepared, number)
+                self._results[number] = race.contend(self._wired, chat, prepared, number)
             except Exception as error:
-                self._got[number] = error
+                self._results[number] = error
             self._line.wait()
 
 
@@ -380,7 +380,7 @@ class Processes:
     def __init__(self, endpoint: str, count: int) -> None:
         context = multiprocessing.get_context("spawn")
         line = context.Barrier(count, timeout=PATIENCE)
-        self.said: Counter[str] = Counter()
+        self.codes: Counter[str] = Counter()
         self._ends: list[Connection] = []
         self._processes = []
         for number in range(count):
@@ -396,15 +396,15 @@ class Processes:
     def race(self, race: Race, chat: str, prepared: str) -> list[Any]:
         for end in self._ends:
             end.send((race.name, chat, prepared))
-        got = []
+        results = []
         for end in self._ends:
-            outcome, said = end.recv()
-            self.said.update(said)
-            got.append(outcome)
-        for one in got:
+            outcome, outcomes = end.recv()
+            self.codes.update(outcomes)
+            results.append(outcome)
+        for one in results:
             if isinstance(one, Exception):
                 raise one
-        return got
+        return results
 
     def close(self) -> None:
         for end in self._ends:
@@ -419,14 +419,14 @@ def _racer(endpoint: str, number: int, line: Any, end: Connection) -> None:
     end.send("ready")
     while (task := end.recv()) is not None:
         name, chat, prepared = task
-        wired.said.clear()
+        wired.codes.clear()
         line.wait()
         outcome: Any
         try:
             outcome = RACES[name].contend(wired, chat, prepared, number)
         except Exception as error:
             outcome = RuntimeError(f"{type(error).__name__}: {error}")
-        end.send((outcome, dict(wired.said)))
+        end.send((outcome, dict(wired.codes)))
 
 
 # --- cells ---
@@ -450,7 +450,7 @@ class Cell:
 def run_cell(cell: Cell, race: Race, racers: Racers, wired: Wired, rounds: int, seconds: float) -> None:
     """Run rounds until there were enough, or time is up; the cell then says what came out."""
     chat, before = "", list[dict[str, Any]]()
-    refused = Counter(racers.said)
+    refused = Counter(racers.codes)
     begun = time.monotonic()
     for number in range(rounds):
         if time.monotonic() - begun > seconds:
@@ -458,9 +458,9 @@ def run_cell(cell: Cell, race: Race, racers: Racers, wired: Wired, rounds: int, 
         if number % CHAT_ROUNDS == 0:
             chat, before = f"chat-{new_id()}", []
         prepared = race.prepare(wired, chat)
-        said = racers.race(race, chat, prepared)
+        outcomes = racers.race(race, chat, prepared)
         rows = wired.rows(chat)
-        judged = race.judge(rows, prepared, said)
+        judged = race.judge(rows, prepared, outcomes)
         cell.rounds += 1
         cell.winners[judged.winners] += 1
         wrong = [*judged.wrong, *violations(rows), *changed_after_its_end(before, rows)]
@@ -470,10 +470,10 @@ def run_cell(cell: Cell, race: Race, racers: Racers, wired: Wired, rounds: int, 
         if sequence != 2 * runs:
             wrong.append(f"message sequence {sequence} after {runs} runs")
         cell.wrong += [f"round {number}: {one}" for one in wrong]
-        race.tidy(wired, prepared, said)
+        race.tidy(wired, prepared, outcomes)
         before = wired.rows(chat)
     cell.seconds = time.monotonic() - begun
-    now = Counter(racers.said)
+    now = Counter(racers.codes)
     now.subtract(refused)
     cell.refused = now.pop("refused", 0)
     cell.conflicts = sum(now.values())
@@ -500,24 +500,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--engine", choices=["dynamodb_local", "ministack"], action="append")
     parser.add_argument("--race", choices=list(RACES), action="append")
     parser.add_argument("--by", choices=["threads", "processes"], action="append")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     cells: list[Cell] = []
     _say(LINE.format("engine", "race", "racers", "rounds", "seconds", "1 winner", "refused", "conflicts", "violations"))
-    for engine in asked.engine or ["dynamodb_local", "ministack"]:
+    for engine in options.engine or ["dynamodb_local", "ministack"]:
         with ExitStack() as stack:
             try:
-                made = stack.enter_context(ENGINES[engine]())
+                endpoint = stack.enter_context(ENGINES[engine]())
             except Absent as absent:
                 _say(f"{engine:<15} left out: {absent}")
                 continue
-            assert isinstance(made, Client)
-            wired = Wired(made.client.meta.endpoint_url)
-            for kind in asked.by or ["threads", "processes"]:
+            assert isinstance(endpoint, Client)
+            wired = Wired(endpoint.client.meta.endpoint_url)
+            for kind in options.by or ["threads", "processes"]:
                 with racing(wired, kind) as racers:
-                    for name in asked.race or list(RACES):
+                    for name in options.race or list(RACES):
                         count = THREADS if kind == "threads" else PROCESSES
                         cell = Cell(engine, name, f"{count} {kind}")
-                        run_cell(cell, RACES[name], racers, wired, asked.rounds, asked.seconds)
+                        run_cell(cell, RACES[name], racers, wired, options.rounds, options.seconds)
                         cells.append(cell)
                         _print(cell)
     wrong = [(cell, one) for cell in cells for one in cell.wrong]
@@ -526,9 +526,7 @@ def main(arguments: list[str] | None = None) -> int:
     if cells:
         rounds = sum(cell.rounds for cell in cells)
         _say(f"\n{rounds} rounds, {len(wrong)} violations.")
-        _say(
-            "Both engines execute one call after the other: this shows that the guards hold in whatever order calls come,"
-        )
+        _say("Both engines execute one call after the other: this shows that the guards hold in any order of calls,")
         _say("not how conflicts between calls are taken, which no engine outside AWS produces.")
     return 1 if wrong else 0 if cells else 3
 

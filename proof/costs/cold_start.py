@@ -2,7 +2,7 @@
 
 A floor is what the function's libraries and one client cost, however little our own code did. Processor time is taken,
 not the clock's, since others are at work on the machine; function and floor take turns, and the least of each counts:
-noise only ever adds. `python -m bench.cold_start` prints the table of docs/performance.md.
+noise only ever adds. `python -m proof.costs.cold_start` prints the table of docs/performance.md.
 """
 
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LIGHT = ("start", "stop", "read", "tail", "chat", "sweep")
 PYTHON = ROOT / ".envs" / "dev" / "bin" / "python"
 
@@ -85,7 +85,8 @@ ENVIRONMENT = {
 
 
 def seconds(code: str, function: str = "", python: Path | str = PYTHON, isolated: Iterable[str] = ()) -> float:
-    """Processor time `code` takes in a fresh process that finds the function's code. Raises RuntimeError if it fails."""
+    """Processor time `code` takes in a fresh process that finds the function's code. Raises RuntimeError if it
+    fails."""
     path = [str(ROOT / "shared"), str(ROOT / "functions" / function)] if function else []
     done = subprocess.run(
         [str(python), *isolated, "-c", MEASURED.format(code=code)],
@@ -128,7 +129,8 @@ class Race:
 
 
 def report(rounds: int = 15) -> list[tuple[str, float, float, float]]:
-    """Function, its time and its floor's in seconds, and the ratio: the light ones, step, and step over the bare agent."""
+    """Function, its time and its floor's in seconds, and the ratio: the light ones, step, and step over the bare
+    agent."""
     races = {name: Race(name) for name in LIGHT}
     races["step"] = Race("step", STEP_FLOOR)
     bare = Race("step", BARE_AGENT)

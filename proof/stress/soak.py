@@ -1,6 +1,6 @@
 """The kill test: scripted runs on the deployed local stack, while workers are killed and the stack itself goes and comes.
 
-    python -m proof.engines.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
+    python -m proof.stress.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
 
 Each chat's client starts one scripted run after the other, each with an idempotency key, watches it, and now and then
 stops it. Meanwhile workers are killed with SIGKILL, messages of any step come again, sweeps run out of turn, and the
@@ -31,8 +31,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from proof.engines.consistency import violations
-from tests.deployed.conftest import Answer, Stack
+from proof.stacks.deployed import Answer, Stack
+from proof.stress.consistency import violations
 
 # Attempts are no test of patience here: what is killed is tried again until it is done. A worker killed before its claim
 # leaves its message to the queue's own visibility timeout, which follows the step function's time limit: 60 seconds.
@@ -51,7 +51,7 @@ SWEEP_SECONDS: Final = 10
 
 @dataclass
 class Script:
-    """What a run is told to do: what each step says, where the model errs, and when its user stops it."""
+    """The script of a run: the text of each step, the model's errors, and when its user stops it."""
 
     says: list[str]
     prompt: str
@@ -63,8 +63,8 @@ class Script:
 
 
 @dataclass
-class Told:
-    """A run as its client knows it."""
+class ClientRun:
+    """A run as its client sees it."""
 
     chat: str
     script: Script
@@ -107,7 +107,7 @@ class Soak:
     seed: int
     restarts: int
     seconds: float
-    told: list[Told] = field(default_factory=list)
+    client_runs: list[ClientRun] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     kills: list[float] = field(default_factory=list)
     """When a step worker was killed."""
@@ -159,42 +159,47 @@ class Soak:
         for count in range(self.runs // self.chats):
             if self._late:
                 return
-            told = Told(chat, script_of(chance, f"{chat}, run {count}", self.stops), key=uuid.uuid4().hex)
+            client_run = ClientRun(chat, script_of(chance, f"{chat}, run {count}", self.stops), key=uuid.uuid4().hex)
             with self._lock:
-                self.told.append(told)
-            self._begin(told)
-            self._watch(told)
+                self.client_runs.append(client_run)
+            self._begin(client_run)
+            self._watch(client_run)
             self._ended += 1
 
-    def _begin(self, told: Told) -> None:
+    def _begin(self, client_run: ClientRun) -> None:
         """Start it, as often as it takes; the key makes sure that it is started once."""
         answer = self._surely(
-            "POST", f"/chats/{told.chat}/runs", {"prompt": told.script.prompt}, headers={"Idempotency-Key": told.key}
+            "POST",
+            f"/chats/{client_run.chat}/runs",
+            {"prompt": client_run.script.prompt},
+            headers={"Idempotency-Key": client_run.key},
         )
         if answer.status != 202:
-            raise AssertionError(f"a start in {told.chat} was answered {answer.status} {answer.body}")
+            raise AssertionError(f"a start in {client_run.chat} was answered {answer.status} {answer.body}")
         self.done["starts answered by an earlier one"] += "idempotency-replayed" in answer.headers
-        told.id = answer.body["run"]["id"]
+        client_run.id = answer.body["run"]["id"]
 
-    def _watch(self, told: Told) -> None:
-        stop_at = None if told.script.stop_after is None else time.monotonic() + told.script.stop_after
+    def _watch(self, client_run: ClientRun) -> None:
+        stop_at = None if client_run.script.stop_after is None else time.monotonic() + client_run.script.stop_after
         while True:
             if stop_at is not None and time.monotonic() >= stop_at:
                 stop_at = None
-                self._stop(told)
-            told.seen = self._surely("GET", f"/runs/{told.id}").body
-            if told.seen["run"]["finished_at"] is not None:
+                self._stop(client_run)
+            client_run.seen = self._surely("GET", f"/runs/{client_run.id}").body
+            if client_run.seen["run"]["finished_at"] is not None:
                 return
             if self._late and time.time() > self.begun + self.seconds + QUIET_SECONDS:
-                raise AssertionError(f"run {told.id} of {told.chat} has not ended: {told.seen['run']}")
+                raise AssertionError(
+                    f"run {client_run.id} of {client_run.chat} has not ended: {client_run.seen['run']}"
+                )
             left = LOOK_SECONDS if stop_at is None else min(LOOK_SECONDS, max(0.0, stop_at - time.monotonic()))
             time.sleep(left)
 
-    def _stop(self, told: Told) -> None:
-        while not told.stops or told.stops[-1] is None:
-            answer = self._try("POST", f"/runs/{told.id}/stop")
-            told.stops.append(answer.body["stopped"] if answer is not None and answer.status == 200 else None)
-            if told.stops[-1] is None:
+    def _stop(self, client_run: ClientRun) -> None:
+        while not client_run.stops or client_run.stops[-1] is None:
+            answer = self._try("POST", f"/runs/{client_run.id}/stop")
+            client_run.stops.append(answer.body["stopped"] if answer is not None and answer.status == 200 else None)
+            if client_run.stops[-1] is None:
                 time.sleep(0.3)
         self.done["stops"] += 1
 
@@ -241,11 +246,11 @@ class Soak:
     def _again(self, chance: random.Random) -> None:
         """A message of some run comes once more: of the step that is claimed, or of one before."""
         with self._lock:
-            told = chance.choice(self.told) if self.told else None
-        if told is None or not told.id:
+            client_run = chance.choice(self.client_runs) if self.client_runs else None
+        if client_run is None or not client_run.id:
             return
-        step = chance.randint(0, max(0, (told.seen.get("run") or {"step_count": 0})["step_count"] - 1))
-        self.stack.send({"workspace_id": WORKSPACE, "run_id": told.id, "step": step})
+        step = chance.randint(0, max(0, (client_run.seen.get("run") or {"step_count": 0})["step_count"] - 1))
+        self.stack.send({"workspace_id": WORKSPACE, "run_id": client_run.id, "step": step})
         self.done["messages repeated"] += 1
 
     def _sweep(self) -> None:
@@ -313,21 +318,21 @@ class Soak:
         if dead:
             self.wrong.append(f"{dead} messages in the dead-letter queue")
         stored = sum(row["sk"]["S"] == "RUN" for row in rows)
-        if stored != len(self.told):
-            self.wrong.append(f"{stored} runs are stored, {len(self.told)} were started")
-        by_chat: dict[str, list[Told]] = {}
-        for told in self.told:
-            by_chat.setdefault(told.chat, []).append(told)
+        if stored != len(self.client_runs):
+            self.wrong.append(f"{stored} runs are stored, {len(self.client_runs)} were started")
+        by_chat: dict[str, list[ClientRun]] = {}
+        for client_run in self.client_runs:
+            by_chat.setdefault(client_run.chat, []).append(client_run)
         for chat, its in by_chat.items():
             messages = self._surely("GET", f"/chats/{chat}/messages?limit=100").body["messages"]
-            said = [(one["role"], one["run_id"]) for one in messages]
-            if said != [(role, told.id) for told in its for role in ("user", "assistant")]:
-                self.wrong.append(f"the transcript of {chat} is {said}")
+            places = [(one["role"], one["run_id"]) for one in messages]
+            if places != [(role, client_run.id) for client_run in its for role in ("user", "assistant")]:
+                self.wrong.append(f"the transcript of {chat} is {places}")
                 continue
-            for told, question, answer in zip(its, messages[::2], messages[1::2], strict=True):
-                self.wrong += [f"run {told.id} of {chat}: {one}" for one in _judged(told, question, answer)]
+            for client_run, question, answer in zip(its, messages[::2], messages[1::2], strict=True):
+                self.wrong += [f"run {client_run.id} of {chat}: {one}" for one in _judged(client_run, question, answer)]
         self._judge_claims()
-        for level, message in self._said("level", "message"):
+        for level, message in self._logged("level", "message"):
             if level in ("ERROR", "CRITICAL"):
                 self.done[f"error lines: {message}"] += 1
 
@@ -339,13 +344,19 @@ class Soak:
         """
         attempts: dict[tuple[str, int], int] = {}
         moments: dict[tuple[str, int], list[float]] = {}
-        for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
+        for move, run, step, attempt, at in self._logged("move", "run", "step", "attempt", "timestamp"):
             if move in ("claim", "reclaim"):
                 place = run, step
                 attempts[place] = max(attempts.get(place, 0), attempt)
                 moments.setdefault(place, []).append(_moment(at))
-        hiccups = {(told.id, step): times for told in self.told for step, times in told.script.hiccups.items()}
-        begun = {told.id: told.seen["run"]["created_at"] for told in self.told if told.seen}
+        hiccups = {
+            (client_run.id, step): times
+            for client_run in self.client_runs
+            for step, times in client_run.script.hiccups.items()
+        }
+        begun = {
+            client_run.id: client_run.seen["run"]["created_at"] for client_run in self.client_runs if client_run.seen
+        }
         self.done["steps claimed"] = len(attempts)
         self.done["claims of a step"] = sum(attempts.values())
         self.done["claims again after an error of the script"] = 0
@@ -380,9 +391,7 @@ class Soak:
                 self.done["claims again after a kill or a restart"] -= 1
             elif kill is None:
                 lines = "".join(f"\n    {line}" for line in self._lines_of(*place))
-                self.wrong.append(
-                    f"step {place[1]} of run {place[0]} was claimed once more, and nobody knows why:{lines}"
-                )
+                self.wrong.append(f"step {place[1]} of run {place[0]} was claimed once more without a reason:{lines}")
             else:
                 kills.remove(kill)
 
@@ -390,36 +399,41 @@ class Soak:
         """How many workers of each step went on after another one had claimed it."""
         claimed: dict[tuple[str, int, int], float] = {}
         woke: set[tuple[str, int, int]] = set()
-        for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
+        for move, run, step, attempt, at in self._logged("move", "run", "step", "attempt", "timestamp"):
             if move in ("claim", "reclaim"):
                 claimed[run, step, attempt] = _moment(at)
-        for move, run, step, attempt, at in self._said("move", "run", "step", "attempt", "timestamp"):
+        for move, run, step, attempt, at in self._logged("move", "run", "step", "attempt", "timestamp"):
             if move == "record" and claimed.get((run, step, attempt + 1), float("inf")) < _moment(at):
                 woke.add((run, step, attempt))
-        found = Counter((run, step) for run, step, _ in woke)
-        for message, run, step, cause in self._said("message", "run", "step", "cause"):
+        counts = Counter((run, step) for run, step, _ in woke)
+        for message, run, step, cause in self._logged("message", "run", "step", "cause"):
             if message == "step_put_off" and str(cause).startswith("Overtaken") and (run, step) in attempts:
-                found[run, step] += 1
-        return found
+                counts[run, step] += 1
+        return counts
 
     def _given_back(self) -> Counter[tuple[str, int]]:
         """How often a worker let go of a step because the store did not answer it: a machine too slow to be in time."""
-        found: Counter[tuple[str, int]] = Counter()
-        for message, run, step, cause in self._said("message", "run", "step", "cause"):
+        counts: Counter[tuple[str, int]] = Counter()
+        for message, run, step, cause in self._logged("message", "run", "step", "cause"):
             if message == "step_put_off" and not str(cause).startswith("Overtaken"):
-                found[run, step] += 1
+                counts[run, step] += 1
         # A release that the script did not ask for: the one other thing a worker lets go for.
-        scripted = {(told.id, step): times for told in self.told for step, times in told.script.hiccups.items()}
-        released = Counter((run, step) for move, run, step in self._said("move", "run", "step") if move == "release")
+        scripted = {
+            (client_run.id, step): times
+            for client_run in self.client_runs
+            for step, times in client_run.script.hiccups.items()
+        }
+        released = Counter((run, step) for move, run, step in self._logged("move", "run", "step") if move == "release")
         for place, times in released.items():
-            found[place] += max(0, times - scripted.get(place, 0))
-        return found
+            counts[place] += max(0, times - scripted.get(place, 0))
+        return counts
 
     def _came_back_late(self, attempts: dict[tuple[str, int], int]) -> Counter[tuple[str, int]]:
-        """How many claims found their step's record: the message came back before it was acknowledged. Nobody asks then."""
+        """How many claims found their step's record: the message came back before it was acknowledged. The model is not
+        called then."""
         recorded: dict[tuple[str, int], float] = {}
         claims: list[tuple[tuple[str, int], float]] = []
-        for move, run, step, at in self._said("move", "run", "step", "timestamp"):
+        for move, run, step, at in self._logged("move", "run", "step", "timestamp"):
             if move == "record":
                 recorded[run, step] = min(_moment(at), recorded.get((run, step), float("inf")))
             elif move == "reclaim" and (run, step) in attempts:
@@ -427,36 +441,39 @@ class Soak:
         return Counter(place for place, at in claims if at > recorded.get(place, float("inf")))
 
     def _lines_of(self, run: str, step: int) -> list[str]:
-        """What the functions said of this step."""
+        """The log lines of this step."""
         lines = (line[line.find('{"level"') :] for line in "\n".join(self.logs).splitlines() if f'"{run}"' in line)
         return [line for line in lines if f'"step":{step},' in line.replace(" ", "") or '"step"' not in line]
 
-    def _said(self, *names: str) -> list[tuple[Any, ...]]:
+    def _logged(self, *names: str) -> list[tuple[Any, ...]]:
         """These fields of every log line of the functions that has the first of them."""
-        found = []
+        rows = []
         for line in "\n".join(self.logs).splitlines():
             at = line.find('{"level"')
             if at < 0:
                 continue
             try:
-                said = json.loads(line[at:])
+                entry = json.loads(line[at:])
             except ValueError:
                 continue
-            if names[0] in said:
-                found.append(tuple(said.get(name) for name in names))
-        return found
+            if names[0] in entry:
+                rows.append(tuple(entry.get(name) for name in names))
+        return rows
 
     @property
     def table(self) -> str:
         """What happened, in numbers."""
-        ends = Counter(told.seen["run"]["status"] for told in self.told if told.seen)
+        ends = Counter(client_run.seen["run"]["status"] for client_run in self.client_runs if client_run.seen)
         rows = [
             ("seed", self.seed),
-            ("chats", len({told.chat for told in self.told})),
-            ("runs", len(self.told)),
+            ("chats", len({client_run.chat for client_run in self.client_runs})),
+            ("runs", len(self.client_runs)),
             *((f"runs {status}", ends[status]) for status in ("succeeded", "failed", "aborted")),
             *sorted(self.done.items()),
-            ("model requests recorded", sum(told.seen["run"]["usage"]["requests"] for told in self.told if told.seen)),
+            (
+                "model requests recorded",
+                sum(client_run.seen["run"]["usage"]["requests"] for client_run in self.client_runs if client_run.seen),
+            ),
             ("seconds", round(self.ended_at - self.begun)),
             ("violations", len(self.wrong)),
         ]
@@ -464,13 +481,13 @@ class Soak:
         return "\n".join(f"{name:<{width}}  {value:>8}" for name, value in rows)
 
 
-def _judged(told: Told, question: dict[str, Any], answer: dict[str, Any]) -> list[str]:
+def _judged(client_run: ClientRun, question: dict[str, Any], answer: dict[str, Any]) -> list[str]:
     """What is wrong with a run that has ended."""
-    run, script, wrong = told.seen["run"], told.script, []
+    run, script, wrong = client_run.seen["run"], client_run.script, []
     whole = "".join(script.says)
-    said, steps = answer["content"], run["step_count"]
+    content, steps = answer["content"], run["step_count"]
     if question["content"] != script.prompt:
-        wrong.append("its question is not what was asked")
+        wrong.append("its question is not the prompt")
     if run["usage"]["requests"] != steps:
         wrong.append(f"{run['usage']['requests']} model requests recorded for {steps} steps")
     if sum(part["type"] == "step-start" for part in answer["parts"]) != steps:
@@ -480,16 +497,16 @@ def _judged(told: Told, question: dict[str, Any], answer: dict[str, Any]) -> lis
     if open_calls:
         wrong.append(f"unfinished calls: {open_calls}")
     if run["status"] == "aborted":
-        if not told.stops:
+        if not client_run.stops:
             wrong.append(f"aborted without a stop: {run['error']}")
-        if run["error"] is not None or not whole.startswith(said):
-            wrong.append(f"aborted with {run['error']}, saying {said!r}")
+        if run["error"] is not None or not whole.startswith(content):
+            wrong.append(f"aborted with {run['error']}, saying {content!r}")
     else:
-        if True in told.stops:
+        if True in client_run.stops:
             wrong.append(f"{run['status']} though a stop was answered true")
         expected = ("failed", len(script.says)) if script.refused else ("succeeded", len(script.says))
-        if (run["status"], steps) != expected or said != whole:
-            wrong.append(f"{run['status']} after {steps} steps, {run['error']}, saying {said!r}")
+        if (run["status"], steps) != expected or content != whole:
+            wrong.append(f"{run['status']} after {steps} steps, {run['error']}, saying {content!r}")
     return wrong
 
 
@@ -507,12 +524,12 @@ def soak(*, runs: int, chats: int, seed: int, restarts: int, seconds: float, **m
         stack = Stack(Path(folder).resolve() / "state", **SETTINGS)
         stack.start()
         try:
-            made = Soak(stack, chats, runs, seed, restarts, seconds, **more)
-            made.go()
-            made.judge()
+            soaked = Soak(stack, chats, runs, seed, restarts, seconds, **more)
+            soaked.go()
+            soaked.judge()
         finally:
             stack.stop()
-    return made
+    return soaked
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -523,9 +540,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--restarts", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=900, help="after which no run is started any more")
-    made = soak(**vars(parser.parse_args(arguments)))
-    sys.stdout.write("\n".join([made.table, *made.wrong]) + "\n")
-    return 1 if made.wrong else 0
+    soaked = soak(**vars(parser.parse_args(arguments)))
+    sys.stdout.write("\n".join([soaked.table, *soaked.wrong]) + "\n")
+    return 1 if soaked.wrong else 0
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ def reserve() -> tuple[int, socket.socket]:
     """A port that is free, and what keeps it free for our own server until it is closed.
 
     A socket that is bound and does not listen lets a server bind the same port on Linux, as long as both set
-    SO_REUSEADDR, and nobody is given it as a free one meanwhile. Other systems refuse the server: there it is only free
-    now.
+    SO_REUSEADDR, and the system gives it to no other process meanwhile. Other systems refuse the server: there the port is
+    free now, and not reserved.
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

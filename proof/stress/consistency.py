@@ -1,4 +1,4 @@
-"""What must be true of the table's rows at every instant, whatever ran, crashed or came twice before."""
+"""What must be true of the table's rows at every instant, after any run, crash or redelivery."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -30,31 +30,31 @@ def violations(items: Iterable[Item]) -> list[str]:
             logs[pk, int(sk.split("#")[1])].append(item)
         elif sk.startswith("MSG#"):
             headers[pk, int(sk.split("#")[1])] = item
-    found = _slots(runs, chats)
+    problems = _slots(runs, chats)
     for pk, run in runs.items():
         place = f"{run['workspace_id']['S']}#{run['chat_id']['S']}", int(run["assistant_seq"]["N"])
         header = headers.pop(place, None)
         question = headers.pop((place[0], int(run["user_seq"]["N"])), None)
         log = logs.pop(place, [])
-        found += [f"run {pk}: {said}" for said in _run(run, header, question, log)]
-    found += [f"message {place} belongs to no run" for place in headers]
-    found += [f"records at {place} belong to no run" for place in logs]
-    return found
+        problems += [f"run {pk}: {problem}" for problem in _run(run, header, question, log)]
+    problems += [f"message {place} belongs to no run" for place in headers]
+    problems += [f"records at {place} belong to no run" for place in logs]
+    return problems
 
 
 def changed_after_its_end(before: Iterable[Item], after: Iterable[Item]) -> list[str]:
     """Runs that had ended and are not what they were; rows that vanished."""
     now = {(item["pk"]["S"], item["sk"]["S"]): item for item in after}
-    found = []
+    problems = []
     for item in before:
         key = item["pk"]["S"], item["sk"]["S"]
         if key not in now:
-            found.append(f"{key} is gone")
+            problems.append(f"{key} is gone")
         elif key[1] == "RUN" and item["status"]["S"] in ENDED and dict(item) != dict(now[key]):
-            found.append(f"run {key[0]} changed after its end")
+            problems.append(f"run {key[0]} changed after its end")
         elif ("#STEP#" in key[1] or key[1].startswith("LIVE#")) and dict(item) != dict(now[key]):
-            found.append(f"{key} was replaced")
-    return found
+            problems.append(f"{key} was replaced")
+    return problems
 
 
 def _slots(runs: Mapping[str, Item], chats: Mapping[str, Item]) -> list[str]:
@@ -62,12 +62,12 @@ def _slots(runs: Mapping[str, Item], chats: Mapping[str, Item]) -> list[str]:
     for run in runs.values():
         if run["status"]["S"] not in ENDED:
             active[f"{run['workspace_id']['S']}#{run['chat_id']['S']}"].add(run["id"]["S"])
-    found = [f"chat {pk} has no item" for pk in active.keys() - chats.keys()]
+    problems = [f"chat {pk} has no item" for pk in active.keys() - chats.keys()]
     for pk, chat in chats.items():
         held = {chat["active_run_id"]["S"]} if "active_run_id" in chat else set()
         if held != active[pk]:
-            found.append(f"chat {pk}: the slot holds {sorted(held)}, active are {sorted(active[pk])}")
-    return found
+            problems.append(f"chat {pk}: the slot holds {sorted(held)}, active are {sorted(active[pk])}")
+    return problems
 
 
 def _run(run: Item, header: Item | None, question: Item | None, log: list[Item]) -> Iterable[str]:

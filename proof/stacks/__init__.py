@@ -1,0 +1,1 @@
+"""The product, ready to be called: in one process, or deployed on the local stack."""

@@ -1,0 +1,266 @@
+"""The template, deployed: `make serve` as a user starts it, on a free port, with every function in its own role."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from local import identity
+from proof.stacks.ports import reserve
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
+STOP_SECONDS = 300
+PATIENCE = 600
+"""Seconds after which a wait fails. Long on a busy machine: no promise depends on how long it takes."""
+
+UNANSWERED = {"read_failed", "start_failed", "stop_failed"}
+"""Problems of a store that did not answer in time, which says nothing on a busy machine. The request may be sent again."""
+TRIES = 3
+
+T = TypeVar("T")
+
+
+@dataclass
+class Answer:
+    """An HTTP answer of the API. Header names are in lower case."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Stack:
+    """A local stack of its own, in a process of its own."""
+
+    def __init__(self, state: Path, **settings: str) -> None:
+        self.state = state
+        self.port, held = reserve()
+        weakref.finalize(self, held.close)
+        self.releases = state.parent / f"releases of {self.port}"
+        self.releases.mkdir()
+        self.settings = settings
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.url = ""
+        self.outputs: dict[str, str] = {}
+        self._clients: dict[str, Any] = {}
+        self._tokens: dict[str, str] = {}
+        self._process: subprocess.Popen[str] | None = None
+
+    # --- start and stop ---
+
+    def start(self, **settings: str) -> None:
+        """Serve until it is ready; `settings` change those it was made with."""
+        self.settings |= settings
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {"PORT": str(self.port), "STATE": str(self.state), "AUTH": "true", **self.settings}
+        env["OFFLINE_RELEASES"] = str(self.releases)
+        # As under make: it then ends with the process that started it, even if that is killed.
+        env.setdefault("MAKELEVEL", "1")
+        errors = self.state.parent / f"{self.state.name}.err"
+        with errors.open("w") as out:
+            self._process = subprocess.Popen(
+                [PYTHON, "-m", "local.serve"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=out, text=True
+            )
+        # It is ready or ends: it bounds its own start.
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line.startswith("ready "):
+            self.stop()
+            raise AssertionError(f"make serve did not come up: {line} {errors.read_text()}")
+        self.url = line.removeprefix("ready ").strip()
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="outlive")["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        """Stop it as Ctrl-C does, or by another signal; its state stays. Returns its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            if process.stdout:
+                process.stdout.close()
+        return code
+
+    def release(self, name: str) -> None:
+        """Let what waits `until` this name go on, now and from now on."""
+        (self.releases / name).touch()
+
+    # --- the API ---
+
+    def token(self, workspace: str = "acme", user: str = "ada", **claims: object) -> str:
+        """A valid token; `claims` replace or add, None leaves one out."""
+        key = json.dumps([workspace, user, claims])
+        if key not in self._tokens:
+            self._tokens[key] = identity.token(self.state, self.port, workspace, user, **claims)
+        return self._tokens[key]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = "",
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """One request. `token` None sends none, empty one of ada at acme; `raw` goes as it is in place of `body`.
+
+        It is sent again where the store did not answer in time and where that makes no second run.
+        """
+        again = method == "GET" or path.endswith("/stop") or "Idempotency-Key" in (headers or {})
+        for _ in range(TRIES if again else 1):
+            answer = self._call(method, path, body, token, headers, raw)
+            if answer.status != 503 or not isinstance(answer.body, dict) or answer.body.get("code") not in UNANSWERED:
+                break
+        return answer
+
+    def _call(
+        self, method: str, path: str, body: object, token: str | None, headers: dict[str, str] | None, raw: bytes | None
+    ) -> Answer:
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, method=method, data=data)
+        request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token or self.token()}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return _answer(response.status, response.read(), response.headers)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.read(), error.headers)
+
+    # --- underneath ---
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that may do everything."""
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1").client(
+            service, endpoint_url=self.endpoint, config=Config(retries={"total_max_attempts": 2})
+        )
+
+    def items(self, pk: str | None = None) -> list[dict[str, Any]]:
+        """Rows of the table as DynamoDB has them: all, or those under one partition key."""
+        which = (
+            {}
+            if pk is None
+            else {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+        )
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("query" if which else "scan")
+            .paginate(TableName=self.outputs["TableName"], ConsistentRead=True, **which)
+        )
+        return [row for page in pages for row in page["Items"]]
+
+    def row(self, run: dict[str, Any], *names: str, workspace: str = "acme") -> dict[str, str | None]:
+        """These attributes of a run's row, as text; None where there are none."""
+        key = {"pk": {"S": f"{workspace}#{run['id']}"}, "sk": {"S": "RUN"}}
+        answer = self.client("dynamodb").get_item(TableName=self.outputs["TableName"], Key=key, ConsistentRead=True)
+        return {name: next(iter(answer["Item"].get(name, {"": None}).values())) for name in names}
+
+    @property
+    def log(self) -> str:
+        """The output of the local AWS since it was started, and of the functions that were not called over HTTP."""
+        return (self.state / "aws.log").read_text(errors="replace")
+
+    def logged(self) -> list[str]:
+        """The lines that all functions have logged, those of the platform included."""
+        logs = self.client("logs")
+        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+        pages = [
+            page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)
+        ]
+        return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+    def run_row(self, run_id: str) -> dict[str, Any]:
+        """The RUN row of a run, as DynamoDB has it."""
+        (row,) = [row for row in self.items() if row["sk"]["S"] == "RUN" and row["pk"]["S"].endswith(run_id)]
+        return row
+
+    def send(self, message: object, **request: Any) -> None:
+        """Put a message on the queue: text as it is, anything else as JSON."""
+        body = message if isinstance(message, str) else json.dumps(message)
+        self.client("sqs").send_message(QueueUrl=self.outputs["QueueUrl"], MessageBody=body, **request)
+
+    def queued(self, queue: str = "QueueUrl") -> int:
+        """How many messages are on the queue, visible or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs[queue], AttributeNames=[*names, "ApproximateNumberOfMessagesDelayed"]
+        )
+        return sum(int(value) for value in answer["Attributes"].values())
+
+    def sweep(self, **event: object) -> dict[str, Any]:
+        """Invoke the sweep now; returns its counts."""
+        scheduled = json.loads((ROOT / "events" / "sweep.json").read_text())
+        answer = self.client("lambda").invoke(
+            FunctionName=self.outputs["SweepFunction"], Payload=json.dumps({**scheduled, **event}).encode()
+        )
+        counts = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, counts
+        return counts
+
+    def workers(self, function: str = "Step") -> list[int]:
+        """Process ids of the live workers of a function."""
+        listed = subprocess.run(
+            ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ).stdout
+        mark = f"{self.state}/tmp/ministack-lambda-{self.outputs[f'{function}Function']}-"
+        return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
+
+    def kill_workers(self, function: str = "Step") -> list[int]:
+        """Kill every worker of a function the hard way; returns their process ids."""
+        killed = self.workers(function)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return killed
+
+
+def until(
+    look: Callable[[], T], is_it: Callable[[T], bool] = bool, *, seconds: float = PATIENCE, every: float = 0.05
+) -> T:
+    """What `look` returns as soon as it is what is waited for; fails with what it returned last after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if is_it(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} seconds in vain; last seen: {seen}")
+        time.sleep(every)
+
+
+def _answer(status: int, body: bytes, headers: Any) -> Answer:
+    if headers["Content-Encoding"] == "gzip":
+        body = gzip.decompress(body)
+    content: Any = body.decode()
+    if "json" in headers.get("Content-Type", "json"):
+        content = json.loads(body) if body else None
+    return Answer(status, content, {name.lower(): value for name, value in headers.items()})
