@@ -16,6 +16,7 @@ from typing import Literal
 from local.messages import UserError, progress, run_main
 
 ROOT = Path(__file__).resolve().parent.parent
+AGENTS = ROOT / "agents"
 Platform = Literal["lambda", "here"]
 
 GROUP = {
@@ -47,17 +48,16 @@ BOTOCORE_DATA = {
 
 
 def packages(group: str, platform: Platform) -> Path:
-    """The folder with the packages of `requirements/<group>.txt`, installed on the first call.
+    """The folder with the packages of a group, installed on the first call.
 
-    Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
+    They are those of `requirements/<group>.txt`; the step function's agents add those of `agents/requirements.txt`. Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
     """
-    requirements = ROOT / "requirements" / f"{group}.txt"
-    key = hashlib.sha256(
-        b"\0".join([requirements.read_bytes(), Path(__file__).read_bytes(), _python(platform).encode()])
-    )
+    requirements = [ROOT / "requirements" / f"{group}.txt", *([AGENTS / "requirements.txt"] if group == "step" else [])]
+    inputs = [*(file.read_bytes() for file in requirements), Path(__file__).read_bytes(), _python(platform).encode()]
+    key = hashlib.sha256(b"\0".join(inputs))
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
     if not folder.exists():
-        progress(f"installing the packages of {requirements.name}")
+        progress(f"installing the packages of {_names(requirements)}")
         # Built under another name and renamed at the end: an interrupted or concurrent build leaves no incomplete folder.
         staging = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.rmtree(staging, ignore_errors=True)
@@ -79,6 +79,8 @@ def function(name: str, to: Path, platform: Platform = "lambda") -> None:
 def own_code(name: str, to: Path, platform: Platform) -> None:
     """Fill `to` with the function's own code, without packages."""
     _copy_source(ROOT / "functions" / name, to)
+    if name == "step":
+        _copy_source(AGENTS, to / "agents")
     if name == "console":
         _copy_source(ROOT / "console", to / "page")
     _compile(to, platform)
@@ -97,7 +99,11 @@ def _python(platform: Platform) -> str:
     return f"{LAMBDA_PYTHON} {LAMBDA_PLATFORM}{' compiled' if _python_313() else ''}"
 
 
-def _install(requirements: Path, to: Path, platform: Platform) -> None:
+def _names(requirements: list[Path]) -> str:
+    return " and ".join(str(file.relative_to(ROOT)) for file in requirements)
+
+
+def _install(requirements: list[Path], to: Path, platform: Platform) -> None:
     uv = ROOT / ".envs" / "uv" / "bin" / "uv"
     if not uv.exists():
         raise UserError("the installer is missing; run make build or make run, which set it up")
@@ -108,14 +114,21 @@ def _install(requirements: Path, to: Path, platform: Platform) -> None:
     )
     command = ["pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
     result = subprocess.run(
-        [str(uv), *command, *target, "--target", str(to), "-r", str(requirements)],
+        [
+            str(uv),
+            *command,
+            *target,
+            "--target",
+            str(to),
+            *(part for file in requirements for part in ("-r", str(file))),
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode:
         reason = (result.stderr.strip() or "no reason given").splitlines()[-1].strip()
-        raise UserError(f"{requirements.name} could not be installed for {platform}: {reason}")
+        raise UserError(f"{_names(requirements)} could not be installed for {platform}: {reason}")
     shutil.rmtree(to / "bin", ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from agent import agent
+from agents.assistant import agent
 from engine.turn import PydanticAgent
 from outlive.clock import Clock
 from outlive.log import cause, logger, retired

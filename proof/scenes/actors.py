@@ -225,7 +225,8 @@ def _load_step_app() -> ModuleType:
     """functions/step/app.py, without the agent library: nothing of it is on the way of a message."""
     path = SHARED.parent / "functions" / "step" / "app.py"
     doubles: dict[str, Any] = {
-        "agent": SimpleNamespace(agent=None),
+        "agents": SimpleNamespace(),
+        "agents.assistant": SimpleNamespace(agent=None),
         "engine": SimpleNamespace(),
         "engine.turn": SimpleNamespace(PydanticAgent=lambda *_: None),
     }

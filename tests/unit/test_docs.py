@@ -342,9 +342,9 @@ def test_docs_name_only_commands_and_settings_that_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_docs_refer_to_files_that_exist(page):
-    """Paths in code type, such as `functions/step/agent.py`."""
+    """Paths in code type, such as `agents/assistant.py`."""
     for path in re.findall(
-        r"`((?:functions|shared|local|clients|tests|docs|bench|console|requirements)/[^`]*)`", page.read_text()
+        r"`((?:agents|functions|shared|local|clients|tests|docs|bench|console|requirements)/[^`]*)`", page.read_text()
     ):
         if not re.search(r"[<*]", path):
             assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), path

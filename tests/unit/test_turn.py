@@ -15,9 +15,9 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRe
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 from engine import turn
-from engine.deps import StepDeps
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Piece, Said, ToolCall, Turn
+from outlive.agents import StepDeps
 from outlive.follow.passages import BEGINNING, Call, Result, Words, passages, rest_after
 
 Items = list[Any]

@@ -1,12 +1,14 @@
-"""What a tool is told about the step it runs in, and the idempotency key of each of its calls."""
+"""What agents and their tools import: the step they run in, and the idempotency key of each call.
+
+This module is the one public door between the folder `agents/` and the rest: its names and fields stay as they are.
+"""
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-from pydantic_ai.messages import ToolCallPart
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,15 @@ class StepDeps:
             raise LookupError(f"no call {tool_call_id!r} in this step")
         return self._keys[tool_call_id]
 
-    def number_calls(self, calls: Iterable[ToolCallPart]) -> None:
-        """Give each call its key. `calls` is everything the model asked for in this step, in its order."""
+    def number_calls(self, calls: Iterable[tuple[str, dict[str, Any], str]]) -> None:
+        """Give each call its key. `calls` is every call of this step in the model's order: tool, arguments, id."""
         seen: Counter[str] = Counter()
-        for call in calls:
-            digest = hashlib.sha256(f"{call.tool_name}\n{canonical_input(call)}".encode()).hexdigest()[:32]
-            self._keys[call.tool_call_id] = f"{self.run_id}:{self.step}:{digest}:{seen[digest]}"
+        for tool, arguments, call_id in calls:
+            digest = hashlib.sha256(f"{tool}\n{_canonical(arguments)}".encode()).hexdigest()[:32]
+            self._keys[call_id] = f"{self.run_id}:{self.step}:{digest}:{seen[digest]}"
             seen[digest] += 1
 
 
-def canonical_input(call: ToolCallPart) -> str:
-    """The call's arguments as one text, whatever order or spacing the model chose. ASCII, so any hash can take it."""
-    return json.dumps(call.args_as_dict(), sort_keys=True, separators=(",", ":"))
+def _canonical(arguments: dict[str, Any]) -> str:
+    """The arguments as one text, whatever order or spacing the model chose. ASCII, so any hash can take it."""
+    return json.dumps(arguments, sort_keys=True, separators=(",", ":"))
