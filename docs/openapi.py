@@ -25,7 +25,7 @@ from outlive.ai_sdk.chunks import Encoder
 from outlive.chat import Listener
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
-from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
+from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized, UnknownAgent
 from outlive.follow.events import Event
 from outlive.follow.sse import KIND, streamed
 from outlive.follow.ticket import TICKET_SECONDS, new_ticket
@@ -305,6 +305,8 @@ def _problem(kind: type[Problem]) -> Problem:
             check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
         except Problem as refused:
             return refused
+    if kind is UnknownAgent:
+        return UnknownAgent("asistant", ["assistant"])
     detail = said_with().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
@@ -328,6 +330,7 @@ def _run(status: Status, **said: Any) -> Run:
         "chat_id": request.chat_id,
         "owner": "ada",
         "created_by": "ada",
+        "agent": "assistant",
         "trigger": "user",
         "status": status,
         "budget": {"max_steps": request.max_steps},
@@ -555,6 +558,7 @@ def _chat_schema() -> dict[str, Any]:
             "trigger": {"type": "string", "const": "submit-message"},
             "messageId": {"type": ["string", "null"], "description": "None, or the id of the last message."},
             "budget": {"$ref": "#/components/schemas/Budget"},
+            "agent": {"type": "string", "description": "The agent that answers. Default: the only one, or `assistant`."},
             "metadata": {"type": "object", "description": "The run's: at most 2 KB as JSON."},
         },
         "required": ["id", "messages"],

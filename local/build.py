@@ -7,6 +7,7 @@ ship the same files; only the platform of the native wheels differs.
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -87,9 +88,24 @@ def own_code(name: str, to: Path, platform: Platform) -> None:
 
 
 def layer(to: Path, platform: Platform = "lambda") -> None:
-    """Fill `to` with the layer: the shared code, in the `python` folder that Lambda puts on the path."""
+    """Fill `to` with the layer: the shared code, in the `python` folder that Lambda puts on the path.
+
+    The names of the agents are written into it. Raises `UserError` if there is no agent, or one can't be read.
+    """
     _copy_source(ROOT / "shared", to / "python")
+    (to / "python" / "outlive" / "agents.json").write_text(json.dumps(_agent_names()))
     _compile(to, platform)
+
+
+def _agent_names() -> tuple[str, ...]:
+    module = runpy.run_path(str(ROOT / "shared" / "outlive" / "agent_names.py"))
+    try:
+        names: tuple[str, ...] = module["names_in"](AGENTS)
+    except SyntaxError as error:
+        raise UserError(f"agents/{Path(error.filename or '').name} is no Python: {error.msg}") from error
+    if not names:
+        raise UserError("no module in agents/ assigns an agent to the name `agent`")
+    return names
 
 
 def _python(platform: Platform) -> str:

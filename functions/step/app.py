@@ -8,8 +8,7 @@ import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from agents.assistant import agent
-from engine.turn import PydanticAgent
+from engine.agents import Agents
 from outlive.clock import Clock
 from outlive.log import cause, logger, retired
 from outlive.request import ID
@@ -21,7 +20,7 @@ from outlive.worker import Wear, gone_within
 settings = settings_of("QUEUE_URL")
 clock = Clock()
 queue = queue_of(settings)
-answerer = PydanticAgent(agent, settings.agent_model)
+answerer = Agents(settings.agents, settings.default_agent, settings.agent_model)
 wear = Wear()
 step = Step(table_of(settings), queue, answerer, clock, new_id, settings, in_a_thread, wear.saw)
 LAST_SECOND = 1.0

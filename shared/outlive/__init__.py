@@ -3,6 +3,7 @@
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
 floor 1: these import nothing of ours
+    agent_names         which agents are deployed, by name
     agents              what agents and their tools import
     clock               time in milliseconds, as text and as a clock to hand in
     errors              what can go wrong, named by who must act

@@ -44,6 +44,8 @@ class Ask:
     """True on the last step the run's budget allows: the model may not call tools."""
     seconds: float
     """How long the agent may take at most; then `interrupt` is set with reason `deadline`."""
+    agent: str | None = None
+    """The name of the agent that the run was started with; None for a run from before agents had names."""
 
 
 @dataclass(frozen=True, slots=True)

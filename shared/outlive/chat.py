@@ -131,7 +131,8 @@ class Chat(msgspec.Struct, frozen=True):
     ) -> tuple[Started, str]:
         """Start the run as `start` does, and say what it says first.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
+        or StartFailed.
         """
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
         started = start.run(workspace_id, user, request)

@@ -35,6 +35,17 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     prompt: Annotated[str, msgspec.Meta(min_length=1, description="What the agent is asked: 1 to 32,768 characters.")]
     budget: Budget | None = None
+    agent: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                min_length=1,
+                max_length=128,
+                description="The agent that answers. Default: the only one, or `assistant`.",
+            ),
+        ]
+        | None
+    ) = None
     metadata: Annotated[dict[str, Any], msgspec.Meta(description="Yours: at most 2 KB as JSON.")] | None = None
 
 
@@ -47,6 +58,8 @@ class StartRequest:
     max_steps: int
     metadata: dict[str, Any]
     idempotency_key: str | None
+    agent: str | None
+    """The agent it names."""
     said: dict[str, Any]
     """The body as it was validated, which is what makes two requests the same."""
 
@@ -79,7 +92,11 @@ def start_of(chat_id: str, key: str | None, asked: dict[str, Any], max_steps: in
     metadata = said.metadata or {}
     if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA:
         raise InvalidRequest("metadata", f"must be at most {MAX_METADATA} bytes as JSON")
-    return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(said))
+    validated = msgspec.to_builtins(said)
+    if said.agent is None:
+        # As before agents had names: a start that is repeated across that upgrade is still the same request.
+        del validated["agent"]
+    return StartRequest(chat_id, prompt, steps, metadata, key, said.agent, validated)
 
 
 def check_chat_id(chat_id: str) -> str:

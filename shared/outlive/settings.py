@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from outlive.agent_names import DEFAULT, default_agent
 from outlive.errors import SettingError
 
 MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
@@ -36,6 +37,13 @@ class Settings:
     """Whether a step's text is stored while it streams, for readers to follow."""
     runs_enabled: bool = True
     workspace_claim: str = "workspace_id"
+    agents: tuple[str, ...] = (DEFAULT,)
+    """The names of the deployed agents; the build lists them, no environment variable does."""
+
+    @property
+    def default_agent(self) -> str | None:
+        """The agent of a start that names none; None if a start has to name one."""
+        return default_agent(self.agents)
 
     @property
     def model_usable(self) -> bool:

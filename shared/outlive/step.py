@@ -479,6 +479,7 @@ class _Held:
             history=history,
             text_only=self._is_last,
             seconds=watch.seconds_left,
+            agent=run.agent,
         )
 
         def say(said: Said) -> None:

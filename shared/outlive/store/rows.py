@@ -365,6 +365,8 @@ class Run(Row):
     trigger = Word(Trigger)
     status = Word(Status)
     user_seq = Whole()
+    agent = OptionalText()
+    """The agent that answers; runs from before agents had names have none, and the default agent answers."""
     budget = Json(Budget)
     metadata = Json(dict[str, Any])
     fingerprint = OptionalText()
