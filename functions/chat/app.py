@@ -17,7 +17,7 @@ from outlive.tail import Tail
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
-api = Api(settings.workspace_claim)
+api = Api(settings.workspace_claim, settings.deps_claims)
 clock = Clock()
 table = table_of(settings)
 start = Start(table, queue_of(settings), clock, new_id, settings, lambda: random.uniform(0.5, 1.5))
@@ -29,7 +29,7 @@ def send_message() -> Response[str]:
     """Start a run with a chat client's last message, and stream its answer."""
     caller, wait = api.caller, _wait()
     request = check_chat(api.body, settings.max_steps)
-    started, said = chat.start(start, caller.workspace_id, caller.user, request, wait)
+    started, said = chat.start(start, caller.workspace_id, caller.user, request, wait, caller.claims)
     headers = {**HEADERS, "Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"

@@ -13,7 +13,7 @@ from outlive.views import view_run
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
-api = Api(settings.workspace_claim)
+api = Api(settings.workspace_claim, settings.deps_claims)
 start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, lambda: random.uniform(0.5, 1.5))
 
 
@@ -22,7 +22,7 @@ def start_run(chat_id: str) -> Response[str]:
     """Start a run in the chat."""
     caller = api.caller
     request = check_start(api.parameter("chat_id"), api.header("Idempotency-Key"), api.body, settings.max_steps)
-    started = start.run(caller.workspace_id, caller.user, request)
+    started = start.run(caller.workspace_id, caller.user, request, caller.claims)
     headers = {"Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"

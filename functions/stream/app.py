@@ -37,7 +37,11 @@ tail = Tail(table, clock, new_id)
 start = Start(table, queue_of(settings), clock, new_id, settings, lambda: random.uniform(0.5, 1.5))
 chat = Chat(table, tail, clock)
 tokens = Tokens(
-    os.environ["JWT_ISSUER"], os.environ["JWT_AUDIENCE"].split(","), settings.workspace_claim, time.monotonic
+    os.environ["JWT_ISSUER"],
+    os.environ["JWT_AUDIENCE"].split(","),
+    settings.workspace_claim,
+    time.monotonic,
+    settings.deps_claims,
 )
 
 
@@ -84,7 +88,7 @@ async def _answer(request: Request, send: Send) -> None:
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     asked = check_chat(await request.body(), settings.max_steps)
-    started = await asyncio.to_thread(start.run, caller.workspace_id, caller.user, asked)
+    started = await asyncio.to_thread(start.run, caller.workspace_id, caller.user, asked, caller.claims)
     headers = {"Location": f"/runs/{started.run.id}"}
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"

@@ -13,13 +13,21 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class StepDeps:
-    """The `deps` of every tool: `ctx.deps` of a `RunContext[StepDeps]`. `step` counts from 0, `attempt` from 1."""
+    """The `deps` of every tool: `ctx.deps` of a `RunContext[StepDeps]`. `step` counts from 0, `attempt` from 1.
+
+    `user` is the run's owner and `agent` the name of the agent. `metadata` is the object that the start carried. `claims`
+    are those of the caller's token that the template parameter `DepsClaims` names, as texts, as they were at the start.
+    """
 
     workspace_id: str
     chat_id: str
     run_id: str
     step: int
     attempt: int
+    user: str = ""
+    agent: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict, repr=False)
     _keys: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def idempotency_key(self, tool_call_id: str | None) -> str:

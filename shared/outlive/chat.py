@@ -127,7 +127,13 @@ class Chat(msgspec.Struct, frozen=True):
         return None if window is None else listener.hear(window.events, room)
 
     def start(
-        self, start: Start, workspace_id: str, user: str, request: StartRequest, wait: float | None
+        self,
+        start: Start,
+        workspace_id: str,
+        user: str,
+        request: StartRequest,
+        wait: float | None,
+        claims: dict[str, str],
     ) -> tuple[Started, str]:
         """Start the run as `start` does, and say what it says first.
 
@@ -135,7 +141,7 @@ class Chat(msgspec.Struct, frozen=True):
         or StartFailed.
         """
         until = self.clock.now() + int((HOLD if wait is None else wait) * SECOND)
-        started = start.run(workspace_id, user, request)
+        started = start.run(workspace_id, user, request, claims)
         listener = self.from_the_start(workspace_id, user, request.chat_id, started.run.id)
         try:
             return started, self._window(listener, until, hold=wait is None) or ""

@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +25,8 @@ from outlive.log import cause, logger, unexpected
 from outlive.text import clean
 
 MAX_IDENTITY = 256
+MAX_CLAIMS = 2048
+"""Bytes of the claims kept for tools, as JSON."""
 LARGE = 20_000
 """Bytes of an answer worth compressing."""
 MOST_TEXT = 6_250_000
@@ -37,14 +39,17 @@ class Caller:
 
     workspace_id: str
     user: str
+    claims: dict[str, str] = field(default_factory=dict)
+    """The claims that tools get, as texts. No answer shows them."""
 
 
 class Api(APIGatewayHttpResolver):
     """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
 
-    def __init__(self, workspace_claim: str) -> None:
+    def __init__(self, workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> None:
         super().__init__()
         self._workspace_claim = workspace_claim
+        self._deps_claims = deps_claims
         self.exception_handler(Problem)(problem)
         self.exception_handler(StoreError)(_store_failed)
         self.exception_handler(Exception)(_unexpected)
@@ -67,7 +72,7 @@ class Api(APIGatewayHttpResolver):
         found: Any = self.current_event.raw_event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = found.get(name) if isinstance(found, dict) else None
-        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim)
+        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim, self._deps_claims)
 
     def parameter(self, name: str) -> str:
         """A path parameter, decoded."""
@@ -145,9 +150,23 @@ def problem(error: Problem) -> Response[str]:
     return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
-def caller_of(claims: Mapping[str, Any], workspace_claim: str) -> Caller:
-    """Who a verified token speaks for. Raises Unauthorized if it lacks a usable workspace or subject."""
-    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"))
+def caller_of(claims: Mapping[str, Any], workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> Caller:
+    """Who a verified token speaks for, with the claims named by `deps_claims` as far as it has them.
+
+    Raises Unauthorized if it lacks a usable workspace or subject, or if those claims are too large.
+    """
+    texts = {name: _text_of(claims.get(name)) for name in deps_claims}
+    kept = {name: text for name, text in texts.items() if text is not None}
+    if len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_CLAIMS:
+        raise Unauthorized(f"the token's claims for tools must be at most {MAX_CLAIMS} bytes as JSON")
+    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), kept)
+
+
+def _text_of(claim: Any) -> str | None:
+    """A text, number or truth value as text, which is how the gateway hands all of them over; None for anything else."""
+    if isinstance(claim, str):
+        return str(clean(claim))
+    return json.dumps(claim) if isinstance(claim, bool | int | float) else None
 
 
 def _identity(claims: Mapping[str, Any], name: str) -> str:

@@ -57,22 +57,26 @@ class Start:
     jitter: Callable[[], float]
     """Spreads the pauses between tries: numbers around 1."""
 
-    def run(self, workspace_id: str, user: str, request: StartRequest) -> Started:
+    def run(self, workspace_id: str, user: str, request: StartRequest, claims: dict[str, str] | None = None) -> Started:
         """Make a new run the chat's active one, or find the one this very request made before.
+
+        The run keeps the caller's `claims` for its tools; a run that is found keeps those it has.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent or
         StartFailed; then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
         """
         run_id = self._run_id(workspace_id, user, request)
         try:
-            return self._start(workspace_id, user, run_id, request)
+            return self._start(workspace_id, user, run_id, request, claims or {})
         except StoreError as error:
             logger.error("start_failed", run=run_id, chat=request.chat_id, cause=cause(error))
             raise StartFailed("the store did not take it; send the same request again") from error
 
-    def _start(self, workspace_id: str, user: str, run_id: str, request: StartRequest) -> Started:
+    def _start(
+        self, workspace_id: str, user: str, run_id: str, request: StartRequest, claims: dict[str, str]
+    ) -> Started:
         agent = request.agent or self.settings.default_agent
-        asking = _Asking(workspace_id, user, run_id, request, self.clock.now(), self.new_id(), agent)
+        asking = _Asking(workspace_id, user, run_id, request, self.clock.now(), self.new_id(), agent, claims)
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
         for attempt in range(ROUNDS):
@@ -214,6 +218,7 @@ class _Asking:
     at: int
     id: str
     agent: str | None
+    claims: dict[str, str]
 
     def new_run(self, sequence: int) -> Run:
         """The run to be, right after message `sequence` of its chat."""
@@ -234,6 +239,7 @@ class _Asking:
             assistant_seq=sequence + 2,
             budget={"max_steps": self.request.max_steps},
             metadata=self.request.metadata,
+            claims=self.claims or None,
             fingerprint=self.request.fingerprint,
             claimed_step=-1,
             attempt=0,

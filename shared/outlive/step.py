@@ -480,6 +480,9 @@ class _Held:
             text_only=self._is_last,
             seconds=watch.seconds_left,
             agent=run.agent,
+            user=run.owner,
+            metadata=run.metadata or {},
+            claims=run.claims or {},
         )
 
         def say(said: Said) -> None:

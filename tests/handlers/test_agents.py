@@ -89,3 +89,52 @@ def test_a_chat_client_names_the_agent_in_its_body(stack: Stack) -> None:
     assert stack.call("POST", "/api/chat", {**body, "agent": "assistant"}, query={"wait": "0"}).status == 200
     (run,) = stack.call("GET", "/chats/chat-1/runs").body["runs"]
     assert run["agent"] == "assistant"
+
+
+CLAIMS = {"workspace_id": "acme", "sub": "ada"}
+
+
+@pytest.mark.parametrize("environment", [{"DEPS_CLAIMS": "plan, seats,admin,teams,absent"}])
+def test_tools_get_the_claims_that_the_operator_names_and_no_answer_shows_them(
+    stack: Stack, environment: dict[str, str]
+) -> None:
+    """As they were at the start, as texts; lists and objects are left out."""
+    asked = stack.watch_the_agent()
+    token = {**CLAIMS, "plan": "gold-plated", "seats": 7, "admin": True, "teams": ["a"], "email": "ada@acme.test"}
+    answer = stack.begin(claims=token, metadata={"page": 3})
+    run_id = answer.body["run"]["id"]
+    stack.work()
+    assert [ask.step for ask in asked] == [0, 1]
+    for ask in asked:
+        assert ask.claims == {"plan": "gold-plated", "seats": "7", "admin": "true"}
+        assert (ask.user, ask.agent, ask.metadata) == ("ada", "assistant", {"page": 3})
+        assert "gold" not in repr(ask)
+    reads = ("/chats/chat-1/run", f"/runs/{run_id}", "/chats/chat-1/runs", "/chats/chat-1/messages")
+    shown = [answer.body, *(stack.call("GET", path).body for path in reads)]
+    assert "gold-plated" not in str(shown)
+
+
+@pytest.mark.parametrize("environment", [{"DEPS_CLAIMS": "plan"}])
+def test_a_run_keeps_the_claims_of_the_start_that_made_it(stack: Stack, environment: dict[str, str]) -> None:
+    """A token that was renewed since is no other request."""
+    asked = stack.watch_the_agent()
+    first = stack.begin(claims={**CLAIMS, "plan": "gold"}, headers=KEY).body["run"]["id"]
+    assert stack.begin(claims={**CLAIMS, "plan": "free"}, headers=KEY).body["run"]["id"] == first
+    stack.work()
+    assert [ask.claims for ask in asked] == [{"plan": "gold"}] * 2
+
+
+@pytest.mark.parametrize("environment", [{"DEPS_CLAIMS": "plan"}])
+def test_claims_that_take_more_than_2_kb_start_nothing(stack: Stack, environment: dict[str, str]) -> None:
+    answer = stack.begin(claims={**CLAIMS, "plan": "x" * 2048})
+    assert (answer.status, answer.body["code"]) == (401, "unauthorized")
+    assert "2048 bytes" in answer.body["detail"]
+    assert len(str(answer.body)) < 500
+    assert stack.call("GET", "/chats/chat-1/runs").body["runs"] == []
+
+
+def test_without_the_setting_a_run_keeps_no_claim(stack: Stack) -> None:
+    asked = stack.watch_the_agent()
+    stack.begin(claims={**CLAIMS, "plan": "gold"})
+    stack.work()
+    assert asked[0].claims == {}

@@ -1,6 +1,7 @@
 """The agents of this deployment by their names: each run names the one that answers its steps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 
 from pydantic_ai import Agent
@@ -27,7 +28,7 @@ class Agents:
         if agent is None:
             gone = AgentError("permanent", "agent_unknown", f"There is no agent {name} in this deployment any more.")
             return Outcome("partial", [], None, error=gone)
-        return agent(ask, say, interrupt)
+        return agent(replace(ask, agent=name), say, interrupt)
 
     def left_behind(self) -> int:
         """How many threads still run of steps that are over. To be asked between two steps."""

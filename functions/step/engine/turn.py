@@ -162,7 +162,17 @@ class _Step:
         Raises whatever goes wrong; the fields then say how far it got.
         """
         ask = self.ask
-        deps = StepDeps(ask.workspace_id, ask.chat_id, ask.run_id, ask.step, ask.attempt)
+        deps = StepDeps(
+            ask.workspace_id,
+            ask.chat_id,
+            ask.run_id,
+            ask.step,
+            ask.attempt,
+            user=ask.user,
+            agent=ask.agent or "",
+            metadata=ask.metadata,
+            claims=ask.claims,
+        )
         async with self.agent.iter(
             message_history=messages_of(ask.history),
             conversation_id=ask.chat_id,
