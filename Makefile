@@ -24,7 +24,7 @@ CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome g
 browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := $(patsubst functions/%/app.py,%,$(wildcard functions/*/app.py))
 groups := uv light step stream local sam dev docs fuzz cli browser
-sources := functions shared local clients/python proof tests bench docs
+sources := agents functions shared local clients/python proof tests bench docs
 BIOME := .envs/js/node_modules/.bin/biome
 scripts := console clients/js tests/ai_sdk
 
@@ -102,6 +102,9 @@ lock: .envs/uv/.done ## pin the requirements again; UPGRADE=--upgrade takes the 
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
 	    requirements/$$group.in -o requirements/$$group.txt || exit 1; \
 	done
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" $(UPGRADE) -c requirements/step.txt \
+	  agents/requirements.in -o agents/requirements.txt
 
 clean: ## remove the environments, builds and caches; the local state in .state stays
 	@rm -rf .envs .build .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -117,6 +120,9 @@ clean: ## remove the environments, builds and caches; the local state in .state 
 
 .envs/cli/.done: requirements/cli.txt .envs/uv/.done $(shell find clients/python -name '*.py' -o -name '*.toml' -o -name '*.md')
 	@local/setup.sh cli
+
+# What your agents import, their tests and type checks import as well.
+.envs/dev/.done: agents/requirements.txt
 
 .envs/%/.done: requirements/%.txt .envs/uv/.done
 	@local/setup.sh $*

@@ -74,7 +74,7 @@ class OneProcess:
 
     def __post_init__(self) -> None:
         os.environ.update(ENVIRONMENT)
-        sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "functions" / "step")]
+        sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "functions" / "step"), str(ROOT)]
         self.handlers = {verb: load(verb) for verb in VERBS}
         from engine.turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
         from outlive.store.queue import Queue  # noqa: PLC0415

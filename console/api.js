@@ -66,8 +66,9 @@ const query = (values) => {
   return present.length ? `?${new URLSearchParams(present)}` : "";
 };
 
-export const start = (chatId, prompt, key) =>
-  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt }, headers: { "idempotency-key": key } });
+/** `agent` null leaves the choice to the API. */
+export const start = (chatId, prompt, agent, key) =>
+  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent }, headers: { "idempotency-key": key } });
 export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });
 export const latest = (chatId, signal) => call("GET", `/chats/${id(chatId)}/run`, { signal });
 export const run = (runId, signal) => call("GET", `/runs/${id(runId)}`, { signal });

@@ -7,6 +7,13 @@ import * as storage from "./storage.js";
 const RETRY_PAUSES_MS = [700, 2000];
 const field = byId("prompt");
 const sendButton = byId("send");
+const agentSelect = byId("agent");
+
+const agentNames = document.querySelector("meta[name=agents]").content.split(" ");
+if (agentNames.length > 1) {
+  agentSelect.replaceChildren(...agentNames.map((name) => make("option", { value: name }, name)));
+  agentSelect.hidden = false;
+}
 
 let chatId = "";
 let isSending = false;
@@ -52,18 +59,20 @@ export function settleDraft(acceptedPrompt) {
 
 /**
  * Starts a run with the text of the field: `{run, prompt}`. The idempotency key stays the same until the start of this
- * text is answered. Throws api.Problem and keeps the text.
+ * text with this agent is answered. Throws api.Problem and keeps the text.
  */
 export async function startRun() {
   const prompt = field.value;
   const id = chatId;
   const draft = storage.draft(id);
-  const key = draft.key && draft.sent === prompt ? draft.key : crypto.randomUUID();
-  storage.saveDraft(id, { text: prompt, key, sent: prompt });
+  const agent = agentSelect.hidden ? null : agentSelect.value;
+  const isSame = draft.sent === prompt && (draft.agent ?? null) === agent;
+  const key = draft.key && isSame ? draft.key : crypto.randomUUID();
+  storage.saveDraft(id, { text: prompt, key, sent: prompt, agent });
   isSending = true;
   show({ isActive: false });
   try {
-    const { run } = await startWithRetries(id, prompt, key);
+    const { run } = await startWithRetries(id, prompt, agent, key);
     // Text that was typed while the start was under way is the next draft.
     const next = chatId === id && field.value !== prompt ? field.value : "";
     storage.saveDraft(id, { text: next });
@@ -78,10 +87,10 @@ export async function startRun() {
   }
 }
 
-async function startWithRetries(id, prompt, key) {
+async function startWithRetries(id, prompt, agent, key) {
   for (let failures = 0; ; failures += 1) {
     try {
-      return await api.start(id, prompt, key);
+      return await api.start(id, prompt, agent, key);
     } catch (error) {
       const isFinal = !error.isTransient || error.code === "model_not_configured";
       if (isFinal || failures === RETRY_PAUSES_MS.length) throw error;

@@ -63,6 +63,7 @@ function figures(run) {
     ...moment("Ended", run.finished_at),
     ...(run.finish_reason ? figure("Because", run.finish_reason.replaceAll("_", " ")) : []),
     ...(run.error ? figure("Error", make("code", {}, run.error.code)) : []),
+    ...(run.agent ? figure("Agent", run.agent) : []),
     ...figure("Steps", `${run.step_count} of at most ${run.budget.max_steps}`),
     ...figure("Model", count(requests, "request")),
     ...(input || output ? figure("Tokens", `${input.toLocaleString()} in, ${output.toLocaleString()} out`) : []),

@@ -7,6 +7,7 @@ ship the same files; only the platform of the native wheels differs.
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Literal
 from local.messages import UserError, progress, run_main
 
 ROOT = Path(__file__).resolve().parent.parent
+AGENTS = ROOT / "agents"
 Platform = Literal["lambda", "here"]
 
 GROUP = {
@@ -47,17 +49,16 @@ BOTOCORE_DATA = {
 
 
 def packages(group: str, platform: Platform) -> Path:
-    """The folder with the packages of `requirements/<group>.txt`, installed on the first call.
+    """The folder with the packages of a group, installed on the first call.
 
-    Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
+    They are those of `requirements/<group>.txt`; the step function's agents add those of `agents/requirements.txt`. Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
     """
-    requirements = ROOT / "requirements" / f"{group}.txt"
-    key = hashlib.sha256(
-        b"\0".join([requirements.read_bytes(), Path(__file__).read_bytes(), _python(platform).encode()])
-    )
+    requirements = [ROOT / "requirements" / f"{group}.txt", *([AGENTS / "requirements.txt"] if group == "step" else [])]
+    inputs = [*(file.read_bytes() for file in requirements), Path(__file__).read_bytes(), _python(platform).encode()]
+    key = hashlib.sha256(b"\0".join(inputs))
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
     if not folder.exists():
-        progress(f"installing the packages of {requirements.name}")
+        progress(f"installing the packages of {_names(requirements)}")
         # Built under another name and renamed at the end: an interrupted or concurrent build leaves no incomplete folder.
         staging = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.rmtree(staging, ignore_errors=True)
@@ -79,15 +80,32 @@ def function(name: str, to: Path, platform: Platform = "lambda") -> None:
 def own_code(name: str, to: Path, platform: Platform) -> None:
     """Fill `to` with the function's own code, without packages."""
     _copy_source(ROOT / "functions" / name, to)
+    if name == "step":
+        _copy_source(AGENTS, to / "agents")
     if name == "console":
         _copy_source(ROOT / "console", to / "page")
     _compile(to, platform)
 
 
 def layer(to: Path, platform: Platform = "lambda") -> None:
-    """Fill `to` with the layer: the shared code, in the `python` folder that Lambda puts on the path."""
+    """Fill `to` with the layer: the shared code, in the `python` folder that Lambda puts on the path.
+
+    The names of the agents are written into it. Raises `UserError` if there is no agent, or one can't be read.
+    """
     _copy_source(ROOT / "shared", to / "python")
+    (to / "python" / "outlive" / "agents.json").write_text(json.dumps(_agent_names()))
     _compile(to, platform)
+
+
+def _agent_names() -> tuple[str, ...]:
+    module = runpy.run_path(str(ROOT / "shared" / "outlive" / "agent_names.py"))
+    try:
+        names: tuple[str, ...] = module["names_in"](AGENTS)
+    except SyntaxError as error:
+        raise UserError(f"agents/{Path(error.filename or '').name} is no Python: {error.msg}") from error
+    if not names:
+        raise UserError("no module in agents/ assigns an agent to the name `agent`")
+    return names
 
 
 def _python(platform: Platform) -> str:
@@ -97,7 +115,11 @@ def _python(platform: Platform) -> str:
     return f"{LAMBDA_PYTHON} {LAMBDA_PLATFORM}{' compiled' if _python_313() else ''}"
 
 
-def _install(requirements: Path, to: Path, platform: Platform) -> None:
+def _names(requirements: list[Path]) -> str:
+    return " and ".join(str(file.relative_to(ROOT)) for file in requirements)
+
+
+def _install(requirements: list[Path], to: Path, platform: Platform) -> None:
     uv = ROOT / ".envs" / "uv" / "bin" / "uv"
     if not uv.exists():
         raise UserError("the installer is missing; run make build or make run, which set it up")
@@ -108,14 +130,21 @@ def _install(requirements: Path, to: Path, platform: Platform) -> None:
     )
     command = ["pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
     result = subprocess.run(
-        [str(uv), *command, *target, "--target", str(to), "-r", str(requirements)],
+        [
+            str(uv),
+            *command,
+            *target,
+            "--target",
+            str(to),
+            *(part for file in requirements for part in ("-r", str(file))),
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode:
         reason = (result.stderr.strip() or "no reason given").splitlines()[-1].strip()
-        raise UserError(f"{requirements.name} could not be installed for {platform}: {reason}")
+        raise UserError(f"{_names(requirements)} could not be installed for {platform}: {reason}")
     shutil.rmtree(to / "bin", ignore_errors=True)
 
 

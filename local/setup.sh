@@ -4,6 +4,7 @@
 #   local/setup.sh uv        the package installer; PYTHON names the Python that it and every other environment use
 #   local/setup.sh bare      a Python without packages: on this machine a function finds only the packages of its zip
 #   local/setup.sh cli       requirements/cli.txt and the command `outlive` from clients/python
+#   local/setup.sh dev       requirements/dev.txt, and agents/requirements.txt: what your agents import
 #   local/setup.sh <name>    requirements/<name>.txt, or the npm packages of the folder requirements/<name>
 #
 # All output goes to standard error: `make token` prints a token on standard output and nothing else.
@@ -46,7 +47,7 @@ new_venv() {
 install_packages() {
   echo "outlive: setting up $name"
   new_venv
-  "$uv" pip install --quiet --compile-bytecode --python "$env/bin/python" --require-hashes -r "requirements/$name.txt" \
+  "$uv" pip install --quiet --compile-bytecode --python "$env/bin/python" --require-hashes -r "requirements/$name.txt" "$@" \
     || fail "the packages of requirements/$name.txt could not be installed; check that the package index can be reached"
 }
 
@@ -72,6 +73,7 @@ install_npm_packages() {
 case $name in
   uv) install_uv ;;
   bare) new_venv ;;
+  dev) install_packages -r agents/requirements.txt ;;
   cli)
     install_packages
     install_command

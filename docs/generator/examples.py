@@ -16,7 +16,7 @@ from outlive.caller import Caller
 from outlive.chat import ChatReader
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
-from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized
+from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized, UnknownAgent
 from outlive.follow.events import Event
 from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of
@@ -119,6 +119,8 @@ def example_of(kind: type[Problem]) -> dict[str, Any]:
 
 
 def _problem(kind: type[Problem]) -> Problem:
+    if kind is UnknownAgent:
+        return UnknownAgent("asistant", ["assistant"])
     if kind is InvalidRequest or kind is PromptTooLong:
         prompt = " " if kind is InvalidRequest else "x" * (MAX_PROMPT + 1)
         try:
@@ -152,6 +154,7 @@ def _run(status: Status, **said: Any) -> Run:
         "chat_id": request.chat_id,
         "owner": "ada",
         "created_by": "ada",
+        "agent": "assistant",
         "trigger": "user",
         "status": status,
         "budget": {"max_steps": request.max_steps},

@@ -143,6 +143,10 @@ def _chat_schema() -> dict[str, Any]:
             "trigger": {"type": "string", "const": "submit-message"},
             "messageId": {"type": ["string", "null"], "description": "None, or the id of the last message."},
             "budget": {"$ref": "#/components/schemas/Budget"},
+            "agent": {
+                "type": "string",
+                "description": "The agent that answers. Default: the only one, or `assistant`.",
+            },
             "metadata": {"type": "object", "description": "The run's: at most 2 KB as JSON."},
         },
         "required": ["id", "messages"],

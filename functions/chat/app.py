@@ -18,7 +18,7 @@ from outlive.tail import Tail
 from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
-api = Api(settings.workspace_claim)
+api = Api(settings.workspace_claim, settings.deps_claims)
 clock = Clock()
 table = table_of(settings)
 start = Start(table, queue_of(settings), clock, new_id, settings, jitter)

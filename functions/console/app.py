@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outlive.agent_names import agent_names, default_agent
+
 PAGE = "index.html"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -39,10 +41,11 @@ class File:
     tag: str
 
 
-def read_all(folder: Path, workspace_claim: str) -> dict[str, File]:
+def read_all(folder: Path, workspace_claim: str, agents: tuple[str, ...]) -> dict[str, File]:
     """Every file of the console by its name: what isn't among them can't be asked for, however a path is spelled.
 
-    The page learns which claim of a token is the workspace, so that it can keep apart what it remembers.
+    The page learns which claim of a token is the workspace, so that it can keep apart what it remembers, and the names
+    of the agents, the default one first.
     """
     files = {}
     for path in sorted(folder.iterdir()):
@@ -50,6 +53,7 @@ def read_all(folder: Path, workspace_claim: str) -> dict[str, File]:
             body = path.read_text(encoding="utf-8")
             if path.name == PAGE:
                 body = body.replace('content="workspace_id"', f'content="{html.escape(workspace_claim)}"')
+                body = body.replace('content="assistant"', f'content="{html.escape(" ".join(agents))}"')
             packed = base64.b64encode(gzip.compress(body.encode(), mtime=0)).decode()
             tag = hashlib.sha256(body.encode()).hexdigest()[:32]
             files[path.name] = File(body, packed, f"{TYPES[path.suffix]}; charset=utf-8", f'W/"{tag}"')
@@ -57,7 +61,10 @@ def read_all(folder: Path, workspace_claim: str) -> dict[str, File]:
 
 
 ENABLED = os.environ.get("CONSOLE_ENABLED", "true") == "true"
-FILES = read_all(Path(__file__).parent / "page", os.environ.get("WORKSPACE_CLAIM", "workspace_id")) if ENABLED else {}
+NAMES = agent_names()
+AGENTS = tuple(sorted(NAMES, key=lambda name: (name != default_agent(NAMES), name)))
+WORKSPACE_CLAIM = os.environ.get("WORKSPACE_CLAIM", "workspace_id")
+FILES = read_all(Path(__file__).parent / "page", WORKSPACE_CLAIM, AGENTS) if ENABLED else {}
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from outlive.views import view_run
 from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
-api = Api(settings.workspace_claim)
+api = Api(settings.workspace_claim, settings.deps_claims)
 start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, jitter)
 
 

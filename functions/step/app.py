@@ -8,8 +8,7 @@ import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from agent import agent
-from engine.turn import PydanticAgent
+from engine.agents import Agents
 from outlive.clock import Clock
 from outlive.delivery import Delivery
 from outlive.log import cause, logger, retired
@@ -23,7 +22,7 @@ from outlive.worker import Wear, gone_within
 settings = settings_of("QUEUE_URL")
 clock = Clock()
 queue = queue_of(settings)
-answerer = PydanticAgent(agent, settings.agent_model)
+answerer = Agents(settings.agents, settings.default_agent, settings.agent_model)
 wear = Wear()
 tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, wear.saw)
 step = Step(tools, new_id)

@@ -35,7 +35,11 @@ tail = Tail(table, clock, new_id)
 start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
 chats = Chats(table, tail, clock)
 tokens = Tokens(
-    os.environ["JWT_ISSUER"], os.environ["JWT_AUDIENCE"].split(","), settings.workspace_claim, time.monotonic
+    os.environ["JWT_ISSUER"],
+    os.environ["JWT_AUDIENCE"].split(","),
+    settings.workspace_claim,
+    time.monotonic,
+    settings.deps_claims,
 )
 
 

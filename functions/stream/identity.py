@@ -36,10 +36,18 @@ CHECKS: Options = {
 class Tokens:
     """Checks tokens of one issuer: signed by it with RS256, for one of the audiences, and not expired."""
 
-    def __init__(self, issuer: str, audiences: list[str], workspace_claim: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        audiences: list[str],
+        workspace_claim: str,
+        now: Callable[[], float],
+        deps_claims: tuple[str, ...] = (),
+    ) -> None:
         self._issuer = issuer
         self._audiences = audiences
         self._workspace_claim = workspace_claim
+        self._deps_claims = deps_claims
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = float("-inf")
@@ -66,7 +74,7 @@ class Tokens:
             raise Unauthorized(f"the token's claim {name} must be a string or a list of strings")
         if not set(audiences) & set(self._audiences):
             raise Unauthorized("the token is for another audience")
-        return caller_of(claims, self._workspace_claim)
+        return caller_of(claims, self._workspace_claim, self._deps_claims)
 
     def _key(self, kid: object) -> jwt.PyJWK:
         if not isinstance(kid, str):

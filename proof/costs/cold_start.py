@@ -87,7 +87,7 @@ ENVIRONMENT = {
 def seconds(code: str, function: str = "", python: Path | str = PYTHON, isolated: Iterable[str] = ()) -> float:
     """Processor time `code` takes in a fresh process that finds the function's code. Raises RuntimeError if it
     fails."""
-    path = [str(ROOT / "shared"), str(ROOT / "functions" / function)] if function else []
+    path = [str(ROOT / "shared"), str(ROOT / "functions" / function), str(ROOT)] if function else []
     done = subprocess.run(
         [str(python), *isolated, "-c", MEASURED.format(code=code)],
         env={"PATH": os.environ["PATH"], **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path)},

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.build import GROUP, ROOT, Platform, function, layer, packages
+from local.build import AGENTS, GROUP, ROOT, Platform, function, layer, packages
 from local.zips import zipped
 
 LIMIT_UNPACKED = 250_000_000
@@ -37,7 +37,8 @@ def _folders(name: str, platform: Platform) -> list[Path]:
         return [ROOT / "shared"]
     pages = [ROOT / "console"] if name == "console" else []
     group = GROUP[name]
-    return [ROOT / "functions" / name, *pages, *([packages(group, platform)] if group else [])]
+    agents = [AGENTS] if name == "step" else []
+    return [ROOT / "functions" / name, *agents, *pages, *([packages(group, platform)] if group else [])]
 
 
 def _size(folder: Path) -> int:

@@ -231,9 +231,8 @@ def _load_step_app() -> ModuleType:
     """functions/step/app.py, without the agent library: nothing of it is on the way of a message."""
     path = SHARED.parent / "functions" / "step" / "app.py"
     doubles: dict[str, Any] = {
-        "agent": SimpleNamespace(agent=None),
         "engine": SimpleNamespace(),
-        "engine.turn": SimpleNamespace(PydanticAgent=lambda *_: None),
+        "engine.agents": SimpleNamespace(Agents=lambda *_: None),
     }
     before = {name: sys.modules.get(name) for name in doubles}
     environment = {"TABLE_NAME": TABLE, "QUEUE_URL": QUEUE, "AGENT_MODEL": "offline", "AWS_REGION": "us-east-1"}

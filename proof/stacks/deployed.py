@@ -45,8 +45,9 @@ class Answer:
 class Stack:
     """A local stack of its own, in a process of its own."""
 
-    def __init__(self, state: Path, **settings: str) -> None:
+    def __init__(self, state: Path, tree: Path = ROOT, **settings: str) -> None:
         self.state = state
+        self.tree = tree
         self.port, held = reserve()
         weakref.finalize(self, held.close)
         self.releases = state.parent / f"releases of {self.port}"
@@ -72,7 +73,7 @@ class Stack:
         errors = self.state.parent / f"{self.state.name}.err"
         with errors.open("w") as out:
             self._process = subprocess.Popen(
-                [PYTHON, "-m", "local.serve"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=out, text=True
+                [PYTHON, "-m", "local.serve"], cwd=self.tree, env=env, stdout=subprocess.PIPE, stderr=out, text=True
             )
         # It is ready or ends: it bounds its own start.
         line = self._process.stdout.readline() if self._process.stdout else ""

@@ -351,6 +351,7 @@ def shown(run: Run) -> dict[str, Any]:
         "id": run.id,
         "chat_id": run.chat.id,
         "status": run.status,
+        "agent": "assistant",
         "trigger": "user",
         "created_by": run.chat.user,
         "assistant_message_id": run.assistant_message_id,

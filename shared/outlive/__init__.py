@@ -3,6 +3,8 @@
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
 floor 1: these import nothing of ours
+    agent_names         which agents are deployed, by name
+    agents              what agents and their tools import
     caller              who makes a request
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in

@@ -45,6 +45,13 @@ class Ask:
     """True on the last step the run's budget allows: the model may not call tools."""
     seconds: float
     """How long the agent may take at most; then `interrupt` is set with reason `deadline`."""
+    agent: str | None = None
+    """The name of the agent that the run was started with; None for a run from before agents had names."""
+    user: str = ""
+    """The owner of the chat."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict, repr=False)
+    """What the run's start kept of its caller's token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Who makes a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,3 +9,5 @@ class Caller:
 
     workspace_id: str
     user: str
+    claims: dict[str, str] = field(default_factory=dict, repr=False)
+    """The claims that tools get, as texts. No answer shows them."""

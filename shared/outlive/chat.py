@@ -124,7 +124,8 @@ class Chats(msgspec.Struct, frozen=True):
     def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and read its first chunks.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
+        or StartFailed.
         """
         until = self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
         started = start.run(caller, request)

@@ -128,6 +128,10 @@ class ClaimedStep:
             history=history.turns,
             text_only=self._is_last,
             seconds=watch.seconds_left,
+            agent=run.agent,
+            user=run.owner,
+            metadata=run.metadata or {},
+            claims=run.claims or {},
         )
 
         def show(passage: Words | Call) -> None:

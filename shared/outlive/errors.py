@@ -12,11 +12,12 @@ OutliveError
 ├── CursorRefused       the client; the handler knows which field it came in and answers with InvalidRequest
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
-    ├── InvalidRequest · PromptTooLong
+    ├── InvalidRequest · UnknownAgent · PromptTooLong
     ├── RunAlreadyActive · IdempotencyKeyReused
     └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
 """
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 MAX_REPEATED = 200
@@ -154,6 +155,16 @@ class InvalidRequest(Problem):
     def __init__(self, field: str, detail: str) -> None:
         field = _short(field)
         super().__init__(f"{field}: {_short(detail)}", field=field)
+
+
+class UnknownAgent(Problem):
+    """No deployed agent has this name; `detail` lists those there are."""
+
+    status, code, title = 422, "unknown_agent", "There is no such agent"
+
+    def __init__(self, name: str | None, known: Iterable[str]) -> None:
+        missing = "a start has to name one" if name is None else f"none is called {_short(name)!r}"
+        super().__init__(f"agent: {missing}; there are: {', '.join(known)}", field="agent")
 
 
 class InternalError(Problem):

@@ -29,6 +29,8 @@ from outlive.request import ChatId, RunId, check_chat_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
+MAX_CLAIMS_BYTES = 2048
+"""Of the claims kept for tools, as JSON."""
 COMPRESSED_FROM_BYTES = 20_000
 """The size from which an answer is compressed."""
 MAX_TEXT_BYTES = 6_250_000
@@ -49,8 +51,9 @@ decoded and checked as its annotation asks for."""
 class Api:
     """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
 
-    def __init__(self, workspace_claim: str) -> None:
+    def __init__(self, workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> None:
         self._workspace_claim = workspace_claim
+        self._deps_claims = deps_claims
         self.problems: dict[str, set[type[Problem]]] = {}
         """The problems each route answers with, by its key (`GET /runs/{run_id}`)."""
         self._router = APIGatewayHttpResolver()
@@ -108,7 +111,7 @@ class Api:
         found: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = found.get(name) if isinstance(found, dict) else None
-        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim)
+        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim, self._deps_claims)
 
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
@@ -224,9 +227,23 @@ def _problem(error: Problem) -> Response[str]:
     return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
-def caller_of(claims: Mapping[str, Any], workspace_claim: str) -> Caller:
-    """The caller that a verified token names. Raises Unauthorized if it lacks a usable workspace or subject."""
-    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"))
+def caller_of(claims: Mapping[str, Any], workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> Caller:
+    """The caller that a verified token names, with the claims named by `deps_claims` as far as it has them.
+
+    Raises Unauthorized if it lacks a usable workspace or subject, or if those claims are too large.
+    """
+    texts = {name: _text_of(claims.get(name)) for name in deps_claims}
+    kept = {name: text for name, text in texts.items() if text is not None}
+    if len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_CLAIMS_BYTES:
+        raise Unauthorized(f"the token's claims for tools must be at most {MAX_CLAIMS_BYTES} bytes as JSON")
+    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), kept)
+
+
+def _text_of(claim: Any) -> str | None:
+    """A text, number or truth value as text, which is how the gateway hands all of them over; None for anything else."""
+    if isinstance(claim, str):
+        return str(clean(claim))
+    return json.dumps(claim) if isinstance(claim, bool | int | float) else None
 
 
 def _identity(claims: Mapping[str, Any], name: str) -> str:

@@ -40,6 +40,17 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     prompt: Annotated[str, msgspec.Meta(min_length=1, description="What the agent is asked: 1 to 32,768 characters.")]
     budget: Budget | None = None
+    agent: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                min_length=1,
+                max_length=128,
+                description="The agent that answers. Default: the only one, or `assistant`.",
+            ),
+        ]
+        | None
+    ) = None
     metadata: Annotated[dict[str, Any], msgspec.Meta(description="Yours: at most 2 KB as JSON.")] | None = None
 
 
@@ -52,6 +63,8 @@ class StartRequest:
     max_steps: int
     metadata: dict[str, Any]
     idempotency_key: str | None
+    agent: str | None
+    """The agent that the request names."""
     validated: dict[str, Any]
     """The body as it was validated: two requests with the same one are the same request."""
 
@@ -84,7 +97,11 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
     metadata = body.metadata or {}
     if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_METADATA_BYTES:
         raise InvalidRequest("metadata", f"must be at most {MAX_METADATA_BYTES} bytes as JSON")
-    return StartRequest(chat_id, prompt, steps, metadata, key, msgspec.to_builtins(body))
+    validated = msgspec.to_builtins(body)
+    if body.agent is None:
+        # As before agents had names: a start that is repeated across that upgrade is still the same request.
+        del validated["agent"]
+    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, validated)
 
 
 def check_chat_id(chat_id: str) -> ChatId:

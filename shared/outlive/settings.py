@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from outlive.agent_names import DEFAULT, default_agent
 from outlive.errors import SettingError
 
 MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
@@ -36,6 +37,15 @@ class Settings:
     """Whether a step's text is stored while it streams, for readers to follow."""
     runs_enabled: bool = True
     workspace_claim: str = "workspace_id"
+    deps_claims: tuple[str, ...] = ()
+    """The claims of the caller's token that tools get."""
+    agents: tuple[str, ...] = (DEFAULT,)
+    """The names of the deployed agents; the build lists them, no environment variable does."""
+
+    @property
+    def default_agent(self) -> str | None:
+        """The agent of a start that names none; None if a start has to name one."""
+        return default_agent(self.agents)
 
     @property
     def model_usable(self) -> bool:
@@ -67,6 +77,7 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
         workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,
+        deps_claims=tuple(name for part in environment.get("DEPS_CLAIMS", "").split(",") if (name := part.strip())),
     )
     stale, lease = settings.stale_seconds, settings.lease_seconds
     if stale < lease:

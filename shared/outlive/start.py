@@ -20,6 +20,7 @@ from outlive.errors import (
     StoreBusy,
     StoreError,
     StoreUnreadable,
+    UnknownAgent,
 )
 from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
 from outlive.log import cause, logger
@@ -43,6 +44,7 @@ START_PROBLEMS: tuple[type[Problem], ...] = (
     RunAlreadyActive,
     RunsDisabled,
     ModelNotConfigured,
+    UnknownAgent,
     StartFailed,
 )
 """The problems that a start may raise."""
@@ -72,8 +74,10 @@ class Start:
     def run(self, caller: Caller, request: StartRequest) -> Started:
         """Make a new run the chat's active one, or find the one this very request made before.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured or StartFailed;
-        then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
+        The run keeps the caller's claims for its tools; a run that is found keeps those it has.
+
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent or
+        StartFailed; then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
         """
         run_id = self._run_id(caller, request)
         try:
@@ -83,7 +87,8 @@ class Start:
             raise StartFailed("the store did not take it; send the same request again") from error
 
     def _start(self, caller: Caller, run_id: str, request: StartRequest) -> Started:
-        asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id())
+        agent = request.agent or self.settings.default_agent
+        asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id(), agent)
         failure: StoreError = StoreBusy("other starts kept winning")
         met: Chat | None = None
         for attempt in range(MAX_TRIES):
@@ -115,12 +120,14 @@ class Start:
         else:
             chat = chat_to_start_in(self.table, asking.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
-        if again or (request.idempotency_key and (holder or not self._may_start)):
+        if again or (request.idempotency_key and (holder or self._refusal(asking))):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
             found = self.table.run(asking.caller.workspace_id, asking.run_id)
             if found is not None:
                 return self._found(found, asking)
-        self._check_may_start()
+        refusal = self._refusal(asking)
+        if refusal is not None:
+            raise refusal
         if holder is not None:
             self._make_room(asking.caller.workspace_id, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
@@ -135,15 +142,15 @@ class Start:
         parts = [caller.workspace_id, caller.user, request.chat_id, request.idempotency_key]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
-    @property
-    def _may_start(self) -> bool:
-        return self.settings.runs_enabled and self.settings.model_usable
-
-    def _check_may_start(self) -> None:
+    def _refusal(self, asking: "_Asking") -> Problem | None:
+        """Why no new run may start, None if one may. A run that an earlier request started is found all the same."""
         if not self.settings.runs_enabled:
-            raise RunsDisabled("an operator has switched new runs off; running ones go on")
+            return RunsDisabled("an operator has switched new runs off; running ones go on")
         if not self.settings.model_usable:
-            raise ModelNotConfigured("AGENT_MODEL names no model")
+            return ModelNotConfigured("AGENT_MODEL names no model")
+        if asking.agent not in self.settings.agents:
+            return UnknownAgent(asking.agent, self.settings.agents)
+        return None
 
     def _chat_of(self, refused: Refused) -> Chat | None:
         """The chat as the refused transaction met it, None if it was not the chat that refused."""
@@ -214,6 +221,7 @@ class _Asking:
     request: StartRequest
     at: int
     id: str
+    agent: str | None
 
     def new_run(self, sequence: int) -> Run:
         """The run to be, right after message `sequence` of its chat."""
@@ -227,12 +235,14 @@ class _Asking:
             owner=self.caller.user,
             created_by=self.caller.user,
             started_by=self.id,
+            agent=self.agent,
             trigger=Trigger.USER,
             status=Status.PENDING,
             user_seq=sequence + 1,
             assistant_seq=sequence + 2,
             budget={"max_steps": self.request.max_steps},
             metadata=self.request.metadata,
+            claims=self.caller.claims or None,
             fingerprint=self.request.fingerprint,
             claimed_step=-1,
             attempt=0,

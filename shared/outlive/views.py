@@ -37,6 +37,7 @@ class RunView(msgspec.Struct, frozen=True):
     status: Status
     trigger: Trigger
     created_by: str | None
+    agent: str | None
     assistant_message_id: str
     step_count: int
     error: ErrorView | None
@@ -92,6 +93,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         status=Status(run.status),
         trigger=Trigger(run.trigger),
         created_by=run.created_by,
+        agent=run.agent,
         assistant_message_id=run.assistant_message_id,
         step_count=count,
         error=ErrorView(run.error.code, run.error.message) if run.error else None,

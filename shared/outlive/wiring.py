@@ -3,9 +3,11 @@
 import os
 import random
 import uuid
+from dataclasses import replace
 
 from botocore.config import Config
 
+from outlive.agent_names import agent_names
 from outlive.settings import Settings, read_settings
 from outlive.store.answers import only_answers
 from outlive.store.queue import Queue
@@ -17,7 +19,7 @@ QUICK = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts":
 
 def settings_of(*needs: str) -> Settings:
     """The settings of this function. Raises SettingError."""
-    return read_settings(os.environ, needs=needs)
+    return replace(read_settings(os.environ, needs=needs), agents=agent_names())
 
 
 def table_of(settings: Settings) -> Table:

@@ -21,6 +21,7 @@ def run_body(**other: Any) -> dict[str, Any]:
         "status": "running",
         "trigger": "user",
         "created_by": "ada",
+        "agent": "assistant",
         "assistant_message_id": "r1-answer",
         "step_count": 0,
         "error": None,

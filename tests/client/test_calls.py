@@ -48,8 +48,9 @@ RETRYABLE_FAULTS = {
 
 def test_start_sends_its_arguments_and_nothing_else(make_client):
     api = FakeApi()
-    started = make_client(api)("start", "c1", "Hi", max_steps=3, metadata={"page": [1]}, key="my key")
-    assert body_of(api.requests[0]) == {"prompt": "Hi", "budget": {"max_steps": 3}, "metadata": {"page": [1]}}
+    started = make_client(api)("start", "c1", "Hi", agent="support", max_steps=3, metadata={"page": [1]}, key="my key")
+    sent = {"prompt": "Hi", "agent": "support", "budget": {"max_steps": 3}, "metadata": {"page": [1]}}
+    assert body_of(api.requests[0]) == sent
     assert (api.requests[0].method, str(api.requests[0].url)) == ("POST", f"{BASE}/chats/c1/runs")
     assert (started.run.id, started.run.status, started.replayed, started.key) == ("r1", "running", False, "my key")
     make_client(api)("start", "c1", "Hi")

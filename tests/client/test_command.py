@@ -109,9 +109,24 @@ def test_start_shows_the_run_and_ends_with_it(command):
 def test_start_sends_its_options(command):
     api = FakeApi()
     done = command(
-        api, "start", "c1", "Hi", "--detach", "--max-steps", "3", "--metadata", '{"a": [1]}', "--key", "k", "--json"
+        api,
+        "start",
+        "c1",
+        "Hi",
+        "--detach",
+        "--agent",
+        "support",
+        "--max-steps",
+        "3",
+        "--metadata",
+        '{"a": [1]}',
+        "--key",
+        "k",
+        "--json",
     )
-    assert json.loads(api.requests[0].content) == {"prompt": "Hi", "budget": {"max_steps": 3}, "metadata": {"a": [1]}}
+    assert json.loads(api.requests[0].content) == {
+        "prompt": "Hi", "agent": "support", "budget": {"max_steps": 3}, "metadata": {"a": [1]},
+    }  # fmt: skip
     assert done.lines[0]["key"] == api.requests[0].headers["idempotency-key"] == "k"
     assert (done.code, done.lines[0]["replayed"], done.lines[0]["run"]["id"]) == (0, False, "r1")
 

@@ -1,4 +1,4 @@
-"""Puts another agent in the place of the stack's own, as an owner who edits `agent.py` does."""
+"""Puts another agent in the place of the stack's own, as an owner who edits `agents/assistant.py` does."""
 
 import tempfile
 import textwrap
@@ -11,7 +11,7 @@ from proof.stacks.deployed import Stack, until
 IMPORTS = """
 from pydantic_ai import Agent, Tool
 
-from engine.deps import StepDeps
+from outlive.agents import StepDeps
 """
 
 
@@ -22,8 +22,8 @@ def with_tools(stack: Stack, source: str, *names: str) -> None:
     client, function = stack.client("lambda"), stack.outputs["StepFunction"]
     with tempfile.TemporaryDirectory() as folder:
         own_code("step", Path(folder), platform="here")
-        (Path(folder) / "agent.py").write_text(agent)
-        for compiled in Path(folder).rglob("agent.*.pyc"):
+        (Path(folder) / "agents" / "assistant.py").write_text(agent)
+        for compiled in Path(folder).rglob("assistant.*.pyc"):
             compiled.unlink()  # it would go before the text
         body, _ = zipped(Path(folder))
     client.update_function_code(FunctionName=function, ZipFile=body)

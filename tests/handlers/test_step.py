@@ -147,7 +147,7 @@ def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack
     stack.answer_with(SystemExit())
     with pytest.raises(SystemExit):
         stack.deliver(stack.take() or {})
-    stack.equip(agent=stack.step.PydanticAgent(stack.step.agent, "offline"))
+    stack.equip(agent=stack.step.Agents(("assistant",), "assistant", "offline"))
     assert not stack.deliver(stack.message(run_id, 1)), "the dead worker's lease still stands"
     stack.clock.forward(31)
     assert stack.deliver(stack.message(run_id, 1))

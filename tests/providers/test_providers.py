@@ -12,9 +12,9 @@ from pydantic_ai import Agent, Tool
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
 from engine import model, turn
-from engine.deps import StepDeps
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
+from outlive.agents import StepDeps
 from outlive.follow.passages import Words
 from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Double, OpenAIChat, Reply, Wire
 

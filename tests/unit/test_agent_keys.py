@@ -3,12 +3,12 @@
 import pytest
 from pydantic_ai.messages import ToolCallPart
 
-from engine.deps import StepDeps
+from outlive.agents import StepDeps
 
 
 def keys(*calls: ToolCallPart, run_id: str = "run-1", step: int = 0, attempt: int = 1) -> list[str]:
     deps = StepDeps("acme", "chat-1", run_id, step, attempt)
-    deps.number_calls(calls)
+    deps.number_calls((call.tool_name, call.args_as_dict(), call.tool_call_id) for call in calls)
     return [deps.idempotency_key(call.tool_call_id) for call in calls]
 
 

@@ -9,9 +9,9 @@ import pytest
 from pydantic_ai import ModelRetry, ToolFailed
 from pydantic_ai.models.test import TestModel
 
-from agent import agent
-from engine.deps import StepDeps
-from tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, wait
+from agents.assistant import agent
+from agents.tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, wait
+from outlive.agents import StepDeps
 
 
 def test_the_agent_has_a_clock_a_calculator_and_a_wait() -> None:

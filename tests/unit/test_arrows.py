@@ -149,11 +149,20 @@ def test_arrows_of_a_handler_lead_to_its_own_operation(function: str) -> None:
 
 @pytest.mark.parametrize("file", sorted((FUNCTIONS / "step").rglob("*.py")), ids=lambda file: file.stem)
 def test_arrows_between_agent_and_run_cross_the_seam_alone(file: Path) -> None:
-    """Besides the handler, nothing around the agent knows more of a run than the seam says."""
+    """Besides the handler, nothing around the agent knows more of a run than the seam and the agents' door say."""
     if file.stem == "app":
         assert roots(file) & {"pydantic", "pydantic_ai", "boto3"} == set()
     else:
-        assert ours(file) <= {"follow.passages", "text", "agent", "usage", "worker"}
+        assert ours(file) <= {"follow.passages", "text", "agent", "agents", "usage", "worker"}
+
+
+def test_arrows_from_the_agents_folder_lead_through_one_door() -> None:
+    """The folder is the user's: a newer Outlive changes nothing that it imports."""
+    files = sorted((ROOT / "agents").rglob("*.py"))
+    assert files
+    for file in files:
+        assert ours(file) <= {"agents"}
+    assert roots(SHARED / "agents.py") == set()
 
 
 @pytest.mark.parametrize("function", sorted(LIGHT))
@@ -199,7 +208,7 @@ def modules_after_importing(function: str) -> set[str]:
         env={
             **os.environ,
             **ENVIRONMENT,
-            "PYTHONPATH": os.pathsep.join([str(FUNCTIONS / function), str(SHARED.parent)]),
+            "PYTHONPATH": os.pathsep.join([str(FUNCTIONS / function), str(SHARED.parent), str(ROOT)]),
         },
         cwd=FUNCTIONS / function,
         capture_output=True,

@@ -76,6 +76,31 @@ def test_what_tools_leave_behind_is_not_shipped(tmp_path):
     assert not [name for name in shipped if name.startswith(".") or "_cache/" in name]
 
 
+def test_the_zip_of_the_step_function_and_no_other_has_the_agents(tmp_path):
+    own_code("step", tmp_path / "step", "here")
+    own_code("start", tmp_path / "start", "here")
+    assert (tmp_path / "step" / "agents" / "assistant.py").is_file()
+    assert not (tmp_path / "start" / "agents").exists()
+
+
+def test_the_packages_of_the_agents_are_part_of_the_step_functions(tmp_path, monkeypatch):
+    """A package added to agents/requirements.txt makes another folder of packages, of which both files are installed."""
+    calls = []
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "step.txt").write_text("a==1\n")
+    (tmp_path / "agents" / "requirements.txt").write_text("")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "AGENTS", tmp_path / "agents")
+    monkeypatch.setattr(build, "_compile", lambda *_: None)
+    monkeypatch.setattr(build, "_install", lambda files, to, _: (calls.append(files), to.mkdir(parents=True)))
+    before = build.packages("step", "here")
+    assert build.packages("step", "here") == before
+    (tmp_path / "agents" / "requirements.txt").write_text("b==2\n")
+    assert build.packages("step", "here") != before
+    assert calls == [[tmp_path / "requirements" / "step.txt", tmp_path / "agents" / "requirements.txt"]] * 2
+
+
 def test_a_key_is_made_once_and_is_for_its_owner_alone(tmp_path):
     first = identity.key(tmp_path / "state").private_numbers()
     assert identity.key(tmp_path / "state").private_numbers() == first

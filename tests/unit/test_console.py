@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.build import own_code
+from outlive import agent_names
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "console"
@@ -119,14 +120,20 @@ def test_a_console_that_is_off_hands_out_nothing(app):
         assert "switched off" in json.loads(answer["body"])["detail"]
 
 
+def test_the_page_learns_the_agents_the_default_one_first(app, monkeypatch):
+    monkeypatch.setattr(agent_names, "agent_names", lambda: ("accounting", "assistant", "support"))
+    page = app().handler(asked(), None)["body"]
+    assert '<meta name="agents" content="assistant accounting support">' in page
+
+
 def test_the_page_learns_which_claim_is_the_workspace(app):
     page = app(WORKSPACE_CLAIM='https://x/"><b').handler(asked(), None)["body"]
     assert '<meta name="workspace-claim" content="https://x/&quot;&gt;&lt;b">' in page
 
 
-def test_the_function_needs_nothing_but_python(unpacked):
-    imported = set(re.findall(r"^(?:from|import) (\w+)", (unpacked / "app.py").read_text(), re.MULTILINE))
-    assert imported <= sys.stdlib_module_names
+def test_the_function_needs_nothing_but_python_and_the_list_of_agents(unpacked):
+    imported = set(re.findall(r"^(?:from|import) ([\w.]+)", (unpacked / "app.py").read_text(), re.MULTILINE))
+    assert imported - sys.stdlib_module_names == {"outlive.agent_names"}
 
 
 # --- the files themselves

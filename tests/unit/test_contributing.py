@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 FOLDERS = (
-    "functions", "shared", "console", "clients", "local", "events", "docs", "tests", "proof", "bench", "requirements",
+    "agents", "functions", "shared", "console", "clients", "local", "events", "docs", "tests", "proof", "bench", "requirements",
 )  # fmt: skip
 TEXT = {".py", ".md", ".json", ".yaml", ".yml", ".toml", ".js", ".html", ".sh", ".in", ""}
 
@@ -92,7 +92,7 @@ def test_a_setting_is_mentioned_where_the_list_says_and_nowhere_else() -> None:
 
 def test_a_tool_is_mentioned_where_the_list_says_and_nowhere_else() -> None:
     """A script of the demonstration or of the console's examples may call the tool; a new tool needs no such script."""
-    listed = places("a tool") - {"requirements/step.in"}
+    listed = places("a tool") - {"agents/requirements.in"}
     shown = {"local/run.py", "console/draw.js"}
     assert counted(mentions(r"\bcalculate\b"), listed) - shown == listed
 

@@ -141,7 +141,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
     assert codes == {
         "start_run": everywhere
         | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
-        | {"start_failed", "invalid_request", "prompt_too_long"},
+        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"},
         "latest_run": everywhere | {"invalid_request", "read_failed"},
         "one_run": everywhere | {"run_not_found", "read_failed"},
         "stop_chat": everywhere | {"invalid_request", "stop_failed"},
@@ -153,7 +153,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"},
         "send_message": everywhere
         | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
-        | {"start_failed", "invalid_request", "prompt_too_long"},
+        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"},
         "chat_stream": everywhere | {"invalid_request", "read_failed"},
     }
 
@@ -288,8 +288,8 @@ def test_openapi_says_what_the_handlers_answer(stack):
 def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
     """What docs/settings.md says of a setting holds for the template and for the code alike."""
     variables = {one.variable: one for one in PARAMETERS.values()}
-    # These two are what the template makes, not what its user chooses.
-    made = {"table_name", "queue_url"}
+    # What the template or the build makes, not what its user chooses.
+    made = {"table_name", "queue_url", "agents"}
     for setting in fields(Settings):
         if setting.name in made:
             continue
@@ -297,9 +297,9 @@ def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
         default = variables[setting.name.upper()].default
         if setting.name != "agent_model":  # without one the code refuses starts; the template has the stand-in
             assert setting.default is not MISSING
-            assert type(setting.default)(json.loads(default) if default[0] in "0123456789tf" else default) == (
-                setting.default
-            )
+            assert type(setting.default)(
+                json.loads(default) if default and default[0] in "0123456789tf" else default
+            ) == (setting.default)
 
 
 def anchors(page):
@@ -346,9 +346,9 @@ def test_docs_name_only_commands_and_settings_that_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_docs_refer_to_files_that_exist(page):
-    """Paths in code type, such as `functions/step/agent.py`."""
+    """Paths in code type, such as `agents/assistant.py`."""
     for path in re.findall(
-        r"`((?:functions|shared|local|clients|tests|proof|events|docs|bench|console|requirements)/[^`]*)`",
+        r"`((?:agents|functions|shared|local|clients|tests|proof|events|docs|bench|console|requirements)/[^`]*)`",
         page.read_text(),
     ):
         if not re.search(r"[<*]", path):

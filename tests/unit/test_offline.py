@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent import agent
+from agents.assistant import agent
 from engine import offline
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn

@@ -366,6 +366,7 @@ def test_the_defaults_are_those_of_the_contract():
         "RunsEnabled": "true",
         "LiveText": "true",
         "WorkspaceClaim": "workspace_id",
+        "DepsClaims": "",
     }
     assert {name: PARAMETERS[name]["Default"] for name in defaults} == defaults
 

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,9 +15,9 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRe
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 from engine import turn
-from engine.deps import StepDeps
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
+from outlive.agents import StepDeps
 from outlive.follow.passages import BEGINNING, Call, Result, Words, passages, rest_after
 
 Items = list[Any]
@@ -289,6 +289,19 @@ def test_a_tool_knows_where_it_runs_and_the_key_of_its_call() -> None:
     answer([call("where")], where, asked=ask(step=3))
     assert seen[0] == ("acme", "chat-1", "run-1", 3, 1)
     assert seen[1].startswith("run-1:3:")
+
+
+def test_a_tool_knows_for_whom_it_runs() -> None:
+    seen: list[StepDeps] = []
+
+    def whose(ctx: RunContext[StepDeps]) -> None:
+        seen.append(ctx.deps)
+
+    asked = replace(ask(), user="ada", agent="support", metadata={"page": 3}, claims={"plan": "gold"})
+    answer([call("whose")], whose, asked=asked)
+    (deps,) = seen
+    assert (deps.user, deps.agent, deps.metadata, deps.claims) == ("ada", "support", {"page": 3}, {"plan": "gold"})
+    assert "gold" not in repr(deps)
 
 
 # The last step of the budget

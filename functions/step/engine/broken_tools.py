@@ -9,8 +9,8 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import ToolDefinition
 
-from engine.deps import StepDeps
 from engine.errors import ToolBroke
+from outlive.agents import StepDeps
 
 
 class BrokenTools(AbstractCapability[StepDeps]):

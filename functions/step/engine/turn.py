@@ -40,7 +40,6 @@ from pydantic_ai.run import AgentRun
 from pydantic_ai.usage import RunUsage
 
 from engine.broken_tools import BrokenTools
-from engine.deps import StepDeps
 from engine.errors import ModelNotConfigured, ToolBroke, agent_error, shown
 from engine.history import messages_of
 from engine.loop import OwnLoop, left_behind
@@ -50,6 +49,7 @@ from engine.offline import offline_model
 from engine.parts import asked_for, both_forms, closed, written
 from engine.storable import Mender
 from outlive.agent import AgentError, Ask, Interrupt, Outcome
+from outlive.agents import StepDeps
 from outlive.follow.passages import Call, Words
 from outlive.usage import Usage
 
@@ -163,7 +163,17 @@ class _Step:
         Raises whatever goes wrong; the fields then say how far it got.
         """
         ask = self.ask
-        deps = StepDeps(ask.workspace_id, ask.chat_id, ask.run_id, ask.step, ask.attempt)
+        deps = StepDeps(
+            ask.workspace_id,
+            ask.chat_id,
+            ask.run_id,
+            ask.step,
+            ask.attempt,
+            user=ask.user,
+            agent=ask.agent or "",
+            metadata=ask.metadata,
+            claims=ask.claims,
+        )
         async with self.agent.iter(
             message_history=messages_of(ask.history),
             conversation_id=ask.chat_id,
@@ -185,7 +195,9 @@ class _Step:
                 if ask.text_only:
                     self.kind = "final"
                     return
-                deps.number_calls(node.model_response.tool_calls)
+                deps.number_calls(
+                    (call.tool_name, call.args_as_dict(), call.tool_call_id) for call in node.model_response.tool_calls
+                )
                 async with node.stream(run.ctx) as events:
                     async for event in events:
                         if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from outlive.errors import InvalidRequest
 from outlive.request import ID, IDEMPOTENCY_KEY, StartRequest, json_object, parse_start, sanitized
 
-BODY = {"id", "messages", "trigger", "messageId", "budget", "metadata"}
+BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
 MESSAGE = {"id", "role", "parts", "metadata"}
 PART = {"type", "text", "state", "providerMetadata"}
@@ -40,7 +40,8 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
     if asked.get("messageId") not in (None, message["id"]):
         _wrong("messageId", "must be the last message's id: what was said before stays as it is")
     prompt = "\n".join(_texts(message.get("parts"), f"{where}.parts"))
-    start = {"prompt": prompt, **{name: asked[name] for name in ("budget", "metadata") if asked.get(name) is not None}}
+    added = ("budget", "agent", "metadata")
+    start = {"prompt": prompt, **{name: asked[name] for name in added if asked.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
     return parse_start(chat_id, _key(message["id"]), start, max_steps)

@@ -203,8 +203,12 @@ class Run(Row):
     trigger = Word(Trigger)
     status = Word(Status)
     user_seq = Whole()
+    agent = OptionalText()
+    """The agent that answers; runs from before agents had names have none, and the default agent answers."""
     budget = Json(Budget)
     metadata = Json(dict[str, Any])
+    claims = Json(dict[str, str])
+    """Of the token that started the run: what tools get of it. No answer shows it."""
     fingerprint = OptionalText()
 
     claimed_step = Whole()

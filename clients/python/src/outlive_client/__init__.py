@@ -26,6 +26,7 @@ from outlive_client.errors import (
     StopFailed,
     TicketExpired,
     Unauthorized,
+    UnknownAgent,
     Unreachable,
 )
 from outlive_client.events import (
@@ -97,6 +98,7 @@ __all__ = [
     "ToolCallEvent",
     "ToolResultEvent",
     "Unauthorized",
+    "UnknownAgent",
     "Unreachable",
     "Usage",
     "Window",

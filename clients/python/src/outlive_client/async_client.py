@@ -54,12 +54,15 @@ class AsyncOutlive:
         chat_id: str,
         prompt: str,
         *,
+        agent: str | None = None,
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Started:
         """As `Outlive.start`."""
-        return await self._result_of(calls.start(chat_id, prompt, max_steps=max_steps, metadata=metadata, key=key))
+        return await self._result_of(
+            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+        )
 
     async def run(self, run_id: str) -> Snapshot:
         """As `Outlive.run`."""

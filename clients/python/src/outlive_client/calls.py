@@ -28,11 +28,19 @@ IDLE_SECONDS = 0.2
 
 
 def start(
-    chat_id: str, prompt: str, *, max_steps: int | None, metadata: Mapping[str, Any] | None, key: str | None
+    chat_id: str,
+    prompt: str,
+    *,
+    agent: str | None,
+    max_steps: int | None,
+    metadata: Mapping[str, Any] | None,
+    key: str | None,
 ) -> Plan[Started]:
     """Start a run. Every try sends the same key, so a lost answer never starts a second run."""
     key = key or str(uuid.uuid4())
     body: dict[str, Any] = {"prompt": prompt}
+    if agent is not None:
+        body["agent"] = agent
     if max_steps is not None:
         body["budget"] = {"max_steps": max_steps}
     if metadata is not None:

@@ -55,16 +55,21 @@ class Outlive:
         chat_id: str,
         prompt: str,
         *,
+        agent: str | None = None,
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Started:
         """Start a run of the chat with this prompt. The run needs no connection from then on.
 
+        `agent` names the agent that answers; by default it is the API's default agent. Raises UnknownAgent if there is none.
+
         `key` is the Idempotency-Key; by default this call makes a new one and sends it with each retry. Raises RunAlreadyActive with the id
         of the run that is active in the chat.
         """
-        return self._result_of(calls.start(chat_id, prompt, max_steps=max_steps, metadata=metadata, key=key))
+        return self._result_of(
+            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+        )
 
     def run(self, run_id: str) -> Snapshot:
         """The run and its assistant message as they are now. Raises RunNotFound."""

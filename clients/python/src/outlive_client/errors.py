@@ -7,7 +7,7 @@ OutliveError
     ├── Unauthorized · TicketExpired        get a new token or ticket
     ├── ChatNotFound · RunNotFound          it does not exist or belongs to another user
     ├── RunAlreadyActive                    wait for `active_run_id`, watch it or stop it
-    ├── InvalidRequest · PromptTooLong · IdempotencyKeyReused       change the request
+    ├── InvalidRequest · UnknownAgent · PromptTooLong · IdempotencyKeyReused    change the request
     ├── RunsDisabled · ModelNotConfigured · InternalError           the operator must act
     └── StartFailed · StopFailed · ReadFailed                       call again later: this client's retries have failed
 
@@ -122,6 +122,12 @@ class InvalidRequest(Problem):
     def field(self) -> str:
         """The name of the invalid field."""
         return str(self.fields.get("field", ""))
+
+
+class UnknownAgent(Problem):
+    """No agent of the API has this name; the message lists those there are."""
+
+    problem_code = "unknown_agent"
 
 
 class InternalError(Problem):

@@ -48,6 +48,7 @@ class Run(msgspec.Struct, frozen=True):
     status: Status
     trigger: str = "user"
     created_by: str | None = None
+    agent: str | None = None
     assistant_message_id: str = ""
     step_count: int = 0
     error: RunError | None = None

@@ -14,6 +14,7 @@ from outlive_client.errors import (
     RunNotFound,
     TicketExpired,
     Unauthorized,
+    UnknownAgent,
 )
 from outlive_client.views import Run
 
@@ -68,7 +69,7 @@ def explain(error: OutliveError) -> tuple[Exit, str]:
             return Exit.NOT_FOUND, str(error)
         case Unauthorized() | TicketExpired():
             return Exit.UNAUTHORIZED, f"the API refused the token: {error}"
-        case InvalidRequest() | PromptTooLong():
+        case InvalidRequest() | UnknownAgent() | PromptTooLong():
             return Exit.USAGE, str(error)
         case Problem():
             return Exit.REFUSED, f"the API refused the call or failed: {error} ({error.code})"

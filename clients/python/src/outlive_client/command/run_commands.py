@@ -42,6 +42,7 @@ Examples:
 @click.argument("chat")
 @click.argument("prompt")
 @click.option("--watch/--detach", default=True, help="Show the run as it happens (default), or print its id and exit.")
+@click.option("--agent", metavar="NAME", help="The agent that answers. By default the only one, or assistant.")
 @click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
 @click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
 @click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
@@ -53,6 +54,7 @@ def start(
     prompt: str,
     *,
     watch: bool,
+    agent: str | None,
     max_steps: int | None,
     metadata: dict[str, Any] | None,
     key: str | None,
@@ -63,7 +65,7 @@ def start(
     if prompt == "-":
         prompt = _read_standard_input()
     try:
-        started = client.start(chat, prompt, max_steps=max_steps, metadata=metadata, key=key)
+        started = client.start(chat, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
     except KeyboardInterrupt:
         screen.message(
             f"interrupted before the answer arrived; if the run was started, the same start with --key {key} shows it"

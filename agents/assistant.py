@@ -1,4 +1,4 @@
-"""The agent that answers the chats. This file is yours: change the instructions, add tools.
+"""The agent that answers the chats. This folder is yours: change the instructions, add tools.
 
 It is an ordinary Pydantic AI agent, with three things to know:
 
@@ -23,8 +23,8 @@ It is an ordinary Pydantic AI agent, with three things to know:
 
 from pydantic_ai import Agent, Tool
 
-from engine.deps import StepDeps
-from tools import LONGEST_WAIT, calculate, clock, wait
+from agents.tools import LONGEST_WAIT, calculate, clock, wait
+from outlive.agents import StepDeps
 
 agent = Agent(
     deps_type=StepDeps,
