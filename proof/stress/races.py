@@ -107,7 +107,7 @@ class Wired:
     def start(self, chat: str) -> tuple[str | None, str]:
         """The id of the run that was started; None if the chat was busy, and with which run."""
         operation = Start(self.table, self.queue, self.clock, new_id, self.settings, lambda: 1.0)
-        request = StartRequest(chat, "hello", 3, {}, None, {"prompt": "hello"})
+        request = StartRequest(chat, "hello", 3, {}, None, None, {"prompt": "hello"})
         try:
             return operation.run(Caller(WORKSPACE, USER), request).run.id, ""
         except RunAlreadyActive as busy:

@@ -5,6 +5,7 @@ whatever closed it. None of that is the fault of the run it happens to: the run 
 this process ends. If it stayed it would be the one that is always free, and fail every run it is given.
 """
 
+import atexit
 import errno
 import faulthandler
 import threading
@@ -112,6 +113,7 @@ def _try_what_a_step_needs() -> None:
 
 
 _SINK = NOWHERE.open("wb", buffering=0)
+atexit.register(_SINK.close)
 
 
 @contextmanager

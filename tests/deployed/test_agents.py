@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from .conftest import ROOT, Stack, until
+from proof.stacks.deployed import ROOT, Stack, until
 
 SUPPORT = '''
 """An agent with a model and a tool of its own."""
