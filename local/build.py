@@ -24,6 +24,7 @@ GROUP = {
     "start": "light",
     "step": "step",
     "stop": "light",
+    "answer": "light",
     "read": "light",
     "tail": "light",
     "chat": "light",

@@ -12,7 +12,7 @@ from outlive.request import ChatId, RunId, check_limit
 from outlive.wiring import settings_of, table_of
 
 settings = settings_of()
-api = Api(settings.workspace_claim)
+api = Api(settings.workspace_claim, approver_claim=settings.approver_claim)
 read = Read(table_of(settings))
 
 

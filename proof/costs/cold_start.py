@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
-LIGHT = ("start", "stop", "read", "tail", "chat", "sweep")
+LIGHT = ("start", "stop", "answer", "read", "tail", "chat", "sweep")
 PYTHON = ROOT / ".envs" / "dev" / "bin" / "python"
 
 LIGHT_FLOOR = """

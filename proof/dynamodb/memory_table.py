@@ -60,6 +60,7 @@ class Index:
 BASE = Index(None, ("pk", "S"), ("sk", "S"))
 INDEXES = (
     Index("active", ("active_shard", "S"), ("created_at", "S")),
+    Index("due", ("due_shard", "S"), ("due_at", "S")),
     Index("by_chat", ("chat_key", "S"), ("assistant_seq", "N")),
 )
 

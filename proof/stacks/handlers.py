@@ -76,6 +76,7 @@ class Stack:
     start: ModuleType
     step: ModuleType
     stop: ModuleType
+    answer: ModuleType
     read: ModuleType
     tail: ModuleType
     chat: ModuleType
@@ -105,7 +106,8 @@ class Stack:
             identifier = unquote(identifier)  # a hostile one may hold anything
         parameter = {"runs": "run_id", "tickets": "ticket"}.get(first, "chat_id")
         route = f"{method} /" + "/".join([first, *(["{" + parameter + "}"] if identifier else []), *rest])
-        module = {"stop": self.stop, "runs": self.start, "ticket": self.tail}.get(rest[-1] if rest else "", self.read)
+        verbs = {"stop": self.stop, "answers": self.answer, "runs": self.start, "ticket": self.tail}
+        module = verbs.get(rest[-1] if rest else "", self.read)
         if method == "GET":
             module = self.tail if rest[-1:] == ["events"] else self.read
         if first == "api/chat":

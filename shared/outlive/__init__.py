@@ -5,6 +5,7 @@ The map, from the ground up. A module imports from the floors below its own and 
 floor 1: these import nothing of ours
     agent_names         which agents are deployed, by name
     agents              what agents and their tools import
+    asked               what a waiting run asked for, and how one of its calls is answered
     caller              who makes a request
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
@@ -52,29 +53,32 @@ floor 8
     store.moves         the moves that write one item
     store.reads         reading the table
 floor 9
-    store.table         the only user of DynamoDB: one move, one conditional write
+    store.waiting       the moves of a run that waits for answers
 floor 10
+    store.table         the only user of DynamoDB: one move, one conditional write
+floor 11
     access              which rows a caller may see
     history             what was written in a chat before a step
     settle              ending a run: one write, once, from any side
     watch               lease, stop and time, beside the agent
     wiring              puts the parts together, once per cold start
-floor 11
+floor 12
     overdue             how an active run that no worker holds has to end
     packing             what a step left, packed for its record
     unreadable          ending a run whose row is damaged
     workbench           what a worker works with
-floor 12
-    step_end            the ways in which a worker lets go of a step
 floor 13
+    step_end            the ways in which a worker lets go of a step
+floor 14
     claimed_step        a step while its worker holds the run
-floor 14: one module per verb, named like its function
+floor 15: one module per verb, named like its function
+    answer              answers calls that a run waits for
     read                every GET
     start               accepts runs
     step                one step of a run
     stop                stops runs
     sweep               settles what crashed, sends again what was lost
     tail                following a run from any cursor
-floor 15
+floor 16
     chat                AI SDK clients: starts and follows in one request
 """

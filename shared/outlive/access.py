@@ -6,6 +6,7 @@ the caller's chat or run here; no other module compares owners, apart from the c
 
 from outlive.caller import Caller
 from outlive.errors import ChatNotFound, RunNotFound, StoreUnreadable
+from outlive.lifecycle import Status
 from outlive.store.rows import Chat, Run
 from outlive.store.table import Table
 
@@ -16,6 +17,20 @@ def run_of(table: Table, caller: Caller, run_id: str) -> Run:
         run = table.run(caller.workspace_id, run_id)
     except StoreUnreadable as damaged:
         raise own_damage(damaged, caller) from None
+    return own_run(run, caller)
+
+
+def run_to_answer(table: Table, caller: Caller, run_id: str, *, now_only: bool = False) -> Run:
+    """The caller's run; for an approver any run of the workspace, with `now_only` while it waits for answers.
+
+    Raises RunNotFound, and StoreUnreadable if the row is the caller's and damaged.
+    """
+    try:
+        run = table.run(caller.workspace_id, run_id)
+    except StoreUnreadable as damaged:
+        raise own_damage(damaged, caller) from None
+    if run is not None and caller.approves and (not now_only or run.status == Status.WAITING):
+        return run
     return own_run(run, caller)
 
 

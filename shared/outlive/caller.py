@@ -11,3 +11,5 @@ class Caller:
     user: str
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     """The claims that tools get, as texts. No answer shows them."""
+    approves: bool = False
+    """Whether this user may read and answer any waiting run of the workspace."""

@@ -13,8 +13,8 @@ OutliveError
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
-    ├── RunAlreadyActive · IdempotencyKeyReused
-    └── ModelNotConfigured · StartFailed · StopFailed · ReadFailed
+    ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise
+    └── ModelNotConfigured · StartFailed · StopFailed · AnswerFailed · ReadFailed
 """
 
 from collections.abc import Iterable
@@ -141,6 +141,18 @@ class IdempotencyKeyReused(Problem):
     status, code, title = 409, "idempotency_key_reused", "The idempotency key belongs to another request"
 
 
+class NotWaiting(Problem):
+    """The run does not wait for answers; `run_status` says where it stands."""
+
+    status, code, title = 409, "not_waiting", "The run does not wait for this answer"
+
+
+class AnsweredOtherwise(Problem):
+    """Somebody answered the call before, and differently; `answered_by` and `answered_at` say who and when."""
+
+    status, code, title = 409, "answered_otherwise", "The call was answered otherwise before"
+
+
 class PromptTooLong(Problem):
     """The prompt is over the limit."""
 
@@ -189,6 +201,12 @@ class StopFailed(Problem):
     """The stop could not be recorded."""
 
     status, code, title = 503, "stop_failed", "The stop could not be recorded"
+
+
+class AnswerFailed(Problem):
+    """The answers may not have been recorded."""
+
+    status, code, title = 503, "answer_failed", "The answers could not be recorded"
 
 
 class ReadFailed(Problem):

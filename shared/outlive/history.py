@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from outlive.agent import Turn
 from outlive.log import logger
-from outlive.store.rows import Message, Record, Run
+from outlive.store.rows import Answer, Message, Record, Run
 from outlive.store.table import Table
 
 HISTORY_BYTES = 32_000_000
@@ -20,13 +20,15 @@ class History:
     records: tuple[Record, ...]
     has_prompt: bool
     """False if the run's own prompt was deleted."""
+    answers: tuple[Answer, ...] = ()
+    """The answers to calls of this run."""
 
     def followed_by(self, record: Record) -> "History":
         """The same history with the run's next record, unless it is in there already."""
         if len(self.records) != record.step:
             return self
         turn = Turn("assistant", record.body.text, record.body.messages)
-        return History((*self.turns, turn), (*self.records, record), self.has_prompt)
+        return History((*self.turns, turn), (*self.records, record), self.has_prompt, self.answers)
 
 
 def read_history(table: Table, run: Run) -> History:
@@ -40,10 +42,15 @@ def read_history(table: Table, run: Run) -> History:
     turns_of_run: list[Turn] = []
     records_of_message: list[Record] = []
     own_records: list[Record] | None = None
+    answers: list[Answer] = []
     has_prompt, run_id, size = False, "", 0
     for row in table.transcript(run.chat_pk, backwards=True):
         if isinstance(row, Record):
             records_of_message.append(row)
+            continue
+        if isinstance(row, Answer):
+            if row.sk.startswith(Message.sort_key(run.assistant_seq)):
+                answers.append(row)
             continue
         records, records_of_message = _without_gaps(row, records_of_message), []
         if own_records is None:
@@ -63,7 +70,7 @@ def read_history(table: Table, run: Run) -> History:
             logger.info("history_bounded", run=run.id, step=run.claimed_step, turns=len(turns))
             turns_of_run = []
             break
-    return History(tuple(reversed(turns + turns_of_run)), tuple(own_records or ()), has_prompt)
+    return History(tuple(reversed(turns + turns_of_run)), tuple(own_records or ()), has_prompt, tuple(answers))
 
 
 def _without_gaps(header: Message, newest_first: list[Record]) -> list[Record]:

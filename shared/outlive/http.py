@@ -51,9 +51,10 @@ decoded and checked as its annotation asks for."""
 class Api:
     """Routes of one function. Every answer is JSON, every problem `application/problem+json`."""
 
-    def __init__(self, workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> None:
+    def __init__(self, workspace_claim: str, deps_claims: tuple[str, ...] = (), approver_claim: str = "") -> None:
         self._workspace_claim = workspace_claim
         self._deps_claims = deps_claims
+        self._approver_claim = approver_claim
         self.problems: dict[str, set[type[Problem]]] = {}
         """The problems each route answers with, by its key (`GET /runs/{run_id}`)."""
         self._router = APIGatewayHttpResolver()
@@ -111,7 +112,8 @@ class Api:
         found: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             found = found.get(name) if isinstance(found, dict) else None
-        return caller_of(found if isinstance(found, dict) else {}, self._workspace_claim, self._deps_claims)
+        claims = found if isinstance(found, dict) else {}
+        return caller_of(claims, self._workspace_claim, self._deps_claims, self._approver_claim)
 
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
@@ -227,8 +229,12 @@ def _problem(error: Problem) -> Response[str]:
     return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
 
 
-def caller_of(claims: Mapping[str, Any], workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> Caller:
+def caller_of(
+    claims: Mapping[str, Any], workspace_claim: str, deps_claims: tuple[str, ...] = (), approver_claim: str = ""
+) -> Caller:
     """The caller that a verified token names, with the claims named by `deps_claims` as far as it has them.
+
+    `approver_claim` (`claim:value`) makes an approver of whoever's claim has that value, alone or in a list.
 
     Raises Unauthorized if it lacks a usable workspace or subject, or if those claims are too large.
     """
@@ -236,7 +242,17 @@ def caller_of(claims: Mapping[str, Any], workspace_claim: str, deps_claims: tupl
     kept = {name: text for name, text in texts.items() if text is not None}
     if len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_CLAIMS_BYTES:
         raise Unauthorized(f"the token's claims for tools must be at most {MAX_CLAIMS_BYTES} bytes as JSON")
-    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), kept)
+    approves = _has(claims, approver_claim)
+    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), kept, approves)
+
+
+def _has(claims: Mapping[str, Any], wanted: str) -> bool:
+    """True if the claim has the value, as `claim:value` says; the gateway writes a list as `[one two]`."""
+    name, _, value = wanted.partition(":")
+    held = claims.get(name)
+    if isinstance(held, str) and held.startswith("[") and held.endswith("]"):
+        held = held[1:-1].split(" ")
+    return bool(value) and (held == value or (isinstance(held, list) and value in held))
 
 
 def _text_of(claim: Any) -> str | None:

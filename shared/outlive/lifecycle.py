@@ -41,6 +41,10 @@ class Status(StrEnum):
     expires, the message is redelivered and another worker reclaims the step. If the message is lost as well, the sweep sends it
     again."""
 
+    WAITING = "waiting"
+    """A person, or the client's own code, has to answer calls that the agent made. No worker, lease or message belongs to
+    it, and no sweep reads it until its deadline. The last answer that is open moves it on."""
+
     SUCCEEDED = "succeeded"
     """The agent answered. Final."""
 
@@ -52,7 +56,10 @@ class Status(StrEnum):
 
 
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
-TERMINAL = frozenset(Status) - ACTIVE
+"""A worker has to move the run on, or the sweep."""
+HOLDING = ACTIVE | {Status.WAITING}
+"""The run holds its chat's slot."""
+TERMINAL = frozenset(Status) - HOLDING
 
 
 class MessageStatus(StrEnum):
@@ -67,6 +74,7 @@ class MessageStatus(StrEnum):
 MESSAGE_STATUS = {
     Status.PENDING: MessageStatus.STREAMING,
     Status.RUNNING: MessageStatus.STREAMING,
+    Status.WAITING: MessageStatus.STREAMING,
     Status.SUCCEEDED: MessageStatus.COMPLETED,
     Status.FAILED: MessageStatus.ERROR,
     Status.ABORTED: MessageStatus.ABORTED,
@@ -90,6 +98,8 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
     MAX_STEPS = "max_steps"
+    HANDED_OVER = "handed_over"
+    """A new message of the user's came in place of the answers that the run waited for."""
     ERROR = "error"
     ABORTED = "aborted"
 
@@ -121,6 +131,10 @@ class RunState(Protocol):
     def resent_by(self) -> str | None: ...
     @property
     def resend_after(self) -> int | None: ...
+    @property
+    def asked(self) -> Any: ...
+    @property
+    def due_at(self) -> int | None: ...
     def serialize(self) -> dict[str, Any]: ...
 
 
@@ -142,6 +156,8 @@ class Facts:
     """For the sweep: the count of resends as it was read."""
     resent_by: str | None = None
     """For the sweep: which sweep was the last to send, as it was read."""
+    asked: Any = None
+    """What the run waits for, as it was read."""
     as_read: Mapping[str, Any] = field(default_factory=dict)
     """Of a damaged run: what its end was decided on, by attribute, in DynamoDB's form (None: there is none)."""
 
@@ -212,6 +228,14 @@ class Guard(Enum):
         "a message that was sent is counted once, and none is sent by an old count",
         equal("resends", lambda facts: facts.resends),
     )
+    ASKED_AS_READ = (
+        "of two answers that complete what was asked one moves the run on; the other finds out what is open now",
+        AsRead("asked", lambda facts: facts.asked),
+    )
+    DUE = (
+        "the deadline has passed; an answer that lands before it wins",
+        at_most("due_at", lambda facts: facts.now),
+    )
     AS_READ = (
         "what is damaged, the lease and the stop are as they were read: a run in order is never given up this way",
         StoredAsRead(lambda facts: facts.as_read),
@@ -249,6 +273,7 @@ class Move:
 
 PENDING = frozenset({Status.PENDING})
 RUNNING = frozenset({Status.RUNNING})
+WAITING = frozenset({Status.WAITING})
 NOTHING: frozenset[Status] = frozenset()
 
 START = Move(
@@ -272,6 +297,18 @@ RELEASE = Move(
     "release", "step", RUNNING, None, (Guard.NO_STOP, Guard.MY_LEASE),
     "ends the lease and keeps the last error apart from `error`; then the message is given back",
 )  # fmt: skip
+ASK = Move(
+    "ask", "step", RUNNING, Status.WAITING, (Guard.NO_STOP, Guard.MY_LEASE),
+    "puts the record, ends the lease, keeps what was asked, and stands among the due rows instead of the active ones",
+)  # fmt: skip
+ANSWER = Move(
+    "answer", "answer", WAITING, None, (Guard.NO_STOP, Guard.ASKED_AS_READ),
+    "puts the answers; others are still open",
+)  # fmt: skip
+RESUME = Move(
+    "resume", "answer", WAITING, Status.RUNNING, (Guard.NO_STOP, Guard.ASKED_AS_READ),
+    "puts the last answers, progress, and stands among the active rows again; then sends the next step",
+)  # fmt: skip
 RESEND = Move(
     "resend", "sweep", ACTIVE, None,
     (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.RESEND_DUE, Guard.RESENDS_AS_READ, Guard.RESENT_BY_AS_READ),
@@ -286,7 +323,7 @@ REQUEST_STOP = Move(
     "sets `stop_requested_at`, once; the holder settles with what it has",
 )  # fmt: skip
 STOP = Move(
-    "stop", "stop", ACTIVE, Status.ABORTED, (Guard.OWNER, Guard.NO_LIVE_LEASE),
+    "stop", "stop", HOLDING, Status.ABORTED, (Guard.OWNER, Guard.NO_LIVE_LEASE),
     "sets `stop_requested_at` and settles, also over a final record",
 )  # fmt: skip
 SUCCEED = Move(
@@ -322,15 +359,23 @@ ABORT_NEVER_STARTED = Move(
     "abort_never_started", "sweep, start", PENDING, Status.ABORTED, (Guard.NO_STOP, Guard.NEVER_CLAIMED),
     "gives up a run that no worker claimed: error `never_started`",
 )  # fmt: skip
+HAND_OVER = Move(
+    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER, Guard.ASKED_AS_READ),
+    "settles a waiting run whose owner sent a new message in place of answers",
+)  # fmt: skip
+ABORT_UNANSWERED = Move(
+    "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),
+    "gives up a run that nobody answered in time: error `unanswered`",
+)  # fmt: skip
 ABORT_UNREADABLE = Move(
-    "abort_unreadable", "sweep, start", ACTIVE, Status.ABORTED, (Guard.AS_READ,),
+    "abort_unreadable", "sweep, start", HOLDING, Status.ABORTED, (Guard.AS_READ,),
     "gives up a run whose row is damaged, whatever its status says, and mends the row: error `unreadable`",
 )  # fmt: skip
 
 MOVES = (
-    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, RESEND, COUNT_RESEND, REQUEST_STOP, STOP, SUCCEED, FAIL,
-    ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE, ABORT_NEVER_STARTED,
-    ABORT_UNREADABLE,
+    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, ASK, ANSWER, RESUME, RESEND, COUNT_RESEND, REQUEST_STOP, STOP,
+    SUCCEED, FAIL, HAND_OVER, ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE,
+    ABORT_NEVER_STARTED, ABORT_UNANSWERED, ABORT_UNREADABLE,
 )  # fmt: skip
 
 

@@ -11,11 +11,13 @@ from outlive.lifecycle import (
     ABORT_LEFT,
     ABORT_NEVER_STARTED,
     ABORT_STALE,
-    ACTIVE,
+    ABORT_UNANSWERED,
+    HOLDING,
     SUCCEED,
     Facts,
     Guard,
     Move,
+    Status,
     lease_is_live,
 )
 from outlive.run_error import RunError, RunErrorCode
@@ -42,8 +44,10 @@ def overdue(run: Run, last: Record | None, now: int, settings: Settings, window:
 
     `window` (ms) stands in for both the stale and the pending time. A live lease rules everything out.
     """
-    if run.status not in ACTIVE or lease_is_live(run, now):
+    if run.status not in HOLDING or lease_is_live(run, now):
         return None
+    if run.status == Status.WAITING:
+        return _unanswered(run, now)
     stopped = run.stop_requested_at is not None
     if last is not None and last.kind == RecordKind.FINAL:
         return Overdue(ABORT_ANSWERED if stopped else SUCCEED, Facts(now), "stopped" if stopped else "answered")
@@ -60,6 +64,15 @@ def overdue(run: Run, last: Record | None, now: int, settings: Settings, window:
         text = f"no worker claimed the run within {never.window // SECOND} seconds"
         return Overdue(ABORT_NEVER_STARTED, never, "never_started", RunError(RunErrorCode.NEVER_STARTED, text))
     return None
+
+
+def _unanswered(run: Run, now: int) -> Overdue | None:
+    facts = Facts(now)
+    if not Guard.DUE.holds(run, facts):
+        return None
+    tools = ", ".join(sorted({call.tool_name for call in run.asked.open})) if run.asked else "?"
+    error = RunError(RunErrorCode.UNANSWERED, f"nobody answered in time: {tools}")
+    return Overdue(ABORT_UNANSWERED, facts, "unanswered", error)
 
 
 def settle_overdue(run: Run, last: Record | None, due: Overdue, settler: Settler, settled_by: str) -> Settled:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from outlive.access import chat_of, run_of
+from outlive.access import chat_of, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
@@ -29,8 +29,8 @@ class Read:
         return (None, None) if run is None else self._with_message(run)
 
     def one(self, caller: Caller, run_id: str) -> tuple[RunView, MessageView | None]:
-        """The run and its assistant message. Raises RunNotFound."""
-        return self._with_message(run_of(self.table, caller, run_id))
+        """The run and its assistant message; an approver also reads another's run that waits. Raises RunNotFound."""
+        return self._with_message(run_to_answer(self.table, caller, run_id, now_only=True))
 
     def messages(
         self, caller: Caller, chat_id: str, limit: int, cursor: str | None
@@ -80,7 +80,7 @@ class Read:
         for row in self.table.transcript(run.chat_pk, run.assistant_seq, run.assistant_seq):
             if isinstance(row, Message):
                 message = row
-            else:
+            elif isinstance(row, Record):
                 records.append(row)
         seen = sized(view_message(message, records, run.chat_id, run))[0] if message is not None else None
         return view_run(run, records[-1] if records else None), seen
@@ -94,7 +94,7 @@ class Read:
                 if message is not None:
                     yield message, records
                 message, records = row, []
-            elif message is not None and row.sk.startswith(message.sk):
+            elif isinstance(row, Record) and message is not None and row.sk.startswith(message.sk):
                 records.append(row)
         if message is not None:
             yield message, records

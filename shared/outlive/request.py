@@ -5,10 +5,11 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, NewType, TypeVar
 
 import msgspec
 
+from outlive.asked import Decision
 from outlive.errors import InvalidRequest, PromptTooLong, RunNotFound
 from outlive.text import clean, is_deeper
 
@@ -16,12 +17,19 @@ MAX_PROMPT = 32_768
 MAX_METADATA_BYTES = 2048
 MAX_DEPTH = 100
 """Levels of nesting in a body: no code that handles it later runs out of stack."""
+MAX_ANSWERS = 50
+"""Calls answered in one request: with the run they are one transaction, which takes 100 writes."""
+MAX_ANSWERS_BYTES = 1_000_000
+MAX_ANSWER_BYTES = 262_144
+MAX_CALL_ID = 512
 MAX_LIMIT = 100
 MAX_WAIT_S = 20
 """Seconds a request may wait for something new: with a slow store the answer still comes within the gateway's 30."""
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+Form = TypeVar("Form", bound=msgspec.Struct)
 
 ChatId = NewType("ChatId", str)
 """A chat's id that `check_chat_id` let through."""
@@ -33,6 +41,18 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How much a run may use up."""
 
     max_steps: Annotated[int, msgspec.Meta(ge=1, description="Steps at most, up to the server's MAX_STEPS.")]
+
+
+Decisions = Annotated[
+    dict[Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CALL_ID)], Decision],
+    msgspec.Meta(min_length=1, max_length=MAX_ANSWERS, description="Decisions by the ids of their calls."),
+]
+
+
+class AnswersBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The answers to calls that a run waits for."""
+
+    answers: Decisions
 
 
 class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -67,6 +87,8 @@ class StartRequest:
     """The agent that the request names."""
     validated: dict[str, Any]
     """The body as it was validated: two requests with the same one are the same request."""
+    replaces_answers: bool = False
+    """A run of the chat that waits for answers gives way to this one."""
 
     @property
     def fingerprint(self) -> str:
@@ -85,7 +107,7 @@ def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> S
 
 def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps: int) -> StartRequest:
     """The start with these fields. Raises InvalidRequest or PromptTooLong."""
-    body = _structured(fields)
+    body = _structured(fields, StartBody)
     prompt = body.prompt
     if len(prompt) > MAX_PROMPT:
         raise PromptTooLong(f"prompt: at most {MAX_PROMPT:,} characters, this has {len(prompt):,}")
@@ -102,6 +124,29 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
         # As before agents had names: a start that is repeated across that upgrade is still the same request.
         del validated["agent"]
     return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, validated)
+
+
+def check_answers(body: bytes) -> dict[str, Decision]:
+    """The decisions that were sent, by call. Raises InvalidRequest."""
+    return parse_answers(sanitized(json_object(body)))
+
+
+def parse_answers(fields: dict[str, Any]) -> dict[str, Decision]:
+    """The decisions in these fields, each complete in itself. Raises InvalidRequest."""
+    answers = _structured(fields, AnswersBody).answers
+    total = 0
+    for call_id, decision in answers.items():
+        where = f"answers.{call_id}"
+        size = len(msgspec.json.encode(decision))
+        total += size
+        if size > MAX_ANSWER_BYTES:
+            raise InvalidRequest(where, f"must be at most {MAX_ANSWER_BYTES:,} bytes as JSON")
+        wrong = decision.contradiction
+        if wrong is not None:
+            raise InvalidRequest(where, wrong)
+    if total > MAX_ANSWERS_BYTES:
+        raise InvalidRequest("answers", f"must be at most {MAX_ANSWERS_BYTES:,} bytes as JSON")
+    return answers
 
 
 def check_chat_id(chat_id: str) -> ChatId:
@@ -167,9 +212,9 @@ def _finite(number: str) -> float:
     return value
 
 
-def _structured(value: Any) -> StartBody:
+def _structured(value: Any, form: type[Form]) -> Form:
     try:
-        return msgspec.convert(value, StartBody)
+        return msgspec.convert(value, form)
     except msgspec.ValidationError as error:
         # msgspec ends its sentence with ` - at `$.budget.max_steps``, or names the field in backticks.
         text, _, path = str(error).rpartition(" - at ") if " - at " in str(error) else (str(error), "", "")

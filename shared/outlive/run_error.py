@@ -60,6 +60,9 @@ class RunErrorCode(StrEnum):
     NEVER_STARTED = "never_started"
     """No worker claimed the run within the pending time; the sweep ended the run."""
 
+    UNANSWERED = "unanswered"
+    """Nobody answered what the run waited for before its deadline; the sweep ended the run."""
+
     UNREADABLE = "unreadable"
     """The stored row of the run is damaged; the sweep ended the run."""
 

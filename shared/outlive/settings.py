@@ -28,6 +28,10 @@ class Settings:
     """How often a sweep sends a step's message again."""
     max_steps: int = 20
     step_attempts: int = 3
+    answer_seconds: int = 604_800
+    """How long a run waits for the answers to its calls."""
+    approver_claim: str = ""
+    """`claim:value`: whoever's token has it may answer calls of any run of the workspace. Empty: only the owner may."""
     stop_poll_seconds: float = 1.0
     steps_per_message: int = 1
     """How many steps in a row one message stands for; its worker does them while time allows."""
@@ -71,6 +75,8 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         sweep_resend_limit=_whole(environment, "SWEEP_RESEND_LIMIT", Settings.sweep_resend_limit, 0, 100),
         max_steps=_whole(environment, "MAX_STEPS", Settings.max_steps, 1, 1000),
         step_attempts=_whole(environment, "STEP_ATTEMPTS", Settings.step_attempts, 1, 100),
+        answer_seconds=_whole(environment, "ANSWER_SECONDS", Settings.answer_seconds, 1, 31_536_000),
+        approver_claim=_claim(environment, "APPROVER_CLAIM"),
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
@@ -83,6 +89,14 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
     if stale < lease:
         raise SettingError(f"STALE_SECONDS ({stale}) must not be less than LEASE_SECONDS ({lease})")
     return settings
+
+
+def _claim(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "").strip()
+    claim, colon, value = text.partition(":")
+    if text and not (claim and colon and value):
+        raise SettingError(f"{name} must be claim:value, such as roles:approver, not {text!r}")
+    return text
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

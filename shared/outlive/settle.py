@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
+from outlive.asked import closed, is_open
 from outlive.clock import Clock
 from outlive.errors import Overtaken, StoreError, StoreUnreadable
 from outlive.lifecycle import (
@@ -18,6 +21,7 @@ from outlive.lifecycle import (
     ABORT_STALE,
     ABORT_UNREADABLE,
     FAIL,
+    HAND_OVER,
     SUCCEED,
     TERMINAL,
     Facts,
@@ -57,13 +61,17 @@ class Log:
     slot: int = 0
     usage: Usage = Usage()
     final: Record | None = None
+    asked: Record | None = None
+    """The newest record, if calls of it may still be open."""
 
     @classmethod
     def upto(cls, last: Record | None) -> "Log":
         """The log whose newest entry is `last`."""
         if last is None:
             return cls()
-        return cls(last.step + 1, last.usage or Usage(), last if last.kind == RecordKind.FINAL else None)
+        final = last if last.kind == RecordKind.FINAL else None
+        asked = last if last.kind == RecordKind.ASKED else None
+        return cls(last.step + 1, last.usage or Usage(), final, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,7 @@ class _Settling:
         if log.final is None:
             # If the partial's step was recorded meanwhile, the partial would repeat it.
             partial = end.partial if end.partial is not None and end.partial.step == log.slot else None
+            partial = partial or _closing(log)
             usage = log.usage + partial.usage if partial else log.usage
             seal = Record(
                 self.run.chat_pk,
@@ -171,6 +180,8 @@ class _Settling:
     def _finish_reason(self) -> str:
         if self.end.move is SUCCEED and self.log.final is not None:
             return self.log.final.finish_reason or FinishReason.STOP
+        if self.end.move is HAND_OVER:
+            return FinishReason.HANDED_OVER
         return FinishReason.ERROR if self.end.move is FAIL else FinishReason.ABORTED
 
     def _learn(self, refused: Refused) -> Settled | None:
@@ -214,3 +225,9 @@ class _Settling:
 
     def _ended(self, current: Run) -> Settled:
         return Settled(current, by_me=current.settled_by == self.end.settled_by)
+
+
+def _closing(log: Log) -> Partial | None:
+    """Closes the calls of the newest step that nobody answered or ran; None if there are none."""
+    parts = [closed(part) for part in log.asked.body.parts if is_open(part)] if log.asked is not None else []
+    return Partial(log.slot, pack(Body(parts)), len(msgspec.json.encode(parts)), Usage()) if parts else None

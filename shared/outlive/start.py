@@ -22,7 +22,7 @@ from outlive.errors import (
     StoreUnreadable,
     UnknownAgent,
 )
-from outlive.lifecycle import ACTIVE, Status, Trigger, lease_is_live
+from outlive.lifecycle import HAND_OVER, TERMINAL, Facts, Status, Trigger, lease_is_live
 from outlive.log import cause, logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
@@ -129,7 +129,7 @@ class Start:
         if refusal is not None:
             raise refusal
         if holder is not None:
-            self._make_room(asking.caller.workspace_id, holder)
+            self._make_room(asking, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
         self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
@@ -159,35 +159,40 @@ class Start:
             raise StartFailed("the chat has messages but no owner")
         return refused.chat
 
-    def _make_room(self, workspace_id: str, holder: str) -> None:
-        """End the run that holds the chat's slot if a sweep would now. Raises RunAlreadyActive if it is rightly at work.
+    def _make_room(self, asking: "_Asking", holder: str) -> None:
+        """End the run that holds the chat's slot if a sweep would now, or if it waits and the request stands in for answers.
 
-        Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
+        Raises RunAlreadyActive if it is rightly at work, or waits. Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
         from outlive.overdue import overdue, settle_overdue
-        from outlive.settle import Settler
+        from outlive.settle import End, Log, Settler
         from outlive.unreadable import end_unreadable
 
         try:
-            active = self.table.run(workspace_id, holder)
+            active = self.table.run(asking.caller.workspace_id, holder)
         except StoreUnreadable as found:
             try:
                 end_unreadable(found, self.table, self.clock, self.new_id())
             except Overtaken:
                 raise _busy_with(holder) from None
             return
-        if active is None or active.status not in ACTIVE:
+        if active is None or active.status in TERMINAL:
             return
         now = self.clock.now()
         if lease_is_live(active, now):
             raise _busy_with(active.id)
         last = self.table.last_record(active)
         due = overdue(active, last, now, self.settings)
-        if due is None:
-            raise _busy_with(active.id)
+        settler = Settler(self.table, self.clock)
         try:
-            settle_overdue(active, last, due, Settler(self.table, self.clock), self.new_id())
+            if due is not None:
+                settle_overdue(active, last, due, settler, self.new_id())
+            elif active.status == Status.WAITING and asking.request.replaces_answers:
+                facts = Facts(now, user=asking.caller.user, asked=active.asked)
+                settler.end(active, End(HAND_OVER, facts, self.new_id()), Log.upto(last))
+            else:
+                raise _busy_with(active.id)
         except Overtaken:
             raise _busy_with(active.id) from None
 
@@ -201,7 +206,7 @@ class Start:
         if run.status == Status.PENDING:
             # The request that stored it may have died before it sent, and a redelivered message changes nothing.
             self._send(run)
-        last = self.table.last_record(run) if run.status in ACTIVE else None
+        last = self.table.last_record(run) if run.status not in TERMINAL else None
         return Started(run, last, replayed=not mine)
 
     def _send(self, run: Run) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ACTIVE, RESEND, Facts, Status, lease_is_live, refusals
+from outlive.lifecycle import ACTIVE, HOLDING, RESEND, Facts, Status, lease_is_live, refusals
 from outlive.log import cause, logger
 from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
 from outlive.settings import Settings
@@ -29,14 +30,14 @@ class Counts:
     resent: int = 0
     failed: int = 0
     settled: dict[str, int] = field(default_factory=dict)
-    """How many runs it ended, by cause: `answered`, `stopped`, `stale`, `never_started`, `unreadable`."""
+    """How many runs it ended, by cause: `answered`, `stopped`, `stale`, `never_started`, `unanswered`, `unreadable`."""
     unfinished: bool = False
     """True if time ran out before every active run was seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One look at every active run that is older than a lease."""
+    """One look at every active run that is older than a lease, and at every run whose deadline has passed."""
 
     table: Table
     queue: Queue
@@ -66,7 +67,7 @@ class Sweep:
     ) -> None:
         lease = self.settings.lease_seconds * SECOND
         age = lease if window is None else min(lease, window)
-        for key in self.table.active_runs(shard, now - age + 1):
+        for key in chain(self.table.due_runs(shard, now), self.table.active_runs(shard, now - age + 1)):
             if self.clock.now() >= deadline:
                 counts.unfinished = True
                 return
@@ -92,7 +93,7 @@ class Sweep:
 
     def _deal_with(self, run: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
         now = self.clock.now()
-        if run.status not in ACTIVE or lease_is_live(run, now):
+        if run.status not in HOLDING or lease_is_live(run, now):
             return
         last = self.table.last_record(run)
         due = overdue(run, last, now, self.settings, window)
@@ -100,7 +101,7 @@ class Sweep:
             settled = settle_overdue(run, last, due, Settler(self.table, self.clock), sweep_id)
             if settled.by_me:
                 counts.settled[due.cause] = counts.settled.get(due.cause, 0) + 1
-        elif self._resend(run, sweep_id, now):
+        elif run.status in ACTIVE and self._resend(run, sweep_id, now):
             counts.resent += 1
 
     def _resend(self, run: Run, sweep_id: str, now: int) -> bool:

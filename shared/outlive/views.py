@@ -1,5 +1,6 @@
 """What a client sees of a run and of a message. Times are ISO 8601, ids opaque."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -7,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from outlive.asked import CallKind, is_open
 from outlive.clock import iso
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
 from outlive.page import PAGE_BYTES
@@ -29,6 +31,24 @@ class BudgetView(msgspec.Struct, frozen=True):
     max_steps: int
 
 
+class AskedCallView(msgspec.Struct, frozen=True):
+    """A call of the agent's that waits for an answer."""
+
+    tool_call_id: str
+    kind: CallKind
+    tool_name: str
+    input: Annotated[Any, msgspec.Meta(description="The tool's arguments. Lists of runs leave them out.")] = UNSET
+    metadata: Annotated[Any, msgspec.Meta(description="What the tool said about its call, if anything.")] = UNSET
+
+
+class AskedView(msgspec.Struct, frozen=True):
+    """What a waiting run waits for. Without an answer until then the run ends `aborted`, error `unanswered`."""
+
+    step: int
+    until: Moment
+    open: list[AskedCallView]
+
+
 class RunView(msgspec.Struct, frozen=True):
     """One agent turn."""
 
@@ -40,8 +60,9 @@ class RunView(msgspec.Struct, frozen=True):
     agent: str | None
     assistant_message_id: str
     step_count: int
+    asked: AskedView | None
     error: ErrorView | None
-    finish_reason: Literal["stop", "length", "content_filter", "max_steps", "error", "aborted"] | None
+    finish_reason: Literal["stop", "length", "content_filter", "max_steps", "handed_over", "error", "aborted"] | None
     usage: Usage
     budget: BudgetView
     metadata: dict[str, Any]
@@ -96,6 +117,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         agent=run.agent,
         assistant_message_id=run.assistant_message_id,
         step_count=count,
+        asked=_asked(run, last),
         error=ErrorView(run.error.code, run.error.message) if run.error else None,
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
         usage=usage,
@@ -123,7 +145,7 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
             if ended
             else {}
         )
-    parts = [part for record in records for part in record.body.parts]
+    parts = folded(part for record in records for part in record.body.parts)
     if message.role == "user":
         parts = [{"type": "text", "text": message.text or ""}]
     return MessageView(
@@ -140,6 +162,21 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
     )
 
 
+def folded(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of a message, a call that was answered in a later step standing once, where it was made."""
+    found: list[dict[str, Any]] = []
+    places: dict[str, int] = {}
+    for part in parts:
+        call_id = part.get("toolCallId")
+        if call_id is not None and is_open(found[place] if (place := places.get(call_id)) is not None else {}):
+            found[place] = part
+            continue
+        if call_id is not None:
+            places[call_id] = len(found)
+        found.append(part)
+    return found
+
+
 def sized(message: MessageView) -> tuple[MessageView, int]:
     """The message as one answer can hold it, without `content` if it must be, and its bytes as JSON.
 
@@ -150,6 +187,24 @@ def sized(message: MessageView) -> tuple[MessageView, int]:
         return message, size
     message = replace(message, content="", content_omitted=True)
     return message, len(msgspec.json.encode(message))
+
+
+def _asked(run: Run, last: Record | None) -> AskedView | None:
+    if run.status != Status.WAITING or run.asked is None:
+        return None
+    asked = {call.tool_call_id: call for call in last.body.asked} if last and last.step == run.asked.step else {}
+    calls = [asked.get(call.tool_call_id, call) for call in run.asked.open]
+    views = [
+        AskedCallView(
+            call.tool_call_id,
+            call.kind,
+            call.tool_name,
+            call.input if call.tool_call_id in asked else UNSET,
+            UNSET if call.metadata is None else call.metadata,
+        )
+        for call in calls
+    ]
+    return AskedView(run.asked.step, iso(run.asked.until), views)
 
 
 def _moment(at: int | None) -> str | None:

@@ -60,7 +60,7 @@ def stack(
         monkeypatch.setenv(name, value)
     key = json.dumps(environment, sort_keys=True)
     if key not in started:
-        started[key] = [load(verb) for verb in ("start", "step", "stop", "read", "tail", "chat", "sweep")]
+        started[key] = [load(verb) for verb in ("start", "step", "stop", "answer", "read", "tail", "chat", "sweep")]
     modules = started[key]
     for verb, module in zip(("start", "step"), modules, strict=False):
         monkeypatch.setattr(module, verb, getattr(module, verb))

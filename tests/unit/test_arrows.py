@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared" / "outlive"
 FUNCTIONS = ROOT / "functions"
 
-OPERATIONS = {"start", "step", "stop", "read", "tail", "sweep", "chat"}
+OPERATIONS = {"start", "step", "stop", "answer", "read", "tail", "sweep", "chat"}
 LIGHT = OPERATIONS - {"step"}
 CALLED = {"chat": {"chat", "start", "tail"}}
 """What a handler calls besides the operation of its own name: an AI SDK client starts and follows in one request."""

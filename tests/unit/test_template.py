@@ -13,7 +13,7 @@ import yaml
 from local.build import GROUP
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Chat", "Sweep", "Console")
+FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
 
 
 class Loader(yaml.SafeLoader):
@@ -195,6 +195,7 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/api/chat/{chat_id}/stream"): "Chat",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
+        ("POST", "/runs/{run_id}/answers"): "Answer",
         ("GET", "/console"): "Console",
         ("GET", "/console/{file}"): "Console",
     }

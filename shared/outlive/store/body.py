@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from outlive.asked import AskedCall
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -14,6 +16,8 @@ class Body:
 
     parts: list[dict[str, Any]]
     messages: str | None = None
+    asked: tuple[AskedCall, ...] = ()
+    """The calls that wait for an answer."""
 
     @property
     def text(self) -> str:
@@ -32,6 +36,7 @@ class _Packed(msgspec.Struct, array_like=True):
 
     parts: list[dict[str, Any]]
     messages: msgspec.Raw
+    asked: tuple[AskedCall, ...] = ()
 
 
 def pack(body: Body) -> bytes:
@@ -40,7 +45,7 @@ def pack(body: Body) -> bytes:
     The window spans all of it and both forms escape alike, so the text they share takes its room once.
     """
     messages = NO_MESSAGES if body.messages is None else body.messages.encode()
-    data = msgspec.json.encode(_Packed(body.parts, msgspec.Raw(messages)))
+    data = msgspec.json.encode(_Packed(body.parts, msgspec.Raw(messages), body.asked))
     if len(data) <= ZLIB_WINDOW_BYTES:
         return zlib.compress(data)
     window = [{"id": lzma.FILTER_LZMA2, "preset": 4, "dict_size": max(4096, len(data))}]
@@ -52,4 +57,4 @@ def unpack(data: bytes) -> Body:
     plain = lzma.decompress(data) if data.startswith(XZ) else zlib.decompress(data)
     packed = msgspec.json.decode(plain, type=_Packed)
     messages = bytes(packed.messages)
-    return Body(packed.parts, None if messages == NO_MESSAGES else messages.decode())
+    return Body(packed.parts, None if messages == NO_MESSAGES else messages.decode(), packed.asked)

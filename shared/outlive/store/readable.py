@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from outlive.errors import StoreUnreadable
 from outlive.log import logger
 from outlive.store.body import Body, pack
-from outlive.store.rows import Message, Record, Row
+from outlive.store.rows import Answer, Message, Record, Row
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -19,9 +19,11 @@ def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
         return None
 
 
-def row_of(item: dict[str, Any]) -> Message | Record | None:
-    """The message or record an item of a chat's transcript stands for; None, with a warning, for an unreadable message."""
-    return record_of(item) if "#STEP#" in item["sk"]["S"] else readable(Message, item)
+def row_of(item: dict[str, Any]) -> Message | Record | Answer | None:
+    """What an item of a chat's transcript stands for; None, with a warning, for an unreadable message or answer."""
+    if "#STEP#" in item["sk"]["S"]:
+        return record_of(item)
+    return readable(Answer if "#ANSWER#" in item["sk"]["S"] else Message, item)
 
 
 def record_of(item: dict[str, Any]) -> Record:

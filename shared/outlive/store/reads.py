@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from outlive.store.calls import Calls
 from outlive.store.readable import readable, record_of, row_of
-from outlive.store.rows import Chat, Live, Message, Record, Row, Run, Ticket
+from outlive.store.rows import Answer, Chat, Live, Message, Record, Row, Run, Ticket
 
 
 class Reads(Calls):
@@ -26,10 +26,10 @@ class Reads(Calls):
 
     def transcript(
         self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
-    ) -> Iterator[Message | Record]:
-        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its records.
+    ) -> Iterator[Message | Answer | Record]:
+        """The messages `from_seq` to `to_seq` (all later ones if None) of a chat, each followed by its answers and records.
 
-        `backwards`, all in the opposite order: the newest record first, and each message after its records.
+        `backwards`, all in the opposite order: the newest record first, and each message after its records and answers.
         """
         first = Message.sort_key(from_seq)
         last = Message.sort_key(to_seq) if to_seq is not None else "MSG#"
@@ -51,6 +51,14 @@ class Reads(Calls):
         """The entries of the run's log from `from_step` on."""
         first, last = (Record.sort_key(run.assistant_seq, step) for step in (from_step, 999_999))
         return [record_of(item) for item in self._query(run.chat_pk, Row.sk.between(first, last), consistent=True)]
+
+    def answers(self, run: Run) -> list[Answer]:
+        """Every answer that was given to a call of the run."""
+        prefix = Message.sort_key(run.assistant_seq) + "#ANSWER#"
+        found = [
+            readable(Answer, item) for item in self._query(run.chat_pk, Row.sk.startswith(prefix), consistent=True)
+        ]
+        return [answer for answer in found if answer is not None]
 
     def live(self, key: Run, step: int, attempt: int, number: int) -> tuple[list[Live], Run | None]:
         """The live pieces from this one on, and the run as it stood no earlier than they did.
@@ -90,4 +98,9 @@ class Reads(Calls):
     def active_runs(self, shard: int, created_before: int) -> Iterator[Run]:
         """The keys of a shard's active runs started before `created_before`, oldest first; may lag."""
         for item in self._query(str(shard), Run.created_at < created_before, index=Row.active):
+            yield Run(item["pk"]["S"], item["sk"]["S"])
+
+    def due_runs(self, shard: int, now: int) -> Iterator[Run]:
+        """The keys of a shard's runs that are due, the longest overdue first; may lag."""
+        for item in self._query(str(shard), Run.due_at <= now, index=Row.due):
             yield Run(item["pk"]["S"], item["sk"]["S"])

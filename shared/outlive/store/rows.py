@@ -4,6 +4,7 @@
     |----------------------|----------------------|---------|
     | workspace # chat id  | CHAT                 | Chat    |
     | workspace # chat id  | MSG#<seq>            | Message |
+    | workspace # chat id  | MSG#<seq>#ANSWER#<n>#<hash> | Answer |
     | workspace # chat id  | MSG#<seq>#STEP#<n>   | Record  |
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
@@ -24,6 +25,7 @@ from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import logger
@@ -63,6 +65,9 @@ class RecordKind(StrEnum):
     STEP = "step"
     """Tools ran; another step follows."""
 
+    ASKED = "asked"
+    """Calls of the step wait for answers; a step that runs them follows."""
+
     FINAL = "final"
     """The answer."""
 
@@ -84,6 +89,19 @@ class ActiveIndex(GlobalSecondaryIndex["Row"]):
 
     active_shard = UnicodeAttribute(hash_key=True)
     created_at = Time(range_key=True)
+
+
+class DueIndex(GlobalSecondaryIndex["Row"]):
+    """Every row that something has to happen to at a time. For the sweep alone, and never a gate: it may lag."""
+
+    class Meta:
+        """As in the template."""
+
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = Time(range_key=True)
 
 
 class ChatIndex(GlobalSecondaryIndex["Row"]):
@@ -119,10 +137,13 @@ class Row(Model):
     expires_at = OptionalWhole()
     """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
     active_shard = OptionalText()
+    due_shard = OptionalText()
+    due_at = OptionalTime()
     chat_key = OptionalText()
     assistant_seq = Whole(null=True)
 
     active = ActiveIndex()
+    due = DueIndex()
     by_chat = ChatIndex()
 
     NEEDED: ClassVar[tuple[str, ...]] = ()
@@ -223,6 +244,8 @@ class Run(Row):
     last_error = Encoded(LastError)
     """Why the last attempt broke off; apart from `error`, which only settle writes."""
 
+    asked = Encoded(Asked)
+    """What a waiting run waits for; not there for any other."""
     step_count = Whole()
     usage = Encoded(Usage)
     error = Encoded(RunError)
@@ -348,6 +371,26 @@ class Record(Row):
     def counts(self) -> bool:
         """True for a step, whole or partial; False for the end mark."""
         return self.kind != RecordKind.END
+
+
+class Answer(Row):
+    """How a call of an asked step was answered, and by whom. Never changed: of two answers the first counts."""
+
+    tool_call_id = Text()
+    decision = Encoded(Decision)
+    answered_by = Text()
+
+    NEEDED = ("tool_call_id", "decision", "answered_by", "created_at")
+
+    @staticmethod
+    def sort_key(seq: int, step: int, tool_call_id: str) -> str:
+        """Where the answer to a call of step `step` of message `seq` stands: before the message's records."""
+        return f"{Message.sort_key(seq)}#ANSWER#{step:06d}#{hashlib.sha256(tool_call_id.encode()).hexdigest()[:32]}"
+
+    @property
+    def step(self) -> int:
+        """The step whose call it answers."""
+        return int(self.sk.split("#")[3])
 
 
 class Live(Row):

@@ -7,6 +7,8 @@ refused it, and the caller looks at those instead of reading the table again.
     start                      CHAT, RUN, MSG, MSG      slot free, owner and sequence as read, run new
     claim 0 … claim n          RUN                      guards of the move
     record 0 … record n        MSG#…#STEP#n             slot n empty
+    ask n                      RUN, MSG#…#STEP#n        guards of the move; slot n empty
+    answer, resume             RUN, MSG#…#ANSWER#n#…    guards of the move; each answer's slot empty
     settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
 """
 
@@ -20,10 +22,14 @@ from pynamodb.expressions.update import Action
 from outlive.clock import DAY
 from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Facts, Move, Status
 from outlive.run_error import RunError
-from outlive.store.moves import SPARE_MS, Moves, condition_of, moved
+from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.reads import Reads
 from outlive.store.rows import Chat, Message, Record, Row, Run
+from outlive.store.waiting import Waiting
 from outlive.usage import Usage
+
+GONE_AT_THE_END = ("active_shard", "lease_id", "lease_until", "resend_after", "asked", "due_shard", "due_at")
+"""Attributes that no ended run has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Ending:
     """What is written in place of damaged attributes; None takes one away."""
 
 
-class Table(Moves, Reads):
+class Table(Waiting, Reads):
     """One table, one client. Here are the moves that write several items in one transaction."""
 
     def __init__(self, connection: TableConnection, retention_days: int = 0) -> None:
@@ -120,8 +126,8 @@ class Table(Moves, Reads):
         if move is STOP:
             ended.append(Run.stop_requested_at.set(Run.stop_requested_at | now))
             ended.append(Run.stop_requested_by.set(Run.stop_requested_by | ending.settled_by))
-        ended += [gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)]
-        taken = {*run_fields, "active_shard", "lease_id", "lease_until", "resend_after", "expires_at"}
+        ended += [getattr(Run, name).remove() for name in GONE_AT_THE_END]
+        taken = {*run_fields, *GONE_AT_THE_END, "expires_at"}
         for name in ending.mended.keys() - taken:
             value = ending.mended[name]
             ended.append(getattr(Run, name).remove() if value is None else getattr(Run, name).set(value))

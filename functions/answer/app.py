@@ -1,0 +1,30 @@
+"""POST /runs/{run_id}/answers: answers calls that a run waits for."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from outlive.answer import Answers
+from outlive.caller import Caller
+from outlive.clock import Clock
+from outlive.errors import AnsweredOtherwise, AnswerFailed, InvalidRequest, NotWaiting
+from outlive.http import Api, answer
+from outlive.request import RunId, check_answers
+from outlive.views import view_run
+from outlive.wiring import queue_of, settings_of, table_of
+
+settings = settings_of("QUEUE_URL")
+api = Api(settings.workspace_claim, approver_claim=settings.approver_claim)
+answers = Answers(table_of(settings), queue_of(settings), Clock(), settings)
+
+
+@api.post("/runs/<run_id>/answers", problems=[InvalidRequest, NotWaiting, AnsweredOtherwise, AnswerFailed])
+def answer_calls(caller: Caller, run_id: RunId) -> Response[str]:
+    """Answer calls that the run waits for."""
+    answered = answers.run(caller, run_id, check_answers(api.body))
+    return answer({"run": view_run(answered.run, answered.last)})
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """What the platform calls."""
+    return api.handle(event, context)

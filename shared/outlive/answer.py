@@ -1,0 +1,120 @@
+"""Answering calls that a run waits for: the first answer of each counts, and the last open one moves the run on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from outlive.access import run_to_answer
+from outlive.asked import AskedCall, Decision
+from outlive.caller import Caller
+from outlive.clock import SECOND, Clock, iso
+from outlive.errors import AnsweredOtherwise, AnswerFailed, InvalidRequest, NotWaiting, StoreBusy, StoreError
+from outlive.lifecycle import Status
+from outlive.log import cause, logger
+from outlive.settings import Settings
+from outlive.store.queue import Queue
+from outlive.store.refused import Refused
+from outlive.store.retry import persistently
+from outlive.store.rows import Answer, Record, Run
+from outlive.store.table import Table
+
+MAX_TRIES = 6
+"""How often answers are tried again when other answers to the same run come in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The run with these answers, and its newest record."""
+
+    run: Run
+    last: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Takes answers."""
+
+    table: Table
+    queue: Queue
+    clock: Clock
+    settings: Settings
+
+    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision]) -> Answered:
+        """Answer these calls of the run, all or none; the same decisions again change nothing.
+
+        Raises RunNotFound, NotWaiting, AnsweredOtherwise, InvalidRequest (which names the call) or AnswerFailed.
+        """
+        try:
+            for _ in range(MAX_TRIES):
+                run = persistently(partial(run_to_answer, self.table, caller, run_id), self.clock)
+                answered = self._try(caller, run, decisions)
+                if answered is not None:
+                    return Answered(answered, persistently(partial(self.table.last_record, answered), self.clock))
+            raise StoreBusy("other answers kept winning")
+        except StoreError as error:
+            logger.error("answer_failed", run=run_id, cause=cause(error))
+            raise AnswerFailed("it may not have been recorded; send the same answers again") from error
+
+    def _try(self, caller: Caller, run: Run, decisions: Mapping[str, Decision]) -> Run | None:
+        """The run with these answers; None if it changed meanwhile. `run` is as it was read just now."""
+        waits = run.status == Status.WAITING and run.asked is not None
+        still_open = {call.tool_call_id: call for call in run.asked.open} if waits else {}
+        if decisions.keys() - still_open.keys():
+            self._check_earlier(run, {key: decisions[key] for key in decisions.keys() - still_open.keys()}, waits=waits)
+        new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]
+        if not new:
+            # The request that answered may have died before it sent; a redelivered message changes nothing.
+            self._send_next(run)
+            return run
+        now = self.clock.now()
+        rows = [
+            Answer(
+                run.chat_pk,
+                Answer.sort_key(run.assistant_seq, run.asked.step, call.tool_call_id),
+                tool_call_id=call.tool_call_id,
+                decision=decision,
+                answered_by=caller.user,
+                created_at=now,
+            )
+            for call, decision in new
+        ]
+        resend_after = now + self.settings.lease_seconds * SECOND
+        try:
+            after = persistently(partial(self.table.answer, run, rows, resend_after, now), self.clock)
+        except Refused:
+            return None
+        self._send_next(after)
+        return after
+
+    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], *, waits: bool) -> None:
+        """See that calls that are not open were answered just so. Raises AnsweredOtherwise, NotWaiting or InvalidRequest."""
+        given = {answer.tool_call_id: answer for answer in persistently(partial(self.table.answers, run), self.clock)}
+        for call_id, decision in decisions.items():
+            answer = given.get(call_id)
+            if answer is None and waits:
+                raise InvalidRequest(f"answers.{call_id}", "the run waits for no such call")
+            if answer is None:
+                raise NotWaiting(f"it is {run.status}", run_status=str(run.status))
+            if answer.decision != decision:
+                at = iso(answer.created_at)
+                raise AnsweredOtherwise(
+                    f"{call_id}: the first answer counts", tool_call_id=call_id, answered_by=answer.answered_by,
+                    answered_at=at,
+                )  # fmt: skip
+
+    def _send_next(self, run: Run) -> None:
+        """Send the step that runs the answered calls. Should this fail, a sweep sends."""
+        if run.status != Status.RUNNING or run.lease_id is not None:
+            return
+        try:
+            self.queue.send(run, run.claimed_step + 1)
+        except Exception as error:
+            logger.error("send_failed", run=run.id, chat=run.chat_id, step=run.claimed_step + 1, cause=cause(error))
+
+
+def _checked(call: AskedCall, decision: Decision) -> tuple[AskedCall, Decision]:
+    """Raises InvalidRequest if a call of this kind can't be answered so."""
+    if not decision.fits(call.kind):
+        wanted = "approved" if call.kind == "approval" else "output or error_text"
+        raise InvalidRequest(f"answers.{call.tool_call_id}", f"must have {wanted}: it is a call of kind {call.kind}")
+    return call, decision
