@@ -1,7 +1,7 @@
-"""The seam between a run and whatever answers it.
+"""The seam between a run and the agent that answers it.
 
-The step operation hands an agent what was said before and gets back one step: one model request and the tool calls it
-asked for. Nothing here knows a model library, so a scripted double can stand in for the agent in a proof.
+The step operation gives the agent the chat's history and gets back one step: one model request and the tool calls in its
+answer. Nothing here depends on a model library, so a scripted double can replace the agent in a proof.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, Protocol
 
+from outlive.asked import AskedCall, Decision
 from outlive.follow.passages import Call, Words
 from outlive.usage import Usage
 
@@ -52,6 +53,12 @@ class Ask:
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     """What the run's start kept of its caller's token."""
+    asked: tuple[AskedCall, ...] = ()
+    """The calls that the step before this one asked about. If there are any, this step runs them and asks no model."""
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    """How they were answered, by call id."""
+    answered_by: dict[str, str] = field(default_factory=dict)
+    """Who answered them, by call id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,16 @@ class AgentError:
     retry_after: float | None = None
 
 
+ModelFinish = Literal["stop", "length", "content_filter"]
+"""Why a model ended its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One step as it came out.
 
-    `step`: the model asked for tools and they ran. `final`: the model answered. `partial`: it broke off, by `error` or,
+    `step`: the model asked for tools and they ran. `asked`: the same, but for the calls in `asked`, which somebody has
+    to answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
     where that is None, because `interrupt` was set; then `parts` and `messages` hold what there was until then, with
     every open tool call closed as interrupted.
 
@@ -79,12 +91,13 @@ class Outcome:
     nothing to keep), `usage` is this step's alone.
     """
 
-    kind: Literal["step", "final", "partial"]
+    kind: Literal["step", "asked", "final", "partial"]
     parts: list[dict[str, Any]]
     messages: str | None
     usage: Usage = Usage()
-    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+    finish_reason: ModelFinish | None = None
     error: AgentError | None = None
+    asked: tuple[AskedCall, ...] = ()
 
 
 @dataclass(slots=True)
@@ -117,8 +130,9 @@ class Interrupt:
 class Agent(Protocol):
     """Answers one step.
 
-    `show` is called with the words as they stream and with each tool call, in order; calls may be left out. What a model
-    does wrong comes back as an `Outcome` with an `error`. An exception instead is a permanent failure of the run.
+    `show` is called with the words as they stream and with each tool call, in order; calls may be left out. Words end in
+    no half of a surrogate pair. An error of the model comes back as an `Outcome` with an `error`; an exception is a
+    permanent failure of the run.
     """
 
     def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome: ...

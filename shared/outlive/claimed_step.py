@@ -6,26 +6,26 @@ has ended), or `StoreError`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from outlive.agent import AgentError, Ask, Interrupt, Outcome
+from outlive.agent import AgentError, Interrupt, Outcome
+from outlive.agent_call import AgentCall
+from outlive.asked import Asked, closed
+from outlive.clock import SECOND
 from outlive.delivery import Delivery, GivenBack
 from outlive.errors import Overtaken, StoreError
-from outlive.follow.live import LiveLog
-from outlive.follow.passages import Call, Words
+from outlive.follow.passages import Words
 from outlive.history import History, read_history
-from outlive.lifecycle import FinishReason
 from outlive.log import cause, unexpected
 from outlive.loops import goes_in_circles
-from outlive.packing import TooLarge, packed, partial_of, streamed_outcome
+from outlive.packing import TooLarge, partial_of, record_of, streamed_outcome
 from outlive.run_error import LastError, RunErrorCode
 from outlive.settle import Log
 from outlive.step_end import StepEnd
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, RecordKind, Run
-from outlive.watch import Watch
 from outlive.workbench import Workbench
 from outlive.worker import EXHAUSTED
 
@@ -88,7 +88,7 @@ class ClaimedStep:
         if len(records) > step:
             return self._after_record(records[step])
         if len(records) < step or not self.history.has_prompt:
-            return self.end.fail(RunErrorCode.HISTORY_INCOMPLETE, "what was said before can't be found any more")
+            return self.end.fail(RunErrorCode.HISTORY_INCOMPLETE, "a stored message that this step needs is gone")
         self.end.log = Log.upto(records[-1] if records else None)
         if goes_in_circles(records):
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
@@ -116,36 +116,14 @@ class ClaimedStep:
         return current.stop_requested_at is not None
 
     def _ask(self, history: History, interrupt: Interrupt) -> Outcome:
-        tools, run = self.tools, self.run
-        live = LiveLog(run, tools.table.put_live_piece, tools.clock) if tools.settings.live_text else None
-        watch = Watch(tools.table, tools.queue, tools.clock, tools.settings, run, self.delivery, interrupt, live)
-        ask = Ask(
-            workspace_id=run.workspace_id,
-            chat_id=run.chat_id,
-            run_id=run.id,
-            step=run.claimed_step,
-            attempt=run.attempt,
-            history=history.turns,
-            text_only=self._is_last,
-            seconds=watch.seconds_left,
-            agent=run.agent,
-            user=run.owner,
-            metadata=run.metadata or {},
-            claims=run.claims or {},
-        )
-
-        def show(passage: Words | Call) -> None:
-            if isinstance(passage, Words):
-                self.streamed.append(passage)
-            if live is not None:
-                live.show(passage)
-
-        with tools.watching(watch):
-            return tools.agent(ask, show, interrupt)
+        call = AgentCall(self.tools, self.delivery, self.run, text_only=self._is_last)
+        return call.outcome(history, self.streamed, interrupt)
 
     @property
     def _is_last(self) -> bool:
-        return self.run.claimed_step >= self.run.max_steps - 1
+        """True on the last step that may ask a model."""
+        history = self.history
+        return history is not None and not history.was_asked and history.model_steps >= self.run.max_steps - 1
 
     @property
     def _bytes_before(self) -> int:
@@ -175,26 +153,13 @@ class ClaimedStep:
         return min(max(2.0 ** (self.run.attempt - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0)
 
     def _record(self, outcome: Outcome) -> None:
+        now = self.tools.clock.now()
         try:
-            body, size = packed(outcome, self._bytes_before)
+            record = record_of(self.run, outcome, self._bytes_before, self.end.log.usage, now, is_last=self._is_last)
         except TooLarge as error:
             return self.end.fail(error.code, str(error))
-        kind, finish_reason = RecordKind.FINAL if self._is_last else RecordKind(outcome.kind), None
-        if kind is RecordKind.FINAL:
-            finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
-        record = Record(
-            self.run.chat_pk,
-            Record.sort_key(self.run.assistant_seq, self.run.claimed_step),
-            run_id=self.run.id,
-            step=self.run.claimed_step,
-            kind=kind,
-            packed=body,
-            size=size,
-            usage=self.end.log.usage + outcome.usage,
-            finish_reason=finish_reason,
-            recorded_by=self.run.lease_id,
-            created_at=self.tools.clock.now(),
-        )
+        if record.kind == RecordKind.ASKED:
+            return self._wait_for_answers(record, outcome)
         try:
             persistently(partial(self.tools.table.record, self.run, record), self.tools.clock)
         except Refused as refused:
@@ -202,9 +167,27 @@ class ClaimedStep:
             record = refused.record or record
         return self._after_record(record)
 
+    def _wait_for_answers(self, record: Record, outcome: Outcome) -> None:
+        """Put the record and have the run wait, in one write; a stop that was requested meanwhile ends the run."""
+        tools, now = self.tools, self.tools.clock.now()
+        until = now + tools.settings.answer_seconds * SECOND
+        asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
+        try:
+            persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
+        except Refused as refused:
+            there = refused.record
+            if there is None and self.end.was_asked_to_stop(refused.run):
+                parts = [closed(part) for part in outcome.parts]
+                self.end.partial = partial_of(self.run, replace(outcome, parts=parts), self._bytes_before)
+                return self.end.abort()
+            if there is None:
+                raise Overtaken(self.run.id) from None
+            if there.recorded_by != self.run.lease_id:
+                return self._after_record(there)
+
     def _after_record(self, record: Record) -> None:
         """Go on from the step's record, no matter which worker put it."""
         if record.kind == RecordKind.FINAL:
             self.end.succeed(record)
-        elif record.kind == RecordKind.STEP:
+        elif record.kind in (RecordKind.STEP, RecordKind.ASKED):
             self.followed = record

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from outlive.agent import Turn
 from outlive.log import logger
-from outlive.store.rows import Answer, Message, Record, Run
+from outlive.store.rows import Answer, Message, Record, RecordKind, Run
 from outlive.store.table import Table
 
 HISTORY_BYTES = 32_000_000
@@ -22,6 +22,16 @@ class History:
     """False if the run's own prompt was deleted."""
     answers: tuple[Answer, ...] = ()
     """The answers to calls of this run."""
+
+    @property
+    def model_steps(self) -> int:
+        """How many of the run's steps asked a model: a step that runs answered calls asks none."""
+        return len(self.records) - sum(record.kind == RecordKind.ASKED for record in self.records[:-1])
+
+    @property
+    def was_asked(self) -> bool:
+        """True if the newest step asked about calls: the next one runs them."""
+        return bool(self.records) and self.records[-1].kind == RecordKind.ASKED
 
     def followed_by(self, record: Record) -> "History":
         """The same history with the run's next record, unless it is in there already."""

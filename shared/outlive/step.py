@@ -34,6 +34,7 @@ from outlive.lifecycle import (
     TERMINAL,
     Facts,
     Move,
+    Status,
     lease_is_live,
     only_stop_refuses,
 )
@@ -149,7 +150,7 @@ class Step:
         if run is None or run.claimed_step < step - 1:
             logger.warning("message_unknown", run=delivery.run_id, step=step)
             return False
-        if run.status in TERMINAL:
+        if run.status in TERMINAL or run.status == Status.WAITING:
             return False
         facts = Facts(now, step=step)
         if only_stop_refuses(CLAIM, run, facts):

@@ -38,6 +38,10 @@ class StepEnd:
         """Settle the run, which was asked to stop, with what was streamed."""
         self._settle(ABORT_HELD, self.log)
 
+    def was_asked_to_stop(self, run: Run | None) -> bool:
+        """True if `run`, as a refusal brought it back, is still this worker's and a stop was requested."""
+        return run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None
+
     def fail_attempts(self, last_error: LastError | None) -> None:
         """Settle the run as failed because its step broke off on every attempt."""
         last = f"{last_error.code}: {last_error.message}" if last_error else NO_ANSWER
@@ -79,7 +83,7 @@ class StepEnd:
             self.tools.table.release(self.run, self.run.lease_id, last_error, resend_after, now)
         except Refused as refused:
             run = refused.run
-            if run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None:
+            if self.was_asked_to_stop(run):
                 return self.abort()
             if run is None or run.lease_id is not None or run.last_error != last_error:
                 raise Overtaken(self.run.id) from None

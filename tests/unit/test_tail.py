@@ -231,16 +231,16 @@ def numbered(said: Words | Call, number: int) -> Words | Call:
 
 
 def parts_of(said: list[Words | Call], state: str) -> list[dict[str, Any]]:
-    """What was said as UI parts, with a result for each call."""
+    """What was said as UI parts, with a result for each call. An agent streams no half of a surrogate pair."""
     parts: list[dict[str, Any]] = []
     for one in said:
         if isinstance(one, Call):
             out = {"output": one.input} if state == "output-available" else {"errorText": "Interrupted."}
             parts.append({"type": f"tool-{one.name}", "toolCallId": one.id, "state": state, "input": one.input, **out})
         elif parts and parts[-1]["type"] == one.kind:
-            parts[-1]["text"] += one.text
+            parts[-1]["text"] += clean(one.text)
         else:
-            parts.append({"type": one.kind, "text": one.text})
+            parts.append({"type": one.kind, "text": clean(one.text)})
     return [{"type": "step-start"}, *parts] if parts else []
 
 

@@ -1,0 +1,128 @@
+"""A step that runs the calls that were asked about, as they were answered. It asks no model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from msgspec import UNSET
+from pydantic_ai import Agent, CancellationToken
+from pydantic_ai.messages import (
+    FunctionToolResultEvent,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
+)
+from pydantic_ai.models import Model
+
+from engine.broken_tools import BrokenTools
+from engine.deferred import AskedCalls, RunOnce, results_of
+from engine.errors import ToolBroke, agent_error, public_message
+from engine.history import messages_of
+from engine.model_step import deps_of
+from engine.parts import UNSTORABLE, approval_requested, closing_return, messages_json, ui_parts
+from engine.step_result import StepResult
+from outlive.agent import Ask, Outcome
+from outlive.agents import StepDeps
+from outlive.asked import AskedCall
+from outlive.follow.passages import Call, Words
+
+
+@dataclass
+class AnsweredStep:
+    """One step of `agent` that runs answered calls. `take` runs in the loop's thread and writes `result` as it goes."""
+
+    ask: Ask
+    agent: Agent[StepDeps, Any]
+    model: Model
+    show: Callable[[Words | Call], None] = lambda _: None
+    token: CancellationToken = field(default_factory=CancellationToken)
+    tools: BrokenTools = field(default_factory=BrokenTools)
+    asked: AskedCalls = field(default_factory=AskedCalls)
+    result: StepResult = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.result = StepResult(text_only=False, asked=self.asked.asked)
+
+    async def take(self) -> None:
+        """Run the calls. Raises every error of tools and agent; `result` then holds what there was until then."""
+        ask, result, deps = self.ask, self.result, deps_of(self.ask)
+        async with self.agent.iter(
+            message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
+            conversation_id=ask.chat_id,
+            model=self.model,
+            deps=deps,
+            deferred_tool_results=results_of(ask.asked, ask.decisions, ask.answered_by),
+            cancellation_token=self.token,
+            capabilities=[self.tools, RunOnce(), self.asked],
+        ) as run:
+            result.run = run
+            node = run.next_node
+            while not Agent.is_call_tools_node(node):
+                node = await run.next(node)  # type: ignore[arg-type]
+            deps.number_calls(
+                (call.tool_name, call.args_as_dict(), call.tool_call_id) for call in node.model_response.tool_calls
+            )
+            async with node.stream(run.ctx) as events:
+                async for event in events:
+                    if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
+                        result.early_returns[event.part.tool_call_id] = event.part
+            node = await run.next(node)  # type: ignore[assignment]
+            if Agent.is_model_request_node(node):
+                result.next_request = node.request
+            result.kind = "asked" if result.asked else "step"
+
+    def outcome(self, *, interrupted: bool, error: BaseException | None) -> Outcome:
+        """The outcome of the step: the results alone. An error of an interrupted step is ignored."""
+        failure = None if interrupted else error
+        broke_off = self.result.kind == "partial" or failure is not None
+        failures = {failure.tool_call_id: public_message(failure.error)} if isinstance(failure, ToolBroke) else {}
+        try:
+            return self._outcome(failures, failure, broke_off=broke_off)
+        except UNSTORABLE:
+            broken = self.result.unstorable_returns()
+            if not broken:
+                raise
+            failures |= {each.tool_call_id: public_message(each.error) for each in broken}
+            return self._outcome(failures, failure or broken[0], broke_off=True)
+
+    def _outcome(self, failures: dict[str, str], failure: BaseException | None, *, broke_off: bool) -> Outcome:
+        asked = {} if broke_off else dict(self.result.asked)
+        calls = [call for call in self.ask.asked if call.tool_call_id not in asked]
+        returns = {call.tool_call_id: self._return_of(call, failures) for call in calls}
+        results: list[ModelRequestPart] = list(returns.values())
+        if not broke_off:
+            results += [part for part in self.result.next_parts if not isinstance(part, ToolReturnPart)]
+        messages = messages_json([ModelRequest(parts=results)]) if results else None
+        parts = [self._part(call, returns[call.tool_call_id]) for call in calls]
+        parts += [self._open_part(call) for call in asked.values()]
+        kind = "partial" if broke_off else self.result.kind
+        agent_failure = None if failure is None else agent_error(failure)
+        return Outcome(kind, parts, messages, self.result.usage, None, agent_failure, tuple(asked.values()))
+
+    def _return_of(self, call: AskedCall, failures: dict[str, str]) -> ToolReturnPart:
+        there = self.result.tool_returns.get(call.tool_call_id)
+        if there is not None and call.tool_call_id not in failures:
+            return there
+        return closing_return(self._as_run(call), failures.get(call.tool_call_id))
+
+    def _as_run(self, call: AskedCall) -> ToolCallPart:
+        """The call with the arguments that were approved."""
+        decision = self.ask.decisions.get(call.tool_call_id)
+        arguments = call.input if decision is None or decision.input is UNSET else decision.input
+        return ToolCallPart(call.tool_name, arguments, call.tool_call_id)
+
+    def _part(self, call: AskedCall, result: ToolReturnPart) -> dict[str, Any]:
+        """The call with its result, as a UI part."""
+        messages = [ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[replace(result)])]
+        _, part = ui_parts(messages)
+        decision = self.ask.decisions.get(call.tool_call_id)
+        if decision is not None and decision.approved is True and "approval" not in part:
+            part["approval"] = {"id": call.tool_call_id, "approved": True}
+        return part
+
+    def _open_part(self, call: AskedCall) -> dict[str, Any]:
+        """A call that is asked about once more, as a UI part."""
+        _, part = ui_parts([ModelResponse(parts=[self._as_run(call)])], {call.tool_call_id: call})
+        return {**part, **approval_requested(call.tool_call_id)} if call.kind == "approval" else part
