@@ -23,7 +23,7 @@ It is an ordinary Pydantic AI agent, with three things to know:
 
 from pydantic_ai import Agent, Tool
 
-from agents.tools import LONGEST_WAIT, calculate, clock, wait
+from agents.tools import LONGEST_WAIT, announce, ask_user, calculate, clock, wait
 from outlive.agents import StepDeps
 
 agent = Agent(
@@ -35,5 +35,7 @@ agent = Agent(
         Tool(clock, timeout=5),
         Tool(calculate, timeout=5),
         Tool(wait, timeout=LONGEST_WAIT + 5),
+        Tool(announce, timeout=5, requires_approval=True),
+        Tool(ask_user, timeout=5),
     ],
 )

@@ -1,4 +1,4 @@
-"""Three tools to start from: `clock`, `calculate`, `wait`.
+"""Tools to start from: `clock`, `calculate`, `wait`, and two for which a person is asked: `announce`, `ask_user`.
 
 A tool is a function with types and a docstring: both reach the model. What it raises decides what happens: `ModelRetry`
 tells the model to call again in another way, `ToolFailed` tells it that this is hopeless, any other exception is a bug
@@ -20,11 +20,13 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
-from pydantic_ai import ModelRetry, ToolFailed
+from pydantic_ai import CallDeferred, ModelRetry, ToolFailed
 
 LONGEST_WAIT = 120
 LONGEST_EXPRESSION = 500
 LARGEST_RESULT_BITS = 1024
+LONGEST_ANNOUNCEMENT = 2000
+LONGEST_QUESTION = 2000
 
 
 def clock(time_zone: str | None = None) -> str:
@@ -65,6 +67,26 @@ async def wait(seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT)]) -> str:
     """
     await asyncio.sleep(seconds)
     return f"Waited {seconds:g} seconds."
+
+
+def announce(text: Annotated[str, Field(max_length=LONGEST_ANNOUNCEMENT)]) -> str:
+    """Announce something to everybody. A person has to approve it first.
+
+    An example: it reaches nobody. Put what needs an approval with you in its place.
+
+    Args:
+        text: What to announce.
+    """
+    return f"Announced: {text}"
+
+
+def ask_user(question: Annotated[str, Field(max_length=LONGEST_QUESTION)]) -> str:
+    """Ask the user a question and wait for the answer, which is the result.
+
+    Args:
+        question: What to ask.
+    """
+    raise CallDeferred(metadata={"question": question}, kind="question")
 
 
 class _TooLarge(Exception):

@@ -1,7 +1,7 @@
 """A step that runs the calls that were asked about, as they were answered. It asks no model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
@@ -68,7 +68,7 @@ class AnsweredStep:
                 async for event in events:
                     if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
                         result.early_returns[event.part.tool_call_id] = event.part
-            node = await run.next(node)  # type: ignore[assignment]
+            node = await run.next(node)
             if Agent.is_model_request_node(node):
                 result.next_request = node.request
             result.kind = "asked" if result.asked else "step"
@@ -115,8 +115,7 @@ class AnsweredStep:
 
     def _part(self, call: AskedCall, result: ToolReturnPart) -> dict[str, Any]:
         """The call with its result, as a UI part."""
-        messages = [ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[replace(result)])]
-        _, part = ui_parts(messages)
+        _, part = ui_parts([ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[result])])
         decision = self.ask.decisions.get(call.tool_call_id)
         if decision is not None and decision.approved is True and "approval" not in part:
             part["approval"] = {"id": call.tool_call_id, "approved": True}

@@ -23,7 +23,7 @@ def row_of(item: dict[str, Any]) -> Message | Record | Answer | None:
     """What an item of a chat's transcript stands for; None, with a warning, for an unreadable message or answer."""
     if "#STEP#" in item["sk"]["S"]:
         return record_of(item)
-    return readable(Answer if "#ANSWER#" in item["sk"]["S"] else Message, item)
+    return readable(Answer, item) if "#ANSWER#" in item["sk"]["S"] else readable(Message, item)
 
 
 def record_of(item: dict[str, Any]) -> Record:
