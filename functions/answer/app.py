@@ -4,10 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from outlive.answer import Answers
+from outlive.answer import ANSWER_PROBLEMS, Answers
 from outlive.caller import Caller
 from outlive.clock import Clock
-from outlive.errors import AnsweredOtherwise, AnswerFailed, InvalidRequest, NotWaiting
 from outlive.http import Api, answer
 from outlive.request import RunId, check_answers
 from outlive.views import view_run
@@ -18,7 +17,7 @@ api = Api(settings.workspace_claim, approver_claim=settings.approver_claim)
 answers = Answers(table_of(settings), queue_of(settings), Clock(), settings)
 
 
-@api.post("/runs/<run_id>/answers", problems=[InvalidRequest, NotWaiting, AnsweredOtherwise, AnswerFailed])
+@api.post("/runs/<run_id>/answers", problems=ANSWER_PROBLEMS)
 def answer_calls(caller: Caller, run_id: RunId) -> Response[str]:
     """Answer calls that the run waits for."""
     answered = answers.run(caller, run_id, check_answers(api.body))

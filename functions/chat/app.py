@@ -5,11 +5,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from outlive.ai_sdk.chunks import HEADERS
-from outlive.ai_sdk.request import check_chat
+from outlive.ai_sdk.request import ChatAnswers, check_chat
+from outlive.answer import ANSWER_PROBLEMS, Answers
 from outlive.caller import Caller
 from outlive.chat import Chats
 from outlive.clock import Clock
-from outlive.errors import InvalidRequest, PromptTooLong, ReadFailed
+from outlive.errors import PromptTooLong, ReadFailed
 from outlive.follow.sse import KIND
 from outlive.http import Api, cursor_from, nothing, run_headers
 from outlive.request import MAX_WAIT_S, ChatId, check_wait
@@ -21,15 +22,20 @@ settings = settings_of("QUEUE_URL")
 api = Api(settings.workspace_claim, settings.deps_claims)
 clock = Clock()
 table = table_of(settings)
-start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
+queue = queue_of(settings)
+start = Start(table, queue, clock, new_id, settings, jitter)
+answers = Answers(table, queue, clock, settings)
 chats = Chats(table, Tail(table, clock, new_id), clock)
 
 
-@api.post("/api/chat", problems=[*START_PROBLEMS, InvalidRequest, PromptTooLong])
+@api.post("/api/chat", problems=[*START_PROBLEMS, *ANSWER_PROBLEMS, PromptTooLong])
 def send_message(caller: Caller) -> Response[str]:
-    """Start a run with a chat client's last message, and stream its answer."""
+    """Start a run with a chat client's last message, or answer the calls it waits for, and stream what follows."""
     wait = _wait()
     request = check_chat(api.body, settings.max_steps)
+    if isinstance(request, ChatAnswers):
+        text = chats.answer(answers, caller, request, wait)
+        return Response(200, KIND, text, headers={**HEADERS, **run_headers(request.run_id, replayed=False)})
     started, said = chats.start(start, caller, request, wait)
     headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed)}
     return Response(200, KIND, said, headers=headers)

@@ -13,7 +13,8 @@ from aws_lambda_powertools.event_handler import Response
 from asgi import HEARTBEAT_S, MAX_STREAM_S, Pace, Receive, Request, Scope, Send, encoded, stream
 from identity import Tokens
 from outlive.ai_sdk.chunks import HEADERS
-from outlive.ai_sdk.request import check_chat
+from outlive.ai_sdk.request import ChatAnswers, check_chat
+from outlive.answer import Answers
 from outlive.chat import ChatReader, Chats
 from outlive.clock import Clock
 from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
@@ -32,7 +33,9 @@ pace = Pace(
 clock = Clock()
 table = table_of(settings)
 tail = Tail(table, clock, new_id)
-start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
+queue = queue_of(settings)
+start = Start(table, queue, clock, new_id, settings, jitter)
+answers = Answers(table, queue, clock, settings)
 chats = Chats(table, tail, clock)
 tokens = Tokens(
     os.environ["JWT_ISSUER"],
@@ -77,9 +80,13 @@ async def _answer(request: Request, send: Send) -> None:
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     asked = check_chat(await request.body(), settings.max_steps)
-    started = await asyncio.to_thread(start.run, caller, asked)
-    headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed), "Content-Type": KIND}
-    reader = chats.from_the_start(caller, asked.chat_id, started.run.id)
+    replayed = False
+    if isinstance(asked, ChatAnswers):
+        reader = await asyncio.to_thread(chats.answered, answers, caller, asked)
+    else:
+        started = await asyncio.to_thread(start.run, caller, asked)
+        reader, replayed = chats.from_the_start(caller, asked.chat_id, started.run.id), started.replayed
+    headers = {**HEADERS, **run_headers(reader.run_id, replayed=replayed), "Content-Type": KIND}
     await stream(send, request, headers, _chunks_of(reader), "", pace)
 
 

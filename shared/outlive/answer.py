@@ -8,7 +8,16 @@ from outlive.access import run_to_answer
 from outlive.asked import AskedCall, Decision
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import AnsweredOtherwise, AnswerFailed, InvalidRequest, NotWaiting, StoreBusy, StoreError
+from outlive.errors import (
+    AnsweredOtherwise,
+    AnswerFailed,
+    InvalidRequest,
+    NotWaiting,
+    Problem,
+    RunNotFound,
+    StoreBusy,
+    StoreError,
+)
 from outlive.lifecycle import Status
 from outlive.log import cause, logger
 from outlive.settings import Settings
@@ -20,6 +29,16 @@ from outlive.store.table import Table
 
 MAX_TRIES = 6
 """How often answers are tried again when other answers to the same run come in between."""
+
+
+ANSWER_PROBLEMS: tuple[type[Problem], ...] = (
+    RunNotFound,
+    InvalidRequest,
+    NotWaiting,
+    AnsweredOtherwise,
+    AnswerFailed,
+)
+"""The problems that answers may raise."""
 
 
 @dataclass(frozen=True, slots=True)

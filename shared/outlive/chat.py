@@ -7,15 +7,19 @@ not, such as a plain `useChat`, gets as much as one answer can carry: until the 
 import re
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from outlive.access import chat_of
+from outlive.access import chat_of, run_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
+from outlive.ai_sdk.request import ChatAnswers
+from outlive.answer import Answers
+from outlive.asked import Decision
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
-from outlive.errors import CursorRefused, RunNotFound, StoreError
-from outlive.follow.events import Event, SettledEvent
-from outlive.follow.reader_state import reader_state_of
+from outlive.errors import CursorRefused, NotWaiting, RunNotFound, StoreError
+from outlive.follow.events import Event, SettledEvent, StepEvent
+from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.log import cause, logger
 from outlive.opaque import mark
 from outlive.page import PAGE_BYTES
@@ -64,8 +68,9 @@ class ChatReader(msgspec.Struct):
             self.chunk_count += len(chunks)
             frames.append(frame)
             self.voided = is_void(chunks)
-            self.ended = self.voided or isinstance(event, SettledEvent)
-            if isinstance(event, SettledEvent):
+            over = isinstance(event, SettledEvent) or (isinstance(event, StepEvent) and event.waits is True)
+            self.ended = self.voided or over
+            if over:
                 frames.append(DONE)
         # An id without data is no chunk, but the client sends it when it asks again.
         return "".join([*frames, *([f"id: {self._cursor(self.cursor)}\n\n"] if silent else [])])
@@ -87,7 +92,7 @@ class Chats(msgspec.Struct, frozen=True):
         Raises CursorRefused if `after` is not of this chat.
         """
         reader = self.reader(caller, chat_id, after)
-        until = self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
+        until = self._until(wait)
         try:
             return None if reader is None else self._window(reader, until, hold=wait is None)
         except RunNotFound:
@@ -121,13 +126,53 @@ class Chats(msgspec.Struct, frozen=True):
         window = self.tail.after(reader.caller, reader.run_id, reader.cursor, wait)
         return None if window is None else reader.encode(window.events, room)
 
+    def answered(self, answers: Answers, caller: Caller, request: ChatAnswers) -> ChatReader:
+        """Answer calls of a run as a client's message says; a reader of what follows the step that asked.
+
+        Raises RunNotFound, NotWaiting, AnsweredOtherwise, InvalidRequest or AnswerFailed.
+        """
+        run = run_of(self.table, caller, request.run_id)
+        if run.chat_id != request.chat_id:
+            raise RunNotFound("no run of yours in this chat has this id")
+        kinds: dict[str, bool] = {}
+        step = -1
+        if run.asked is not None:
+            step = run.asked.step
+            kinds = {call.tool_call_id: call.kind == "approval" for call in run.asked.open}
+        decisions = _decisions(request, kinds)
+        if not decisions:
+            # Sent again, or by another tab: what was answered before is compared, and read on from there.
+            earlier = [answer for answer in self.table.answers(run) if answer.tool_call_id in request.parts]
+            kinds = {answer.tool_call_id: answer.decision.approved is not UNSET for answer in earlier}
+            decisions = _decisions(request, kinds)
+            step = max((answer.step for answer in earlier if answer.tool_call_id in decisions), default=-1)
+        if not decisions:
+            raise NotWaiting("none of the message's calls waits for an answer", run_status=str(run.status))
+        answers.run(caller, run.id, decisions)
+        state = ReaderState(step=step + 1)
+        return ChatReader(caller, request.chat_id, run.id, cursor_of(state, caller.workspace_id, run.id), Encoder())
+
+    def answer(self, answers: Answers, caller: Caller, request: ChatAnswers, wait: float | None) -> str:
+        """Answer calls of a run, and read the first chunks of what follows. Raises as `answered` does."""
+        until = self._until(wait)
+        reader = self.answered(answers, caller, request)
+        try:
+            return self._window(reader, until, hold=wait is None) or ""
+        except StoreError as error:
+            # The answers are stored: this must not look like a refusal.
+            logger.error("read_failed", run=request.run_id, cause=cause(error))
+            return NOTHING_NEW
+
+    def _until(self, wait: float | None) -> int:
+        return self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
+
     def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and read its first chunks.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
         or StartFailed.
         """
-        until = self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
+        until = self._until(wait)
         started = start.run(caller, request)
         reader = self.from_the_start(caller, request.chat_id, started.run.id)
         try:
@@ -139,7 +184,7 @@ class Chats(msgspec.Struct, frozen=True):
 
     def _window(self, reader: ChatReader, until: int, *, hold: bool) -> str | None:
         """The chunks until then, or without `hold` until the first ones come; None if the reader got all of the run."""
-        from_the_start = reader.cursor is None
+        beginning = replace(reader)
         windows: list[str] = []
         room = PAGE_BYTES
         while not (reader.ended or reader.full):
@@ -149,11 +194,17 @@ class Chats(msgspec.Struct, frozen=True):
                 return "".join(windows) or None
             windows.append(chunks)
             room -= len(chunks.encode())
-            if reader.voided and hold and from_the_start:
-                # Nothing was sent yet: read it again from the start.
-                reader = replace(reader, cursor=None, encoder=Encoder(), ended=False, voided=False, chunk_count=0)
+            if reader.voided and hold and not beginning.encoder.begun:
+                # Nothing was sent yet: read it again from the beginning.
+                reader = replace(beginning)
                 windows.clear()
                 room = PAGE_BYTES
             elif (reader.chunk_count and not hold) or left == 0:
                 break
         return "".join(windows) or NOTHING_NEW
+
+
+def _decisions(request: ChatAnswers, kinds: dict[str, bool]) -> dict[str, Decision]:
+    """The message's answers to these calls; `kinds` says of each whether it waits for an approval."""
+    found = {call_id: request.decision(call_id, is_approval=approval) for call_id, approval in kinds.items()}
+    return {call_id: decision for call_id, decision in found.items() if decision is not None}

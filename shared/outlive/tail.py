@@ -30,11 +30,13 @@ from outlive.follow.events import (
     SettledEvent,
     StepEvent,
     TextEvent,
+    ToolApprovalEvent,
     ToolCallEvent,
     ToolResultEvent,
 )
 from outlive.follow.passages import (
     BEGINNING,
+    Approval,
     Call,
     Passage,
     Result,
@@ -141,8 +143,9 @@ class Tail:
             run = own_run(found, caller)
         # An active run's usage is its last record's: a `run` event needs that record as well.
         first = max(state.step - 1, 0) if _is_news(state, run) else state.step
-        # No record of a step is there before its claim, and none of content after the claimed one when the run ends.
-        records = self.table.records(run, first) if run.claimed_step >= first else []
+        # No record of a step is there before its claim. When a run ends that waited, one of the step after closes its calls.
+        ended_waiting = run.status in TERMINAL and run.claimed_step + 1 == first
+        records = self.table.records(run, first) if run.claimed_step >= first or ended_waiting else []
         events: list[Event] = []
         size = 0
         for state_after, make in _Storyline(state, run, records, pieces).events():
@@ -210,7 +213,11 @@ class _Storyline(msgspec.Struct):
             yield self.state, _event_factory(passage, record.step, at)
         self._go_to(record.step + 1)
         finished = partial(StepEvent, at=at, step=record.step, state="finished")
-        yield self.state, partial(finished, kind=record.kind, usage=record.usage or Usage())
+        waits = self.run.asked is not None and self.run.asked.step == record.step
+        yield (
+            self.state,
+            partial(finished, kind=record.kind, usage=record.usage or Usage(), **({"waits": True} if waits else {})),
+        )
 
     def _live(self) -> Iterator[tuple[ReaderState, EventFactory]]:
         step, attempt = self.run.claimed_step, self.run.attempt
@@ -278,5 +285,7 @@ def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
             return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **where)
         case Result(call_id, name, state, fields):
             return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **fields, **where)
+        case Approval(call_id, name):
+            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **where)
         case _:
             return partial(PartEvent, part=passage.part, **where)

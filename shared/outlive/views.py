@@ -168,7 +168,8 @@ def folded(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     places: dict[str, int] = {}
     for part in parts:
         call_id = part.get("toolCallId")
-        if call_id is not None and is_open(found[place] if (place := places.get(call_id)) is not None else {}):
+        place = places.get(call_id) if call_id is not None else None
+        if place is not None and is_open(found[place]):
             found[place] = part
             continue
         if call_id is not None:

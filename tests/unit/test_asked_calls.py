@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from engine.turn import PydanticAgent
 from pydantic_ai import (
     Agent,
     ApprovalRequired,
@@ -20,6 +19,7 @@ from pydantic_ai.capabilities import HandleDeferredToolCalls
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 
+from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
 from outlive.agents import StepDeps
 from outlive.asked import Decision

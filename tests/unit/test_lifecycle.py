@@ -9,18 +9,23 @@ import pytest
 from moto import mock_aws
 
 from outlive.agent import Usage
+from outlive.asked import Asked, AskedCall, Decision
 from outlive.lifecycle import (
     ABORT_NEVER_STARTED,
     ACTIVE,
+    ANSWER,
+    ASK,
     CLAIM,
     COUNT_RESEND,
     HEARTBEAT,
+    HOLDING,
     MESSAGE_STATUS,
     MOVES,
     RECLAIM,
     RELEASE,
     REQUEST_STOP,
     RESEND,
+    RESUME,
     START,
     STOP,
     TERMINAL,
@@ -36,10 +41,12 @@ from outlive.lifecycle import (
 from outlive.run_error import LastError
 from outlive.store.body import Body, pack
 from outlive.store.refused import Refused
-from outlive.store.rows import Chat, Message, Record, Row, Run
+from outlive.store.rows import Answer, Chat, Message, Record, Row, Run
 from outlive.store.table import Ending, Table
 
 NOW = 1_790_000_000_000
+CALLS = (AskedCall("c1", "approval", "pay"), AskedCall("c2", "question", "ask_user"))
+ASKED = Asked(3, NOW + 60_000, CALLS)
 FACTS = Facts(
     NOW,
     step=3,
@@ -50,6 +57,7 @@ FACTS = Facts(
     window=60_000,
     resends=1,
     resent_by="earlier",
+    asked=ASKED,
     as_read={"attempt": {"N": "1"}, "finish_reason": None},
 )
 UPDATES = [move for move in MOVES if move is not START]
@@ -71,6 +79,8 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.RESEND_DUE: {"resend_after": NOW},
     Guard.RESENT_BY_AS_READ: {"resent_by": "earlier"},
     Guard.RESENDS_AS_READ: {"resends": 1},
+    Guard.ASKED_AS_READ: {"asked": ASKED},
+    Guard.DUE: {"due_at": NOW},
     Guard.AS_READ: {"attempt": 1, "finish_reason": None},
 }
 FALSE: dict[Guard, list[dict[str, Any]]] = {
@@ -89,6 +99,8 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.RESEND_DUE: [{"resend_after": NOW + 1}],
     Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
     Guard.RESENDS_AS_READ: [{"resends": 2}],
+    Guard.ASKED_AS_READ: [{"asked": ASKED.without({"c1"})}, {"asked": None}],
+    Guard.DUE: [{"due_at": NOW + 1}, {"due_at": None}],
     Guard.AS_READ: [{"attempt": 2}, {"finish_reason": "stop"}],
 }
 
@@ -140,7 +152,8 @@ def lay(table: Table, run: Run) -> dict[str, Any]:
         Message("w#c", Message.sort_key(2), id="m", run_id="r", role="assistant", status="streaming"),
     ):
         table._call("PutItem", row.get_save_kwargs_from_instance())
-    table._call("DeleteItem", {"TableName": "moves", "Key": {"pk": {"S": "w#c"}, "sk": {"S": Record.sort_key(2, 4)}}})
+    for key in (Record.sort_key(2, 4), *(Answer.sort_key(2, 3, call.tool_call_id) for call in CALLS)):
+        table._call("DeleteItem", {"TableName": "moves", "Key": {"pk": {"S": "w#c"}, "sk": {"S": key}}})
     return {"run": run.serialize()}
 
 
@@ -155,6 +168,21 @@ def make(table: Table, move: Move, run: Run) -> None:
         table.heartbeat(run, "mine", NOW + 30_000, NOW)
     elif move is RELEASE:
         table.release(run, "mine", LastError("x", "y"), NOW + 1000, NOW)
+    elif move is ASK:
+        asked = Record(
+            "w#c", Record.sort_key(2, 4), run_id="r", step=4, kind="asked", packed=b"", size=0, created_at=NOW
+        )
+        read = a_run(lease_id="mine")
+        table.ask(read, asked, ASKED, NOW)
+    elif move in (ANSWER, RESUME):
+        answers = [
+            Answer(
+                "w#c", Answer.sort_key(2, 3, call.tool_call_id), tool_call_id=call.tool_call_id,
+                decision=Decision(approved=True), answered_by="ada", created_at=NOW,
+            )
+            for call in (CALLS if move is RESUME else CALLS[:1])
+        ]  # fmt: skip
+        table.answer(a_run(Status.WAITING, asked=ASKED), answers, NOW + 30_000, NOW)
     elif move is RESEND:
         table.resend(a_run(resends=FACTS.resends, resent_by=FACTS.resent_by), NOW + 60_000, "sweep", NOW)
     elif move is COUNT_RESEND:
@@ -179,7 +207,10 @@ def test_a_move_is_made_when_all_its_guards_hold(table: Table, move: Move) -> No
     after = table.reload(run)
     assert after is not None
     assert after.status == (run.status if move.to is None else move.to)
-    assert (after.status in TERMINAL) == (after.finished_at is not None) == (after.active_shard is None)
+    assert (after.status in TERMINAL) == (after.finished_at is not None)
+    if move is not ANSWER:  # it leaves the indexes as they are
+        assert (after.status in ACTIVE) == (after.active_shard is not None)
+        assert (after.status == Status.WAITING) == (after.due_shard is not None) == (after.asked is not None)
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -240,17 +271,18 @@ def test_only_the_stop_refuses_a_claim_that_could_be_made_but_for_it() -> None:
     assert not only_stop_refuses(CLAIM, a_run(Status.ABORTED, claimed_step=2, stop_requested_at=NOW), FACTS)
 
 
-def test_statuses_are_active_or_terminal_and_nothing_leaves_a_terminal_one() -> None:
+def test_statuses_hold_the_slot_or_are_terminal_and_nothing_leaves_a_terminal_one() -> None:
     """Guarantee 2: a terminal status is final."""
-    assert set(Status) == ACTIVE | TERMINAL
-    assert not ACTIVE & TERMINAL
+    assert set(Status) == HOLDING | TERMINAL
+    assert not HOLDING & TERMINAL
+    assert {Status.WAITING} == HOLDING - ACTIVE
     assert all(not move.sources & TERMINAL for move in MOVES)
 
 
 def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
     """[5] A turn's outcome is the message's status and the run's, one for one; any other value raises."""
     assert {status: MESSAGE_STATUS[status].value for status in Status} == {
-        Status.PENDING: "streaming", Status.RUNNING: "streaming", Status.SUCCEEDED: "completed",
+        Status.PENDING: "streaming", Status.RUNNING: "streaming", Status.WAITING: "streaming", Status.SUCCEEDED: "completed",
         Status.FAILED: "error", Status.ABORTED: "aborted",
     }  # fmt: skip
     for kind in (Status, MessageStatus, Trigger):

@@ -34,7 +34,10 @@ class AskedCalls(AbstractCapability[StepDeps]):
         return CapabilityOrdering(position="innermost")
 
     async def handle_deferred_tool_calls(
-        self, ctx: RunContext[StepDeps], *, requests: DeferredToolRequests
+        self,
+        ctx: RunContext[StepDeps],  # noqa: ARG002  # the library calls it by name
+        *,
+        requests: DeferredToolRequests,
     ) -> DeferredToolResults:
         """Note the calls, and deny them for now."""
         for call in [*requests.approvals, *requests.calls]:
@@ -60,7 +63,7 @@ class RunOnce(AbstractCapability[StepDeps]):
         self,
         ctx: RunContext[StepDeps],
         *,
-        call: ToolCallPart,
+        call: ToolCallPart,  # noqa: ARG002  # as above
         tool_def: ToolDefinition,
         args: dict[str, Any],
         handler: Callable[[dict[str, Any]], Awaitable[Any]],

@@ -4,9 +4,10 @@
     run, the first time             start, with the stored message's id
     text                            text-start once, text-delta (or reasoning-…); text-end before anything else
     tool-call                       tool-input-available
-    tool-result                     tool-output-available, tool-output-error
+    tool-result                     tool-output-available, tool-output-error, tool-output-denied
+    tool-approval                   tool-approval-request
     step started                    none; start-step comes before the step's first chunk
-    step finished                   finish-step
+    step finished                   finish-step; and finish, if the run waits for answers to its calls
     step started again, discarded   data-void: everything since its start-step is void
     settled                         finish, abort or error; with the message's metadata
 
@@ -26,9 +27,11 @@ from outlive.follow.events import (
     SettledEvent,
     StepEvent,
     TextEvent,
+    ToolApprovalEvent,
     ToolCallEvent,
     ToolResultEvent,
 )
+from outlive.follow.passages import RESULTS
 from outlive.follow.reader_state import AT_THE_START, ReaderState
 from outlive.text import one_line
 from outlive.views import RunView
@@ -59,7 +62,9 @@ class Encoder(msgspec.Struct):
         """For a reader who has got everything up to `state`."""
         if state == AT_THE_START:
             return cls()
-        return cls(begun=bool(state.status), shown=state.position.length > 0, open=state.position.last)
+        last = state.position.last
+        shown = state.position.length > 0 and last != RESULTS
+        return cls(begun=bool(state.status), shown=shown, open="" if last == RESULTS else last)
 
     def chunks(self, event: Event) -> Iterator[Chunk]:
         """The chunks for `event`; some events have none."""
@@ -73,6 +78,8 @@ class Encoder(msgspec.Struct):
                 if self.shown:
                     yield {"type": "finish-step"}
                 self.shown = False
+                if event.waits is True:
+                    yield {"type": "finish", "finishReason": "tool-calls"}
             case StepEvent():
                 # An open part is void as well, so it gets no end.
                 if self.shown:
@@ -80,23 +87,28 @@ class Encoder(msgspec.Struct):
                 self.shown, self.open = False, ""
             case TextEvent():
                 yield from self._words(event)
-            case ToolCallEvent():
-                yield from self._show(event.step)
-                yield {
-                    "type": "tool-input-available",
-                    "toolCallId": event.tool_call_id,
-                    "toolName": event.tool_name,
-                    "input": event.input,
-                    **({"providerExecuted": True} if event.provider_executed is True else {}),
-                }
-            case ToolResultEvent():
-                yield from self._show(event.step)
-                yield _result(event)
+            case ToolCallEvent() | ToolResultEvent() | ToolApprovalEvent():
+                yield from self._tool(event)
             case PartEvent():
                 yield from self._show(event.step)
                 yield from _other(event.part)
             case SettledEvent():
                 yield from _end(event.run)
+
+    def _tool(self, event: ToolCallEvent | ToolResultEvent | ToolApprovalEvent) -> Iterator[Chunk]:
+        if isinstance(event, ToolCallEvent):
+            yield from self._show(event.step)
+            by_provider = {"providerExecuted": True} if event.provider_executed is True else {}
+            call: Chunk = {"toolCallId": event.tool_call_id, "toolName": event.tool_name, "input": event.input}
+            yield {"type": "tool-input-available", **call, **by_provider}
+            return
+        # Of an earlier step's call it may be the first thing in its step: a client shows it where the call is.
+        yield from self._close(event.step)
+        if isinstance(event, ToolResultEvent):
+            yield _result(event)
+        else:
+            # A call is asked about once at a time, so its own id tells the request.
+            yield {"type": "tool-approval-request", "approvalId": event.tool_call_id, "toolCallId": event.tool_call_id}
 
     def _words(self, event: TextEvent) -> Iterator[Chunk]:
         part = f"{event.kind}-{event.step}"

@@ -1,19 +1,61 @@
-"""What an AI SDK chat client may ask: only its last message counts, the rest of the chat is what the store holds."""
+"""What an AI SDK chat client may ask: only its last message counts, the rest of the chat is what the store holds.
+
+A user's message starts a run. An assistant's message is the client's copy of a run that waits, with answers in its parts.
+"""
 
 import hashlib
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from outlive.asked import Decision
 from outlive.errors import InvalidRequest
-from outlive.request import ID, IDEMPOTENCY_KEY, StartRequest, json_object, parse_start, sanitized
+from outlive.request import (
+    ID,
+    IDEMPOTENCY_KEY,
+    StartRequest,
+    is_run_id,
+    json_object,
+    parse_answers,
+    parse_start,
+    sanitized,
+)
+from outlive.text import clean
 
 BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
 MESSAGE = {"id", "role", "parts", "metadata"}
+ANSWER_STATES = {"approval-responded", "output-available", "output-error"}
 PART = {"type", "text", "state", "providerMetadata"}
 
 
-def check_chat(body: bytes, max_steps: int) -> StartRequest:
-    """The start that a client's last message asks for; the message's id makes sending it again safe.
+@dataclass(frozen=True, slots=True)
+class ChatAnswers:
+    """Answers to calls of a run, as the parts of its message in which they stand."""
+
+    chat_id: str
+    run_id: str
+    parts: dict[str, dict[str, Any]]
+    """The message's calls that have an answer or a result, by id. Most have a result that this service gave them."""
+    where: str
+    """What the message is called in errors."""
+
+    def decision(self, call_id: str, *, is_approval: bool) -> Decision | None:
+        """How the client answers this call; None if it does not. Raises InvalidRequest."""
+        part = self.parts.get(call_id, {})
+        match part.get("state"):
+            case "approval-responded" if is_approval:
+                return _approval(part.get("approval"), f"{self.where}.approval")
+            case "output-available" if not is_approval:
+                answer: dict[str, Any] = {"output": part.get("output")}
+            case "output-error" if not is_approval:
+                answer = {"error_text": part.get("errorText")}
+            case _:
+                return None
+        return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
+
+
+def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
+    """What a client's last message asks for: a start, whose message id makes sending it again safe, or answers.
 
     Raises InvalidRequest or PromptTooLong.
     """
@@ -21,6 +63,8 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
     messages = sent.get("messages")
     if not isinstance(messages, list) or not messages:
         _wrong("messages", "must be a list that ends with the user's message")
+    if isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant":
+        return _answers(sent, messages)
     # The messages before the last one are the client's copy of what is stored: they are not read.
     asked = sanitized({**sent, "messages": messages[-1:]})
     where = f"messages[{len(messages) - 1}]"
@@ -34,7 +78,7 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
         _wrong(where, "must be a message")
     _only(message, MESSAGE, f"{where}.")
     if message.get("role") != "user":
-        _wrong(f"{where}.role", "must be user: the last message is the one to answer")
+        _wrong(f"{where}.role", "must be user, or assistant with answers to calls of a run that waits")
     if not isinstance(message.get("id"), str) or not message["id"]:
         _wrong(f"{where}.id", "must be a string that is not empty")
     if asked.get("messageId") not in (None, message["id"]):
@@ -44,7 +88,37 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest:
     start = {"prompt": prompt, **{name: asked[name] for name in added if asked.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
-    return parse_start(chat_id, _key(message["id"]), start, max_steps)
+    # Whoever types a message in place of a decision has decided.
+    return replace(parse_start(chat_id, _key(message["id"]), start, max_steps), replaces_answers=True)
+
+
+def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:
+    where, message, chat_id = f"messages[{len(messages) - 1}]", messages[-1], sent.get("id")
+    if not isinstance(chat_id, str) or not ID.fullmatch(chat_id):
+        _wrong("id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
+    if sent.get("trigger", "submit-message") != "submit-message":
+        _wrong("trigger", "must be submit-message: a run's answer stays as it was given")
+    message_id, parts = message.get("id"), message.get("parts")
+    run_id = message_id.removesuffix("-answer") if isinstance(message_id, str) else ""
+    if message_id != f"{run_id}-answer" or not is_run_id(run_id):
+        _wrong(f"{where}.id", "must be the id of an answer of this service")
+    if not isinstance(parts, list):
+        _wrong(f"{where}.parts", "must be a list of parts")
+    calls = {
+        part["toolCallId"]: part
+        for part in parts
+        if isinstance(part, dict) and isinstance(part.get("toolCallId"), str) and part.get("state") in ANSWER_STATES
+    }
+    return ChatAnswers(chat_id, run_id, calls, f"{where}.parts")
+
+
+def _approval(approval: Any, where: str) -> Decision:
+    if not isinstance(approval, dict) or not isinstance(approval.get("approved"), bool):
+        _wrong(f"{where}.approved", "must be true or false")
+    reason = approval.get("reason")
+    if approval["approved"] or not isinstance(reason, str):
+        return Decision(approved=approval["approved"])
+    return Decision(approved=False, reason=str(clean(reason)))
 
 
 def _texts(parts: Any, where: str) -> list[str]:

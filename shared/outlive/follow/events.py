@@ -35,9 +35,11 @@ class StepEvent(BaseEvent, frozen=True, kw_only=True, tag="step"):
     ]
     attempt: int | UnsetType | None = UNSET
     """With `started`: which attempt is shown live; null if it is the stored record."""
-    kind: Literal["step", "final", "partial"] | UnsetType = UNSET
+    kind: Literal["step", "asked", "final", "partial"] | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET
     """With `finished`: the run's total with this step."""
+    waits: bool | UnsetType = UNSET
+    """With `finished`: true if the run waits for answers to calls of this step."""
 
 
 class TextEvent(BaseEvent, frozen=True, kw_only=True, tag="text"):
@@ -60,7 +62,9 @@ class ToolCallEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-call"):
 
 
 class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
-    """A tool returned (`output-available`, with `output`) or failed (`output-error`, with `error_text`)."""
+    """A tool returned (`output-available`, with `output`), failed (`output-error`, with `error_text`), or was not allowed
+    to run (`output-denied`). Its call may be of an earlier step.
+    """
 
     step: int
     tool_call_id: str
@@ -68,6 +72,14 @@ class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
     state: str
     output: Any = UNSET
     error_text: str | UnsetType = UNSET
+
+
+class ToolApprovalEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-approval"):
+    """A call waits for an approval. The run's `asked` has it until somebody decides."""
+
+    step: int
+    tool_call_id: str
+    tool_name: str
 
 
 class PartEvent(BaseEvent, frozen=True, kw_only=True, tag="part"):
@@ -83,4 +95,6 @@ class SettledEvent(BaseEvent, frozen=True, kw_only=True, tag="settled"):
     run: RunView
 
 
-Event = RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | PartEvent | SettledEvent
+Event = (
+    RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | ToolApprovalEvent | PartEvent | SettledEvent
+)

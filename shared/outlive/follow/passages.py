@@ -15,6 +15,9 @@ LONGEST = 32_768
 """Characters of text in one event. Only a tool's output can make an event larger than a page."""
 
 
+RESULTS = "results"
+
+
 class Words(NamedTuple):
     """Text of one kind. Consecutive words of one kind are one part of the message."""
 
@@ -40,18 +43,31 @@ class Result(NamedTuple):
     fields: dict[str, Any]
 
 
+class Approval(NamedTuple):
+    """The call waits for an approval."""
+
+    id: str
+    name: str
+
+
 class Other(NamedTuple):
     """A part of another kind."""
 
     part: dict[str, Any]
 
 
-Passage = Words | Call | Result | Other
+Passage = Words | Call | Result | Approval | Other
 
 
 def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
-    """The UI message parts of a step as passages."""
-    results: list[Result] = []
+    """The UI message parts of a step as passages.
+
+    Parts without a `step-start` at their beginning are of a step that ran calls of an earlier one: the calls are not
+    repeated.
+    """
+    results: list[Result | Approval] = []
+    parts = list(parts)
+    calls_are_new = not parts or parts[0].get("type") == "step-start"
     for part in parts:
         kind = str(part.get("type"))
         if kind in ("text", "reasoning"):
@@ -59,12 +75,15 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
                 yield Words(kind, part["text"])  # type: ignore[arg-type]  # it is one of the two
         elif "toolCallId" in part and (kind.startswith("tool-") or kind == "dynamic-tool"):
             name = str(part.get("toolName") or kind.removeprefix("tool-"))
-            yield Call(part["toolCallId"], name, part.get("input"), bool(part.get("providerExecuted")))
+            if calls_are_new:
+                yield Call(part["toolCallId"], name, part.get("input"), bool(part.get("providerExecuted")))
             state = str(part.get("state", ""))
             if state.startswith("output-"):
                 fields = {"output": part["output"]} if "output" in part else {}
                 fields |= {"error_text": str(part["errorText"])} if "errorText" in part else {}
                 results.append(Result(part["toolCallId"], name, state, fields))
+            elif state == "approval-requested":
+                results.append(Approval(part["toolCallId"], name))
         elif kind != "step-start":
             yield Other(part)
     yield from results
@@ -77,7 +96,7 @@ class Position(msgspec.Struct, frozen=True):
     crc: int = 0
     adler: int = 1
     last: str = ""
-    """The kind of the words at the end; empty if the last passage is no words."""
+    """The kind of the words at the end; `results` if there are only results of calls of an earlier step; else empty."""
 
     def after(self, passage: Passage) -> "Position":
         """The position after `passage`, which begins at this position."""
@@ -87,6 +106,8 @@ class Position(msgspec.Struct, frozen=True):
             head = b"" if passage.kind == self.last else b"\0" + passage.kind[:1].encode()
             data, last = head + passage.text.encode(), passage.kind
         else:
+            if isinstance(passage, Result | Approval) and (self.length == 0 or self.last == RESULTS):
+                last = RESULTS
             data = b"\0" + msgspec.json.encode((type(passage).__name__, *passage), order="sorted")
         return Position(self.length + weight(passage), zlib.crc32(data, self.crc), zlib.adler32(data, self.adler), last)
 
