@@ -92,6 +92,15 @@ ANSWERS = {
         "after a start or an end this is never stale; while the run is active the message shows every stored step.",
     ),
     "one_run": Answer(200, Shown, "The same as for a chat, by the id of the run."),
+    "answer_calls": Answer(
+        200,
+        Accepted,
+        "Each call is answered once: the first decision counts, and the same decision again changes nothing. Answer calls "
+        "one by one or together; the request takes effect as a whole or not at all. With the last open call the run goes "
+        "on: `status` is `running`. What may be sent depends on the call's `kind` in the run's `asked`: `approval` takes "
+        "`approved`, with other arguments as `input` or with a `reason`; `question` and `external` take the `output` or "
+        "an `error_text`. 409 `answered_otherwise` says who decided, and when.",
+    ),
     "stop_chat": Answer(
         200,
         Stopped,

@@ -16,7 +16,16 @@ from outlive.caller import Caller
 from outlive.chat import ChatReader
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
-from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized, UnknownAgent
+from outlive.errors import (
+    AnsweredOtherwise,
+    InvalidRequest,
+    NotWaiting,
+    Problem,
+    PromptTooLong,
+    RunAlreadyActive,
+    Unauthorized,
+    UnknownAgent,
+)
 from outlive.follow.events import Event
 from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of
@@ -82,6 +91,7 @@ def examples() -> dict[str, Any]:
         "start_run": Accepted(view_run(_run(Status.PENDING))),
         "latest_run": shown,
         "one_run": shown,
+        "answer_calls": Accepted(view_run(_run(Status.RUNNING, started_at=ASKED_AT + 41, updated_at=ASKED_AT + 9120))),
         "stop_chat": stopped,
         "stop_run": stopped,
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
@@ -118,6 +128,19 @@ def example_of(kind: type[Problem]) -> dict[str, Any]:
     return body
 
 
+DETAILS: dict[type[Problem], str] = {AnsweredOtherwise: "call_1: the first answer counts"}
+"""Of the problems whose detail the code puts together."""
+FIELDS: dict[type[Problem], dict[str, str]] = {
+    RunAlreadyActive: {"active_run_id": RUN_ID},
+    NotWaiting: {"run_status": "succeeded"},
+    AnsweredOtherwise: {
+        "tool_call_id": "call_1",
+        "answered_by": "ada",
+        "answered_at": "2026-11-21T09:10:00.000Z",
+    },
+}
+
+
 def _problem(kind: type[Problem]) -> Problem:
     if kind is UnknownAgent:
         return UnknownAgent("asistant", ["assistant"])
@@ -127,10 +150,10 @@ def _problem(kind: type[Problem]) -> Problem:
             check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
         except Problem as refused:
             return refused
-    detail = said_with().get(kind.__name__)
+    detail = DETAILS.get(kind) or said_with().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
-    return kind(detail, active_run_id=RUN_ID) if kind is RunAlreadyActive else kind(detail)
+    return kind(detail, **FIELDS.get(kind, {}))
 
 
 def _nobody() -> dict[str, Any]:

@@ -59,7 +59,10 @@ def document() -> dict[str, Any]:
             {"name": "read", "description": "Watching runs, reading what was said"},
             {"name": "tail", "description": "Following a run as it speaks"},
             {"name": "chat", "description": "The same for chat clients of the AI SDK"},
-            {"name": "answer", "description": "Answering calls that a run waits for: approvals, questions, tools of the client"},
+            {
+                "name": "answer",
+                "description": "Answering calls that a run waits for: approvals, questions, tools of the client",
+            },
             {"name": "stop", "description": "Stopping a run: the only thing a client can do that ends one"},
         ],
         "paths": paths,

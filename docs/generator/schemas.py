@@ -122,6 +122,14 @@ def _problem_schema() -> dict[str, Any]:
             "code": {"type": "string", "enum": codes, "description": "What a program should look at."},
             "field": {"type": "string", "description": "With `invalid_request`: what is wrong in the request."},
             "active_run_id": {"type": "string", "description": "With `run_already_active`: the run that is active."},
+            "run_status": {"type": "string", "description": "With `not_waiting`: the status of the run."},
+            "tool_call_id": {"type": "string", "description": "With `answered_otherwise`: the call."},
+            "answered_by": {"type": "string", "description": "With `answered_otherwise`: the user who answered first."},
+            "answered_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "With `answered_otherwise`: when that was.",
+            },
         },
         "required": ["type", "title", "status", "detail", "code"],
     }
@@ -138,7 +146,8 @@ def _chat_schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "items": {"type": "object"},
-                "description": "The last one is asked: a user's, of text parts alone. Those before it are ignored.",
+                "description": "The last one counts, those before it are ignored. A user's message, of text parts alone, "
+                "starts a run. An assistant's message answers calls of the run it belongs to.",
             },
             "trigger": {"type": "string", "const": "submit-message"},
             "messageId": {"type": ["string", "null"], "description": "None, or the id of the last message."},

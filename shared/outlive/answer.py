@@ -113,7 +113,7 @@ class Answers:
             if answer is None and waits:
                 raise InvalidRequest(f"answers.{call_id}", "the run waits for no such call")
             if answer is None:
-                raise NotWaiting(f"it is {run.status}", run_status=str(run.status))
+                raise NotWaiting("it takes no answer to this call", run_status=str(run.status))
             if answer.decision != decision:
                 at = iso(answer.created_at)
                 raise AnsweredOtherwise(

@@ -14,12 +14,13 @@ from agents.tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, 
 from outlive.agents import StepDeps
 
 
-def test_the_agent_has_a_clock_a_calculator_and_a_wait() -> None:
+def test_the_agent_has_three_tools_and_two_for_which_a_person_is_asked() -> None:
     model = TestModel(call_tools=[])
     asyncio.run(agent.run("Hello", model=model, deps=StepDeps("acme", "chat-1", "run-1", 0, 1)))
     assert model.last_model_request_parameters is not None
     tools = {tool.name: tool for tool in model.last_model_request_parameters.function_tools}
-    assert set(tools) == {"clock", "calculate", "wait"}
+    assert set(tools) == {"clock", "calculate", "wait", "announce", "ask_user"}
+    assert {name for name, tool in tools.items() if tool.kind == "unapproved"} == {"announce"}
     assert tools["wait"].parameters_json_schema["properties"]["seconds"]["maximum"] == LONGEST_WAIT
     assert tools["calculate"].parameters_json_schema["properties"]["expression"]["maxLength"] == LONGEST_EXPRESSION
     assert all(tool.description and tool.timeout for tool in tools.values())

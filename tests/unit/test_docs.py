@@ -127,6 +127,9 @@ def test_every_problem_of_the_code_is_answered_by_some_call():
     assert known == set(calls.PROBLEMS.values()) - {Problem, RouteNotFound}
 
 
+ANSWERS = {"run_not_found", "invalid_request", "not_waiting", "answered_otherwise", "answer_failed"}
+
+
 def test_each_call_answers_with_the_problems_it_was_promised_to():
     """As they were agreed on, call by call; every call may also answer 401 and 500."""
     everywhere = {"unauthorized", "internal_error"}
@@ -144,6 +147,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"},
         "latest_run": everywhere | {"invalid_request", "read_failed"},
         "one_run": everywhere | {"run_not_found", "read_failed"},
+        "answer_calls": everywhere | ANSWERS,
         "stop_chat": everywhere | {"invalid_request", "stop_failed"},
         "stop_run": everywhere | {"stop_failed"},
         "list_messages": everywhere | {"invalid_request", "read_failed"},
@@ -153,7 +157,8 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"},
         "send_message": everywhere
         | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
-        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"},
+        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"}
+        | ANSWERS,
         "chat_stream": everywhere | {"invalid_request", "read_failed"},
     }
 

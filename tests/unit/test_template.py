@@ -166,10 +166,14 @@ def test_finished_rows_can_expire():
 
 def test_the_indexes_carry_keys_only():
     indexes = {index["IndexName"]: index for index in of("Table")["GlobalSecondaryIndexes"]}
-    assert set(indexes) == {"active", "by_chat"}
+    assert set(indexes) == {"active", "due", "by_chat"}
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes.values())
     keys = {name: [key["AttributeName"] for key in index["KeySchema"]] for name, index in indexes.items()}
-    assert keys == {"active": ["active_shard", "created_at"], "by_chat": ["chat_key", "assistant_seq"]}
+    assert keys == {
+        "active": ["active_shard", "created_at"],
+        "due": ["due_shard", "due_at"],
+        "by_chat": ["chat_key", "assistant_seq"],
+    }
 
 
 # --- the API
@@ -298,9 +302,9 @@ def test_the_console_may_do_nothing_but_log():
 
 
 def test_an_index_is_asked_by_the_one_function_that_needs_it():
-    active, by_chat = {"Fn::Sub": "${Table.Arn}/index/active"}, {"Fn::Sub": "${Table.Arn}/index/by_chat"}
-    assert {name: on(name, active) for name in FUNCTIONS if on(name, active)} == {"Sweep": {"dynamodb:Query"}}
-    assert {name: on(name, by_chat) for name in FUNCTIONS if on(name, by_chat)} == {"Read": {"dynamodb:Query"}}
+    for index, function in (("active", "Sweep"), ("due", "Sweep"), ("by_chat", "Read")):
+        arn = {"Fn::Sub": f"${{Table.Arn}}/index/{index}"}
+        assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
 
 
 def test_nobody_may_list_or_delete_rows():
