@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from outlive.access import chat_of, run_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
 from outlive.ai_sdk.request import ChatAnswers
-from outlive.answer import Answers
+from outlive.answer import Answers, portions
 from outlive.asked import Decision
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
@@ -148,7 +148,8 @@ class Chats(msgspec.Struct, frozen=True):
             step = max((answer.step for answer in earlier if answer.tool_call_id in decisions), default=-1)
         if not decisions:
             raise NotWaiting("none of the message's calls waits for an answer", run_status=str(run.status))
-        answers.run(caller, run.id, decisions)
+        for portion in portions(decisions):
+            answers.run(caller, run.id, portion)
         state = ReaderState(step=step + 1)
         return ChatReader(caller, request.chat_id, run.id, cursor_of(state, caller.workspace_id, run.id), Encoder())
 

@@ -173,6 +173,7 @@ class ClaimedStep:
         until = now + tools.settings.answer_seconds * SECOND
         asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
         try:
+            persistently(partial(tools.table.keep, self.run, until), tools.clock)
             persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
         except Refused as refused:
             there = refused.record

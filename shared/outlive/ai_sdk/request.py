@@ -19,7 +19,6 @@ from outlive.request import (
     parse_start,
     sanitized,
 )
-from outlive.text import clean
 
 BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
@@ -42,11 +41,12 @@ class ChatAnswers:
     def decision(self, call_id: str, *, is_approval: bool) -> Decision | None:
         """How the client answers this call; None if it does not. Raises InvalidRequest."""
         part = self.parts.get(call_id, {})
+        answer: dict[str, Any]
         match part.get("state"):
             case "approval-responded" if is_approval:
-                return _approval(part.get("approval"), f"{self.where}.approval")
+                answer = _approval(part.get("approval"), f"{self.where}.approval")
             case "output-available" if not is_approval:
-                answer: dict[str, Any] = {"output": part.get("output")}
+                answer = {"output": part.get("output")}
             case "output-error" if not is_approval:
                 answer = {"error_text": part.get("errorText")}
             case _:
@@ -112,13 +112,13 @@ def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:
     return ChatAnswers(chat_id, run_id, calls, f"{where}.parts")
 
 
-def _approval(approval: Any, where: str) -> Decision:
+def _approval(approval: Any, where: str) -> dict[str, Any]:
     if not isinstance(approval, dict) or not isinstance(approval.get("approved"), bool):
         _wrong(f"{where}.approved", "must be true or false")
     reason = approval.get("reason")
     if approval["approved"] or not isinstance(reason, str):
-        return Decision(approved=approval["approved"])
-    return Decision(approved=False, reason=str(clean(reason)))
+        return {"approved": approval["approved"]}
+    return {"approved": False, "reason": reason}
 
 
 def _texts(parts: Any, where: str) -> list[str]:
