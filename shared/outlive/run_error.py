@@ -40,10 +40,15 @@ class RunErrorCode(StrEnum):
     """The same calls gave the same results, more than 5 times in 10 steps."""
 
     STEP_TOO_LARGE = "step_too_large"
-    """A step is larger than one item of the table can hold (300 KB always fit), or nested deeper than 200 levels."""
+    """A step is larger than one item of the table can hold (300 KB always fit), its output is larger than 100 KB as JSON, or
+    it is nested deeper than 200 levels."""
 
     RUN_TOO_LARGE = "run_too_large"
     """The answer is larger than 4 MB."""
+
+    OUTPUT_INVALID = "output_invalid"
+    """The model gave no output that fits the agent's output type: as often as the agent allows, or in the last step of the
+    budget."""
 
     AGENT_FAILED = "agent_failed"
     """The agent raised an error of its own. The log says more."""

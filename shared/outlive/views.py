@@ -42,6 +42,13 @@ class RunView(msgspec.Struct, frozen=True):
     step_count: int
     error: ErrorView | None
     finish_reason: Literal["stop", "length", "content_filter", "max_steps", "error", "aborted"] | None
+    output: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The structured output of an agent with an output type, in the form of the part `data-output`. Null "
+            "for an agent that answers with text, and as long as the run is active."
+        ),
+    ]
     usage: Usage
     budget: BudgetView
     metadata: dict[str, Any]
@@ -98,6 +105,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         step_count=count,
         error=ErrorView(run.error.code, run.error.message) if run.error else None,
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
+        output=run.output,
         usage=usage,
         budget=BudgetView(run.max_steps),
         metadata=run.metadata or {},

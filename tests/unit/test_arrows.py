@@ -39,6 +39,7 @@ OUTSIDE = {
     "log": {"aws_lambda_powertools"},
     "loops": {"msgspec"},
     "packing": {"msgspec"},
+    "read": {"msgspec"},
     "request": {"msgspec"},
     "store.answers": {"botocore", "msgspec"},
     "store.attributes": {"pynamodb", "msgspec"},

@@ -37,7 +37,7 @@ def messages_of(history: Iterable[Turn]) -> list[ModelMessage]:
         if turn.role == "user":
             messages.append(ModelRequest(parts=[UserPromptPart(clean(turn.text))]))
         elif messages:  # providers refuse a conversation that begins with an answer
-            step = None if turn.messages is None else _readable(turn.messages)
+            step = None if turn.messages is None else readable_messages(turn.messages)
             unreadable += step is None and turn.messages is not None
             for message in _text_answer(turn.text) if step is None else step:
                 _append(messages, message)
@@ -61,7 +61,7 @@ def _go_on() -> ModelRequest:
     return ModelRequest(parts=[UserPromptPart(GO_ON)])
 
 
-def _readable(text: str) -> list[ModelMessage] | None:
+def readable_messages(text: str) -> list[ModelMessage] | None:
     """One step's messages as they can be sent; None if the stored text cannot be read."""
     try:
         return _paired(map(_without_blank_text, ModelMessagesTypeAdapter.validate_json(text)))

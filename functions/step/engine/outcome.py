@@ -69,7 +69,8 @@ def _stored(
     error: AgentError | None = None,
 ) -> Outcome:
     parts, text = both_forms(messages, keep_reasoning=kind != "partial")
-    return Outcome(kind, parts, text, result.usage, finish_reason, error)
+    output = result.output if kind == "final" else None
+    return Outcome(kind, parts, text, result.usage, finish_reason, error, output)
 
 
 def _text_only(response: ModelResponse) -> ModelResponse:
