@@ -250,6 +250,8 @@ class Run(Row):
     usage = Encoded(Usage)
     error = Encoded(RunError)
     finish_reason = Word(FinishReason, null=True)
+    output = Encoded(Any)
+    """The structured output of the answer, as the last part of its message has it."""
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
     stop_requested_by = OptionalText()
