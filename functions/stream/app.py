@@ -40,6 +40,7 @@ tokens = Tokens(
     settings.workspace_claim,
     time.monotonic,
     settings.deps_claims,
+    os.environ.get("REQUIRED_SCOPE", ""),
 )
 
 

@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from outlive.errors import Unauthorized
 from proof.stacks.handlers import ROOT, Answer, Stack
 
 ISSUER, AUDIENCE = "https://issuer.test", "outlive"
@@ -174,6 +175,22 @@ def test_a_number_is_the_same_workspace_at_both_doors_and_a_list_is_none(stack: 
     assert door.get(path, token(claims(workspace_id=[42]))).status == 401
     groups = {**handed_over, "workspace_id": "[staff admins]"}
     assert stack.call("POST", "/chats/d/runs", {"prompt": "hello"}, claims=groups).status == 401
+
+
+def test_a_required_scope_is_required_at_the_streaming_door_too(door: Door) -> None:
+    """In `scope` or `scp`, as at the gateway: an ID token of the same audience has neither."""
+    tokens = sys.modules["identity"].Tokens
+    strict = tokens(ISSUER, [AUDIENCE], "workspace_id", time.monotonic, required_scope="outlive/chat")
+    for said, fine in (
+        ({}, False), ({"scope": "openid"}, False), ({"scope": "openid outlive/chat"}, True), ({"scp": ["outlive/chat"]}, True),
+        ({"scp": "outlive/chat"}, True), ({"scope": "outlive/chats"}, False), ({"scope": 7, "scp": [None]}, False),
+    ):  # fmt: skip
+        header = f"Bearer {token(claims(**said))}"
+        if fine:
+            assert strict.caller(header).user == "ada"
+        else:
+            with pytest.raises(Unauthorized, match="scope"):
+                strict.caller(header)
 
 
 def test_an_audience_may_be_one_of_several(door: Door) -> None:
