@@ -22,7 +22,9 @@ LOOK_SECONDS = 0.5
 STOPS = 3
 """Runs that are started to be stopped: the first may end too soon."""
 PROMPT = "Say hello in one short sentence."
-LONG_PROMPT = '#script [{"text": "A long answer, which nobody waits for.", "seconds": 30}]\nWrite 2,000 words about rivers.'
+LONG_PROMPT = (
+    '#script [{"text": "A long answer, which nobody waits for.", "seconds": 30}]\nWrite 2,000 words about rivers.'
+)
 """The offline model plays it; any other finds something to write."""
 
 
@@ -99,7 +101,9 @@ def _refuses(deployment: Deployment, chat: str) -> str:
     if answer.status in {200, 202}:
         raise UserError("the deployment accepts a run without a valid token; take it off the network")
     if answer.status != 401:
-        raise UserError(f"BASE is not the address of an Outlive API: a start without a token got {answer.reason}, not 401")
+        raise UserError(
+            f"BASE is not the address of an Outlive API: a start without a token got {answer.reason}, not 401"
+        )
     return "401"
 
 
@@ -111,7 +115,9 @@ def _start(deployment: Deployment, chat: str, prompt: str) -> dict[str, Any]:
             "expects, and the access log has the reason in `refused`"
         )
     if answer.status == 403:
-        raise UserError(f"TOKEN may not start runs: {answer.reason}; RunsEnabled is false, or a required scope is missing")
+        raise UserError(
+            f"TOKEN may not start runs: {answer.reason}; RunsEnabled is false, or a required scope is missing"
+        )
     if answer.status != 202 or not isinstance(answer.body, dict) or "run" not in answer.body:
         raise UserError(f"a run could not be started: {answer.reason}; the log of the start function says why")
     started: dict[str, Any] = answer.body["run"]
@@ -162,7 +168,9 @@ def _read(deployment: Deployment, chat: str, run_id: str) -> str:
     if answer.status != 200:
         raise UserError(f"the chat could not be read: {answer.reason}; the log of the read function says why")
     messages = answer.body["messages"]
-    if not any(message["run_id"] == run_id and message["content"] for message in messages if message["role"] == "assistant"):
+    if not any(
+        message["run_id"] == run_id and message["content"] for message in messages if message["role"] == "assistant"
+    ):
         raise UserError("the chat was read, but the answer of its run is not in it")
     return f"{len(messages)} messages"
 
@@ -176,7 +184,9 @@ def main() -> int:
     """Check the deployment that BASE and TOKEN name."""
     base, token = os.environ.get("BASE", ""), os.environ.get("TOKEN", "")
     if not base.startswith(("https://", "http://")):
-        raise UserError("BASE must be the address of the API, the stack's output ApiUrl: make smoke BASE=https://… TOKEN=…")
+        raise UserError(
+            "BASE must be the address of the API, the stack's output ApiUrl: make smoke BASE=https://… TOKEN=…"
+        )
     if not token:
         raise UserError("TOKEN must be a token of your identity provider: make smoke BASE=https://… TOKEN=…")
     check(base, token)

@@ -105,7 +105,10 @@ class Account:
             "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
             "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
         }
-        mine = {kind: [one for one in names if one.startswith((name, f"/aws/vendedlogs/{name}/"))] for kind, names in found.items()}
+        mine = {
+            kind: [one for one in names if one.startswith((name, f"/aws/vendedlogs/{name}/"))]
+            for kind, names in found.items()
+        }
         return {kind: names for kind, names in mine.items() if names}
 
     def smoke(self, name: str, capsys: pytest.CaptureFixture[str]) -> float:
@@ -167,7 +170,11 @@ def test_no_file_of_the_project_holds_the_answers(account: Account, first: str) 
     ignored = subprocess.run(["git", "check-ignore", "samconfig.toml"], cwd=ROOT, capture_output=True, check=False)
     assert ignored.returncode == 0
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    changed = [name for name in listed if (ROOT / name).is_file() and (ROOT / name).read_bytes() != (account.tree / name).read_bytes()]
+    changed = [
+        name
+        for name in listed
+        if (ROOT / name).is_file() and (ROOT / name).read_bytes() != (account.tree / name).read_bytes()
+    ]
     assert changed == []
 
 
@@ -267,4 +274,3 @@ def test_smoke_says_in_a_sentence_what_is_wrong(
 def call(account: Account, name: str, method: str, path: str, body: object = None) -> Any:
     """The body of the stack's answer."""
     return smoke.Deployment(account.base(name), account.aws.token()).call(method, path, body).body
-
