@@ -9,7 +9,7 @@ from outlive.access import chat_of, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
-from outlive.log import logger
+from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.table import Table
@@ -86,7 +86,7 @@ class Read:
             return self.table.run(caller.workspace_id, chat.latest_run_id) if chat.latest_run_id else None
         except StoreUnreadable as error:
             # Its messages can be read all the same.
-            logger.warning("row_unreadable", row=Run.SK, cause=error.attribute)
+            damaged("row_unreadable", row=Run.SK, cause=error.attribute)
             return None
 
     def _with_message(self, run: Run) -> tuple[RunView, MessageView | None]:

@@ -346,7 +346,7 @@ def test_docs_name_only_commands_and_settings_that_exist(page):
         "SCRIPT",
         "PYTHONPATH",
     }
-    assert given <= known | runners | {"TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN", "PATH"}
+    assert given <= known | runners | {"BASE", "TOKEN", "OPENAI_API_KEY", "OUTLIVE_URL", "OUTLIVE_TOKEN", "PATH"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
