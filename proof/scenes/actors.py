@@ -160,7 +160,8 @@ def asks_first(*calls: str, resumed: tuple[str, ...] = ("run",)) -> Script:
 
     def script(ask: Ask) -> tuple[str, ...]:
         if ask.asked:
-            return resumed if ask.attempt == 1 else ("run",)
+            again = ask.attempt > 1 or ask.step > 1
+            return ("run",) if again else resumed
         return calls or ("ask",) if ask.step == 0 else ("answer",)
 
     return script
@@ -242,7 +243,7 @@ def _outcome(choice: str, ask: Ask, text: str) -> Outcome:
     raise AssertionError(choice)
 
 
-ASKS = {"ask": ("c1",), "ask both": ("c1", "c2")}
+ASKS = {"ask": ("c1",), "ask both": ("c1", "c2"), "ask again": ("c1",)}
 """Outcomes that ask about calls, and about which."""
 
 

@@ -63,6 +63,12 @@ class Item:
         return [call.tool_call_id for call in Record.of(self._wire).body.asked]
 
     @property
+    def open_calls(self) -> list[str]:
+        """The calls that a waiting run waits for, by their ids."""
+        asked = Run.of(self._wire).asked
+        return [] if asked is None else [call.tool_call_id for call in asked.open]
+
+    @property
     def damaged(self) -> bool:
         """True if the product cannot read this RUN row."""
         return any(Run.damages(self._wire))
@@ -172,13 +178,13 @@ def _waiting_problems(seen: Snapshot, run: Item, status: str) -> list[str]:
         decided, calls = seen.decided(run, number), record.asked
         newest = number == len(log) - 1
         still_open = [call for call in calls if call not in decided]
-        if waits and newest and ([call["tool_call_id"] for call in run.json("asked")["open"]] != still_open):
-            broken.append(f"[behaviour 74] the run waits for {run.json('asked')['open']}, open are {still_open}")
+        if waits and newest and run.open_calls != still_open:
+            broken.append(f"[behaviour 74] the run waits for {run.open_calls}, open are {still_open}")
         if status in ACTIVE and still_open:
             broken.append(f"[behaviour 72] the run goes on, and nobody answered {still_open}")
         if decided.keys() - set(calls):
             broken.append(f"[behaviour 74] an answer to no call: {decided.keys() - set(calls)}")
-    if waits and (not log or log[-1].text("kind") != "asked" or run.json("asked")["step"] != len(log) - 1):
+    if waits and (not log or log[-1].text("kind") != "asked" or run.whole("claimed_step") != len(log) - 1):
         broken.append(f"[behaviour 72] the run waits for {run.text('asked')} after {len(log)} records")
     return broken
 
@@ -193,6 +199,8 @@ def _log_problems(run: Item, log: list[Item], status: str) -> list[str]:
         broken.append(f"[6] a record after the end: {kinds}")
     if ended and (not kinds or kinds[-1] in ("step", "asked")):
         broken.append(f"[6] ended, but the log is open: {kinds}")
+    if ended and kinds[-2:] == ["asked", "end"]:
+        broken.append("[behaviour 75] ended, and the calls that were asked about are not closed")
     if not ended and kinds and kinds[-1] in ("partial", "end"):
         broken.append(f"[6] the log is sealed under a run that is {status}")
     if kinds[-1:] == ["final"] and ended and status != "succeeded" and run.text("stop_requested_at") is None:
@@ -299,7 +307,7 @@ def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[st
     given = now.answers.get(place(new), [])
     known = {item.key for item in was.answers.get(place(old), [])}
     fresh = [item.text("tool_call_id") for item in given if item.key not in known]
-    still_open = [call["tool_call_id"] for call in old.json("asked")["open"]] if before == "waiting" else []
+    still_open = old.open_calls if before == "waiting" else []
     if not set(fresh) <= set(still_open):
         broken.append(f"[behaviour 74] answers to {fresh}, open were {still_open}")
     if before == "waiting" and after in ACTIVE and (after != "running" or set(fresh) != set(still_open)):

@@ -601,6 +601,8 @@ class Scene:
             return [f"[behaviour 8] {actor} was refused in favour of its own run {active}"]
         if code == "run_already_active" and not _belongs_to(seen.runs[active], role):
             return [f"[9] {actor} got {active}, which another user owns"]
+        if code == "run_already_active" and role.in_place and seen.runs[active].text("status") == "waiting" and quiet:
+            return [f"[behaviour 78] {actor} was refused in favour of {active}, which waits for answers"]
         if quiet and status >= 500:
             return [f"[behaviour 8] {actor} was answered {status} {code} though nothing went wrong"]
         return []
