@@ -28,6 +28,8 @@ class Settings:
     """How often a sweep sends a step's message again."""
     max_steps: int = 20
     step_attempts: int = 3
+    provider_patience_seconds: int = 900
+    """How long a step waits for a provider that takes no requests before its run fails."""
     stop_poll_seconds: float = 1.0
     steps_per_message: int = 1
     """How many steps in a row one message stands for; its worker does them while time allows."""
@@ -71,6 +73,9 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         sweep_resend_limit=_whole(environment, "SWEEP_RESEND_LIMIT", Settings.sweep_resend_limit, 0, 100),
         max_steps=_whole(environment, "MAX_STEPS", Settings.max_steps, 1, 1000),
         step_attempts=_whole(environment, "STEP_ATTEMPTS", Settings.step_attempts, 1, 100),
+        provider_patience_seconds=_whole(
+            environment, "PROVIDER_PATIENCE_SECONDS", Settings.provider_patience_seconds, 0, 86400
+        ),
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),

@@ -1,7 +1,8 @@
 """Following a run: all of its events, in order, from any cursor.
 
     what is stored                which events a reader gets
-    the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
+    the run's row                 `run`, when its status changed, a stop was requested, or it waits for a busy provider
+                                  or no longer; `settled`, once, last
     a record of the step          the part of it that the reader has not got, then `step` with state `finished`
     live pieces of the attempt    what they hold; if another attempt or the record differs, the step begins again
     an end without a record       `step` with state `discarded`
@@ -157,8 +158,9 @@ class Tail:
 
 def _is_news(state: ReaderState, run: Run) -> bool:
     """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
-    stands = (run.status, run.stop_requested_at is not None)
-    return not state.status or (run.status not in TERMINAL and (state.status, state.stopping) != stands)
+    stands = (run.status, run.stop_requested_at is not None, run.is_retrying)
+    known = (state.status, state.stopping, state.retrying)
+    return not state.status or (run.status not in TERMINAL and known != stands)
 
 
 class _Storyline(msgspec.Struct):
@@ -173,7 +175,7 @@ class _Storyline(msgspec.Struct):
         run, ended = self.run, self.run.status in TERMINAL
         stopping = run.stop_requested_at is not None
         if _is_news(self.state, run):
-            self.state = replace(self.state, status=str(run.status), stopping=stopping)
+            self.state = replace(self.state, status=str(run.status), stopping=stopping, retrying=run.is_retrying)
             yield self.state, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
             if record.step < self.state.step:

@@ -23,6 +23,14 @@ class ErrorView(msgspec.Struct, frozen=True):
     message: str
 
 
+class RetryingView(msgspec.Struct, frozen=True):
+    """The model's provider does not take the request of the step under way now; the run waits and asks again."""
+
+    code: str
+    message: str
+    since: Moment
+
+
 class BudgetView(msgspec.Struct, frozen=True):
     """How much the run may use up."""
 
@@ -41,6 +49,7 @@ class RunView(msgspec.Struct, frozen=True):
     assistant_message_id: str
     step_count: int
     error: ErrorView | None
+    retrying: RetryingView | None
     finish_reason: Literal["stop", "length", "content_filter", "max_steps", "error", "aborted"] | None
     usage: Usage
     budget: BudgetView
@@ -97,6 +106,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         assistant_message_id=run.assistant_message_id,
         step_count=count,
         error=ErrorView(run.error.code, run.error.message) if run.error else None,
+        retrying=_retrying(run),
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
         usage=usage,
         budget=BudgetView(run.max_steps),
@@ -150,6 +160,12 @@ def sized(message: MessageView) -> tuple[MessageView, int]:
         return message, size
     message = replace(message, content="", content_omitted=True)
     return message, len(msgspec.json.encode(message))
+
+
+def _retrying(run: Run) -> RetryingView | None:
+    if not run.is_retrying or run.last_error is None or run.retrying_since is None:
+        return None
+    return RetryingView(run.last_error.code, run.last_error.message, iso(run.retrying_since))
 
 
 def _moment(at: int | None) -> str | None:

@@ -1,5 +1,6 @@
 """What a worker works with, put together once per cold start."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,3 +25,5 @@ class Workbench:
     watching: Watching
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""
+    between: Callable[[float, float], float] = random.uniform
+    """A random number between two, which spreads the pauses of many runs."""

@@ -8,12 +8,13 @@
                 model_content_filter     nothing was answered because a filter stepped in
                 tool_failed              a tool raised
                 agent_failed             anything else, a bug more likely than not
-    transient   worker_exhausted         no thread, file descriptor or memory left: this process is at fault, no run
-                model_rate_limited       429, with the provider's own wish in `retry_after`
+    busy        model_rate_limited       429, with the provider's own wish in `retry_after`
                 model_unavailable        503, 529, 409
+                model_connection         no connection, or one that broke before anything was answered
+    transient   worker_exhausted         no thread, file descriptor or memory left: this process is at fault, no run
                 model_server_error       500 and above, also in the middle of a stream
                 model_timeout            no answer in time
-                model_connection         refused, reset, dropped in mid-stream
+                model_connection         dropped in mid-stream: what was answered until then is paid for
                 model_bad_answer         the stream could not be understood
 
 What a message says is free of keys, tokens and account numbers, also where a provider echoes them.
@@ -22,7 +23,7 @@ What a message says is free of keys, tokens and account numbers, also where a pr
 import os
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from botocore.exceptions import NoCredentialsError
 from pydantic_ai.exceptions import (
@@ -47,6 +48,7 @@ from outlive.agent import AgentError
 from outlive.worker import EXHAUSTED, exhausted
 
 LONGEST_MESSAGE = 2000
+Kind: TypeAlias = Literal["transient", "permanent", "busy"]
 
 
 class ModelNotConfigured(Exception):
@@ -62,9 +64,9 @@ class ToolBroke(Exception):
         self.error = error
 
 
-# The first match counts. Rejected and quota stand first because their errors are HTTP errors as well, and a timeout is
-# a connection error. What matches nothing is a bug.
-KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str], ...] = (
+# The first match counts. Rejected and quota stand first because their errors are HTTP errors as well. What matches nothing
+# is a bug.
+KINDS: tuple[tuple[type[BaseException], Kind, str], ...] = (
     (ModelNotConfigured, "permanent", "model_not_configured"),
     (NoCredentialsError, "permanent", "model_not_configured"),
     (ToolBroke, "permanent", "tool_failed"),
@@ -73,33 +75,38 @@ KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str],
     (ModelQuotaExceededError, "permanent", "model_quota"),
     (OutputTokenLimitExceeded, "permanent", "model_output_limit"),
     (ContentFilterError, "permanent", "model_content_filter"),
-    (ModelRateLimitError, "transient", "model_rate_limited"),
-    (ModelUnavailableError, "transient", "model_unavailable"),
+    (ModelRateLimitError, "busy", "model_rate_limited"),
+    (ModelUnavailableError, "busy", "model_unavailable"),
     (ModelServerError, "transient", "model_server_error"),
     (ModelRequestTimeout, "transient", "model_timeout"),
-    (ModelTimeoutError, "transient", "model_timeout"),
-    (ModelConnectionError, "transient", "model_connection"),
 )
-TRANSIENT_STATUS = {
-    408: "model_timeout",
-    409: "model_unavailable",
-    424: "model_server_error",  # Bedrock: the model failed while it streamed
-    425: "model_unavailable",
-    429: "model_rate_limited",
+STATUSES: dict[int, tuple[Kind, str]] = {
+    408: ("transient", "model_timeout"),
+    409: ("busy", "model_unavailable"),
+    424: ("transient", "model_server_error"),  # Bedrock: the model failed while it streamed
+    425: ("busy", "model_unavailable"),
+    429: ("busy", "model_rate_limited"),
+    503: ("busy", "model_unavailable"),
+    529: ("busy", "model_unavailable"),
 }
 
 
-def agent_error(error: BaseException) -> AgentError:
-    """The error as the run will remember it: kind, code, and a message of at most 2000 characters without secrets."""
+def agent_error(error: BaseException, *, answered: bool = False) -> AgentError:
+    """The error as the run will remember it: kind, code, and a message of at most 2000 characters without secrets.
+
+    With `answered`, the model had begun to answer: a connection that breaks then costs an attempt, as it costs money.
+    """
     if isinstance(error, FallbackExceptionGroup):
         each = [agent_error(inner) for inner in error.exceptions]
-        return next((one for one in each if one.kind == "transient"), each[0])
+        return next((one for one in each if one.kind != "permanent"), each[0])
     kind, code = _kind_and_code(error)
-    retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind == "transient" else None
+    if answered and code == "model_connection":
+        kind = "transient"
+    retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind != "permanent" else None
     return AgentError(kind, code, shown(error), retry_after)
 
 
-def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanent"], str]:
+def _kind_and_code(error: BaseException) -> tuple[Kind, str]:
     # First: in a process that is exhausted anything may fail, a tool as well.
     broken = error.error if isinstance(error, ToolBroke) else error
     if exhausted(broken, of_a_tool=isinstance(error, ToolBroke)):
@@ -107,13 +114,19 @@ def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanen
     for known, kind, code in KINDS:
         if isinstance(error, known):
             return kind, code
+    if isinstance(error, ModelConnectionError):
+        return _of_connection(error)
     if isinstance(error, ModelHTTPError):
-        if error.status_code >= 500:
-            return "transient", "model_server_error"
-        if error.status_code in TRANSIENT_STATUS:
-            return "transient", TRANSIENT_STATUS[error.status_code]
-        return "permanent", "model_rejected"
+        other: tuple[Kind, str] = ("permanent", "model_rejected")
+        return STATUSES.get(error.status_code, ("transient", "model_server_error") if error.status_code >= 500 else other)
     return ("transient", "model_bad_answer") if isinstance(error, ModelAPIError) else ("permanent", "agent_failed")
+
+
+def _of_connection(error: ModelConnectionError) -> tuple[Kind, str]:
+    """A provider that can't be reached is busy. One that was silent for too long, or broke off, has the request."""
+    if isinstance(error, ModelTimeoutError) and error.phase not in ("pool", "connect"):
+        return "transient", "model_timeout"
+    return "busy", "model_connection"
 
 
 def shown(error: BaseException) -> str:

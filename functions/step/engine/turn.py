@@ -263,7 +263,8 @@ class _Step:
         return [*messages, *(one for one in self._new_messages() if isinstance(one, ModelRequest))]
 
     def _partial(self, response: ModelResponse | None, failure: BaseException | None) -> Outcome:
-        error = None if failure is None else agent_error(failure)
+        answered = response is not None and bool(response.parts)
+        error = None if failure is None else agent_error(failure, answered=answered)
         if response is None:
             return Outcome("partial", [], None, self._usage, error=error)
         failures = {failure.tool_call_id: shown(failure.error)} if isinstance(failure, ToolBroke) else {}

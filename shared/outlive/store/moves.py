@@ -64,6 +64,8 @@ class Moves(Calls):
             Run.resends.set(0),
             Run.resend_after.remove(),
             Run.last_error.remove(),
+            Run.retries.remove(),
+            Run.retrying_since.remove(),
             Run.lease_id.set(lease_id),
             Run.lease_until.set(lease_until),
             Run.progress_at.set(now),
@@ -96,13 +98,16 @@ class Moves(Calls):
 
     def release(self, key: Run, lease_id: str, last_error: LastError, redelivered_at: int, now: int) -> Run:
         """Let go of the run; its message is redelivered at `redelivered_at`. Refused by `run`."""
-        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), [
+        actions: list[Action] = [
             Run.last_error.set(last_error),
             Run.lease_id.remove(),
             Run.lease_until.remove(),
             Run.resend_after.set(redelivered_at),
             Run.updated_at.set(now),
-        ])  # fmt: skip
+        ]
+        if last_error.kind == "busy":
+            actions += [Run.retries.add(1), Run.retrying_since.set(Run.retrying_since | now)]
+        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), actions)
         moved(RELEASE.name, run, Status.RUNNING)
         return run
 
