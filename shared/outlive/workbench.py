@@ -1,6 +1,5 @@
 """What a worker works with, put together once per cold start."""
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ class Workbench:
     clock: Clock
     settings: Settings
     watching: Watching
+    between: Callable[[float, float], float]
+    """A random number between two, which spreads the pauses of many runs."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""
-    between: Callable[[float, float], float] = random.uniform
-    """A random number between two, which spreads the pauses of many runs."""

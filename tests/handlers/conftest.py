@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from moto import mock_aws
 
 from outlive.clock import Clock
 from outlive.store.rows import Row
+from outlive.sweep import in_turn
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import ENVIRONMENT, ROOT, Faults, Hands, Stack, load
 
@@ -64,6 +66,8 @@ def stack(
     modules = started[key]
     for verb, module in zip(("start", "step"), modules, strict=False):
         monkeypatch.setattr(module, verb, getattr(module, verb))
+    # In one thread, so that a fault that is planned for a call meets the same one each time.
+    monkeypatch.setattr(modules[6], "sweep", replace(modules[6].sweep, side_by_side=in_turn))
     hands, real = Hands(), Clock.now
     monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
