@@ -224,6 +224,8 @@ def scenes() -> list[Scene]:
     a, two = {"a": start()}, {"a": start(), "b": start("d")}
     return [
         Scene("one-start", "a start alone", {"a": start()}, steps(0), workers=1),
+        Scene("one-start-no-resends", "a start alone, and no message is sent again", {"a": start()}, steps(0), workers=1,
+              settings=NO_RESENDS, succeeds=False),
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
         Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
               workers=1),

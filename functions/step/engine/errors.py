@@ -8,8 +8,8 @@
                 model_content_filter     a filter suppressed the answer
                 tool_failed              a tool raised
                 agent_failed             anything else, probably a bug
-    busy        model_rate_limited       429; `retry_after` is what the provider asked for
-                model_unavailable        503, 529, 409
+    busy        model_unavailable        503, 529, 409; the secret with the key cannot be read now
+                model_rate_limited       429; `retry_after` is what the provider asked for
                 model_connection         no connection, or one that broke before anything was answered
     transient   worker_exhausted         no thread, file descriptor or memory left in this process
                 model_server_error       500 and above, also in the middle of a stream
@@ -55,6 +55,10 @@ class UnusableModel(Exception):
     """The model's name is unknown, or its key or region is missing."""
 
 
+class KeyUnavailable(Exception):
+    """The model's key can't be read now."""
+
+
 class ToolBroke(Exception):
     """A tool raised an exception that it should not raise: `error`, which is also the `__cause__`."""
 
@@ -67,6 +71,7 @@ class ToolBroke(Exception):
 # The first match counts: rejected and quota errors are HTTP errors as well. An error that matches nothing is a bug.
 KINDS: tuple[tuple[type[BaseException], Kind, str], ...] = (
     (UnusableModel, "permanent", "model_not_configured"),
+    (KeyUnavailable, "busy", "model_unavailable"),
     (NoCredentialsError, "permanent", "model_not_configured"),
     (ToolBroke, "permanent", "tool_failed"),
     (ModelContextWindowExceededError, "permanent", "model_context_exceeded"),
@@ -139,7 +144,7 @@ def full_message(error: BaseException) -> str:
     if isinstance(error, ModelHTTPError):
         message = _provider_message(error.body)
         return f"The model {error.model_name} answered {error.status_code}{': ' + message if message else ''}"
-    if isinstance(error, ModelAPIError | UnusableModel | ToolBroke):
+    if isinstance(error, ModelAPIError | UnusableModel | KeyUnavailable | ToolBroke):
         return str(error)
     try:
         text = str(error)
@@ -178,11 +183,19 @@ SECRET_SETTING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECA
 HIDDEN = "[hidden]"
 
 
+_KEYS: set[str] = set()
+
+
+def hide(key: str) -> None:
+    """Have this key hidden in every message from now on."""
+    _KEYS.add(key)
+
+
 def redacted(text: str) -> str:
     """`text` with this process's secrets hidden, and everything that looks like a key, a token or an ARN."""
     text = clean(text)
-    own = (value for name, value in os.environ.items() if SECRET_SETTING.search(name) and len(value) >= 8)
-    for value in sorted(own, key=len, reverse=True):
+    own = {value for name, value in os.environ.items() if SECRET_SETTING.search(name)} | _KEYS
+    for value in sorted((value for value in own if len(value) >= 8), key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return LONG_RUN.sub(_random_hidden, SECRET.sub(HIDDEN, text))
 

@@ -20,7 +20,8 @@ import pydantic_ai
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
 
-from engine.errors import UnusableModel, agent_error
+from engine.errors import KeyUnavailable, UnusableModel, agent_error
+from engine.key import renew
 from engine.loop import OwnLoop, left_behind
 from engine.model import model_named
 from engine.model_step import ModelStep
@@ -54,7 +55,7 @@ class PydanticAgent:
             return Outcome("partial", [], None)
         try:
             step = ModelStep(ask, self._agent, self._model_for(ask))
-        except UnusableModel as error:
+        except (UnusableModel, KeyUnavailable) as error:
             return Outcome("partial", [], None, error=agent_error(error))
         error_of_step = _run(step, show, interrupt)
         return outcome_of(step.result, interrupted=interrupt.reason is not None, error=error_of_step)
@@ -70,6 +71,7 @@ class PydanticAgent:
         name = own or self._name
         if name == OFFLINE:
             return offline_model(ask)
+        renew()
         generation = LOOP.ready()
         if self._model is None or self._model[0] != generation:
             # A model's connections belong to the loop in which they were opened.
