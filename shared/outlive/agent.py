@@ -63,12 +63,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class AgentError:
-    """Why a step broke off. A transient one is worth another attempt, a permanent one never is.
+    """Why a step broke off. A transient error is worth another attempt, a permanent one never is.
 
-    `retry_after` is the model's own wish, in seconds.
+    `busy`: the provider takes no requests now. Trying again later uses up time, not attempts.
+    `retry_after` is the provider's own wish, in seconds.
     """
 
-    kind: Literal["transient", "permanent"]
+    kind: Literal["transient", "permanent", "busy"]
     code: str
     message: str
     retry_after: float | None = None

@@ -32,9 +32,13 @@ class Settings:
     """How long a run waits for the answers to its calls."""
     approver_claim: str = ""
     """`claim:value`: whoever's token has it may answer calls of any run of the workspace. Empty: only the owner may."""
+    provider_patience_seconds: int = 900
+    """How long a step waits for a provider that takes no requests before its run fails."""
     stop_poll_seconds: float = 1.0
     steps_per_message: int = 1
     """How many steps in a row one message stands for; its worker does them while time allows."""
+    maximum_concurrency: int = 50
+    """How many steps run at the same time at most. A queue that holds a tenth of it is a line."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
     live_text: bool = True
@@ -77,8 +81,12 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         step_attempts=_whole(environment, "STEP_ATTEMPTS", Settings.step_attempts, 1, 100),
         answer_seconds=_whole(environment, "ANSWER_SECONDS", Settings.answer_seconds, 1, 31_536_000),
         approver_claim=_claim(environment, "APPROVER_CLAIM"),
+        provider_patience_seconds=_whole(
+            environment, "PROVIDER_PATIENCE_SECONDS", Settings.provider_patience_seconds, 0, 86400
+        ),
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
+        maximum_concurrency=_whole(environment, "MAXIMUM_CONCURRENCY", Settings.maximum_concurrency, 2, 1000),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),

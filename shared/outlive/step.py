@@ -105,7 +105,7 @@ class Step:
         """
         if run is None:
             return not isinstance(error, StoreBroken)
-        return run.attempt > self.tools.settings.step_attempts
+        return run.attempts_used > self.tools.settings.step_attempts
 
     def _covers(self, delivery: Delivery, step: int) -> bool:
         """True if `step` is one of those that the delivered message covers."""

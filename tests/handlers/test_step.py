@@ -127,6 +127,7 @@ def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
         if end == "abort":
             assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
         else:
+            stack.sweep_in_vain()
             assert stack.sweep_now()["settled"] == {"stale": 1}
         return FINAL
 

@@ -272,8 +272,8 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     ("status", "kind", "code"),
     [
         (401, "permanent", "model_rejected"),
-        (429, "transient", "model_rate_limited"),
-        (503, "transient", "model_unavailable"),
+        (429, "busy", "model_rate_limited"),
+        (503, "busy", "model_unavailable"),
     ],
 )
 def test_an_error_is_told_apart_after_one_request(
@@ -329,13 +329,13 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     assert len(server.requests) == 1
 
 
-def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22] A provider that refuses the connection is a transient error."""
+def test_a_refused_connection_is_a_busy_provider(wire: Wire, server: Double) -> None:
+    """[72] A provider that refuses the connection is asked again later."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error
     assert error is not None
-    assert (error.kind, error.code) == ("transient", "model_connection")
+    assert (error.kind, error.code) == ("busy", "model_connection")
     disconnect(made)
 
 

@@ -391,19 +391,26 @@ def test_nobody_may_list_or_delete_rows():
 def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
     asking = [name for name in FUNCTIONS if any("bedrock:" in one for s in statements(name) for one in actions(s))]
     assert asking == ["Step"]
-    (guarded,) = [policy for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
-    assert guarded["Fn::If"][0] == "UsesBedrock"
+    guards = [policy["Fn::If"][0] for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
+    assert guards == ["HasKey", "UsesBedrock"]
     assert TEMPLATE["Conditions"]["UsesBedrock"] == {
         "Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "AgentModel"}]}]}, "bedrock"]
     }
 
 
-def test_the_models_key_is_known_to_the_step_function_alone():
-    keys = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
-    assert not keys & set(GLOBALS["Environment"]["Variables"])
+def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_read_it():
+    """[74] Its environment has the name of the secret, and its role that one secret."""
+    assert "resolve:secretsmanager" not in (ROOT / "template.yaml").read_text()
     for name in FUNCTIONS:
-        variables = set(of(name).get("Environment", {}).get("Variables", {}))
-        assert variables & keys == (keys if name == "Step" else set())
+        variables = {**GLOBALS["Environment"]["Variables"], **of(name).get("Environment", {}).get("Variables", {})}
+        assert not {variable for variable in variables if variable.endswith("API_KEY")}
+        assert ("MODEL_KEY_SECRET" in variables) == (name == "Step")
+        reads = [one for one in statements(name) if "secretsmanager:GetSecretValue" in actions(one)]
+        assert len(reads) == (1 if name == "Step" else 0)
+    policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == "HasKey")["Fn::If"][1]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${ModelKeySecret}-??????"
+    assert statement["Resource"] == {"Fn::If": ["KeyIsArn", {"Ref": "ModelKeySecret"}, {"Fn::Sub": arn}]}
 
 
 # --- functions

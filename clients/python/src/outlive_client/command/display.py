@@ -65,6 +65,8 @@ class RunDisplay:
         status = f"run {run.id} in chat {run.chat_id}: {run.status}"
         if run.stop_requested_at and not run.ended:
             status += ", stop requested"
+        if run.retrying:
+            status += f", waiting for the model's provider ({run.retrying.code})"
         if status != self._status:
             self._screen.note(status)
         self._status = status
