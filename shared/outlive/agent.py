@@ -53,6 +53,8 @@ class Ask:
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     """What the run's start kept of its caller's token."""
+    prompt_caching: bool = True
+    """Whether the provider is asked to cache the conversation for the next step."""
     asked: tuple[AskedCall, ...] = ()
     """The calls that the step before this one asked about. If there are any, this step runs them and asks no model."""
     decisions: dict[str, Decision] = field(default_factory=dict)

@@ -43,6 +43,8 @@ class Settings:
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
     live_text: bool = True
     """Whether a step's text is stored while it streams, for readers to follow."""
+    prompt_caching: bool = True
+    """Whether providers are asked to cache a conversation between its steps."""
     runs_enabled: bool = True
     workspace_claim: str = "workspace_id"
     deps_claims: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         maximum_concurrency=_whole(environment, "MAXIMUM_CONCURRENCY", Settings.maximum_concurrency, 2, 1000),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
+        prompt_caching=_switch(environment, "PROMPT_CACHING", default=Settings.prompt_caching),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
         workspace_claim=environment.get("WORKSPACE_CLAIM") or Settings.workspace_claim,
         deps_claims=tuple(name for part in environment.get("DEPS_CLAIMS", "").split(",") if (name := part.strip())),

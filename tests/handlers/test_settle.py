@@ -6,6 +6,7 @@ import pytest
 
 from outlive.agent import AgentError, Outcome, Usage
 from proof.stacks.handlers import Stack
+from tests.handlers.usage import used
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "stop")
 REJECTED = Outcome("partial", [], None, error=AgentError("permanent", "model_rejected", "bad request"))
@@ -33,7 +34,7 @@ def test_the_second_settler_is_quiet_and_changes_nothing(stack: Stack) -> None:
     stack.faults.then("PutItem", sweep)
     assert stack.deliver(stack.take() or {})
     run = stack.run_of(run_id)
-    assert (run["status"], run["usage"]) == ("succeeded", {"input_tokens": 1, "output_tokens": 2, "requests": 1})
+    assert (run["status"], run["usage"]) == ("succeeded", used(1, 2, 1))
 
 
 def test_a_settle_is_tried_three_times_then_said_and_the_message_goes_back(

@@ -9,6 +9,7 @@ from outlive.agent import AgentError, Outcome, Usage
 from outlive.clock import iso
 from outlive.store.rows import Run
 from proof.stacks.handlers import Context, Stack
+from tests.handlers.usage import used
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "length")
 STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
@@ -246,7 +247,7 @@ def test_a_final_record_nobody_settled_is_settled_with_its_outcome(stack: Stack)
     assert stack.sweep_now()["settled"] == {"answered": 1}
     run = stack.run_of(run_id)
     assert (run["status"], run["finish_reason"], run["error"], run["step_count"]) == ("succeeded", "length", None, 1)
-    assert run["usage"] == {"input_tokens": 1, "output_tokens": 2, "requests": 1}
+    assert run["usage"] == used(1, 2, 1)
 
 
 def test_a_final_record_under_a_requested_stop_ends_aborted(stack: Stack) -> None:

@@ -93,7 +93,9 @@ def _timeout(longest: float) -> httpx2.Timeout:
     return httpx2.Timeout(connect=connect, read=silence, write=silence, pool=connect)
 
 
-def step_settings(model: Model, seconds: float, *, text_only: bool) -> Callable[[RunContext[Any]], ModelSettings]:
+def step_settings(
+    model: Model, seconds: float, *, text_only: bool, caching: bool
+) -> Callable[[RunContext[Any]], ModelSettings]:
     """The settings of one step's request: the agent's own settings, completed and bounded by `seconds`."""
 
     def settings(ctx: RunContext[Any]) -> ModelSettings:
@@ -104,6 +106,9 @@ def step_settings(model: Model, seconds: float, *, text_only: bool) -> Callable[
             chosen["timeout"] = _timeout(longest)
         if "max_retries" not in own and "max_retries" not in model.unsupported_settings:
             chosen["max_retries"] = 0
+        if caching and "cache" not in own and "cache" not in model.unsupported_settings:
+            # A run's history only grows at its end, so each step finds all that the one before it sent in the cache.
+            chosen["cache"] = True
         if text_only:
             chosen["tool_choice"] = "none"
         return chosen
