@@ -49,7 +49,7 @@ class Closing(TypedDict, total=False):
 
     error: dict[str, str] | None
     finish_reason: str | None
-    usage: dict[str, int] | None
+    usage: dict[str, int | float | None] | None
 
 
 class Role(StrEnum):
