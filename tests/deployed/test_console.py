@@ -217,6 +217,40 @@ def test_a_run_that_failed_says_why(ada):
     assert "the script asks for a permanent error" in notice.text_content()
 
 
+def test_a_structured_output_is_shown_as_formatted_json(ada, chat):
+    """The same while the run is followed and when its message is read again."""
+    output = {"name": "Ulm", "people": [7, 8]}
+    part = {"type": "data-output", "data": output}
+
+    def with_output(route):
+        answer = route.fetch()
+        body = answer.json() if answer.status == 200 else {}
+        for message in body.get("messages", [body.get("message") or {}]):
+            if message.get("role") == "assistant" and message["parts"]:
+                message["parts"].append(part)
+        events = body.get("events", [])
+        for index, event in enumerate(events):
+            if event["type"] == "step" and event["state"] == "finished":
+                events.insert(
+                    index, {"type": "part", "id": event["id"], "at": event["at"], "step": event["step"], "part": part}
+                )
+                break
+        return route.fulfill(response=answer, json=body) if body else route.fulfill(response=answer)
+
+    page = ada.open(chat)
+    page.wait_for_selector("#empty h2")
+    page.route("**/runs/*/events*", with_output)
+    page.route("**/chats/*/messages*", with_output)
+    page.route("**/chats/*/run", with_output)
+    send(page, script({"text": "Here it is."}))
+    for again in (False, True):
+        if again:
+            page.reload()
+        shown = run_in(page, "succeeded").locator(".output pre")
+        shown.wait_for()
+        assert shown.text_content() == json.dumps(output, indent=2)
+
+
 # --- sending
 
 
