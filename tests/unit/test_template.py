@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from local.build import GROUP
+from outlive.settings import BOUNDS, MODEL_NAME
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -350,6 +351,17 @@ def test_every_setting_the_code_reads_is_given():
     code = (ROOT / "shared" / "outlive" / "settings.py").read_text()
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
     assert read == {name for name in GLOBALS["Environment"]["Variables"] if not name.startswith("POWERTOOLS_")}
+
+
+def test_the_bounds_of_a_parameter_are_those_of_its_setting():
+    """A value that the deployment accepts is one with which the functions start, and the other way round."""
+    given = {
+        name: (PARAMETERS[parameter["Ref"]]["MinValue"], PARAMETERS[parameter["Ref"]]["MaxValue"])
+        for name, parameter in GLOBALS["Environment"]["Variables"].items()
+        if "Ref" in parameter and PARAMETERS.get(parameter["Ref"], {}).get("Type") == "Number"
+    }
+    assert given == BOUNDS
+    assert PARAMETERS["AgentModel"]["AllowedPattern"] == f"^({MODEL_NAME.pattern})$"
 
 
 def test_the_defaults_are_those_of_the_contract():
