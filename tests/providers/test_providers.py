@@ -276,7 +276,7 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
         (503, "transient", "model_unavailable"),
     ],
 )
-def test_an_error_is_told_apart_after_one_request(
+def test_an_error_is_classified_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
     """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""

@@ -257,7 +257,7 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_nothing_that_streams_is_there_unless_it_is_asked_for():
+def test_nothing_of_the_streaming_function_is_deployed_by_default():
     """An address without a gateway before it, and a role that starts runs, are nobody's default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
@@ -297,7 +297,7 @@ def test_the_console_may_do_nothing_but_log():
     assert {action.partition(":")[0] for action in allowed} == {"logs", "xray"}
 
 
-def test_an_index_is_asked_by_the_one_function_that_needs_it():
+def test_an_index_may_be_queried_only_by_the_function_that_needs_it():
     active, by_chat = {"Fn::Sub": "${Table.Arn}/index/active"}, {"Fn::Sub": "${Table.Arn}/index/by_chat"}
     assert {name: on(name, active) for name in FUNCTIONS if on(name, active)} == {"Sweep": {"dynamodb:Query"}}
     assert {name: on(name, by_chat) for name in FUNCTIONS if on(name, by_chat)} == {"Read": {"dynamodb:Query"}}
@@ -318,7 +318,7 @@ def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
     }
 
 
-def test_the_models_key_is_known_to_the_step_function_alone():
+def test_only_the_step_function_has_the_models_key():
     keys = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
     assert not keys & set(GLOBALS["Environment"]["Variables"])
     for name in FUNCTIONS:
@@ -400,7 +400,7 @@ def test_lambda_runs_what_the_project_says():
 
 
 @pytest.mark.parametrize("logs", [*(f"{name}Logs" for name in FUNCTIONS), "ApiLogs"])
-def test_logs_are_kept_as_long_as_was_said(logs):
+def test_logs_are_kept_as_long_as_the_parameter_says(logs):
     assert of(logs)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
