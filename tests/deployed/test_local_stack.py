@@ -71,7 +71,7 @@ def test_a_runner_that_is_killed_takes_everything_with_it(own):
         ({"RUNS_ENABLED": "maybe"}, "RUNS_ENABLED must be one of true, false"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(stack, tmp_path, settings, sentence):
+def test_an_error_is_one_sentence(stack, tmp_path, settings, sentence):
     known = {"taken": str(stack.port), "state": str(stack.state)}
     env = os.environ | {"STATE": str(tmp_path)}
     with reserved() as free:

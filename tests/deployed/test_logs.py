@@ -15,7 +15,7 @@ def moves(stack, run):
     return [(line["move"], line["from"], line["to"]) for line in sorted(lines, key=lambda line: line["timestamp"])]
 
 
-def test_one_line_a_move_and_nothing_of_what_was_said(stack):
+def test_each_move_is_one_log_line_without_any_content(stack):
     run = begin(stack, {"text": SECRET, "tools": [["calculate", {"expression": "1 + 1"}]]}, {"text": "b"})
     ended(stack, run)
     stop(stack, run)

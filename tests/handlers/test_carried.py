@@ -54,7 +54,7 @@ def read(stack: Stack, path: str, accept: str, **how: Any) -> Answer:
 
 
 @pytest.mark.parametrize("accept", ACCEPTED)
-def test_the_largest_message_is_readable_however_it_is_asked_for(stack: Stack, accept: str) -> None:
+def test_the_largest_message_is_readable_with_every_accept_header(stack: Stack, accept: str) -> None:
     """[46] Nearly 4 MB of text that does not compress: `parts` hold it all, `content` is left out and says so."""
     text = noise(MAX_PARTS_BYTES - 2_000)
     texts = [text[at : at + 450_000] for at in range(0, len(text), 450_000)]

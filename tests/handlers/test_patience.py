@@ -82,7 +82,7 @@ def begun(stack: Stack, line: Line, count: int = 1) -> list[str]:
 def test_a_provider_that_is_out_for_five_minutes_ends_no_run_and_gets_few_requests(
     stack: Stack, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[72] All of 50 runs succeed, and the provider gets fewer than three requests a minute for each."""
+    """[84] All of 50 runs succeed, and the provider gets fewer than three requests a minute for each."""
     wire, server = OpenAIChat(), Double()
     monkeypatch.setenv(wire.url_setting, server.url + wire.url_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
@@ -127,7 +127,7 @@ class Replies:
 def test_the_patience_is_bounded_and_then_the_run_fails_with_the_reason(
     stack: Stack, line: Line, code: str, end: str
 ) -> None:
-    """[72] After `ProviderPatienceSeconds`, with one last request right then."""
+    """[84] After `ProviderPatienceSeconds`, with one last request right then."""
     asked = stack.answer_with(busy(code))
     (run_id,) = begun(stack, line)
     began = stack.step.clock.now()
@@ -143,7 +143,7 @@ def test_the_patience_is_bounded_and_then_the_run_fails_with_the_reason(
 
 @pytest.mark.usefixtures("memory", "between")
 def test_waiting_uses_up_no_attempts_and_a_dead_worker_still_does(stack: Stack, line: Line) -> None:
-    """[72] [22] Of many attempts only those count that the provider took or that died."""
+    """[84] [22] Of many attempts only those count that the provider took or that died."""
     asked = stack.answer_with(*[busy()] * 4, SystemExit(), busy(), SystemExit(), busy(), SystemExit(), busy())
     (run_id,) = begun(stack, line)
     while line.due:
@@ -158,7 +158,7 @@ def test_waiting_uses_up_no_attempts_and_a_dead_worker_still_does(stack: Stack, 
 
 @pytest.mark.usefixtures("memory", "between")
 def test_the_next_step_begins_with_all_of_its_patience(stack: Stack, line: Line) -> None:
-    """[72] A claim takes the wait of the step before off the row."""
+    """[84] A claim takes the wait of the step before off the row."""
     step = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
     began = stack.step.clock.now()
     stack.answer_with(*[busy()] * 20, step, *[busy()] * 20, FINAL)
@@ -171,7 +171,7 @@ def test_the_next_step_begins_with_all_of_its_patience(stack: Stack, line: Line)
 
 @pytest.mark.usefixtures("memory", "between")
 def test_what_the_provider_asks_for_is_heeded_and_no_sweep_ends_the_run_meanwhile(stack: Stack, line: Line) -> None:
-    """[72] [40] Even if it is longer than `StaleSeconds`."""
+    """[84] [40] Even if it is longer than `StaleSeconds`."""
     stack.answer_with(busy("model_rate_limited", 800.0), FINAL)
     (run_id,) = begun(stack, line)
     line.deliver()
@@ -187,7 +187,7 @@ def test_what_the_provider_asks_for_is_heeded_and_no_sweep_ends_the_run_meanwhil
 
 @pytest.mark.usefixtures("memory", "between")
 def test_a_stop_during_the_wait_ends_the_run_at_once(stack: Stack, line: Line) -> None:
-    """[72] [32] No worker holds the run, so the stop settles it."""
+    """[84] [32] No worker holds the run, so the stop settles it."""
     stack.answer_with(busy())
     (run_id,) = begun(stack, line)
     line.deliver()
@@ -198,7 +198,7 @@ def test_a_stop_during_the_wait_ends_the_run_at_once(stack: Stack, line: Line) -
 
 @pytest.mark.usefixtures("memory", "between")
 def test_the_run_shows_that_it_waits_and_why(stack: Stack, line: Line) -> None:
-    """[72] In its view, and readers get a `run` event when the wait begins and when it is over."""
+    """[84] In its view, and readers get a `run` event when the wait begins and when it is over."""
     stack.answer_with(busy("model_rate_limited"), busy("model_rate_limited"), Outcome("step", [], "[]"), FINAL)
     (run_id,) = begun(stack, line)
     assert stack.run_of(run_id)["retrying"] is None
@@ -216,7 +216,7 @@ def test_the_run_shows_that_it_waits_and_why(stack: Stack, line: Line) -> None:
 
 
 def test_a_release_whose_answer_was_lost_counts_once(stack: Stack) -> None:
-    """[72] [60] The lease goes with the first write, so the second one is refused and recognised."""
+    """[84] [60] The lease goes with the first write, so the second one is refused and recognised."""
 
     def refuse(*_: Any) -> Outcome:
         stack.faults.twice("UpdateItem")
@@ -232,7 +232,7 @@ def test_a_release_whose_answer_was_lost_counts_once(stack: Stack) -> None:
 
 @pytest.mark.parametrize("retries", [0, 1, 2, 3, 50])
 def test_pauses_have_full_jitter_between_two_and_sixty_seconds(retries: int) -> None:
-    """[72] And they end with the patience."""
+    """[84] And they end with the patience."""
     shortest = pause_before(retries, None, 900, lambda low, high: low)
     longest = pause_before(retries, None, 900, lambda low, high: high)
     assert SHORTEST_S == shortest < longest <= LONGEST_S

@@ -147,7 +147,7 @@ def test_a_pending_run_is_resent_after_a_lease_and_then_once_a_minute(stack: Sta
 
 @pytest.mark.parametrize("claimed", [False, True])
 def test_the_first_sweep_after_an_outage_gives_no_run_up(stack: Stack, *, claimed: bool) -> None:
-    """[73] However long ago the run moved: its message is sent again first, as often as may be."""
+    """[85] However long ago the run moved: its message is sent again first, as often as may be."""
     run_id = dead(stack) if claimed else stack.begin().body["run"]["id"]
     while stack.take():
         pass
@@ -177,7 +177,7 @@ def line(stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int | None, in_
 def test_a_run_in_line_is_neither_sent_again_nor_ended_for_a_day(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int | None, *, claimed: bool
 ) -> None:
-    """[73] While many messages wait and workers hold others; nor does a start of its chat end it."""
+    """[85] While many messages wait and workers hold others; nor does a start of its chat end it."""
     run_id = dead(stack) if claimed else stack.begin().body["run"]["id"]
     line(stack, monkeypatch, waiting)
     for _ in range(5):
@@ -193,7 +193,7 @@ def test_a_run_in_line_is_neither_sent_again_nor_ended_for_a_day(
 def test_a_short_line_or_one_that_stands_keeps_no_run(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int, in_flight: int
 ) -> None:
-    """[73] [41] A tenth of `MaximumConcurrency` is no line, and a line that no worker takes from does not move."""
+    """[85] [41] A tenth of `MaximumConcurrency` is no line, and a line that no worker takes from does not move."""
     dead(stack)
     line(stack, monkeypatch, waiting, in_flight)
     stack.clock.forward(61)
@@ -204,7 +204,7 @@ def test_a_short_line_or_one_that_stands_keeps_no_run(
 def test_a_message_that_was_sent_again_waits_in_line_as_well(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, *, claimed: bool
 ) -> None:
-    """[73] Its way through the queue begins anew."""
+    """[85] Its way through the queue begins anew."""
     _ = dead(stack) if claimed else stack.begin()
     stack.clock.forward(5000)
     stack.sweep_in_vain()
@@ -213,7 +213,7 @@ def test_a_message_that_was_sent_again_waits_in_line_as_well(
 
 
 def test_the_guard_of_the_line_is_in_the_write(stack: Stack) -> None:
-    """[73] A sweep that decided on an old look at the run is refused."""
+    """[85] A sweep that decided on an old look at the run is refused."""
     run_id = dead(stack)
     stack.clock.forward(5000)
     stack.sweep_in_vain()

@@ -276,7 +276,7 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
         (503, "busy", "model_unavailable"),
     ],
 )
-def test_an_error_is_told_apart_after_one_request(
+def test_an_error_is_classified_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
     """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""
@@ -330,7 +330,7 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
 
 
 def test_a_refused_connection_is_a_busy_provider(wire: Wire, server: Double) -> None:
-    """[72] A provider that refuses the connection is asked again later."""
+    """[84] A provider that refuses the connection is asked again later."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error

@@ -295,7 +295,7 @@ def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
                 kind(word)
 
 
-def test_triggers_are_the_known_five() -> None:
+def test_there_are_five_triggers() -> None:
     """[2] `user`, `schedule`, `api`, `event` and `continue`."""
     assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
 

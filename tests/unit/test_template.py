@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from local.build import GROUP
+from outlive.settings import BOUNDS, MODEL_NAME
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -322,7 +323,7 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_nothing_that_streams_is_there_unless_it_is_asked_for():
+def test_nothing_of_the_streaming_function_is_deployed_by_default():
     """An address without a gateway before it, and a role that starts runs, are nobody's default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
@@ -377,7 +378,7 @@ def test_what_readers_ask_every_second_is_not_traced():
     assert tracing == set(FUNCTIONS) - untraced
 
 
-def test_an_index_is_asked_by_the_one_function_that_needs_it():
+def test_an_index_may_be_queried_only_by_the_function_that_needs_it():
     for index, function in (("active", "Sweep"), ("due", "Sweep"), ("by_chat", "Read")):
         arn = table_arn(f"/index/{index}")
         assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
@@ -440,6 +441,17 @@ def test_every_setting_the_code_reads_is_given():
     assert read == {name for name in GLOBALS["Environment"]["Variables"] if not name.startswith("POWERTOOLS_")}
 
 
+def test_the_bounds_of_a_parameter_are_those_of_its_setting():
+    """A value that the deployment accepts is one with which the functions start, and the other way round."""
+    given = {
+        name: (PARAMETERS[parameter["Ref"]]["MinValue"], PARAMETERS[parameter["Ref"]]["MaxValue"])
+        for name, parameter in GLOBALS["Environment"]["Variables"].items()
+        if "Ref" in parameter and PARAMETERS.get(parameter["Ref"], {}).get("Type") == "Number"
+    }
+    assert given == BOUNDS
+    assert PARAMETERS["AgentModel"]["AllowedPattern"] == f"^({MODEL_NAME.pattern})$"
+
+
 def test_the_defaults_are_those_of_the_contract():
     defaults = {
         "AgentModel": "offline",
@@ -475,7 +487,7 @@ def test_lambda_runs_what_the_project_says():
 
 
 @pytest.mark.parametrize("logs", [*(f"{name}Logs" for name in FUNCTIONS), "ApiLogs"])
-def test_logs_are_kept_as_long_as_was_said(logs):
+def test_logs_are_kept_as_long_as_the_parameter_says(logs):
     assert of(logs)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 

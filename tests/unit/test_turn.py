@@ -158,7 +158,7 @@ def test_a_step_asks_the_model_once() -> None:
     assert len(answer([call("double", '{"number": 1}')], double).model.seen) == 1
 
 
-def test_pieces_are_said_in_order_and_make_up_the_parts() -> None:
+def test_pieces_are_shown_in_order_and_make_up_the_parts() -> None:
     done = answer([{0: DeltaThinkingPart(content="Hm")}, {0: DeltaThinkingPart(content="m.")}, "One ", "two."])
     assert done.pieces == [
         Words("reasoning", "Hm"),
@@ -169,7 +169,7 @@ def test_pieces_are_said_in_order_and_make_up_the_parts() -> None:
     assert [part.get("text") for part in done.outcome.parts] == [None, "Hmm.", "One two."]
 
 
-def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> None:
+def test_calls_are_shown_in_order_and_as_the_parts_have_them() -> None:
     """So a reader sees a tool at work before there is a result of it."""
     said_when_it_ran: list[int] = []
 
@@ -195,13 +195,13 @@ def test_calls_are_said_as_they_are_asked_for_and_as_the_parts_have_them() -> No
     assert [(part["toolCallId"], part["input"]) for part in parts] == [(one.id, one.input) for one in said[1:]]
 
 
-def test_a_call_with_half_its_arguments_is_not_said() -> None:
+def test_a_call_with_incomplete_arguments_is_not_shown() -> None:
     """Nobody asked for it: it is not in the parts either, or as an error."""
     done = answer([call("double", '{"number": ')], double)
     assert [one for one in done.all_said if isinstance(one, Call)] == []
 
 
-def test_no_call_is_said_where_none_is_made() -> None:
+def test_no_call_is_shown_in_a_text_only_step() -> None:
     """The last step the budget allows drops them."""
     done = answer(["One.", call("double", '{"number": 1}')], double, asked=ask(text_only=True))
     assert done.all_said == [Words("text", "One.")]
@@ -222,7 +222,7 @@ def test_no_call_is_said_where_none_is_made() -> None:
         ["a\ud83d", "\ude00b\0"],
     ],
 )
-def test_what_is_said_live_is_how_the_record_begins(items: Items) -> None:
+def test_the_record_begins_with_the_live_text(items: Items) -> None:
     """So a reader who followed it live goes on in the record, and nothing is told twice."""
     done = answer(items, double)
     position = BEGINNING
@@ -234,7 +234,7 @@ def test_what_is_said_live_is_how_the_record_begins(items: Items) -> None:
     assert not [passage for passage in rest if not isinstance(passage, Result)]
 
 
-def test_pieces_are_said_in_the_callers_thread() -> None:
+def test_pieces_are_shown_in_the_callers_thread() -> None:
     """So `say` may use whatever belongs to that thread, and nothing is said after the step has ended."""
     threads: list[threading.Thread] = []
     answer(["One."], on_piece=lambda _: threads.append(threading.current_thread()))
@@ -259,7 +259,7 @@ def test_an_empty_answer_is_a_step_whose_request_asks_again() -> None:
     assert again.outcome.kind == "final"
 
 
-def test_a_call_the_agent_cant_make_is_shown_as_failed_and_the_model_is_told() -> None:
+def test_a_call_that_cannot_be_made_is_shown_as_failed_and_the_model_learns_of_it() -> None:
     done = answer([call("unknown"), call("double", '{"number": "x"}', 2)], double)
     assert done.outcome.kind == "step"
     assert done.tool_part("unknown")["state"] == done.tool_part("double")["state"] == "output-error"
@@ -351,7 +351,7 @@ def test_an_interrupt_that_stands_already_costs_no_model_request() -> None:
 
 
 @pytest.mark.parametrize("reason", ["stop", "deadline", "overtaken"])
-def test_a_stop_in_mid_stream_keeps_what_was_said(reason: Any) -> None:
+def test_a_stop_in_mid_stream_keeps_the_streamed_text(reason: Any) -> None:
     """[31] and [24]: the operation decides what the reason means."""
     interrupt = Interrupt()
     done = answer(["One. ", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set(reason))
@@ -361,7 +361,7 @@ def test_a_stop_in_mid_stream_keeps_what_was_said(reason: Any) -> None:
     assert [[part.part_kind for part in message.parts] for message in done.messages] == [["text"]]
 
 
-def test_every_piece_that_is_kept_was_said() -> None:
+def test_every_piece_that_is_kept_was_shown() -> None:
     """[31]: also those that came while the step was told to end."""
     interrupt = Interrupt()
     done = answer(["One. ", "Two. ", "Three.", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
@@ -596,7 +596,7 @@ def test_a_model_error_before_the_first_word_leaves_nothing() -> None:
     assert (done.outcome.error.kind, done.outcome.error.code) == ("transient", "model_unavailable")
 
 
-def test_a_model_error_in_mid_stream_keeps_what_was_said() -> None:
+def test_a_model_error_in_mid_stream_keeps_the_streamed_text() -> None:
     """[22] The text is kept beside the transient error."""
     done = answer(["One. ", unavailable()])
     assert done.outcome.parts[1]["text"] == "One. "

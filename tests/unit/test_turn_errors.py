@@ -99,7 +99,7 @@ def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -
         (None, "The model m answered 400"),
     ],
 )
-def test_a_message_says_what_the_provider_said(body: object, said: str) -> None:
+def test_an_error_message_contains_the_providers_message(body: object, said: str) -> None:
     assert agent_error(http(ModelRequestRejectedError, 400, body)).message == said
 
 

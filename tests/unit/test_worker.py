@@ -70,7 +70,7 @@ def no_process() -> None:
     ],
     ids=repr,
 )
-def test_trouble_of_the_process_is_told_from_trouble_of_the_run(error: BaseException | AgentError) -> None:
+def test_an_exhausted_process_is_distinguished_from_a_failed_run(error: BaseException | AgentError) -> None:
     """[22] However deep it stands in what was made of it."""
     wear = Wear()
     assert exhausted(error)
@@ -126,7 +126,7 @@ def test_an_error_that_leads_to_itself_is_read_once() -> None:
         (ToolBroke("clock", "1", caused(ValueError(), MemoryError())), "permanent", "tool_failed"),
     ],
 )
-def test_a_step_that_met_trouble_of_the_process_is_tried_again(error: BaseException, kind: str, code: str) -> None:
+def test_a_step_in_an_exhausted_process_is_tried_again(error: BaseException, kind: str, code: str) -> None:
     """[22] Only a tool that asks for more memory than there is fails by its own doing."""
     made = agent_error(error)
     assert (made.kind, made.code) == (kind, code)
