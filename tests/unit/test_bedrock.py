@@ -26,7 +26,10 @@ def allowed(model: str) -> tuple[list[str], str] | None:
 @pytest.mark.parametrize("model", ["amazon.nova-pro-v1:0", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"])
 def test_a_model_or_a_profile_is_named_by_its_id(model: str) -> None:
     profile = f"arn:aws:bedrock:eu-central-1:123456789012:inference-profile/{model}"
-    assert allowed(f"bedrock:{model}") == ([f"arn:aws:bedrock:eu-central-1::foundation-model/{model}", profile], profile)
+    assert allowed(f"bedrock:{model}") == (
+        [f"arn:aws:bedrock:eu-central-1::foundation-model/{model}", profile],
+        profile,
+    )
 
 
 def test_an_application_inference_profile_is_named_by_its_arn() -> None:
