@@ -33,6 +33,20 @@ def test_each_move_is_one_log_line_without_any_content(stack):
     assert SECRET not in stack.log + "".join(stack.logged())
 
 
+PER_LINE = 26
+"""Bytes that CloudWatch counts for each line besides its own."""
+
+
+def test_a_run_of_ten_steps_logs_less_than_8_kb(stack):
+    """Of lines of ours; docs/cost.md has what that costs."""
+    run = begin(stack, *[{"text": "a", "tools": [["clock", {}]]}] * 9, {"text": "b"}, chat="c" * 36)
+    ended(stack, run)
+    until(lambda: [move for move, *_ in moves(stack, run)], lambda made: "succeed" in made, every=LOOK_EVERY)
+    lines = [line for line in stack.logged() if line.startswith("{") and run["id"] in line]
+    assert len(lines) == 22
+    assert sum(len(line.encode()) + PER_LINE for line in lines) < 8_000
+
+
 def test_nothing_to_worry_about_and_no_token_was_logged(stack):
     """No request and no message led to an error line, a stack trace or a token in the log."""
     assert complaints(stack) == []
