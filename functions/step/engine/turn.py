@@ -111,13 +111,12 @@ def _await(step: "_Step", show: Callable[[Words | Call], None], interrupt: Inter
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.speak = mail.put
     ends: list[BaseException | None] = []
-    work: Future[None] = LOOP.start(step.take)
 
     def over(work: Future[None]) -> None:
         ends.append(step.tools.blamed(work.exception()))
         mail.put("over")
 
-    work.add_done_callback(over)
+    LOOP.start(step.take, over)
 
     def stop() -> None:
         step.token.cancel()
