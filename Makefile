@@ -67,7 +67,8 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@.envs/sam/bin/cfn-lint template.yaml
 	@mkdir -p .build
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
-	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
+	@$(DEV) -m pytest -q tests/unit/test_arrows.py
+	@$(DEV) -m proof.costs.cold_start --check
 	@$(DEV) docs/generator/generate.py --check
 	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 
