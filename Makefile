@@ -72,7 +72,8 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@$(LOCAL) -m local.expanded > .build/template.json
 	@.envs/checkov/bin/checkov --file .build/template.json > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
-	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
+	@$(DEV) -m pytest -q tests/unit/test_arrows.py
+	@$(DEV) -m proof.costs.cold_start --check
 	@$(DEV) docs/generator/generate.py --check
 	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 

@@ -55,7 +55,7 @@ ROUNDS: Final = 500
 SECONDS: Final = 60.0
 CHAT_ROUNDS: Final = 10
 """Rounds that take place in one chat, one run after the other."""
-PATIENCE: Final = 60
+PATIENCE: Final = 600
 WORKSPACE, USER = "acme", "ada"
 
 

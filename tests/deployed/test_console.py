@@ -452,7 +452,7 @@ def test_a_chat_can_be_left_found_again_and_forgotten(ada):
 def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
     """In every state of the console: asking for a token, empty, at work, failed, stopped, refused, with its sheets
     open."""
-    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme, reduced_motion="reduce")
+    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme)
     page = who.open(token=None)
     page.wait_for_selector("#token-form")
     found = axe(page)

@@ -101,7 +101,7 @@ def server() -> Iterator[tuple[Server, Table, Queue]]:
     patch.undo()
     httpd.shutdown()
     httpd.server_close()
-    thread.join(5)
+    thread.join()
 
 
 def calls(table: Table, queue: Queue) -> dict[str, Any]:

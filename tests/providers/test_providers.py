@@ -71,7 +71,7 @@ def disconnect(made: PydanticAgent) -> None:
         if closing is not None:
             await closing
 
-    turn.LOOP.start(close).result(10)
+    turn.LOOP.start(close).result()
 
 
 def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float = 30) -> Ask:

@@ -91,13 +91,12 @@ def _run(
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.show = mail.put
     errors: list[BaseException | None] = []
-    work: Future[None] = LOOP.start(step.take)
 
     def over(work: Future[None]) -> None:
         errors.append(step.tools.blamed(work.exception()))
         mail.put("over")
 
-    work.add_done_callback(over)
+    LOOP.start(step.take, over)
 
     def cancel() -> None:
         step.token.cancel()
