@@ -54,6 +54,10 @@ class Sqs:
         """SendMessage."""
         return self.call("SendMessage", request)
 
+    def get_queue_attributes(self, **request: Any) -> Any:
+        """GetQueueAttributes."""
+        return self.call("GetQueueAttributes", request)
+
     def change_message_visibility(self, **request: Any) -> Any:
         """ChangeMessageVisibility."""
         return self.call("ChangeMessageVisibility", request)

@@ -20,7 +20,7 @@ tail = Tail(table_of(settings), Clock(), new_id)
 
 @api.get("/runs/<run_id>/events", problems=[InvalidRequest, ReadFailed])
 def run_events(caller: Caller, run_id: RunId) -> Response[str]:
-    """What the run says after a cursor."""
+    """The run's events after a cursor."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
     with cursor_from(field):
         return _answer(tail.after(caller, run_id, cursor, _wait()))
@@ -35,7 +35,7 @@ def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
 
 @api.get("/tickets/<ticket>/events", problems=[TicketExpired, RunNotFound, InvalidRequest, ReadFailed])
 def ticket_events(ticket: str) -> Response[str]:
-    """What the ticket's run says after a cursor, without a token."""
+    """The events of the ticket's run after a cursor, without a token."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
     with cursor_from(field):
         return _answer(tail.admitted(ticket, cursor, _wait()))

@@ -30,7 +30,7 @@ LOCK = type(threading.Lock())
 # On the way of a call these hold nothing but the call, which is compared anyway.
 CARRIERS = str(Path(pynamodb.__file__).parent)
 
-LISTING = frozenset({"Sweep._sweep_shard"})
+LISTING = frozenset({"Sweep._see_all"})
 """Functions that loop over the entries of one answer. The process keeps that answer in its mark (`actors.Wire`)."""
 
 PASS_ON = frozenset({

@@ -65,13 +65,16 @@ class Wire:
     def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
         request = {name: value for name, value in request.items() if name != "ReturnConsumedCapacity"}
         answer = running().ask(Request.of("table", operation, request))
-        if "IndexName" in request:
+        if "IndexName" in request or operation == "BatchGetItem":
             # A sweep goes through this while it does other things; no frame shows how far it is but by the key it is at.
             running().mark = repr(answer)
         return answer
 
     def send_message(self, **request: Any) -> Any:
         return running().ask(Request.of("queue", "SendMessage", request))
+
+    def get_queue_attributes(self, **request: Any) -> Any:
+        return running().ask(Request.of("queue", "GetQueueAttributes", request))
 
     def change_message_visibility(self, **request: Any) -> Any:
         return running().ask(Request.of("queue", "ChangeMessageVisibility", request))
@@ -328,7 +331,9 @@ class Cast:
         self.reading = Read(self.table)
         self.answering = Answers(self.table, self.queue, clock, settings)
         self.app = _load_step_app()
-        tools = Workbench(self.table, self.queue, agent_of(script), clock, settings, watching)
+        tools = Workbench(
+            self.table, self.queue, agent_of(script), clock, settings, watching, between=lambda low, high: low
+        )
         self.app.step = Step(tools, new_id)
         self.app.clock = clock
         self.ambient: tuple[object, ...] = (

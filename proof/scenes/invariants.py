@@ -381,8 +381,10 @@ class Ghost(NamedTuple):
     wrote: frozenset[str] = frozenset()
     broke_off: tuple[tuple[str, str, int, int], ...] = ()
     """Workers that broke off for a stop while they held the run: name, run, clock, faults left."""
-    looks: tuple[tuple[str, "Look"], ...] = ()
-    """What each sweep saw when it last looked at a run."""
+    looks: tuple[tuple[tuple[str, str], "Look"], ...] = ()
+    """What each sweep saw when it last looked at each run."""
+    lines: frozenset[str] = frozenset()
+    """Who saw that messages wait in a queue that moves."""
     done: frozenset[tuple[str, int]] = frozenset()
     """Workers that took over a step, and the step, where its record was there."""
     gone: frozenset[str] = frozenset()

@@ -30,6 +30,10 @@ TWO_IN_ONE = replace(SETTINGS, steps_per_message=2)
 ANSWER_SECONDS = 1800
 PATIENT = replace(SETTINGS, answer_seconds=ANSWER_SECONDS)
 """For scenes in which a run waits: the sweeps at the end of a path reach its deadline."""
+NO_RESENDS = replace(SETTINGS, sweep_resend_limit=0)
+"""So that a run is given up at the first look."""
+FEW_WORKERS = replace(SETTINGS, maximum_concurrency=2)
+"""So that one message that waits is a line."""
 
 
 # -- how things stand when a scene begins --
@@ -139,6 +143,31 @@ def damaged_and_left(director: Director) -> None:
     director.damage("trigger", "?")
 
 
+def in_line(director: Director) -> None:
+    """A run waits for its first step for over an hour; a worker is at work on another one."""
+    director.run("a")
+    director.passes(PENDING_JUMP)
+    director.run("b")
+    director.move("w1<-2")
+    director.until("w1", "model")
+
+
+def in_line_for_a_step(director: Director) -> None:
+    """As in line, for its second step."""
+    director.run("a")
+    director.work()
+    director.passes(PENDING_JUMP)
+    director.run("b")
+    director.move("w2<-3")
+    director.until("w2", "model")
+
+
+def waiting(director: Director) -> None:
+    """A run was accepted over an hour ago, and its message only comes now."""
+    director.run("a")
+    director.passes(PENDING_JUMP)
+
+
 def idle(director: Director) -> None:
     """The chat's first run has ended."""
     director.run("a")
@@ -244,9 +273,11 @@ def first_fails(ask: Ask) -> tuple[str, ...]:
 
 def scenes() -> list[Scene]:
     """Every scene of the proof."""
-    a = {"a": start()}
+    a, two = {"a": start()}, {"a": start(), "b": start("d")}
     return [
         Scene("one-start", "a start alone", {"a": start()}, steps(0), workers=1),
+        Scene("one-start-no-resends", "a start alone, and no message is sent again", {"a": start()}, steps(0), workers=1,
+              settings=NO_RESENDS, succeeds=False),
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
         Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
               workers=1),
@@ -305,20 +336,34 @@ def scenes() -> list[Scene]:
               steps(0), resent_twice, {"a": start(), "v": sweep(), "x": sweep()}, jumps=(MINUTE,), kinds=("crash", "lost", "late"), workers=1,
               succeeds=False),
         Scene("sweep-late-message", "a sweep finds a stale run whose message comes after all", {"z": sweep()},
-              steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True),
+              steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True,
+              settings=NO_RESENDS),
+        Scene("sweep-after-outage", "a sweep finds a run that no worker moved for ten minutes, whose message comes after all",
+              {"z": sweep()}, steps(0), left_with_message, a, workers=1),
+        Scene("sweep-after-hour", "a sweep finds a run that no worker claimed in an hour, whose message comes after all",
+              {"z": sweep()}, steps(0), waiting, a, workers=1),
+        Scene("in-line", "a sweep finds a run that waits behind another one for over an hour", {"z": sweep()}, steps(0),
+              in_line, two, workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("in-line-step", "as in-line, for its second step", {"z": sweep()}, steps(1), in_line_for_a_step, two,
+              workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("in-line-resend", "as in-line, and a sweep may send messages again", {"z": sweep()}, steps(0), in_line, two,
+              workers=1, kinds=("crash",), succeeds=False, settings=FEW_WORKERS),
         Scene("sweep-stop", "a sweep and a stop find a step without a live lease", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
               {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
               succeeds=False),
+        Scene("sweep-given-up", "a sweep gives up a frozen worker's run, which grows stale; the worker wakes up",
+              {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
+              succeeds=False, settings=NO_RESENDS),
         Scene("never-sent", "two sweeps find a run whose message was lost", {"y": sweep(), "z": sweep()}, steps(0),
               never_sent, a),
         Scene("forgotten", "a sweep, a start and a late message find a run never claimed in an hour",
-              {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False),
+              {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-stale", "a start finds a stale run; so does a sweep", {"b": start(), "z": sweep()}, steps(0),
-              stale, a, workers=1, succeeds=False),
+              stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
-              stale_but_alive, a, workers=1, succeeds=False),
+              stale_but_alive, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("stop-start-on-final", "a start and a stop find a final record without a settle",
               {"b": start(), "s": stop()}, steps(0), final_unsettled, a, workers=1),
         Scene("stop-next", "a stop by chat, while one run ends and the next one starts", {"s": stop(), "b": start()},

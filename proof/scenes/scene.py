@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlive.clock import from_iso
+from outlive.overdue import LINE_SHARE
 from outlive.settings import Settings
 from proof.dynamodb.memory_table import MemoryTable
 from proof.explorer.explorer import replay
@@ -33,7 +34,7 @@ LEASE_JUMP, STALE_JUMP, PENDING_JUMP = 31 * SECOND, 601 * SECOND, 3601 * SECOND
 MINUTE = 61 * SECOND
 ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
-DEAD_ROUNDS = (MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
+DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
 """The same for a queue that delivers nothing: resends do nothing then."""
 REFUSED = "ConditionalCheckFailedException"
 WATCHED = ("look", "beat", "deadline")
@@ -285,9 +286,11 @@ class Scene:
         if event.actor is not None:
             if event.notes:
                 ghost = self._heard(stage, ghost, event, after, problems)
-            looking = event.request is not None and event.request.operation == "GetItem"
-            if looking and event.answer is not None and not event.answer.error:
+            answered = event.request is not None and event.answer is not None and not event.answer.error
+            if answered and event.request is not None and event.request.operation in ("GetItem", "BatchGetItem"):
                 ghost = self._looked(stage, ghost, before, event)
+            if answered and event.request is not None and event.request.operation == "GetQueueAttributes":
+                ghost = self._saw_the_queue(ghost, before, event.actor)
             if event.answer is not None and event.answer.shown == REFUSED:
                 problems += _deaf(event)
             if event.request is not None and event.request.operation == "SendMessage":
@@ -335,9 +338,9 @@ class Scene:
                 if not held_before and (lease or "").startswith(f"{actor}.") and len(fresh.log(run)) > step:
                     ghost = ghost._replace(done=ghost.done | {(actor, step)})
         if role is not None and role.part == "sweep":
-            was, look = self.snapshot(stage, before.table).runs, dict(ghost.looks).get(actor)
+            was = self.snapshot(stage, before.table).runs
             for name, run in self.snapshot(stage, after.table).runs.items():
-                old = was[name]
+                old, look = was[name], dict(ghost.looks).get((actor, name))
                 sends, counts = (
                     run.text("resent_by") != old.text("resent_by"),
                     run.whole("resends") > old.whole("resends"),
@@ -346,6 +349,9 @@ class Scene:
                     problems.append(
                         f"[behaviour 41] {actor} is about to send {name} again though another sweep just did"
                     )
+                code = (run.json("error") or {}).get("code") if old.text("status") in ACTIVE else None
+                if actor in ghost.lines and (sends or code in ("stale", "never_started")):
+                    problems.append(f"[behaviour 73] {actor} saw a line that moves, and took {name} for lost")
                 seen_then = None if look is None else (look.step, look.resends)
                 if counts and seen_then != (old.whole("claimed_step"), old.whole("resends")):
                     problems.append(
@@ -364,6 +370,10 @@ class Scene:
             chat = seen.chats.get(pk)
             if chat is not None and chat.text("owner") != role.user and not role.approves:
                 problems.append(f"[9] {actor} changed a chat of {chat.text('owner')}")
+        if role.part == "start" and not role.in_place:
+            for name, run in self.snapshot(stage, after.table).runs.items():
+                if run.text("finish_reason") == "handed_over" and seen.runs[name].text("status") == "waiting":
+                    problems.append(f"[behaviour 72] {actor} ended {name}, which waits for answers")
         if role.part == "stop":
             fresh = self.snapshot(stage, after.table)
             target = dict(ghost.targets).get(actor)
@@ -410,17 +420,14 @@ class Scene:
         assert actor is not None
         role = self._role(actor)
         if role is not None and role.part == "sweep" and event.request is not None:
-            row = stage.tables[before.table].get((event.request.body["Key"]["pk"]["S"], "RUN"))
-            run = Item(("", ""), row) if row is not None else None
-            if run is None:
-                return ghost
-            until = run.text("lease_until")
-            left = run.text("status") in ACTIVE and (until is None or from_iso(until) < before.clock - SKEW)
-            stopped = left and run.text("stop_requested_at") is not None
-            look = Look(run.text("resent_by"), run.whole("claimed_step"), run.whole("resends"), stopped)
-            return ghost._replace(
-                looks=tuple(sorted({**dict(ghost.looks), actor: look}.items(), key=lambda each: each[0]))
-            )
+            body, looks = event.request.body, dict(ghost.looks)
+            keys = [body["Key"]] if "Key" in body else body["RequestItems"][TABLE]["Keys"]
+            for key in keys:
+                row = stage.tables[before.table].get((key["pk"]["S"], "RUN"))
+                if row is not None:
+                    run = Item(("", ""), row)
+                    looks[actor, run.text("id") or ""] = _look(run, before.clock)
+            return ghost._replace(looks=tuple(sorted(looks.items(), key=lambda each: each[0])))
         if role is None or role.part != "stop" or actor in dict(ghost.targets):
             return ghost
         seen = self.snapshot(stage, before.table)
@@ -432,6 +439,14 @@ class Scene:
             target = next((name for name in active if seen.runs[name].text("chat_id") == role.chat), None)
         return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, target)), key=repr)))
 
+    def _saw_the_queue(self, ghost: Ghost, before: World, actor: str) -> Ghost:
+        """Remember who saw a line: more messages wait than workers take at once, and workers hold others."""
+        letters = before.queue.letters
+        waiting = sum(letter.visible_at <= before.clock for letter in letters)
+        if waiting > self.settings.maximum_concurrency // LINE_SHARE and waiting < len(letters):
+            return ghost._replace(lines=ghost.lines | {actor})
+        return ghost
+
     def _heard(self, stage: Stage, ghost: Ghost, event: Event, after: World, problems: list[str]) -> Ghost:
         for note in event.notes:
             assert isinstance(note, tuple)
@@ -439,8 +454,6 @@ class Scene:
                 seen = self.snapshot(stage, after.table)
                 run = seen.runs.get(note[1])
                 undone = run is not None and run.text("status") in ACTIVE and len(seen.log(run)) <= note[2]
-                # A message that came while the run waited: whoever answers sends another.
-                undone = undone and not self._answered_since(seen, run, note[2])
                 # The message of a damaged run is acknowledged: the next delivery would fail alike, and a sweep ends the run.
                 if undone and not run.damaged:
                     problems.append(
@@ -455,11 +468,6 @@ class Scene:
             elif note[0] == "asked":
                 ghost = self._model_requests(stage, ghost, event, note, after, problems)
         return ghost
-
-    def _answered_since(self, seen: Snapshot, run: Item, step: int) -> bool:
-        """True if the step runs answered calls and nobody has claimed it."""
-        log = seen.log(run)
-        return len(log) == step and log[-1:] != [] and log[-1].text("kind") == "asked" and run.whole("claimed_step") < step
 
     def _runs(
         self, stage: Stage, ghost: Ghost, event: Event, note: tuple[Any, ...], after: World, problems: list[str]
@@ -513,12 +521,14 @@ class Scene:
             return [f"[behaviour 6] {event.actor} sent a message for {due['run_id']}, which is not stored"]
         if len(self.snapshot(stage, after.table).log(run)) < due["step"]:
             return [f"[6] {event.actor} sent step {due['step']} before the records before it were stored"]
+        if run.text("status") == "waiting":
+            return [f"[behaviour 72] {event.actor} sent step {due['step']} of a run that waits"]
         role = self._role(event.actor)
         if role is None or role.part != "sweep":
             return []
         if not (run.text("resent_by") or "").startswith(f"{event.actor}."):
             return [f"[behaviour 41] {event.actor} sent before it kept others from sending"]
-        look, after_then = dict(ghost.looks)[event.actor], from_iso(run.text("resend_after") or "")
+        look, after_then = dict(ghost.looks)[event.actor, due["run_id"]], from_iso(run.text("resend_after") or "")
         if run.whole("resends") != look.resends or after_then > after.clock + MINUTE + SKEW:
             return [f"[behaviour 41] {event.actor} counted before it sent, so that a send that fails counts"]
         return []
@@ -548,17 +558,18 @@ class Scene:
             return self._answers_problems(seen, ghost, actor, role, result, quiet=quiet)
         if role.part == "sweep" and result[1] and quiet:
             return [f"[behaviour 43] the sweep {actor} could not deal with {result[1]} runs"]
-        look = dict(ghost.looks).get(actor)
-        if role.part == "sweep" and quiet and look is not None:
-            for name, run in seen.runs.items():
+        looks = {name: look for (who, name), look in ghost.looks if who == actor}
+        if role.part == "sweep" and quiet:
+            for name, look in looks.items():
+                run = seen.runs[name]
                 sent = (run.text("resent_by") or "").startswith(f"{actor}.") and run.text("status") in ACTIVE
                 if sent and (run.whole("claimed_step"), run.whole("resends")) == (look.step, look.resends):
                     return [f"[behaviour 41] the sweep {actor} sent {name} again and did not count it"]
-        if role.part == "sweep" and quiet and look is not None and look.stopped:
+        if role.part == "sweep" and quiet:
             left = [
                 name
-                for name, run in seen.runs.items()
-                if run.text("status") in ACTIVE and not is_held(run, after.clock)
+                for name, look in looks.items()
+                if look.stopped and seen.runs[name].text("status") in ACTIVE and not is_held(seen.runs[name], after.clock)
             ]
             stopped = [name for name in left if seen.runs[name].text("stop_requested_at") is not None]
             return [f"[behaviour 42] the sweep {actor} left {name}, which was stopped" for name in stopped]
@@ -819,6 +830,13 @@ class _Epilogue:
 
     def finish(self, stage: Stage, world: World) -> list[str]:
         raise NotImplementedError
+
+
+def _look(run: Item, clock: int) -> Look:
+    until = run.text("lease_until")
+    left = run.text("status") in ACTIVE and (until is None or from_iso(until) < clock - SKEW)
+    stopped = left and run.text("stop_requested_at") is not None
+    return Look(run.text("resent_by"), run.whole("claimed_step"), run.whole("resends"), stopped)
 
 
 def _deaf(event: Event) -> list[str]:

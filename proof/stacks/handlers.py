@@ -265,6 +265,14 @@ class Stack:
         """A step looks for a stop once, at its end, however slow the machine is."""
         self.equip(settings=replace(self.step.step.tools.settings, stop_poll_seconds=600))
 
+    def sweep_in_vain(self) -> None:
+        """The sweeps, a minute apart, that send a lost message again as often as may be; no message arrives."""
+        for _ in range(self.sweep.settings.sweep_resend_limit):
+            self.sweep_now()
+            while self.take():
+                pass
+            self.clock.forward(61)
+
     def sweep_now(self, **fields: Any) -> dict[str, Any]:
         """Sweep once."""
         counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **fields}, self.context)))

@@ -12,6 +12,7 @@ floor 1: these import nothing of ours
     errors              what can go wrong, named by who must act
     follow.passages     a step in the one order in which readers get it
     opaque              tokens that clients carry without reading them
+    patience            how long to wait for a busy provider
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
     text                text and JSON values that any store and any reader can take

@@ -165,7 +165,7 @@ class Start:
         Raises RunAlreadyActive if it is rightly at work, or waits. Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
-        from outlive.overdue import overdue, settle_overdue
+        from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
         from outlive.settle import End, Log, Settler
         from outlive.unreadable import end_unreadable
 
@@ -183,8 +183,8 @@ class Start:
         if lease_is_live(active, now):
             raise _busy_with(active.id)
         last = self.table.last_record(active)
-        due = overdue(active, last, now, self.settings)
         settler = Settler(self.table, self.clock)
+        due = overdue(active, last, now, self.settings, lambda: lost_before(depth_of(self.queue), now, self.settings))
         try:
             if due is not None:
                 settle_overdue(active, last, due, settler, self.new_id())

@@ -42,7 +42,7 @@ from outlive.log import cause, logger, unexpected
 from outlive.settle import End, Log, Settler
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
-from outlive.store.rows import RecordKind, Run
+from outlive.store.rows import Run
 from outlive.workbench import Workbench
 
 CLAIM_ROUNDS = 5
@@ -74,8 +74,7 @@ class Step:
                 if record is None:
                     break
                 step, history = record.step + 1, claimed.history
-                # What this worker has read may be older than the answers to the calls that a step asked about.
-                if history is None or record.kind == RecordKind.ASKED or not self._goes_on(delivery, step):
+                if history is None or not self._goes_on(delivery, step):
                     claimed.send_next()
                     break
                 history = history.followed_by(record)
@@ -106,7 +105,7 @@ class Step:
         """
         if run is None:
             return not isinstance(error, StoreBroken)
-        return run.attempt > self.tools.settings.step_attempts
+        return run.attempts_used > self.tools.settings.step_attempts
 
     def _covers(self, delivery: Delivery, step: int) -> bool:
         """True if `step` is one of those that the delivered message covers."""

@@ -1,7 +1,8 @@
 """Following a run: all of its events, in order, from any cursor.
 
     what is stored                events for a reader
-    the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
+    the run's row                 `run`, when its status changed, a stop was requested, or it began or ceased to wait for a
+                                  busy provider; `settled`, once, last
     a record of the step          what the reader has not received of it, then `step` with state `finished`
     live pieces of the attempt    their passages; if another attempt or the record differs, the step starts again
     an end without a record       `step` with state `discarded`
@@ -160,7 +161,8 @@ class Tail:
 
 def _is_news(state: ReaderState, run: Run) -> bool:
     """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
-    changed = (state.status, state.stopping) != (run.status, run.stop_requested_at is not None)
+    known = (state.status, state.stopping, state.retrying)
+    changed = known != (run.status, run.stop_requested_at is not None, run.is_retrying)
     return not state.status or (run.status not in TERMINAL and changed)
 
 
@@ -176,7 +178,7 @@ class _Storyline(msgspec.Struct):
         run, ended = self.run, self.run.status in TERMINAL
         stopping = run.stop_requested_at is not None
         if _is_news(self.state, run):
-            self.state = replace(self.state, status=str(run.status), stopping=stopping)
+            self.state = replace(self.state, status=str(run.status), stopping=stopping, retrying=run.is_retrying)
             yield self.state, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
             if record.step < self.state.step:

@@ -142,7 +142,7 @@ def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_re
     assert watch.interrupt.reason is None
 
 
-def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Stack, meter: Meter) -> None:
+def test_live_text_costs_one_write_for_each_piece_and_nothing_else(stack: Stack, meter: Meter) -> None:
     """A piece is due after 1 KB or a second, whichever is first: linear in the text, and apart from the step's two writes."""
 
     def slow(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:

@@ -127,6 +127,7 @@ def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
         if end == "abort":
             assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
         else:
+            stack.sweep_in_vain()
             assert stack.sweep_now()["settled"] == {"stale": 1}
         return FINAL
 
@@ -156,7 +157,9 @@ def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack
     assert stack.run_of(run_id)["status"] == "succeeded"
 
 
-def test_killed_between_record_and_send_nobody_is_asked_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_killed_between_record_and_send_costs_no_second_model_request(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[21] The next delivery finds the record and sends the next message."""
     asked = stack.answer_with(STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
@@ -286,7 +289,7 @@ def test_an_error_message_is_cut_at_2000_characters(stack: Stack) -> None:
     assert len(stack.run_of(run_id)["error"]["message"]) == 2000
 
 
-def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_said(stack: Stack) -> None:
+def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_the_streamed_text(stack: Stack) -> None:
     """[23] Streamed text and reasoning become the partial step."""
 
     def explode(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
@@ -488,7 +491,7 @@ def test_a_busy_store_at_any_point_only_delays_the_step(stack: Stack, operation:
     assert stack.transcript()[1]["content"] == "once"
 
 
-def test_the_next_run_is_asked_with_all_that_was_said(stack: Stack) -> None:
+def test_the_next_run_receives_the_whole_history(stack: Stack) -> None:
     """Guarantee 7: prompts, answers and tool results in order, each once; the prompt last."""
     asked = stack.watch_the_agent()
     stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b"})

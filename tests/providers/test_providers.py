@@ -71,7 +71,7 @@ def disconnect(made: PydanticAgent) -> None:
         if closing is not None:
             await closing
 
-    turn.LOOP.start(close).result(10)
+    turn.LOOP.start(close).result()
 
 
 def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float = 30) -> Ask:
@@ -272,11 +272,11 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     ("status", "kind", "code"),
     [
         (401, "permanent", "model_rejected"),
-        (429, "transient", "model_rate_limited"),
-        (503, "transient", "model_unavailable"),
+        (429, "busy", "model_rate_limited"),
+        (503, "busy", "model_unavailable"),
     ],
 )
-def test_an_error_is_told_apart_after_one_request(
+def test_an_error_is_classified_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
     """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""
@@ -329,13 +329,13 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     assert len(server.requests) == 1
 
 
-def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22] A provider that refuses the connection is a transient error."""
+def test_a_refused_connection_is_a_busy_provider(wire: Wire, server: Double) -> None:
+    """[84] A provider that refuses the connection is asked again later."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error
     assert error is not None
-    assert (error.kind, error.code) == ("transient", "model_connection")
+    assert (error.kind, error.code) == ("busy", "model_connection")
     disconnect(made)
 
 

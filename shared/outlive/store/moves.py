@@ -64,6 +64,8 @@ class Moves(Calls):
             Run.resends.set(0),
             Run.resend_after.remove(),
             Run.last_error.remove(),
+            Run.retries.remove(),
+            Run.retrying_since.remove(),
             Run.lease_id.set(lease_id),
             Run.lease_until.set(lease_until),
             Run.progress_at.set(now),
@@ -96,34 +98,32 @@ class Moves(Calls):
 
     def release(self, key: Run, lease_id: str, last_error: LastError, redelivered_at: int, now: int) -> Run:
         """Let go of the run; its message is redelivered at `redelivered_at`. Refused by `run`."""
-        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), [
+        actions: list[Action] = [
             Run.last_error.set(last_error),
             Run.lease_id.remove(),
             Run.lease_until.remove(),
             Run.resend_after.set(redelivered_at),
             Run.updated_at.set(now),
-        ])  # fmt: skip
+        ]
+        if last_error.kind == "busy":
+            actions += [Run.retries.add(1), Run.retrying_since.set(Run.retrying_since | now)]
+        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), actions)
         moved(RELEASE.name, run, Status.RUNNING)
         return run
 
-    def resend(self, run: Run, again_after: int, sweep_id: str, now: int) -> Run:
+    def resend(self, run: Run, facts: Facts, again_after: int, sweep_id: str) -> Run:
         """Let `sweep_id` alone send the claimed step of `run`, as it was read, until `again_after`. Refused by `run`."""
-        after = self._move(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by), [
+        after = self._move(RESEND, run, facts, [
             Run.resend_after.set(again_after),
             Run.resent_by.set(sweep_id),
         ])  # fmt: skip
         moved(RESEND.name, after, run.status)
         return after
 
-    def count_resend(self, run: Run, again_after: int | None, now: int) -> Run:
-        """Count that the claimed step of `run`, as it was read, was sent again. Refused by `run`.
-
-        The next message may follow after `again_after`, None being when `resend` says.
-        """
-        actions: list[Action] = [Run.resends.set(run.resends + 1)]
-        if again_after is not None:
-            actions.append(Run.resend_after.set(again_after))
-        after = self._move(COUNT_RESEND, run, Facts(now, step=run.claimed_step, resends=run.resends), actions)
+    def count_resend(self, run: Run, now: int) -> Run:
+        """Count that the claimed step of `run`, as it was read, was sent again. Refused by `run`."""
+        facts = Facts(now, step=run.claimed_step, resends=run.resends)
+        after = self._move(COUNT_RESEND, run, facts, [Run.resends.set(run.resends + 1)])
         moved(COUNT_RESEND.name, after, run.status)
         return after
 

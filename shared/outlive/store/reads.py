@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from outlive.errors import StoreUnreadable
 from outlive.store.calls import Calls
 from outlive.store.readable import readable, record_of, row_of
 from outlive.store.rows import Answer, Chat, Live, Message, Record, Row, Run, Ticket
@@ -23,6 +24,16 @@ class Reads(Calls):
         """The run of this key as it stands now, or None."""
         item = self._get(key.pk, Run.SK)
         return Run.of(item) if item else None
+
+    def reload_all(self, keys: list[Run]) -> list[Run | StoreUnreadable]:
+        """The runs of at most 100 keys as they stand now, in any order; the error in place of one that can't be read."""
+        found: list[Run | StoreUnreadable] = []
+        for item in self._get_all([{"pk": {"S": key.pk}, "sk": {"S": Run.SK}} for key in keys]):
+            try:
+                found.append(Run.of(item))
+            except StoreUnreadable as unreadable:
+                found.append(unreadable)
+        return found
 
     def transcript(
         self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False

@@ -49,7 +49,7 @@ class Closing(TypedDict, total=False):
 
     error: dict[str, str] | None
     finish_reason: str | None
-    usage: dict[str, int] | None
+    usage: dict[str, int | float | None] | None
 
 
 class Role(StrEnum):
@@ -243,6 +243,10 @@ class Run(Row):
     resent_by = OptionalText()
     last_error = Encoded(LastError)
     """Why the last attempt broke off; apart from `error`, which only settle writes."""
+    retries = OptionalWhole()
+    """How many attempts of the claimed step the provider did not take: they do not count as attempts."""
+    retrying_since = OptionalTime()
+    """When the provider first did not take the claimed step's request."""
 
     asked = Encoded(Asked)
     """What a waiting run waits for; not there for any other."""
@@ -296,6 +300,17 @@ class Run(Row):
     def chat_pk(self) -> str:
         """The partition of the run's chat."""
         return Chat.key(self.workspace_id, self.chat_id)
+
+    @property
+    def attempts_used(self) -> int:
+        """How many attempts of the claimed step count, the one under way included."""
+        return self.attempt - (self.retries or 0)
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether the run waits for a provider that took no request when it was asked last."""
+        busy = self.last_error is not None and self.last_error.kind == "busy"
+        return busy and self.status == Status.RUNNING and self.retrying_since is not None
 
     @property
     def max_steps(self) -> int:
