@@ -291,7 +291,7 @@ WRITTEN = (
            (Edit(ANSWER, "Answers._send_next", "A.status != Status.RUNNING or B", "A.status != Status.RUNNING or A.lease_id is not None"),
             Edit(ANSWER, "Answers._send_next", "self.queue.send(A, S + 1)", "self.queue.send(A, A.claimed_step + 1)"))),
     Mutant("answers repeated send nothing", "an answer that is repeated after its sender died leaves the run to a sweep",
-           (Edit(ANSWER, "Answers._try", "self._send_next(R, S)\nreturn R", "return R"),)),
+           (Edit(ANSWER, "Answers._try", "if not N:\n    self._send_next(R, S)\n    return R", "if not N: return R"),)),
     Mutant("any answer is the first", "a decision that came too late is said to stand",
            (Edit(ANSWER, "Answers._check_earlier", "A.decision != B", "False"),)),
     Mutant("anybody answers", "whose run it is is not looked at",
@@ -333,6 +333,8 @@ SURVIVES: dict[str, str] = {
     "abort_unanswered from any status": "only a run that waits is due",
     "sweep sends for waiting runs": "`resend` is a move of active runs only",
     "answer over an answer": "what is open is part of the condition, and a call that was answered is not",
+    "resume without progress": "a run is given up only once its message was sent again as often as it may be, and that count "
+    "begins anew",
     "ask refused, own question kept": "whoever stored the record sends the next message, or a sweep does",
     "heartbeat from any status": LEASE_GOES,
     "release from any status": LEASE_GOES,
