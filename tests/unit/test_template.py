@@ -400,7 +400,7 @@ def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
 
 
 def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_read_it():
-    """[74] Its environment has the name of the secret, and its role that one secret."""
+    """[86] Its environment has the name of the secret, and its role that one secret."""
     assert "resolve:secretsmanager" not in (ROOT / "template.yaml").read_text()
     for name in FUNCTIONS:
         variables = {**GLOBALS["Environment"]["Variables"], **of(name).get("Environment", {}).get("Variables", {})}
