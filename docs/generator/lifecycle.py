@@ -7,7 +7,6 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from outlive import lifecycle
 from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Guard, Move, Status
 
 
