@@ -38,6 +38,7 @@ floor 4
 floor 5
     follow.live         what a step streams, written in pieces for readers
     loops               telling a run that repeats itself from one that works
+    store.glance        whether a sweep has to read a run
     store.queue         the only user of SQS
     store.readable      reading rows that may be damaged
     views               what a client sees of a run and of a message

@@ -184,7 +184,7 @@ class Start:
             raise _busy_with(active.id)
         last = self.table.last_record(active)
         due = overdue(
-            active, last, now, self.settings, lambda: lost_before(depth_of(self.queue), now, self.settings)
+            active, last, now, self.settings, lambda: lost_before(depth_of(self.queue, self.clock), now, self.settings)
         )
         if due is None:
             raise _busy_with(active.id)
