@@ -9,9 +9,10 @@ from outlive.ai_sdk.request import check_chat
 from outlive.caller import Caller
 from outlive.chat import Chats
 from outlive.clock import Clock
-from outlive.errors import InvalidRequest, PromptTooLong, ReadFailed
+from outlive.errors import InvalidRequest, PromptTooLong, ReadFailed, TooManyRequests
 from outlive.follow.sse import KIND
 from outlive.http import Api, cursor_from, nothing, run_headers
+from outlive.limits import Limits
 from outlive.request import MAX_WAIT_S, ChatId, check_wait
 from outlive.start import START_PROBLEMS, Start
 from outlive.tail import Tail
@@ -22,7 +23,7 @@ api = Api(settings.workspace_claim, settings.deps_claims)
 clock = Clock()
 table = table_of(settings)
 start = Start(table, queue_of(settings), clock, new_id, settings, jitter)
-chats = Chats(table, Tail(table, clock, new_id), clock)
+chats = Chats(table, Tail(table, clock, new_id, Limits(table, clock, settings)), clock)
 
 
 @api.post("/api/chat", problems=[*START_PROBLEMS, InvalidRequest, PromptTooLong])
@@ -35,7 +36,7 @@ def send_message(caller: Caller) -> Response[str]:
     return Response(200, KIND, said, headers=headers)
 
 
-@api.get("/api/chat/<chat_id>/stream", problems=[ReadFailed])
+@api.get("/api/chat/<chat_id>/stream", problems=[TooManyRequests, ReadFailed])
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
     with cursor_from("after"):

@@ -58,6 +58,7 @@ floor 9
 floor 10
     access              which rows a caller may see
     history             what was written in a chat before a step
+    limits              how often a user may start runs and hold reads
     settle              ending a run: one write, once, from any side
     watch               lease, stop and time, beside the agent
     wiring              puts the parts together, once per cold start

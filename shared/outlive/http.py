@@ -224,7 +224,7 @@ def _problem(error: Problem) -> Response[str]:
         "code": error.code,
         **error.fields,
     }
-    return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
+    return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode(), error.headers)
 
 
 def caller_of(claims: Mapping[str, Any], workspace_claim: str, deps_claims: tuple[str, ...] = ()) -> Caller:

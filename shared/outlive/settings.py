@@ -35,6 +35,10 @@ class Settings:
     """How many steps in a row one message stands for; its worker does them while time allows."""
     maximum_concurrency: int = 50
     """How many steps run at the same time at most. A queue that holds a tenth of it is a line."""
+    starts_per_minute: int = 0
+    """How many runs a user may start in a minute; 0 is no limit."""
+    held_reads_per_minute: int = 0
+    """How many reads of a user may wait for news in a minute; 0 is no limit."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
     live_text: bool = True
@@ -81,6 +85,8 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds, 0.05, 60),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message, 1, 100),
         maximum_concurrency=_whole(environment, "MAXIMUM_CONCURRENCY", Settings.maximum_concurrency, 2, 1000),
+        starts_per_minute=_whole(environment, "STARTS_PER_MINUTE", Settings.starts_per_minute, 0, 60000),
+        held_reads_per_minute=_whole(environment, "HELD_READS_PER_MINUTE", Settings.held_reads_per_minute, 0, 60000),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days, 0, 36500),
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),
