@@ -16,7 +16,7 @@ from outlive.caller import Caller
 from outlive.chat import ChatReader
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
-from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, Unauthorized, UnknownAgent
+from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, TooManyRequests, Unauthorized, UnknownAgent
 from outlive.follow.events import Event
 from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of
@@ -127,6 +127,8 @@ def _problem(kind: type[Problem]) -> Problem:
             check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
         except Problem as refused:
             return refused
+    if kind is TooManyRequests:
+        return TooManyRequests("at most 60 starts a minute; send the same request again later", 1)
     detail = said_with().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
