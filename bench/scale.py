@@ -106,7 +106,7 @@ def report() -> None:
     heads = ["active runs", "calls", "seconds to see all", "seen in one sweep", "seconds, one function a shard", "USD a month"]
     rows = [sweeping(active, measured) for active in (1000, 10_000, 100_000, MILLION)]
     put("scale.md", "sweep", table(heads, rows, left=0))
-    put("scale.md", "swept", f"{measured.runs:,} active runs took {measured.calls} calls and {1e6 * measured.processor_seconds_a_run:.0f} µs of a processor each")  # fmt: skip
+    put("scale.md", "swept", f"{measured.runs:,} active runs took {measured.calls} calls and {1e6 * measured.processor_seconds_a_run:.0f} µs of a processor each.")  # fmt: skip
     heads = ["runs at once", "a round takes", "succeed", "`stale`", "`never_started`", "messages a step", "hours"]
     put("scale.md", "backlog", table(heads, backlogs(), left=0))
 
