@@ -89,8 +89,10 @@ class Chats(msgspec.Struct, frozen=True):
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
         """The chunks of the chat's run after `after`, from its start without one; None if nothing is active or all was read.
 
-        Raises CursorRefused if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
+        if wait != 0 and self.tail.limits is not None:
+            self.tail.limits.admit_held_read(caller)
         reader = self.reader(caller, chat_id, after)
         until = self._until(wait)
         try:
@@ -169,8 +171,8 @@ class Chats(msgspec.Struct, frozen=True):
     def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and read its first chunks.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
-        or StartFailed.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
+        TooManyRequests or StartFailed.
         """
         until = self._until(wait)
         started = start.run(caller, request)
