@@ -53,6 +53,8 @@ class Run(msgspec.Struct, frozen=True):
     step_count: int = 0
     error: RunError | None = None
     finish_reason: str | None = None
+    output: Any = None
+    """The structured output of the agent as JSON; None for an agent that answers with text."""
     usage: Usage = Usage()
     budget: Budget = Budget()
     metadata: dict[str, Any] = {}
