@@ -37,6 +37,7 @@ floor 4
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms
 floor 5
+    ai_sdk.answered     what a client's copy of a message answers, and how much of the run it has
     follow.live         what a step streams, written in pieces for readers
     loops               telling a run that repeats itself from one that works
     store.glance        whether a sweep has to read a run

@@ -295,7 +295,7 @@ def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
             return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **where)
         case Result(call_id, name, state, fields):
             return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **fields, **where)
-        case Approval(call_id, name):
-            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **where)
+        case Approval(call_id, name, fields):
+            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **fields, **where)
         case _:
             return partial(PartEvent, part=passage.part, **where)
