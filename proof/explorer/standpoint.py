@@ -39,7 +39,7 @@ PASS_ON = frozenset({
 })  # fmt: skip
 """Functions that build the request under way, which is compared anyway, and pass on its answer. Their locals are left
 out."""
-BY_ARGUMENTS = frozenset({"Table.settle"})
+BY_ARGUMENTS = frozenset({"Table.settle", "Waiting.ask", "Waiting.answer"})
 """Functions that make one request. Their other locals follow from their arguments, so only these are compared."""
 
 Seen: TypeAlias = dict[int, tuple[int, object]]

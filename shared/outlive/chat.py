@@ -14,7 +14,7 @@ from outlive.access import chat_of, run_of
 from outlive.ai_sdk.answered import place_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, VOID, Encoder, framed
 from outlive.ai_sdk.request import ChatAnswers
-from outlive.answer import Answers
+from outlive.answer import Answers, portions
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import AnswerFailed, CursorRefused, NotWaiting, RunNotFound, StoreError
@@ -154,7 +154,8 @@ class Chats(msgspec.Struct, frozen=True):
             raise NotWaiting("none of the calls in the message's last step is this run's", run_status=str(run.status))
         step = place.record.step
         if place.decisions:
-            answers.run(caller, run.id, place.decisions, step)
+            for portion in portions(place.decisions):
+                answers.run(caller, run.id, portion, step)
         state = ReaderState(step=step, started=True, position=position_after(passages(place.record.body.parts)))
         cursor = cursor_of(state, caller.workspace_id, run.id)
         return ChatReader(caller, request.chat_id, run.id, cursor, Encoder(idle=True))

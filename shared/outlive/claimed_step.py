@@ -171,7 +171,7 @@ class ClaimedStep:
         except Refused as refused:
             # The slot is taken, so there is a record: it counts, and this worker adopts it.
             record = refused.record or record
-        return self._after_record(record)
+        return self._adopt(record)
 
     def _wait_for_answers(self, record: Record, outcome: Outcome) -> None:
         """Put the record and have the run wait, in one write; a stop that was requested meanwhile ends the run."""
@@ -179,6 +179,7 @@ class ClaimedStep:
         until = now + tools.settings.answer_seconds * SECOND
         asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
         try:
+            persistently(partial(tools.table.keep, self.run, until), tools.clock)
             persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
         except Refused as refused:
             there = refused.record
@@ -188,8 +189,12 @@ class ClaimedStep:
                 return self.end.abort()
             if there is None:
                 raise Overtaken(self.run.id) from None
-            if there.recorded_by != self.run.lease_id:
-                return self._after_record(there)
+            return self._adopt(there)
+
+    def _adopt(self, record: Record) -> None:
+        """Go on from a record that was put while this worker held the step. From one that asks goes on whoever answers."""
+        if record.kind != RecordKind.ASKED:
+            self._after_record(record)
 
     def _after_record(self, record: Record) -> None:
         """Go on from the step's record, no matter which worker put it."""

@@ -376,8 +376,8 @@ ABORT_NEVER_STARTED = Move(
     "gives up a run that no worker claimed: error `never_started`",
 )  # fmt: skip
 HAND_OVER = Move(
-    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER, Guard.ASKED_AS_READ),
-    "settles a waiting run whose owner sent a new message in place of answers",
+    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER),
+    "settles a waiting run whose owner sent a new message in place of answers, however many are open by now",
 )  # fmt: skip
 ABORT_UNANSWERED = Move(
     "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),

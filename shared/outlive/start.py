@@ -198,7 +198,7 @@ class Start:
             if due is not None:
                 settle_overdue(active, last, due, settler, self.new_id())
             elif active.status == Status.WAITING and asking.request.replaces_answers:
-                facts = Facts(now, user=asking.caller.user, asked=active.asked)
+                facts = Facts(now, user=asking.caller.user)
                 settler.end(active, End(HAND_OVER, facts, self.new_id()), Log.upto(last))
             else:
                 raise _busy_with(active.id)
