@@ -50,9 +50,12 @@ cli: .envs/cli/.done ## set up the command .envs/cli/bin/outlive and print its p
 
 # ------------------------------------------------------------------ test and check
 
-.PHONY: test shuffled check fmt docs site
+.PHONY: test test-deploy shuffled check fmt docs site
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
 	@$(DEV) -m pytest -n 2 $(ARGS)
+
+test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with the real SAM CLI into the local AWS: first, update, second stack, deletion (4 minutes)
+	@SAM_DEPLOY=1 $(DEV) -m pytest tests/sam $(ARGS)
 
 shuffled: ## run every test in a random order; it prints the seed: make shuffled SEED=… repeats that order
 	@$(MAKE) test ARGS='-p randomly --randomly-dont-reset-seed $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)'
@@ -88,9 +91,12 @@ screenshots: $(stack) .envs/dev/.done .envs/browser/.done ## take the console's 
 
 # ------------------------------------------------------------------ build and deploy
 
-.PHONY: build lock clean
+.PHONY: build smoke lock clean
 build: .envs/sam/.done ## build the functions for AWS (then: sam deploy --guided)
-	@$(SAM) build
+	@$(SAM) build --parallel
+
+smoke: ## prove that a deployment works: make smoke BASE=https://… TOKEN=…
+	@BASE="$(BASE)" TOKEN="$(TOKEN)" $(PYTHON) -m local.smoke
 
 # `sam build` calls this for each function and for the layer, by its name in template.yaml: build-Start, build-Shared.
 build-%: .envs/uv/.done

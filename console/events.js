@@ -73,7 +73,7 @@ const HANDLERS = {
     else Object.assign(tool, { state: "done", output: event.output });
   },
   part: (progress, event) => {
-    stepAt(progress, event.step).parts.push({ type: "other", part: event.part });
+    stepAt(progress, event.step).parts.push(otherOf(event.part));
   },
   settled: (progress, event) => {
     progress.run = event.run;
@@ -93,10 +93,12 @@ export function stepsOfMessage(message) {
     const { parts } = steps.at(-1);
     if (part.type === "text" || part.type === "reasoning") parts.push({ type: part.type, text: part.text });
     else if (part.toolCallId) parts.push(toolOf(part));
-    else if (part.type !== "step-start") parts.push({ type: "other", part });
+    else if (part.type !== "step-start") parts.push(otherOf(part));
   }
   return steps;
 }
+
+const otherOf = (part) => (part.type === "data-output" ? { type: "output", data: part.data } : { type: "other", part });
 
 function toolOf(part) {
   const state = { "output-available": "done", "output-error": "error" }[part.state] ?? "running";

@@ -24,6 +24,8 @@ const FAILURE = {
   model_content_filter: "The provider’s content filter stopped the model.",
   model_not_configured: "No model is configured.",
   tool_failed: "A tool broke.",
+  agent_unknown: "Its agent is no longer deployed.",
+  output_invalid: "The model gave no output of the required form.",
   loop_detected: "It went round in circles: the same calls gave the same results.",
   step_too_large: "A step said more than can be stored.",
   run_too_large: "The answer grew larger than can be stored.",
@@ -169,7 +171,7 @@ function notice(status, heading, text, error) {
 
 /** An element for the part. `show(part, {isLive, isActive})` updates its `node`; a live part still receives text. */
 const newPartView = (part) =>
-  new ({ text: TextView, reasoning: ReasoningView, tool: ToolView, other: OtherView })[part.type]();
+  new ({ text: TextView, reasoning: ReasoningView, tool: ToolView, output: OutputView, other: OtherView })[part.type]();
 
 class TextView {
   node = make("div", { class: "prose" });
@@ -201,6 +203,18 @@ class OtherView {
     const address = part.url?.startsWith("http") ? part.url : "";
     const words = [part.type.replaceAll("-", " "), part.title ?? part.filename, part.mediaType, address];
     write(this.node, words.filter(Boolean).join(" · "));
+  }
+}
+
+/** The structured output of the run, as formatted JSON. */
+class OutputView {
+  node = make("div", { class: "output" });
+
+  show({ data }) {
+    const content = JSON.stringify(data);
+    if (content === this.content) return;
+    this.content = content;
+    this.node.replaceChildren(...block("Output", data));
   }
 }
 

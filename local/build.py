@@ -38,6 +38,11 @@ LAYER = "Shared"
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
+NO_BYTE_CODE = (
+    "no byte code, because this machine has no Python 3.13: the function works, and starts 1.5 to 3 seconds slower; "
+    ".envs/uv/bin/uv python install 3.13 installs one, then build again"
+)
+
 # botocore describes 400 services in 120 MB of JSON; these functions use two.
 BOTOCORE_DATA = {
     "dynamodb",
@@ -221,6 +226,8 @@ def main() -> int:
     else:
         raise UserError(f"template.yaml has no function or layer {name}")
     sys.stdout.write(f"{name}: {_size(to)} unpacked\n")
+    if _python_313() is None:
+        sys.stdout.write(f"{name}: {NO_BYTE_CODE}\n")
     return 0
 
 

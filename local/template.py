@@ -24,7 +24,6 @@ from local.messages import UserError
 
 SERVERLESS_FUNCTION = "AWS::Serverless::Function"
 SERVERLESS_LAYER = "AWS::Serverless::LayerVersion"
-NO_AUTHORIZER = "NONE"
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -147,6 +146,8 @@ def _with_splits_resolved(node: Any, values: dict[str, str]) -> Any:
     match node:
         case {"Fn::Split": [str(separator), {"Ref": str(parameter)}]}:
             return values[parameter].split(separator)
+        case {"Fn::Split": [str(separator), {"Fn::Sub": str(text)}]}:
+            return _SUBSTITUTED.sub(lambda name: values[name[1]], text).split(separator)
         case dict():
             return {name: _with_splits_resolved(value, values) for name, value in node.items()}
         case list():
@@ -176,9 +177,8 @@ def _add_api_resources(api: str, resources: dict[str, Any]) -> None:
         for method, operation in methods.items():
             name = re.sub(r"\W", "", f"{api}{method.title()}{path.title()}")
             resources[f"{name}Integration"] = _integration(api, operation["x-amazon-apigateway-integration"])
-            (security,) = operation.get("security") or [{NO_AUTHORIZER: []}]
-            (scheme,) = security
-            resources[f"{name}Route"] = _route(api, f"{method.upper()} {path}", f"{name}Integration", scheme)
+            (security,) = operation.get("security") or [{}]
+            resources[f"{name}Route"] = _route(api, f"{method.upper()} {path}", f"{name}Integration", security)
 
 
 def _authorizer(api: str, scheme: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -210,10 +210,14 @@ def _integration(api: str, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _route(api: str, key: str, integration: str, scheme: str) -> dict[str, Any]:
-    authorization = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"}}
-    if scheme == NO_AUTHORIZER:
-        authorization = {"AuthorizationType": "NONE"}
+def _route(api: str, key: str, integration: str, security: dict[str, Any]) -> dict[str, Any]:
+    authorization: dict[str, Any] = {"AuthorizationType": "NONE"}
+    for scheme, scopes in security.items():
+        authorization = {
+            "AuthorizationType": "JWT",
+            "AuthorizerId": {"Ref": f"{api}{scheme}Authorizer"},
+            "AuthorizationScopes": scopes,
+        }
     return {
         "Type": "AWS::ApiGatewayV2::Route",
         "Properties": {

@@ -1,5 +1,11 @@
 import type { ChatTransport, UIMessage } from "ai";
 
+/**
+ * A message of an agent with an output type: its last part is `data-output`, and `data` is the output.
+ * `useChat<OutliveMessage<Booking>>(…)` gives the part its type.
+ */
+export type OutliveMessage<OUTPUT = unknown> = UIMessage<unknown, { output: OUTPUT }>;
+
 export interface OutliveChatTransportOptions {
   /** The API's address: the stack's output ApiUrl. Default: the page's own origin. */
   baseUrl?: string;

@@ -24,6 +24,7 @@ from docs.generator.answers import ANSWERS, calls
 from docs.generator.calls import Call
 from docs.generator.template import Drift
 from outlive.errors import Problem
+from outlive.run_error import RunErrorCode
 from outlive.store import rows
 
 REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -67,16 +68,26 @@ def keys() -> str:
     return lifecycle.table(("row", "pk", "sk"), [(f"`{name}`", pk, f"`{sk}`") for pk, sk, name in listed])
 
 
+def run_errors() -> str:
+    """The codes with which a run may end."""
+    meanings = lifecycle.explained(RunErrorCode)
+    unexplained = [code.name for code in RunErrorCode if code.name not in meanings]
+    if unexplained:
+        raise Drift(f"run_error.py must say what {unexplained[0]} means")
+    return lifecycle.table(("code", "what happened"), [(f"`{code}`", meanings[code.name]) for code in RunErrorCode])
+
+
 REGIONS = {
     "routes": routes,
     "settings": settings,
     "keys": keys,
+    "run-errors": run_errors,
     "statuses": lifecycle.statuses,
     "moves": lifecycle.moves,
     "clauses": lifecycle.guards,
 }
 PAGES = {
-    "docs/api.md": {"routes"},
+    "docs/api.md": {"routes", "run-errors"},
     "docs/settings.md": {"settings"},
     "docs/table.md": {"keys"},
     "docs/lifecycle.md": {"statuses", "moves", "clauses"},

@@ -1,39 +1,39 @@
 """The lifecycle as tables in Markdown, from `shared/outlive/lifecycle.py`."""
 
 import ast
+import inspect
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from outlive import lifecycle
 from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Guard, Move, Status
 
 
 @cache
-def _members() -> dict[str, dict[str, str]]:
+def _members(file: str) -> dict[str, dict[str, str]]:
     """The text under each member, by the names of enumeration and member: an enumeration keeps none at run time."""
-    source = ast.parse(Path(lifecycle.__file__).read_text())
+    source = ast.parse(Path(file).read_text())
     found: dict[str, dict[str, str]] = {}
     for kind in source.body:
         if not isinstance(kind, ast.ClassDef):
             continue
         for member, text in zip(kind.body, kind.body[1:], strict=False):
             match member, text:
-                case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(said))):
-                    found.setdefault(kind.name, {})[name] = " ".join(said.split())
+                case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(meaning))):
+                    found.setdefault(kind.name, {})[name] = " ".join(meaning.split())
     return found
 
 
 def explained(kind: type[Enum]) -> dict[str, str]:
     """What each member means, by its name; empty where the code says nothing."""
-    return _members().get(kind.__name__, {})
+    return _members(inspect.getfile(kind)).get(kind.__name__, {})
 
 
 def statuses() -> str:
     """What each status means, who moves it on, and what happens if they die."""
-    said = explained(Status)
-    rows = [(f"`{status}`", f"`{MESSAGE_STATUS[status]}`", said[status.name]) for status in Status]
+    meanings = explained(Status)
+    rows = [(f"`{status}`", f"`{MESSAGE_STATUS[status]}`", meanings[status.name]) for status in Status]
     return table(("run", "its message", "what it means"), rows)
 
 

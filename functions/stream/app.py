@@ -43,6 +43,7 @@ tokens = Tokens(
     settings.workspace_claim,
     time.monotonic,
     settings.deps_claims,
+    os.environ.get("REQUIRED_SCOPE", ""),
 )
 
 

@@ -18,8 +18,9 @@ MAX_BODY_BYTES = 6_000_000
 """Bytes: what the API's gateway would hand on to a function."""
 HEARTBEAT_S = 15
 """Seconds of silence after which a comment shows that the connection still stands."""
-MAX_STREAM_S = 870
-"""Seconds: a little less than the 15 minutes that a function has."""
+MAX_STREAM_S = 120
+"""Seconds. A stream is billed until it ends by itself, also if its client has left: Lambda is not told of that. Clients
+resume from their cursor."""
 STILL_HERE = ": still here\n\n"
 
 

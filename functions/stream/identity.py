@@ -43,8 +43,10 @@ class Tokens:
         workspace_claim: str,
         now: Callable[[], float],
         deps_claims: tuple[str, ...] = (),
+        required_scope: str = "",
     ) -> None:
         self._issuer = issuer
+        self._required_scope = required_scope
         self._audiences = audiences
         self._workspace_claim = workspace_claim
         self._deps_claims = deps_claims
@@ -74,6 +76,8 @@ class Tokens:
             raise Unauthorized(f"the token's claim {name} must be a string or a list of strings")
         if not set(audiences) & set(self._audiences):
             raise Unauthorized("the token is for another audience")
+        if self._required_scope and self._required_scope not in _scopes(claims):
+            raise Unauthorized("the token lacks the required scope")
         return caller_of(claims, self._workspace_claim, self._deps_claims)
 
     def _key(self, kid: object) -> jwt.PyJWK:
@@ -92,6 +96,14 @@ class Tokens:
         known = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         keys = jwt.PyJWKSet.from_dict(_json(known["jwks_uri"])).keys
         return {key.key_id: key for key in keys if key.key_id}
+
+
+def _scopes(claims: dict[str, Any]) -> list[str]:
+    """What the gateway looks for a scope in: `scope`, words in a string, and `scp`, the same or a list."""
+    found: list[str] = []
+    for value in (claims.get("scope"), claims.get("scp")):
+        found += value.split() if isinstance(value, str) else value if isinstance(value, list) else []
+    return found
 
 
 def _is_time(value: object) -> bool:

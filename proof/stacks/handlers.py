@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "outlive",
     "AGENT_MODEL": "offline",
     "POWERTOOLS_METRICS_NAMESPACE": "Outlive",
+    "POWERTOOLS_SERVICE_NAME": "outlive",
 }
 
 

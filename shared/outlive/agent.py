@@ -88,7 +88,8 @@ class Outcome:
     every open tool call closed as interrupted.
 
     `parts` are AI SDK UI message parts, `messages` the agent's own form of the same (JSON text, None if there is
-    nothing to keep), `usage` is this step's alone.
+    nothing to keep), `usage` is this step's alone. `output` is the structured output of a `final` step as a JSON value,
+    None for an agent that answers with text.
     """
 
     kind: Literal["step", "asked", "final", "partial"]
@@ -98,6 +99,7 @@ class Outcome:
     finish_reason: ModelFinish | None = None
     error: AgentError | None = None
     asked: tuple[AskedCall, ...] = ()
+    output: Any = None
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,8 @@ from outlive.request import ChatId, RunId, check_chat_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
+NO_NAME = re.compile(r"(\[.*\]|map\[.*\]|true|false|null|-?Infinity|NaN)\Z", re.DOTALL)
+"""What the gateway makes of a claim that is a list, an object or no name at all."""
 MAX_CLAIMS_BYTES = 2048
 """Of the claims kept for tools, as JSON."""
 COMPRESSED_FROM_BYTES = 20_000
@@ -96,6 +99,8 @@ class Api:
         The gateway has matched the route already and decoded the path; an id with a `/` or `#` in it would not match
         again, so the path is put together anew from the route and its parameters.
         """
+        # The gateway's access log has the same id.
+        logger.append_keys(request=(event.get("requestContext") or {}).get("requestId"))
         path = event["routeKey"].partition(" ")[2]
         for name, value in (event.get("pathParameters") or {}).items():
             path = path.replace("{" + name + "}", quote(value, safe="", errors="replace"))
@@ -263,7 +268,20 @@ def _text_of(claim: Any) -> str | None:
 
 
 def _identity(claims: Mapping[str, Any], name: str) -> str:
+    """The claim as a text that names one workspace or user.
+
+    The gateway hands over a number as its digits, a list as `[a b]`, an object as `map[a:b]`. The streaming function
+    reads the token itself. Both take numbers and refuse lists and objects, so that a token is the same caller at both: a
+    list of groups, for one, would name another workspace as soon as the user joins another group.
+    """
     value = claims.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTITY or clean(value) != value:
+    if isinstance(value, int | float):
+        value = json.dumps(value)
+    if (
+        not isinstance(value, str)
+        or not 1 <= len(value) <= MAX_IDENTITY
+        or clean(value) != value
+        or NO_NAME.match(value)
+    ):
         raise Unauthorized(f"the token's claim {name} must be a string of 1 to {MAX_IDENTITY} characters")
     return value

@@ -2,7 +2,8 @@
 
 from aws_lambda_powertools import Logger
 
-logger = Logger(service="outlive")
+logger = Logger(location=None)
+"""Every line is JSON and names its stack as `service` (POWERTOOLS_SERVICE_NAME). A line's message says where it comes from."""
 
 
 def cause(error: BaseException) -> str:
@@ -35,6 +36,12 @@ def unreadable(run_id: str, why: str) -> None:
     """Log and count that a run's row is damaged and the run is given up. An operator should look at what wrote there."""
     logger.error("run_unreadable", run=run_id, cause=why)
     _count("RunUnreadable")
+
+
+def damaged(message: str, **fields: object) -> None:
+    """Log and count that a stored row can't be read, and that an answer leaves it out."""
+    logger.warning(message, **fields)  # type: ignore[arg-type]
+    _count("RowDamaged")
 
 
 def _count(metric: str) -> None:

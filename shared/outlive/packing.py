@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 
 from outlive.agent import Outcome
-from outlive.follow.passages import Words
+from outlive.follow.passages import OUTPUT_PART, Words
 from outlive.lifecycle import FinishReason
 from outlive.log import logger
 from outlive.run_error import RunErrorCode
@@ -21,6 +21,8 @@ MAX_PACKED_BYTES = 390_000
 MAX_PARTS_BYTES = 4_000_000
 """Of the parts of one message as JSON: a function answers with at most 6 MB."""
 MAX_MESSAGES_CHARACTERS = 2 * MAX_PARTS_BYTES
+MAX_OUTPUT_BYTES = 100_000
+"""Of a structured output as JSON: the run has it in its row, and in each answer beside its message."""
 MAX_DEPTH = 200
 """Levels of nesting of a step's parts: every reader's JSON takes that, many take no more than a few hundred."""
 
@@ -38,17 +40,25 @@ def packed(outcome: Outcome, bytes_before: int) -> tuple[bytes, int]:
 
     `bytes_before` are those of the run's earlier records. Raises TooLarge; nothing is cut.
     """
-    if is_deeper(outcome.parts, MAX_DEPTH):
+    outcome_parts = outcome.parts
+    if outcome.output is not None:
+        outcome_parts = [*outcome_parts, {"type": OUTPUT_PART, "data": outcome.output}]
+    if is_deeper(outcome_parts, MAX_DEPTH):
         message = f"the step's parts are nested deeper than {MAX_DEPTH} levels"
         raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
-    parts = clean(outcome.parts)
+    parts = clean(outcome_parts)
     size = len(msgspec.json.encode(parts))
     if bytes_before + size > MAX_PARTS_BYTES:
         raise TooLarge(RunErrorCode.RUN_TOO_LARGE, f"the answer would pass {MAX_PARTS_BYTES:,} bytes")
     if len(outcome.messages or "") > MAX_MESSAGES_CHARACTERS:
         message = f"the step's messages would pass {MAX_MESSAGES_CHARACTERS:,} characters"
         raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
-    body = pack(Body(parts, outcome.messages, outcome.asked))
+    contents = Body(parts, outcome.messages, outcome.asked)
+    output_size = len(msgspec.json.encode(contents.output))
+    if output_size > MAX_OUTPUT_BYTES:
+        message = f"the output takes {output_size:,} bytes as JSON, stored are {MAX_OUTPUT_BYTES:,}"
+        raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
+    body = pack(contents)
     if len(body) > MAX_PACKED_BYTES:
         message = f"the step takes {len(body):,} bytes, stored are {MAX_PACKED_BYTES:,}"
         raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)

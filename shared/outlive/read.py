@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from outlive.access import chat_of, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
-from outlive.log import logger
+from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.table import Table
@@ -59,20 +61,32 @@ class Read:
         return page, None
 
     def runs(self, caller: Caller, chat_id: str, limit: int, cursor: str | None) -> tuple[list[RunView], str | None]:
-        """Up to `limit` runs, newest first, and where to go on. Raises CursorRefused for a foreign cursor."""
+        """Up to `limit` runs, newest first, and where to go on; fewer where more would be too many bytes.
+
+        Raises CursorRefused for a foreign cursor.
+        """
         scope = (caller.workspace_id, chat_id, "runs")
         before = read_cursor(cursor, *scope)
         if chat_of(self.table, caller, chat_id) is None:
             return [], None
-        page, more_before = self.table.runs_of(caller.workspace_id, chat_id, before, limit)
-        return [view_run(run) for run in page], None if more_before is None else cursor_at(more_before, *scope)
+        rows, more_before = self.table.runs_of(caller.workspace_id, chat_id, before, limit)
+        page: list[RunView] = []
+        size, last = 0, 0
+        for row in rows:
+            seen = view_run(row)
+            size += len(msgspec.json.encode(seen)) + 1
+            if page and size > PAGE_BYTES:
+                return page, cursor_at(last, *scope)
+            page.append(seen)
+            last = row.assistant_seq
+        return page, None if more_before is None else cursor_at(more_before, *scope)
 
     def _latest(self, caller: Caller, chat: Chat) -> Run | None:
         try:
             return self.table.run(caller.workspace_id, chat.latest_run_id) if chat.latest_run_id else None
         except StoreUnreadable as error:
             # Its messages can be read all the same.
-            logger.warning("row_unreadable", row=Run.SK, cause=error.attribute)
+            damaged("row_unreadable", row=Run.SK, cause=error.attribute)
             return None
 
     def _with_message(self, run: Run) -> tuple[RunView, MessageView | None]:

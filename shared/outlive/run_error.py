@@ -9,14 +9,14 @@ MAX_MESSAGE_CHARACTERS = 2000
 
 
 class RunErrorCode(StrEnum):
-    """What a run's `error.code` can be. What stands under each is shown to users."""
+    """What a run's `error.code` can be. The text under each code is its row in docs/api.md."""
 
     STEP_ATTEMPTS = "step_attempts"
-    """A step broke off on each of its attempts: timeouts, throttling, workers that did not answer. The message has the
-    last reason."""
+    """A step broke off on each of its attempts: timeouts, throttling, dead workers. The message has the last reason.
+    `worker_exhausted` there means that the worker had no thread, file descriptor or memory left."""
 
     MODEL_REJECTED = "model_rejected"
-    """The model refused the request for good."""
+    """The model refused the request; another attempt would not help."""
 
     MODEL_QUOTA = "model_quota"
     """The provider's quota is used up."""
@@ -31,40 +31,48 @@ class RunErrorCode(StrEnum):
     """A filter of the provider stepped in before the model answered anything."""
 
     MODEL_NOT_CONFIGURED = "model_not_configured"
-    """`AGENT_MODEL` names no model that can be used: no such model, no key, or no region."""
+    """`AGENT_MODEL` names no model that can be used: the name is unknown, or its key or region is missing."""
+
+    AGENT_UNKNOWN = "agent_unknown"
+    """The run's agent is not in this deployment any more."""
 
     TOOL_FAILED = "tool_failed"
-    """A tool raised an exception that it should not raise."""
+    """A tool raised an exception that is neither `ModelRetry` nor `ToolFailed`."""
 
     LOOP_DETECTED = "loop_detected"
-    """The same calls gave the same results, more than 5 times in 10 steps."""
+    """The same calls gave the same results more than 5 times in 10 steps."""
 
     STEP_TOO_LARGE = "step_too_large"
-    """A step is larger than one item of the table can hold (300 KB always fit), or nested deeper than 200 levels."""
+    """A step is larger than one item of the table can hold (300 KB always fit), its output is larger than 100 KB as JSON, or
+    it is nested deeper than 200 levels."""
 
     RUN_TOO_LARGE = "run_too_large"
-    """The answer is larger than 4 MB."""
+    """All parts of the answer together are larger than 4 MB as JSON."""
+
+    OUTPUT_INVALID = "output_invalid"
+    """The model gave no output that fits the agent's output type: as often as the agent allows, or in the last step of the
+    budget."""
 
     AGENT_FAILED = "agent_failed"
-    """The agent raised an error of its own. The log says more."""
+    """The agent's own code raised an error. The log has the details."""
 
     STEP_FAILED = "step_failed"
-    """Something in Outlive broke. The log says more."""
+    """There is a fault in Outlive. The log has the details."""
 
     HISTORY_INCOMPLETE = "history_incomplete"
-    """A stored message that the step needs is gone."""
+    """A stored message that a step needs is gone."""
 
     STALE = "stale"
-    """No worker made progress for the stale time; the sweep ended the run."""
+    """A worker had claimed the run, and it made no progress for `StaleSeconds`; the sweep ended it."""
 
     NEVER_STARTED = "never_started"
-    """No worker claimed the run within the pending time; the sweep ended the run."""
+    """No worker claimed the run within `PendingSeconds`; the sweep ended it."""
 
     UNANSWERED = "unanswered"
-    """Nobody answered what the run waited for before its deadline; the sweep ended the run."""
+    """Nobody answered within `AnswerSeconds` what the run waited for; the sweep ended it."""
 
     UNREADABLE = "unreadable"
-    """The stored row of the run is damaged; the sweep ended the run."""
+    """The stored row of the run is damaged; the message says which attribute. The sweep ended it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,18 @@ class _Settling:
                 created_at=end.facts.now,
             )
         steps = log.slot + (1 if seal is not None and seal.counts else 0)
+        output = log.final.body.output if log.final is not None else None
         return Ending(
-            end.move, end.facts, end.settled_by, end.error, self._finish_reason(), steps, usage, seal, end.mended
+            end.move,
+            end.facts,
+            end.settled_by,
+            end.error,
+            self._finish_reason(),
+            steps,
+            usage,
+            output,
+            seal,
+            end.mended,
         )
 
     def _finish_reason(self) -> str:

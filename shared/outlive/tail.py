@@ -52,7 +52,7 @@ from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.follow.sse import framed
 from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
-from outlive.log import logger
+from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Live, Record, Run, Ticket
 from outlive.store.table import Table
@@ -271,7 +271,7 @@ def _read(piece: Live) -> list[Passage] | None:
     try:
         return read_passages(piece.said)
     except Exception as error:
-        logger.warning("piece_unreadable", row=piece.sk, cause=type(error).__name__)
+        damaged("piece_unreadable", row=piece.sk, cause=type(error).__name__)
         return None
 
 

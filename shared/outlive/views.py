@@ -63,6 +63,13 @@ class RunView(msgspec.Struct, frozen=True):
     asked: AskedView | None
     error: ErrorView | None
     finish_reason: Literal["stop", "length", "content_filter", "max_steps", "handed_over", "error", "aborted"] | None
+    output: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The structured output of an agent with an output type, in the form of the part `data-output`. Null "
+            "for an agent that answers with text, and as long as the run is active."
+        ),
+    ]
     usage: Usage
     budget: BudgetView
     metadata: dict[str, Any]
@@ -120,6 +127,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         asked=_asked(run, last),
         error=ErrorView(run.error.code, run.error.message) if run.error else None,
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
+        output=run.output,
         usage=usage,
         budget=BudgetView(run.max_steps),
         metadata=run.metadata or {},

@@ -138,6 +138,21 @@ const cases = {
     else await resumedToTheEnd(tab, id);
   },
 
+  async "structured output"() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    const city = { name: "Ulm", people: 7 };
+    await tab.chat.sendMessage(script({ text: "Let me see. ", tools: CLOCK }, { tools: [["final_result", city]] }));
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    const part = tab.answer.parts.at(-1);
+    assert.deepEqual([part.type, part.data], ["data-output", city]);
+    assert.equal(tab.chunks.filter((type) => type === "data-output").length, 1);
+    await assertSame(tab, id);
+    assert.deepEqual((await latest(id)).output, city);
+  },
+
   async reload() {
     const id = newChat();
     const first = open({ id });

@@ -2,7 +2,7 @@
 
 import { useChat } from "@ai-sdk/react";
 import type { ChatTransport, UIMessage } from "ai";
-import { OutliveChatTransport, OutliveError } from "./outlive-chat/transport.js";
+import { OutliveChatTransport, OutliveError, type OutliveMessage } from "./outlive-chat/transport.js";
 
 type Message = UIMessage<{ error: null | { code: string; message: string }; usage: { requests: number } }>;
 
@@ -13,6 +13,7 @@ const transport = new OutliveChatTransport<Message>({
   patience: 30_000,
 });
 const plain: ChatTransport<UIMessage> = new OutliveChatTransport();
+const typed = new OutliveChatTransport<OutliveMessage<{ name: string }>>();
 
 export async function Page({ id }: { id: string }) {
   const stored: Message[] = await transport.messages(id);
@@ -21,6 +22,12 @@ export async function Page({ id }: { id: string }) {
   const { stopped, run } = await transport.stop(id);
   console.log(stopped && run?.status.length, messages.at(-1)?.metadata?.usage.requests, plain);
   await sendMessage({ text: "hello" });
+
+  const [answer] = await typed.messages(id);
+  const output = answer?.parts.find((part) => part.type === "data-output")?.data;
+  console.log(output?.name.length);
+  // @ts-expect-error  # the output has another type
+  console.log(output?.people);
 
   // @ts-expect-error  # no such option
   new OutliveChatTransport({ url: "https://api.example" });

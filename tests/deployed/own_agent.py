@@ -18,11 +18,15 @@ from outlive.agents import StepDeps
 def with_tools(stack: Stack, source: str, *names: str) -> None:
     """Deploy an agent with the tools `names` that `source` defines."""
     tools = ", ".join(f"Tool({name}, timeout=60)" for name in names)
-    agent = f"{IMPORTS}\n{textwrap.dedent(source)}\n\nagent = Agent(deps_type=StepDeps, tools=[{tools}])\n"
+    with_agent(stack, f"{textwrap.dedent(source)}\n\nagent = Agent(deps_type=StepDeps, tools=[{tools}])\n")
+
+
+def with_agent(stack: Stack, source: str) -> None:
+    """Deploy the agent that `source` assigns to `agent`."""
     client, function = stack.client("lambda"), stack.outputs["StepFunction"]
     with tempfile.TemporaryDirectory() as folder:
         own_code("step", Path(folder), platform="here")
-        (Path(folder) / "agents" / "assistant.py").write_text(agent)
+        (Path(folder) / "agents" / "assistant.py").write_text(f"{IMPORTS}\n{textwrap.dedent(source)}")
         for compiled in Path(folder).rglob("assistant.*.pyc"):
             compiled.unlink()  # it would go before the text
         body, _ = zipped(Path(folder))

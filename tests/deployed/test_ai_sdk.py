@@ -17,6 +17,9 @@ import pytest
 
 from proof.stacks.deployed import PATIENCE, ROOT, Stack
 
+from .own_agent import with_agent
+from .test_crashes import own_stack
+
 MAJORS = ("7", "6")
 NODE = shutil.which("node")
 CASES = (
@@ -121,6 +124,34 @@ def test_use_chat(results: Results, major: str, case: str) -> None:
     assert results[major, case] == ""
 
 
+TYPED = """
+from dataclasses import dataclass
+
+from agents.tools import clock
+
+
+@dataclass
+class City:
+    name: str
+    people: int
+
+
+agent = Agent(output_type=City, deps_type=StepDeps, tools=[clock])
+"""
+
+
+def test_use_chat_shows_a_structured_output() -> None:
+    """`data-output` is the last part of the answer, with both versions, and what is stored."""
+    if reason := missing("7") or missing("6"):
+        pytest.skip(reason)
+    case = "structured output"
+    with own_stack() as own:
+        with_agent(own, TYPED)
+        for major in MAJORS:
+            with play(own, major, case) as played:
+                assert outcomes(played, major, case) == {(major, case): ""}
+
+
 @pytest.mark.parametrize("major", MAJORS)
 def test_use_chat_while_the_worker_is_killed(stack: Stack, major: str) -> None:
     """The text of the killed worker does not stay on the page."""
@@ -143,7 +174,7 @@ def test_every_case_is_played() -> None:
         pytest.skip(reason)
     source = (ROOT / "tests" / "ai_sdk" / "cases.mjs").read_text()
     known = [name.removesuffix("() {").removeprefix("async ").strip('"') for name in _methods(source)]
-    assert sorted(known) == sorted([*CASES, "killed"])
+    assert sorted(known) == sorted([*CASES, "killed", "structured output"])
 
 
 def _methods(source: str) -> list[str]:

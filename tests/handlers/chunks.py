@@ -83,7 +83,7 @@ class Client:
                 self._tool(chunk["toolCallId"]).update(type=f"tool-{chunk['toolName']}", input=chunk["input"])
         elif kind in ("finish", "abort", "error"):
             self.ended = chunk
-        elif kind in ("file", "source-url", "source-document"):
+        elif kind in ("file", "source-url", "source-document") or kind.startswith("data-"):
             self.parts.append(chunk)
         self.metadata |= chunk.get("messageMetadata", {})
 

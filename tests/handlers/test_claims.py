@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from outlive.errors import Unauthorized
 from proof.stacks.handlers import ROOT, Answer, Stack
 
 ISSUER, AUDIENCE = "https://issuer.test", "outlive"
@@ -21,13 +22,34 @@ PUBLIC = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {"ki
 MISSING = object()
 
 WRONG: dict[str, Any] = {
-    "missing": MISSING, "null": None, "zero": 0, "a number": 7, "a fraction": 7.5, "infinity": float("inf"),
+    "missing": MISSING, "null": None, "infinity": float("inf"),
     "not a number": float("nan"), "a long number": 10**400, "true": True, "false": False, "an empty list": [],
-    "a list": ["ada"], "a list of objects": [{"a": 1}], "a list of lists": [["ada"]], "an object": {"a": 1},
+    "a list": ["ada"], "two groups": ["staff", "admins"], "a list of objects": [{"a": 1}], "a list of lists": [["ada"]], "an object": {"a": 1},
     "an object with a name": {"sub": "ada"}, "empty": "", "10 KB": "x" * 10_000, "NUL": "a\x00", "only NUL": "\x00",
-    "half a character": "\ud800", "the other half": "a\udfff",
+    "half a character": "\ud800", "the other half": "a\udfff", "the text of a list": "[ada]", "the text of an object": "map[a:1]",
 }  # fmt: skip
-FINE = {"#": "a#b", "a space": " ", "script": "<script>", "another alphabet": "Ада", "256 characters": "x" * 256}
+NUMBERS = {"zero": 0, "a number": 7, "a negative number": -7, "a fraction": 7.5, "a large number": 2**53}
+FINE = NUMBERS | {
+    "brackets inside": "a[b]",
+    "map": "map",
+    "#": "a#b",
+    "a space": " ",
+    "script": "<script>",
+    "another alphabet": "Ада",
+    "256 characters": "x" * 256,
+}
+
+
+def at_the_gateway(value: Any) -> Any:
+    """A claim as an HTTP API hands it to a function: always a text, a list as `[a b]` and an object as `map[a:b]`."""
+    match value:
+        case bool() | int() | float() | None:
+            return json.dumps(value)
+        case list():
+            return f"[{' '.join(map(str, map(at_the_gateway, value)))}]"
+        case dict():
+            return f"map[{' '.join(f'{name}:{at_the_gateway(one)}' for name, one in value.items())}]"
+    return value
 
 
 class Door:
@@ -93,8 +115,9 @@ def token(said: dict[str, Any] | str, **header: Any) -> str:
 
 def both(stack: Stack, door: Door, said: dict[str, Any]) -> list[tuple[int, Any]]:
     """What either door answers."""
+    handed_over = {name: at_the_gateway(value) for name, value in said.items()}
     answers = [
-        stack.call("GET", "/runs/never/events", claims=said, query={"wait": "0"}),
+        stack.call("GET", "/runs/never/events", claims=handed_over, query={"wait": "0"}),
         door.get("/runs/never/events", token(said)),
     ]
     return [(answer.status, answer.body) for answer in answers]
@@ -127,10 +150,10 @@ def test_no_claim_breaks_a_door(stack: Stack, door: Door, name: str) -> None:
         "a list with ours": [AUDIENCE, {"a": 1}],
     }
     right = {
-        "exp": {"the future"}, "nbf": {"missing", "zero", "a number", "a fraction", "the past"},
-        "iat": {"missing", "zero", "a number", "a fraction", "the past"},
+        "exp": {"the future", "a large number"}, "nbf": {"missing", "the past", *NUMBERS} - {"a large number"},
+        "iat": {"missing", "the past", *NUMBERS} - {"a large number"},
     }  # fmt: skip
-    for kind, value in {**WRONG, **more}.items():
+    for kind, value in {**WRONG, **NUMBERS, **more}.items():
         if name == "exp" and kind == "a long number":
             continue  # a time that is yet to come
         gateway, own = both(stack, door, claims(**{name: value}))
@@ -139,6 +162,35 @@ def test_no_claim_breaks_a_door(stack: Stack, door: Door, name: str) -> None:
         assert own[0] == wanted, (kind, own)
         assert own[1]["code"] == ("unauthorized" if wanted == 401 else "run_not_found"), kind
         assert len(json.dumps(own[1])) < 500, kind
+
+
+def test_a_number_is_the_same_workspace_at_both_doors_and_a_list_is_none(stack: Stack, door: Door) -> None:
+    """[48] The gateway writes 42 as "42": the run that one door started is found at the other."""
+    handed_over = {name: at_the_gateway(value) for name, value in claims(workspace_id=42).items()}
+    begun = stack.call("POST", "/chats/c/runs", {"prompt": "hello"}, claims=handed_over)
+    assert begun.status == 202
+    path = f"/runs/{begun.body['run']['id']}/events"
+    assert door.get(path, token(claims(workspace_id=42))).status == 200
+    assert door.get(path, token(claims(workspace_id="42"))).status == 200
+    assert door.get(path, token(claims(workspace_id=[42]))).status == 401
+    groups = {**handed_over, "workspace_id": "[staff admins]"}
+    assert stack.call("POST", "/chats/d/runs", {"prompt": "hello"}, claims=groups).status == 401
+
+
+def test_a_required_scope_is_required_at_the_streaming_door_too(door: Door) -> None:
+    """In `scope` or `scp`, as at the gateway: an ID token of the same audience has neither."""
+    tokens = sys.modules["identity"].Tokens
+    strict = tokens(ISSUER, [AUDIENCE], "workspace_id", time.monotonic, required_scope="outlive/chat")
+    for said, fine in (
+        ({}, False), ({"scope": "openid"}, False), ({"scope": "openid outlive/chat"}, True), ({"scp": ["outlive/chat"]}, True),
+        ({"scp": "outlive/chat"}, True), ({"scope": "outlive/chats"}, False), ({"scope": 7, "scp": [None]}, False),
+    ):  # fmt: skip
+        header = f"Bearer {token(claims(**said))}"
+        if fine:
+            assert strict.caller(header).user == "ada"
+        else:
+            with pytest.raises(Unauthorized, match="scope"):
+                strict.caller(header)
 
 
 def test_an_audience_may_be_one_of_several(door: Door) -> None:

@@ -218,7 +218,7 @@ def test_cursor_is_good_only_where_it_was_given(stack: Stack, name: str) -> None
     "claims",
     [
         {}, {"sub": "ada"}, {"workspace_id": "acme"}, {"sub": "", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": ""},
-        {"sub": "a" * 257, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "a" * 257}, {"sub": "ada", "workspace_id": 7},
+        {"sub": "a" * 257, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "a" * 257}, {"sub": "ada", "workspace_id": "[acme globex]"},
         {"sub": ["ada"], "workspace_id": "acme"}, {"sub": "ada", "workspace_id": None}, {"sub": "ada", "workspace_id": {"a": 1}},
         {"sub": "a\x00", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "\ud800"}, {"SUB": "ada", "Workspace_id": "acme"},
     ],

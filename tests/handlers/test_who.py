@@ -21,7 +21,7 @@ CALLS = [
 @pytest.mark.parametrize(
     "claims",
     [{}, {"sub": "ada"}, {"workspace_id": "acme"}, {"sub": "", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": ""},
-     {"sub": "x" * 257, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "x" * 257}, {"sub": 5, "workspace_id": "acme"},
+     {"sub": "x" * 257, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "x" * 257}, {"sub": True, "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "[acme]"},
      {"sub": "a\ud800", "workspace_id": "acme"}, {"sub": ["ada"], "workspace_id": "acme"}, {"sub": None, "workspace_id": "acme"}],
     ids=str,
 )  # fmt: skip

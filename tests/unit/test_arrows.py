@@ -40,6 +40,7 @@ OUTSIDE = {
     "log": {"aws_lambda_powertools"},
     "loops": {"msgspec"},
     "packing": {"msgspec"},
+    "read": {"msgspec"},
     "request": {"msgspec"},
     "settle": {"msgspec"},
     "store.answers": {"botocore", "msgspec"},

@@ -125,6 +125,17 @@ def test_a_port_is_a_port(value, monkeypatch):
         state.port()
 
 
+def test_a_build_without_byte_code_says_so(tmp_path, monkeypatch, capsys):
+    """And how to get it; with a Python 3.13 it says nothing."""
+    monkeypatch.setattr(sys, "argv", ["build.py", "Console", str(tmp_path)])
+    for python, lines in ((None, 2), (sys.executable, 1)):
+        monkeypatch.setattr(build, "_python_313", lambda python=python: python)
+        assert build.main() == 0
+        out = capsys.readouterr().out
+        assert out.count("\n") == lines
+        assert (build.NO_BYTE_CODE in out) == (python is None)
+
+
 def test_an_error_is_one_line_and_no_traceback(capsys):
     def fail():
         raise UserError("the sun is down")

@@ -194,7 +194,7 @@ def make(table: Table, move: Move, run: Run) -> None:
             "w#c", Record.sort_key(2, 4), run_id="r", step=4, kind="end", packed=pack(Body([])), size=0,
             usage=Usage(), created_at=NOW,
         )  # fmt: skip
-        ending = Ending(move, FACTS, "settler", None, "aborted", 4, Usage(), seal)
+        ending = Ending(move, FACTS, "settler", None, "aborted", 4, Usage(), None, seal)
         table.settle(run, ending, chat_there=True, message_there=True)
 
 

@@ -59,7 +59,16 @@ def on(function: str, resource: Any) -> set[str]:
     return {action for one in statements(function) if one["Resource"] == resource for action in actions(one)}
 
 
-TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+OWN_TABLE = {"Fn::If": ["OwnsTable", {"Ref": "Table"}, {"Ref": "ExistingTableName"}]}
+
+
+def table_arn(rest: str = "") -> dict[str, Any]:
+    """The ARN of the stack's table, or of the one that was given."""
+    arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Name}"
+    return {"Fn::Sub": [arn + rest, {"Name": OWN_TABLE}]}
+
+
+TABLE = table_arn()
 QUEUE = {"Fn::GetAtt": ["Queue", "Arn"]}
 
 
@@ -134,13 +143,6 @@ def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
-def test_a_run_that_can_not_be_settled_or_read_raises_an_alarm():
-    for name, metric in (("SettleAlarm", "SettleFailed"), ("UnreadableAlarm", "RunUnreadable")):
-        alarm = of(name)
-        assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("Outlive", metric, "Sum")
-        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
-
-
 def test_a_sweep_is_due_every_minute_and_over_before_the_next():
     """[39] Its function times out in less than a minute."""
     (schedule,) = of("Sweep")["Events"].values()
@@ -151,13 +153,31 @@ def test_a_sweep_is_due_every_minute_and_over_before_the_next():
 # --- the table
 
 
-def test_the_table_is_on_demand_encrypted_and_can_be_restored():
+def test_the_table_is_on_demand_and_can_be_restored():
+    """DynamoDB encrypts every table; a key to choose would only be a key to pay for."""
     table = of("Table")
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
-    assert RESOURCES["Table"]["DeletionPolicy"] == "Retain"
+    assert "SSESpecification" not in table
+
+
+def test_the_table_outlives_its_stack_but_not_a_first_deployment_that_failed():
+    """[82] A protected table could not be removed after a failure, so protection is for later."""
+    assert RESOURCES["Table"]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert RESOURCES["Table"]["UpdateReplacePolicy"] == "Retain"
+    assert of("Table")["DeletionProtectionEnabled"] == {"Ref": "ProtectTable"}
+    assert PARAMETERS["ProtectTable"]["Default"] == "false"
+
+
+def test_a_table_that_was_kept_or_restored_takes_the_place_of_the_stacks_own():
+    """[82] Nothing names the stack's own table when another one is given."""
+    assert RESOURCES["Table"]["Condition"] == "OwnsTable"
+    assert TEMPLATE["Conditions"]["OwnsTable"] == {"Fn::Equals": [{"Ref": "ExistingTableName"}, ""]}
+    assert GLOBALS["Environment"]["Variables"]["TABLE_NAME"] == OWN_TABLE
+    parts = {part: TEMPLATE[part] for part in ("Globals", "Resources", "Outputs")}
+    text = json.dumps(parts).replace(json.dumps(OWN_TABLE), "")
+    assert '{"Ref": "Table"}' not in text
+    assert '["Table", "Arn"]' not in text
 
 
 def test_finished_rows_can_expire():
@@ -205,17 +225,51 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
     }
 
 
+OPEN_ROUTES = {"GET /tickets/{ticket}/events", "GET /console", "GET /console/{file}"}
+
+
 def test_no_call_goes_without_a_token_but_with_a_ticket():
     """[48] The console's files are no call: they are the same for everyone."""
     auth = of("Api")["Auth"]
-    authorizer = auth["Authorizers"][auth["DefaultAuthorizer"]]
-    assert authorizer["JwtConfiguration"] == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
-    assert {
-        event["Properties"]["Path"]: event["Properties"]["Auth"]
+    assert "DefaultAuthorizer" not in auth
+    jwt = auth["Authorizers"]["Token"]["JwtConfiguration"]
+    assert jwt == {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
+    authorizers = {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}": event["Properties"].get("Auth")
         for function in FUNCTIONS
         for event in of(function)["Events"].values()
-        if event["Type"] == "HttpApi" and "Auth" in event["Properties"]
-    } == {path: {"Authorizer": "NONE"} for path in ("/tickets/{ticket}/events", "/console", "/console/{file}")}
+        if event["Type"] == "HttpApi"
+    }
+    assert {route for route, about in authorizers.items() if about is None} == OPEN_ROUTES
+    assert [about for about in authorizers.values() if about not in (None, {"Authorizer": "Token"})] == []
+
+
+def test_a_route_that_is_open_to_anybody_has_a_limit_of_its_own():
+    """Lower than the API's, and a number: CloudFormation passes a parameter as text where it does not know the type."""
+    api = of("Api")
+    assert api["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+    }
+    assert set(api["RouteSettings"]) == OPEN_ROUTES
+    for limits in api["RouteSettings"].values():
+        assert 0 < limits["ThrottlingRateLimit"] < PARAMETERS["RequestsPerSecond"]["Default"]
+        assert 0 < limits["ThrottlingBurstLimit"] < PARAMETERS["RequestBurst"]["Default"]
+
+
+def test_nothing_is_reserved_of_an_account_unless_it_is_asked_for():
+    """A new account has 10 executions, and none of them can be reserved."""
+    reserved = {name: of(name).get("ReservedConcurrentExecutions") for name in (*FUNCTIONS, "Stream")}
+    no_value = {"Ref": "AWS::NoValue"}
+    assert {name: about for name, about in reserved.items() if about is not None} == {
+        "Step": {"Fn::If": ["Reserves", {"Ref": "MaximumConcurrency"}, no_value]},
+        "Sweep": {"Fn::If": ["Reserves", 1, no_value]},
+        "Tail": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
+        "Chat": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
+        "Stream": {"Fn::If": ["BoundsStreams", {"Ref": "StreamingConcurrency"}, no_value]},
+    }
+    assert PARAMETERS["ReserveConcurrency"]["Default"] == "false"
+    assert PARAMETERS["WaitingConcurrency"]["Default"] == 0
 
 
 def test_issuer_and_audience_have_no_default_to_forget():
@@ -223,14 +277,21 @@ def test_issuer_and_audience_have_no_default_to_forget():
     assert "Default" not in PARAMETERS["JwtAudience"]
 
 
-def test_the_access_log_names_no_chat_no_run_and_no_user():
+def test_the_access_log_says_who_was_refused_and_why_but_no_chat_and_no_run():
+    """The user as the token names them, because a flood or a refused token has to be traced to somebody."""
     logged = json.loads(of("Api")["AccessLogSettings"]["Format"])
-    assert set(logged.values()) <= {
+    assert set(logged.values()) == {
         "$context.requestTime",
         "$context.requestId",
         "$context.routeKey",
         "$context.status",
         "$context.responseLatency",
+        "$context.responseLength",
+        "$context.identity.sourceIp",
+        "$context.authorizer.claims.sub",
+        "$context.authorizer.error",
+        "$context.integrationStatus",
+        "$context.integrationLatency",
         "$context.error.message",
         "$context.integrationErrorMessage",
     }
@@ -265,7 +326,9 @@ def test_nothing_that_streams_is_there_unless_it_is_asked_for():
     """An address without a gateway before it, and a role that starts runs, are nobody's default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
-    assert named == {"Stream", "StreamRole", "StreamLogs"}
+    assert named == {
+        "Stream", "StreamRole", "StreamLogs", "StreamUrl", "StreamMayBeCalled", "StreamMayBeInvoked", "StreamFaults",
+    }  # fmt: skip
     assert {RESOURCES[name].get("Condition") for name in named} == {"Streams"}
     assert TEMPLATE["Outputs"]["StreamUrl"]["Condition"] == "Streams"
     assert not names_in({name: about for name, about in RESOURCES.items() if name not in named}) & named
@@ -278,32 +341,45 @@ def test_a_stream_may_do_what_the_same_calls_of_the_api_may():
     ]
     assert of("Stream")["Role"] == {"Fn::GetAtt": ["StreamRole", "Arn"]}
     assert of("Stream")["LoggingConfig"] == {"LogGroup": {"Ref": "StreamLogs"}}
-    assert of("Stream")["FunctionUrlConfig"]["InvokeMode"] == "RESPONSE_STREAM"
-    asked = of("Stream")["FunctionUrlConfig"]["Cors"]["Fn::If"][1]
+    assert of("StreamUrl")["InvokeMode"] == "RESPONSE_STREAM"
+    asked = of("StreamUrl")["Cors"]["Fn::If"][1]
     given = of("Api")["CorsConfiguration"]["Fn::If"][1]
     assert asked == given
     start = ROOT / "functions" / "stream" / of("Stream")["Handler"]
     assert os.access(start, os.X_OK)
 
 
+def test_a_streams_address_can_be_called_and_the_guided_deployment_does_not_ask_about_it():
+    """[81] The SAM CLI asks about each FunctionUrlConfig without authentication, also about one under a false condition."""
+    assert not [name for name in RESOURCES if "FunctionUrlConfig" in RESOURCES[name].get("Properties", {})]
+    granted = [of("StreamMayBeCalled"), of("StreamMayBeInvoked")]
+    assert [one["Action"] for one in granted] == ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
+    assert of("StreamMayBeInvoked")["InvokedViaFunctionUrl"] is True
+
+
 def test_the_read_function_can_write_nothing():
     allowed = {action for statement in statements("Read") for action in actions(statement)}
     writes = re.compile(r"Put|Update|Delete|Write|Send|ConditionCheck")
-    assert {action for action in allowed if writes.search(action)} == {
-        "logs:PutLogEvents",
-        "xray:PutTraceSegments",
-        "xray:PutTelemetryRecords",
-    }
+    assert {action for action in allowed if writes.search(action)} == {"logs:PutLogEvents"}
 
 
 def test_the_console_may_do_nothing_but_log():
     allowed = {action for statement in statements("Console") for action in actions(statement)}
-    assert {action.partition(":")[0] for action in allowed} == {"logs", "xray"}
+    assert {action.partition(":")[0] for action in allowed} == {"logs"}
+
+
+def test_what_readers_ask_every_second_is_not_traced():
+    """A trace of each look would cost more than the run."""
+    assert GLOBALS["Tracing"] == {"Ref": "Tracing"}
+    untraced = {name for name in FUNCTIONS if of(name).get("Tracing") == "PassThrough"}
+    assert untraced == {"Read", "Tail", "Sweep", "Console"}
+    tracing = {name for name in FUNCTIONS if any("xray:" in one for s in statements(name) for one in actions(s))}
+    assert tracing == set(FUNCTIONS) - untraced
 
 
 def test_an_index_is_asked_by_the_one_function_that_needs_it():
     for index, function in (("active", "Sweep"), ("due", "Sweep"), ("by_chat", "Read")):
-        arn = {"Fn::Sub": f"${{Table.Arn}}/index/{index}"}
+        arn = table_arn(f"/index/{index}")
         assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
 
 
@@ -348,7 +424,7 @@ def test_every_setting_of_the_functions_comes_from_a_parameter():
     settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {"TABLE_NAME", "QUEUE_URL"}
     for name in settings:
         assert given[name] == {"Ref": name.title().replace("_", "")}
-    assert (given["TABLE_NAME"], given["QUEUE_URL"]) == ({"Ref": "Table"}, {"Ref": "Queue"})
+    assert (given["TABLE_NAME"], given["QUEUE_URL"]) == (OWN_TABLE, {"Ref": "Queue"})
 
 
 def test_every_setting_the_code_reads_is_given():
@@ -388,7 +464,6 @@ def test_every_parameter_is_described_used_and_listed():
 
 def test_lambda_runs_what_the_project_says():
     assert (GLOBALS["Runtime"], GLOBALS["Architectures"]) == ("python3.13", ["arm64"])
-    assert GLOBALS["Tracing"] == "Active"
     assert of("Shared")["ContentUri"] == "shared"
 
 
@@ -402,6 +477,7 @@ def test_an_operator_learns_the_names_of_everything():
         "ApiUrl",
         "ConsoleUrl",
         "StreamUrl",
+        "DashboardUrl",
         "TableName",
         "QueueUrl",
         "DeadLetterQueueUrl",

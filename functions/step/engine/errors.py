@@ -7,6 +7,7 @@
                 model_output_limit       the token limit was reached before any answer
                 model_content_filter     a filter suppressed the answer
                 tool_failed              a tool raised
+                output_invalid           the output does not fit the agent's output type, and the tries are used up
                 agent_failed             anything else, probably a bug
     transient   worker_exhausted         no thread, file descriptor or memory left in this process
                 model_rate_limited       429; `retry_after` is what the provider asked for
@@ -53,6 +54,10 @@ class UnusableModel(Exception):
     """The model's name is unknown, or its key or region is missing."""
 
 
+class OutputInvalid(Exception):
+    """The model gave no output of the agent's output type, and it may not try again."""
+
+
 class ToolBroke(Exception):
     """A tool raised an exception that it should not raise: `error`, which is also the `__cause__`."""
 
@@ -68,6 +73,7 @@ KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str],
     (UnusableModel, "permanent", "model_not_configured"),
     (NoCredentialsError, "permanent", "model_not_configured"),
     (ToolBroke, "permanent", "tool_failed"),
+    (OutputInvalid, "permanent", "output_invalid"),
     (ModelContextWindowExceededError, "permanent", "model_context_exceeded"),
     (ModelRequestRejectedError, "permanent", "model_rejected"),
     (ModelQuotaExceededError, "permanent", "model_quota"),
@@ -127,7 +133,7 @@ def full_message(error: BaseException) -> str:
     if isinstance(error, ModelHTTPError):
         message = _provider_message(error.body)
         return f"The model {error.model_name} answered {error.status_code}{': ' + message if message else ''}"
-    if isinstance(error, ModelAPIError | UnusableModel | ToolBroke):
+    if isinstance(error, ModelAPIError | UnusableModel | OutputInvalid | ToolBroke):
         return str(error)
     try:
         text = str(error)

@@ -31,7 +31,7 @@ def messages_of(history: Iterable[Turn], keep_open: Container[str] = ()) -> list
         if turn.role == "user":
             conversation.add_prompt(str(clean(turn.text)))
         elif conversation.has_begun:  # providers refuse a conversation that begins with an answer
-            step = None if turn.messages is None else _readable(turn.messages)
+            step = None if turn.messages is None else readable_messages(turn.messages)
             unreadable += step is None and turn.messages is not None
             for message in _text_answer(turn.text) if step is None else step:
                 conversation.add(message)
@@ -45,7 +45,7 @@ def messages_of(history: Iterable[Turn], keep_open: Container[str] = ()) -> list
     return messages
 
 
-def _readable(text: str) -> list[ModelMessage] | None:
+def readable_messages(text: str) -> list[ModelMessage] | None:
     """One step's messages as they can be sent; None if the stored text cannot be read."""
     try:
         messages = [_without_blank_text(message) for message in ModelMessagesTypeAdapter.validate_json(text)]

@@ -4,14 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_ai import Agent, CancellationToken
+from pydantic_ai import Agent, CallToolsNode, CancellationToken
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.messages import FunctionToolResultEvent, ToolReturnPart
 from pydantic_ai.models import Model
+from pydantic_ai.run import AgentRun
 
 from engine.broken_tools import BrokenTools
 from engine.deferred import AskedCalls
 from engine.history import messages_of
 from engine.model import step_settings
+from engine.output import OutputTries, is_typed, output_json
 from engine.step_result import StepResult
 from engine.streaming import streamed_passages
 from outlive.agent import Ask
@@ -33,7 +36,7 @@ class ModelStep:
     result: StepResult = field(init=False)
 
     def __post_init__(self) -> None:
-        self.result = StepResult(self.ask.text_only, asked=self.asked.asked)
+        self.result = StepResult(self.ask.text_only and not is_typed(self.agent), asked=self.asked.asked)
 
     async def take(self) -> None:
         """Ask the model once and run the tools that it calls.
@@ -60,22 +63,39 @@ class ModelStep:
                     self.show(passage)
             node = await run.next(node)
             if Agent.is_call_tools_node(node):
-                if ask.text_only:
+                if result.text_only:
                     result.kind = "final"
                     return
-                deps.number_calls(
-                    (call.tool_name, call.args_as_dict(), call.tool_call_id) for call in node.model_response.tool_calls
-                )
-                async with node.stream(run.ctx) as events:
-                    async for event in events:
-                        if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
-                            result.early_returns[event.part.tool_call_id] = event.part
-                node = await run.next(node)
+                node = await self._run_tools(run, node, deps)
             if Agent.is_model_request_node(node):
                 result.next_request = node.request
                 result.kind = "asked" if result.asked else "step"
-            else:
+            elif Agent.is_end_node(node):
+                if is_typed(self.agent):
+                    result.output = output_json(node.data, result.response)
                 result.kind = "final"
+
+    async def _run_tools(self, run: AgentRun[StepDeps, Any], node: CallToolsNode[StepDeps, Any], deps: StepDeps) -> Any:
+        """Run the tools that the model called. Returns the node after that: the next request, or the end."""
+        ask, result, response = self.ask, self.result, node.model_response
+        tries = OutputTries(run, ask.history[len(ask.history) - ask.step :]) if is_typed(self.agent) else None
+        if tries is not None and ask.text_only:
+            tries.keep_outputs(response)
+        deps.number_calls((call.tool_name, call.args_as_dict(), call.tool_call_id) for call in response.tool_calls)
+        try:
+            async with node.stream(run.ctx) as events:
+                async for event in events:
+                    if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
+                        result.early_returns[event.part.tool_call_id] = event.part
+            following = await run.next(node)
+        except UnexpectedModelBehavior as error:
+            if tries is None:
+                raise
+            raise tries.explained(error, response) from error.__cause__
+        if tries is not None and Agent.is_model_request_node(following):
+            result.next_request = following.request
+            tries.check(following.request, is_last=ask.text_only)
+        return following
 
 
 def deps_of(ask: Ask) -> StepDeps:

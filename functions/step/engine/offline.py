@@ -23,8 +23,8 @@ A prompt that starts with `#script` and goes on with a JSON list is a script: on
               that step, whatever ended them, so of several such entries in a row the largest `times` decides
 
 An entry needs one of text, reasoning, tools and error. Steps beyond the script answer with a plain sentence. A script
-with a mistake is answered with a message that says what is wrong. On the last step of the budget the text is said
-without the tools.
+with a mistake is answered with a message that says what is wrong. The tools of an agent with an output type include its
+output tool, such as `final_result`. On the last step of the budget the text is said, and only an output tool is called.
 """
 
 import asyncio
@@ -85,12 +85,15 @@ def offline_model(ask: Ask) -> FunctionModel:
     """The stand-in for one step: what it says depends on the ask, not on the messages it is sent."""
 
     def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
-        return _stream(ask, messages, {tool.name for tool in info.function_tools})
+        tools, outputs = ({tool.name for tool in group} for group in (info.function_tools, info.output_tools))
+        return _stream(ask, messages, tools | outputs, outputs)
 
     return FunctionModel(stream_function=stream, model_name=NAME)
 
 
-async def _stream(ask: Ask, messages: list[ModelMessage], tools: Collection[str]) -> AsyncIterator[Any]:
+async def _stream(
+    ask: Ask, messages: list[ModelMessage], tools: Collection[str], outputs: Collection[str]
+) -> AsyncIterator[Any]:
     prompt = next((turn.text for turn in reversed(ask.history) if turn.role == "user"), "")
     script = script_in(prompt)
     if script is None:
@@ -104,7 +107,7 @@ async def _stream(ask: Ask, messages: list[ModelMessage], tools: Collection[str]
         raise _model_error(entry.error)
     if entry.reasoning:
         yield {0: DeltaThinkingPart(content=entry.reasoning)}
-    calls = () if ask.text_only else entry.tools
+    calls = [(name, given) for name, given in entry.tools if name in outputs or not ask.text_only]
     text = entry.text * entry.repeat
     if not text and not calls:
         text = "The script calls tools here, but this is the last step, which may only say something."

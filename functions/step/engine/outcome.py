@@ -73,7 +73,8 @@ def _stored(
 ) -> Outcome:
     asked = result.asked if kind == "asked" else {}
     parts, text = both_forms(messages, keep_reasoning=kind != "partial", asked=asked)
-    return Outcome(kind, parts, text, result.usage, finish_reason, error, tuple(asked.values()))
+    output = result.output if kind == "final" else None
+    return Outcome(kind, parts, text, result.usage, finish_reason, error, output=output, asked=tuple(asked.values()))
 
 
 def _text_only(response: ModelResponse) -> ModelResponse:

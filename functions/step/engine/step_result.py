@@ -23,10 +23,12 @@ class StepResult:
     """
 
     text_only: bool
-    """The model was asked for text and may not call tools."""
+    """The model was asked for text and nothing else: the last step of an agent without an output type."""
     kind: Literal["step", "asked", "final", "partial"] = "partial"
     run: AgentRun[StepDeps, Any] | None = None
     stream: AgentStream[StepDeps, Any] | None = None
+    output: Any = None
+    """The structured output of a final step as a JSON value."""
     next_request: ModelRequest | None = None
     """The request that the next step would send: it begins with the results of the tools."""
     early_returns: dict[str, ToolReturnPart] = field(default_factory=dict)

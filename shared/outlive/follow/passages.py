@@ -1,6 +1,6 @@
 """A step as a sequence of passages, in one order for all readers, whether they come from live pieces or from the record.
 
-First come text and tool calls in the model's order, then the results of all calls. A position says how many of them a
+First come text and tool calls in the model's order, then the results of all calls, then a structured output. A position says how many of them a
 reader has received and contains a checksum of them. So a reader who followed the live pieces continues in the record if
 the record begins with the same passages, and starts the step again if it does not.
 """
@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+OUTPUT_PART = "data-output"
+"""The type of the part with a run's structured output: the last part of its answer."""
 LONGEST = 32_768
 """Characters of text in one event. Only a tool's output can make an event larger than a page."""
 
@@ -66,6 +68,7 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
     repeated.
     """
     results: list[Result | Approval] = []
+    output: list[Other] = []
     parts = list(parts)
     calls_are_new = not parts or parts[0].get("type") == "step-start"
     for part in parts:
@@ -84,9 +87,12 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
                 results.append(Result(part["toolCallId"], name, state, fields))
             elif state == "approval-requested":
                 results.append(Approval(part["toolCallId"], name))
+        elif kind == OUTPUT_PART:
+            output.append(Other(part))
         elif kind != "step-start":
             yield Other(part)
     yield from results
+    yield from output
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from outlive.asked import AskedCall
+from outlive.follow.passages import OUTPUT_PART
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,12 @@ class Body:
     def text(self) -> str:
         """All text parts in order."""
         return "".join(part["text"] for part in self.parts if part.get("type") == "text")
+
+    @property
+    def output(self) -> Any:
+        """The structured output, a JSON value; None if there is none."""
+        last = self.parts[-1] if self.parts else {}
+        return last.get("data") if last.get("type") == OUTPUT_PART else None
 
 
 NO_MESSAGES = b"null"

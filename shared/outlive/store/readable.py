@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from outlive.errors import StoreUnreadable
-from outlive.log import logger
+from outlive.log import damaged
 from outlive.store.body import Body, pack
 from outlive.store.rows import Answer, Message, Record, Row
 
@@ -15,7 +15,7 @@ def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
     try:
         return kind.of(item)
     except StoreUnreadable as error:
-        logger.warning("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
+        damaged("row_unreadable", row=item["sk"]["S"], cause=error.attribute)
         return None
 
 
@@ -41,7 +41,7 @@ def record_of(item: dict[str, Any]) -> Record:
         record, missing, cause = Record(pk, sk), list(empty), type(error).__name__
     record.step = int(sk.rpartition("#")[2])
     if missing:
-        logger.warning("row_unreadable", row=sk, cause=cause)
+        damaged("row_unreadable", row=sk, cause=cause)
         for name in missing:
             setattr(record, name, empty[name])
     return record

@@ -28,7 +28,7 @@ from pynamodb.models import Model
 from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
-from outlive.log import logger
+from outlive.log import damaged
 from outlive.run_error import LastError, RunError
 from outlive.store.attributes import Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Time, Whole, Word
 from outlive.store.body import Body, unpack
@@ -250,6 +250,8 @@ class Run(Row):
     usage = Encoded(Usage)
     error = Encoded(RunError)
     finish_reason = Word(FinishReason, null=True)
+    output = Encoded(Any)
+    """The structured output of the answer, as the last part of its message has it."""
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
     stop_requested_by = OptionalText()
@@ -364,7 +366,7 @@ class Record(Row):
         try:
             return unpack(self.packed)
         except Exception as error:
-            logger.warning("record_unreadable", run=self.run_id, step=self.step, cause=type(error).__name__)
+            damaged("record_unreadable", run=self.run_id, step=self.step, cause=type(error).__name__)
             return Body([], None)
 
     @property

@@ -43,6 +43,7 @@ class Ending:
     finish_reason: str
     step_count: int
     usage: Usage
+    output: Any
     seal: Record | None
     """The record that closes the log; None where a final record already does."""
     mended: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +122,8 @@ class Table(Waiting, Reads):
         }
         if ending.error is not None:
             run_fields["error"] = ending.error
+        if ending.output is not None:
+            run_fields["output"] = ending.output
         expires_at = self._expiry(now)
         ended: list[Action] = [getattr(Run, name).set(value) for name, value in run_fields.items()]
         if move is STOP:

@@ -77,6 +77,8 @@ class Run(msgspec.Struct, frozen=True):
     asked: Asked | None = None
     error: RunError | None = None
     finish_reason: str | None = None
+    output: Any = None
+    """The structured output of the agent as JSON; None for an agent that answers with text."""
     usage: Usage = Usage()
     budget: Budget = Budget()
     metadata: dict[str, Any] = {}
