@@ -38,6 +38,13 @@ const EXAMPLES = [
     ),
   ],
   [
+    "One that asks before it acts",
+    script(
+      { text: "I will announce it as soon as you agree.", tools: [["announce", { text: "Tea is at five." }]] },
+      { text: "It is announced." },
+    ),
+  ],
+  [
     "A run that fails",
     script({ text: "The first step goes well.", seconds: 1, tools: [["clock", {}]] }, { error: "permanent" }),
   ],
@@ -126,7 +133,7 @@ function showExamples(isShown) {
     make("h2", {}, "Start something, then leave"),
     make("p", {}, INTRODUCTION),
     make("ul", { class: "examples" }, ...examples),
-    make("p", { class: "note" }, "The last two are scripts for the offline stand-in model."),
+    make("p", { class: "note" }, "All but the first are scripts for the offline stand-in model."),
   );
 }
 

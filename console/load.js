@@ -3,11 +3,11 @@
 import * as api from "./api.js";
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
-import { byId, capitalized, isOver, STATUS, scrollToEnd } from "./dom.js";
+import { byId, capitalized, isAtEnd, isOver, STATUS, scrollToEnd } from "./dom.js";
 import { announce, redraw, redrawNow, showLink } from "./draw.js";
-import { addEvents, newProgress } from "./events.js";
+import { addAnswers, addEvents, newProgress } from "./events.js";
 import { allEvents, follow, retry } from "./follow.js";
-import { addMessage, currentView, isCurrent, openView, turnOf, updateTurn } from "./state.js";
+import { addMessage, currentView, isCurrent, openView, setRun, turnOf, updateTurn } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
 
@@ -158,6 +158,28 @@ export async function loadEvents(view, entry) {
   if (isCurrent(view)) redraw();
 }
 
+/** Draws the turn of the watched run, and announces that the run has begun to wait. `before` is the run until now. */
+function showWatched(view, turn, before) {
+  if (turn.liveProgress.hasAnswers) {
+    turn.liveProgress.hasAnswers = false;
+    // What cannot be read now is read with the chat the next time.
+    loadAnswers(view, turn).catch(() => {});
+  }
+  if (!isCurrent(view)) return;
+  redraw();
+  if (turn.run.status !== "waiting" || before.asked?.step === turn.run.asked.step) return;
+  view.scrollsToEnd = isAtEnd();
+  const names = turn.run.asked.open.map((call) => call.tool_name).join(", ");
+  announce(`The run waits for an answer: ${names}.`);
+}
+
+/** Reads how calls were answered: events have the results alone. */
+async function loadAnswers(view, turn) {
+  const { message } = await loadRun(view, turn.id);
+  if (message) addAnswers(turn.liveProgress, message);
+  if (isCurrent(view)) redraw();
+}
+
 /** Follows the run until it ends, and shows its progress. */
 export async function watch(view, run) {
   if (view.watchedRunId === run.id) return;
@@ -170,9 +192,15 @@ export async function watch(view, run) {
       turn.liveProgress = newProgress(turn.run);
     },
     onEvents: (events) => {
+      const before = turn.run;
       addEvents(turn.liveProgress, events);
       updateTurn(turn);
-      if (isCurrent(view)) redraw();
+      showWatched(view, turn, before);
+    },
+    onRun: (run) => {
+      const before = turn.run;
+      setRun(turn, run);
+      showWatched(view, turn, before);
     },
     onLink: (state) => isCurrent(view) && showLink(state),
   };

@@ -61,6 +61,7 @@ function figures(run) {
     ...moment("Begun", run.started_at),
     ...moment("Stop asked", run.stop_requested_at),
     ...moment("Ended", run.finished_at),
+    ...(run.status === "waiting" ? figure("Answer by", time(run.asked.until)) : []),
     ...(run.finish_reason ? figure("Because", run.finish_reason.replaceAll("_", " ")) : []),
     ...(run.error ? figure("Error", make("code", {}, run.error.code)) : []),
     ...(run.agent ? figure("Agent", run.agent) : []),
@@ -99,6 +100,8 @@ function spansOf(run, progress, begin, end) {
     spans.push({ label: `Step ${step.number + 1}`, note: noteOf(step), from, to, status: stepStatus(step, run) });
     from = to;
   }
+  if (run.status === "waiting")
+    spans.push({ label: "Waiting", note: "for an answer", from, to: end, status: "waiting" });
   return spans;
 }
 

@@ -1,11 +1,13 @@
 // One run in the chat: the prompt, the answer with its tool calls, and how the run ended.
 
+import { newAsk, showAnswer } from "./ask.js";
 import {
   arrange,
   button,
   duration,
   durationBetween,
   isOver,
+  keyed,
   make,
   moment,
   STATUS,
@@ -29,6 +31,7 @@ const FAILURE = {
   loop_detected: "It went round in circles: the same calls gave the same results.",
   step_too_large: "A step said more than can be stored.",
   run_too_large: "The answer grew larger than can be stored.",
+  unanswered: "Nobody answered what it asked.",
   stale: "It made no progress any more and was given up.",
   never_started: "No worker took it.",
 };
@@ -36,6 +39,7 @@ const CUT_SHORT = {
   max_steps: "It ended because its budget of steps was used up.",
   length: "The model’s output limit cut the answer short.",
   content_filter: "The provider’s content filter cut the answer short.",
+  handed_over: "A message was written in place of an answer, and the next run has it.",
 };
 const RUN_STATUS = { streaming: "running", completed: "succeeded", error: "failed", aborted: "aborted" };
 const LONG_PROMPT_CHARACTERS = 400;
@@ -50,6 +54,7 @@ export class TurnView {
   #ending;
   #question = make("div", { class: "question" });
   #steps = make("div", { class: "steps" });
+  #asks = make("div", { class: "asks" });
   #end = make("div", { class: "end" });
   #mark = statusMark("pending");
   #label = make("span", { class: "status" });
@@ -59,6 +64,7 @@ export class TurnView {
     { class: "answer" },
     make("h3", { class: "unseen" }, "Agent"),
     this.#steps,
+    this.#asks,
     this.#end,
     make("p", { class: "line" }, this.#mark, this.#label, this.#more, button({ class: "quiet details" }, "Details")),
   );
@@ -74,8 +80,10 @@ export class TurnView {
     this.#showPrompt(turn.prompt);
     const status = turn.run ? statusOf(turn.run) : (RUN_STATUS[turn.message?.status] ?? "running");
     const isActive = turn.run ? !isOver(turn.run) : turn.message?.status === "streaming";
-    this.#showSteps(turn.steps, isActive);
-    this.#answer.setAttribute("aria-busy", String(isActive));
+    const asked = turn.run?.status === "waiting" ? turn.run.asked.open : null;
+    this.#showSteps(turn.steps, isActive, asked);
+    this.#showAsked(asked ?? [], turn.answers);
+    this.#answer.setAttribute("aria-busy", String(isActive && !asked));
     this.node.dataset.status = status;
     this.#mark.dataset.status = status;
     write(this.#label, STATUS[status]);
@@ -83,20 +91,30 @@ export class TurnView {
     this.tick();
   }
 
-  #showSteps(steps, isActive) {
+  #showSteps(steps, isActive, asked) {
     const views = new Map();
     for (const step of steps) {
       if (step.state === "discarded") continue;
       const last = step.parts.at(-1);
       for (const part of step.parts) {
         const view = this.#parts.get(part) ?? newPartView(part);
-        view.show(part, { isLive: isActive && step.state === "live" && part === last, isActive });
+        view.show(part, { isLive: isActive && step.state === "live" && part === last, isActive, asked });
         views.set(part, view);
       }
     }
     this.#parts = views;
     const nodes = [...views.values()].map((view) => view.node);
     arrange(this.#steps, nodes);
+  }
+
+  #showAsked(calls, answers) {
+    const items = calls.map((call) => ({ id: call.tool_call_id, call }));
+    keyed(
+      this.#asks,
+      items,
+      ({ call }) => newAsk(call),
+      (node, { id }) => showAnswer(node, answers.get(id)),
+    );
   }
 
   #showPrompt(prompt) {
@@ -146,6 +164,7 @@ export class TurnView {
 function figures({ run, message, steps }) {
   if (run && !isOver(run)) {
     const step = run.started_at ? [`step ${Math.max(1, steps.length)}`] : [];
+    if (run.status === "waiting") return [...step, `until ${moment(run.asked.until)}`];
     return [...step, duration(Date.now() - Date.parse(run.created_at))];
   }
   if (run) {
@@ -169,7 +188,10 @@ function notice(status, heading, text, error) {
   );
 }
 
-/** An element for the part. `show(part, {isLive, isActive})` updates its `node`; a live part still receives text. */
+/**
+ * An element for the part. `show(part, {isLive, isActive, asked})` updates its `node`; a live part still receives text.
+ * `asked` are the open calls of a run that waits, else null.
+ */
 const newPartView = (part) =>
   new ({ text: TextView, reasoning: ReasoningView, tool: ToolView, output: OutputView, other: OtherView })[part.type]();
 
@@ -218,8 +240,31 @@ class OutputView {
   }
 }
 
-const TOOL_LABEL = { running: "running", done: "done", error: "failed", gone: "no result" };
-const TOOL_STATUS = { running: "running", done: "succeeded", error: "failed", gone: "aborted" };
+const TOOL_LABEL = {
+  running: "running",
+  asked: "waits for an answer",
+  answered: "answered",
+  done: "done",
+  error: "failed",
+  denied: "denied",
+  gone: "no result",
+};
+const TOOL_STATUS = {
+  running: "running",
+  asked: "waiting",
+  answered: "pending",
+  done: "succeeded",
+  error: "failed",
+  denied: "aborted",
+  gone: "aborted",
+};
+
+/** The state to show of a call: without a result, what becomes of it depends on its run. */
+function toolState({ id, state }, isActive, asked) {
+  if (state !== "running") return state;
+  if (asked) return asked.some((call) => call.tool_call_id === id) ? "asked" : "answered";
+  return isActive ? "running" : "gone";
+}
 
 class ToolView {
   mark = statusMark("running");
@@ -234,20 +279,21 @@ class ToolView {
     this.inside,
   );
 
-  show(part, { isActive }) {
-    const state = part.state === "running" && !isActive ? "gone" : part.state;
-    const content = JSON.stringify([state, part.input, part.output, part.error]);
+  show(part, { isActive, asked }) {
+    const state = toolState(part, isActive, asked);
+    const content = JSON.stringify([state, part.input, part.output, part.error, part.approval]);
     if (content === this.content) return;
     this.content = content;
     this.node.dataset.state = state;
     this.mark.dataset.status = TOOL_STATUS[state];
-    const result = { done: summary(part.output), error: part.error }[state];
+    const result = { done: summary(part.output), error: part.error, denied: part.approval?.reason }[state];
     write(this.name, part.name);
     write(this.brief, [summary(part.input), result].filter(Boolean).join(" → "));
-    write(this.state, TOOL_LABEL[state]);
+    write(this.state, (part.approval?.approved ? "approved, " : "") + TOOL_LABEL[state]);
     const blocks = [block("Input", part.input)];
     if (state === "done") blocks.push(block("Output", part.output));
     if (state === "error") blocks.push(block("Error", part.error));
+    if (part.approval?.reason) blocks.push(block("Reason", part.approval.reason));
     this.inside.replaceChildren(...blocks.flat());
   }
 }
