@@ -143,11 +143,15 @@ function showNotAnswered(turn, callId, error) {
   } else if (error.status !== 401) turn.answers.set(callId, { isSending: false, error: `Not sent: ${reason}.` });
 }
 
-/** An answered call is gone from the page, and the focus with it. On a touch screen a field would open the keyboard. */
+/**
+ * An answered call is gone from the page, and the focus with it: the next one takes it, but none of its buttons, which
+ * a second press of Enter would push. On a touch screen focus on the prompt would open the keyboard.
+ */
 function focusNext(runId) {
   if (document.activeElement !== document.body) return;
-  const next = byId("messages").querySelector(`[data-run="${CSS.escape(runId)}"] .ask :is(button, textarea)`);
-  if (!isTouch()) (next ?? byId("prompt")).focus();
+  const next = byId("messages").querySelector(`[data-run="${CSS.escape(runId)}"] .ask`);
+  if (next) next.focus({ preventScroll: true });
+  else if (!isTouch()) composer.focus();
 }
 
 /** Shows the run on the right side. */

@@ -8,7 +8,7 @@ const DECLINED = { question: "The person declined to answer.", external: "The to
 
 /** A card for the call. What a person has begun to write in it stays as long as the call is open. */
 export function newAsk(call) {
-  const node = make("section", { class: "ask", "data-call": call.tool_call_id });
+  const node = make("section", { class: "ask", "data-call": call.tool_call_id, tabindex: "-1" });
   const decide = (decision) =>
     node.dispatchEvent(new CustomEvent("answer", { bubbles: true, detail: { callId: call.tool_call_id, decision } }));
   const heading = make("h4", {}, headingOf(call));

@@ -6,9 +6,12 @@ import * as composer from "./composer.js";
 import { byId, scrollToEnd, write } from "./dom.js";
 import { redraw, redrawNow, showLatestButton, showLink, showTokenForm, tick } from "./draw.js";
 import { wake } from "./follow.js";
-import { loadEarlier, loadRuns, openChat, refresh, showFailure } from "./load.js";
+import { loadEarlier, loadLeftChats, loadRuns, openChat, refresh, showFailure } from "./load.js";
 import { currentView } from "./state.js";
 import * as token from "./token.js";
+
+/** How often the page looks after chats that were left while a run was active in them. */
+const LEFT_CHATS_PAUSE_MS = 30_000;
 
 const onClick = (id, listener) => byId(id).addEventListener("click", listener);
 
@@ -99,6 +102,11 @@ setInterval(() => {
     redraw();
   }
 }, 1000);
+
+setInterval(() => {
+  // The next time may do better.
+  if (!document.hidden && token.isUsable()) loadLeftChats().catch(() => {});
+}, LEFT_CHATS_PAUSE_MS);
 
 write(byId("token-base"), new URL(api.base).host);
 const chatId = token.readAddress() ?? "";
