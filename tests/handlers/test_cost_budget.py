@@ -313,9 +313,13 @@ def test_an_approval_costs_a_question_an_answer_and_one_more_step(stack: Stack, 
     assert stack.sweep_now()["seen"] == 0
     assert [units.read for operation, units in billed if operation != "Query"] == []
     billed.clear()
-    answered = stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {calls[0].tool_call_id: {"approved": True}}}, **who)
+    answered = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[0].tool_call_id: {"approved": True}}}, **who
+    )
     assert (answered.status, writes()) == (200, [4])
-    resumed = stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {calls[1].tool_call_id: {"approved": True}}}, **who)
+    resumed = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[1].tool_call_id: {"approved": True}}}, **who
+    )
     assert (resumed.body["run"]["status"], writes()) == ("running", [8])
     assert stack.take() is not None
     assert stack.take() is None
