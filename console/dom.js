@@ -57,6 +57,8 @@ export const statusMark = (status) => make("span", { class: "dot", "data-status"
 
 export const time = (iso) => make("time", { datetime: iso, title: iso }, moment(iso));
 
+export const isTouch = () => matchMedia("(pointer: coarse)").matches;
+
 export const isAtEnd = () => innerHeight + scrollY >= document.documentElement.scrollHeight - 120;
 
 export const scrollToEnd = (behavior) => scrollTo({ top: document.documentElement.scrollHeight, behavior });
@@ -64,6 +66,7 @@ export const scrollToEnd = (behavior) => scrollTo({ top: document.documentElemen
 export const STATUS = {
   pending: "Waiting for a worker",
   running: "Working",
+  waiting: "Waiting for an answer",
   stopping: "Stopping",
   retrying: "Waiting for the model’s provider",
   succeeded: "Succeeded",

@@ -46,7 +46,7 @@ class Stack:
             self.outputs = deploy(self.aws, folder, prepared)
             self.url = f"{self.aws.url}/_aws/execute-api/outlive"
             if prepared.values["StreamingFunction"] == "true":
-                self._streaming = self._start_streaming()
+                self._streaming = self._start_streaming(prepared.values["RequiredScope"])
             self._warm_up()
         except BaseException:
             self.stop()
@@ -57,11 +57,12 @@ class Stack:
         """The address of the streaming function; empty if it is not there."""
         return self._streaming.url if self._streaming else ""
 
-    def _start_streaming(self) -> StreamingDoor:
+    def _start_streaming(self, required_scope: str) -> StreamingDoor:
         # It has the settings of the function for chat clients, whose calls it answers.
         function = self.aws.client("lambda").get_function_configuration(FunctionName=self.outputs["ChatFunction"])
         settings: dict[str, str] = function["Environment"]["Variables"]
-        door = StreamingDoor(self.aws, self.folder, {name: settings[name] for name in settings if name != "PYTHONPATH"})
+        del settings["PYTHONPATH"]
+        door = StreamingDoor(self.aws, self.folder, settings | {"REQUIRED_SCOPE": required_scope})
         door.wait()
         return door
 

@@ -29,7 +29,7 @@ class StreamingDoor:
         with self.log.open("wb") as out:
             self._child = subprocess.Popen(
                 [FUNCTIONS_PYTHON, "-P", APP],
-                env=env | settings | {
+                env=env | dict(settings) | {
                     "PYTHONPATH": os.pathsep.join(map(str, paths)),
                     "STREAM_PORT": str(self.port),
                     "JWT_ISSUER": identity.issuer(aws.port),

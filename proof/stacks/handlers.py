@@ -183,6 +183,7 @@ class Stack:
         batch["Records"][0] |= {
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
         }  # fmt: skip
+        batch["Records"][0]["attributes"] |= message.get("Attributes", {})
         failed = json.loads(json.dumps(self.step.handler(batch, context or self.context)))["batchItemFailures"]
         if not failed:
             self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

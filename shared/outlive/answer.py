@@ -61,15 +61,16 @@ class Answers:
     clock: Clock
     settings: Settings
 
-    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision]) -> Answered:
+    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision], step: int | None = None) -> Answered:
         """Answer these calls of the run, all or none; the same decisions again change nothing.
 
+        With `step` they answer what this step asked, and never what a later one asked about the same call.
         Raises RunNotFound, NotWaiting, AnsweredOtherwise, InvalidRequest (which names the call) or AnswerFailed.
         """
         try:
             for _ in range(MAX_TRIES):
                 run = persistently(partial(run_to_answer, self.table, caller, run_id), self.clock)
-                answered = self._try(caller, run, decisions)
+                answered = self._try(caller, run, decisions, step)
                 if answered is not None:
                     return Answered(answered, persistently(partial(self.table.last_record, answered), self.clock))
             raise StoreBusy("other answers kept winning")
@@ -77,16 +78,16 @@ class Answers:
             logger.error("answer_failed", run=run_id, cause=cause(error))
             raise AnswerFailed("it may not have been recorded; send the same answers again") from error
 
-    def _try(self, caller: Caller, run: Run, decisions: Mapping[str, Decision]) -> Run | None:
+    def _try(self, caller: Caller, run: Run, decisions: Mapping[str, Decision], step: int | None) -> Run | None:
         """The run with these answers; None if it changed meanwhile. `run` is as it was read just now."""
-        waits = run.status == Status.WAITING and run.asked is not None
+        waits = run.status == Status.WAITING and run.asked is not None and step in (None, run.asked.step)
         still_open = {call.tool_call_id: call for call in run.asked.open} if waits else {}
-        earlier = {key: decision for key, decision in decisions.items() if key not in still_open}
-        step = self._check_earlier(run, earlier, waits=waits) if earlier else -1
+        earlier = {call_id: decision for call_id, decision in decisions.items() if call_id not in still_open}
+        answered_step = self._check_earlier(run, earlier, step, waits=waits) if earlier else -1
         new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]
         if not new:
             # The request that answered may have died before it sent; a redelivered message changes nothing.
-            self._send_next(run, step)
+            self._send_next(run, answered_step)
             return run
         now = self.clock.now()
         rows = [
@@ -108,12 +109,13 @@ class Answers:
         self._send_next(after, run.asked.step)
         return after
 
-    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], *, waits: bool) -> int:
+    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], step: int | None, *, waits: bool) -> int:
         """See that calls that are not open were answered just so; returns the newest step that made one of them.
 
         Raises AnsweredOtherwise, NotWaiting or InvalidRequest.
         """
-        given = {answer.tool_call_id: answer for answer in persistently(partial(self.table.answers, run), self.clock)}
+        answers = persistently(partial(self.table.answers, run), self.clock)
+        given = {answer.tool_call_id: answer for answer in answers if step in (None, answer.step)}
         for call_id, decision in decisions.items():
             answer = given.get(call_id)
             if answer is None and waits:

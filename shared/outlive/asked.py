@@ -24,6 +24,8 @@ class AskedCall(msgspec.Struct, frozen=True, array_like=True):
     """The tool's arguments. The run's row leaves them out; the step's record has them."""
     metadata: Any = None
     """What the tool said about its call."""
+    approval_id: str = ""
+    """Names this request for an approval. A call that is asked about again gets another one."""
 
     @property
     def without_input(self) -> "AskedCall":
@@ -87,4 +89,8 @@ def is_open(part: dict[str, Any]) -> bool:
 
 def closed(part: dict[str, Any]) -> dict[str, Any]:
     """The part, a call without a result being closed as interrupted."""
-    return {**part, "state": "output-error", "errorText": INTERRUPTED} if is_open(part) else part
+    if not is_open(part):
+        return part
+    # The AI SDK knows no approval without a decision in a call that is closed.
+    kept = {name: value for name, value in part.items() if name != "approval"}
+    return {**kept, "state": "output-error", "errorText": INTERRUPTED}

@@ -34,7 +34,7 @@ class Status(StrEnum):
 
     PENDING = "pending"
     """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
-    sends it again; after `PENDING_SECONDS` the sweep ends the run."""
+    sends it again; if that does not help, the sweep ends the run after `PENDING_SECONDS`."""
 
     RUNNING = "running"
     """A worker claimed a step. It moves the run on: a record, then the next message. If the worker dies, its lease
@@ -309,7 +309,8 @@ HEARTBEAT = Move(
 )  # fmt: skip
 RELEASE = Move(
     "release", "step", RUNNING, None, (Guard.NO_STOP, Guard.MY_LEASE),
-    "ends the lease and keeps the last error apart from `error`; then the message is given back",
+    "ends the lease and keeps the last error apart from `error`, and after a busy provider also since when the step waits "
+    "for it; then the message is given back",
 )  # fmt: skip
 ASK = Move(
     "ask", "step", RUNNING, Status.WAITING, (Guard.NO_STOP, Guard.MY_LEASE),

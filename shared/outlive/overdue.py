@@ -6,7 +6,7 @@ The sweep asks this of every run older than a lease; a start asks it of the run 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from outlive.clock import DAY, SECOND
+from outlive.clock import DAY, SECOND, Clock
 from outlive.errors import StoreError
 from outlive.lifecycle import (
     ABORT_ANSWERED,
@@ -31,6 +31,8 @@ from outlive.store.rows import Record, RecordKind, Run
 
 LONGEST_WAIT = DAY
 """A message that was sent longer ago counts as lost, however long the line is."""
+LOOKS = 3
+"""How often the queue is asked before a line counts as one that does not move."""
 LINE_SHARE = 10
 """Up to a tenth as many messages as there are workers are no line: the next free worker takes each."""
 
@@ -45,9 +47,17 @@ class Overdue:
     error: RunError | None = None
 
 
-def depth_of(queue: Queue) -> Depth | None:
-    """How many messages the queue holds, None if it does not say."""
+def depth_of(queue: Queue, clock: Clock) -> Depth | None:
+    """How many messages the queue holds, None if it does not say.
+
+    Where messages wait and no worker holds one, it is asked again: workers may all have been between two messages.
+    """
     try:
+        for _ in range(LOOKS - 1):
+            depth = queue.depth()
+            if depth.in_flight or not depth.waiting:
+                return depth
+            clock.sleep(1)
         return queue.depth()
     except StoreError as error:
         logger.warning("queue_depth_unknown", cause=cause(error))

@@ -19,6 +19,8 @@ BOUNDS = {
     "STOP_POLL_SECONDS": (1, 30),
     "STEPS_PER_MESSAGE": (1, 100),
     "MAXIMUM_CONCURRENCY": (2, 1000),
+    "STARTS_PER_MINUTE": (0, 60_000),
+    "HELD_READS_PER_MINUTE": (0, 60_000),
     "RETENTION_DAYS": (0, 3650),
 }
 """The least and the most that a number may be; the template's parameters have the same bounds."""
@@ -55,6 +57,10 @@ class Settings:
     """How many steps in a row a worker executes for one message, while time allows."""
     maximum_concurrency: int = 50
     """How many steps run at the same time at most. A queue that holds a tenth of it is a line."""
+    starts_per_minute: int = 0
+    """How many runs a user may start in a minute; 0 is no limit."""
+    held_reads_per_minute: int = 0
+    """How many reads of a user may wait for news in a minute; 0 is no limit."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
     live_text: bool = True
@@ -103,6 +109,8 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         stop_poll_seconds=_seconds(environment, "STOP_POLL_SECONDS", Settings.stop_poll_seconds),
         steps_per_message=_whole(environment, "STEPS_PER_MESSAGE", Settings.steps_per_message),
         maximum_concurrency=_whole(environment, "MAXIMUM_CONCURRENCY", Settings.maximum_concurrency),
+        starts_per_minute=_whole(environment, "STARTS_PER_MINUTE", Settings.starts_per_minute),
+        held_reads_per_minute=_whole(environment, "HELD_READS_PER_MINUTE", Settings.held_reads_per_minute),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days),
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         prompt_caching=_switch(environment, "PROMPT_CACHING", default=Settings.prompt_caching),

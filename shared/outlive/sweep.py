@@ -13,6 +13,7 @@ from outlive.log import cause, logger
 from outlive.overdue import LONGEST_WAIT, depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings
 from outlive.settle import Settler
+from outlive.store.glance import rests
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.rows import SHARDS, Run
@@ -99,7 +100,9 @@ class Sweep:
         """
         now = self.clock.now()
         drained = window is not None
-        sent_before = now + LONGEST_WAIT if drained else lost_before(depth_of(self.queue), now, self.settings)
+        sent_before = (
+            now + LONGEST_WAIT if drained else lost_before(depth_of(self.queue, self.clock), now, self.settings)
+        )
         tick = Tick(self.new_id(), now, deadline, sent_before, window)
         counts = Counts()
         for each in self.side_by_side(lambda shard: self._sweep_shard(shard, tick), shards or range(SHARDS)):
@@ -111,39 +114,53 @@ class Sweep:
         lease = self.settings.lease_seconds * SECOND
         age = lease if tick.window is None else min(lease, tick.window)
         try:
-            active = list(self.table.active_runs(shard, tick.began - age + 1))
-            keys = [*self.table.due_runs(shard, tick.began), *_in_fresh_order(active, tick.began)]
-            for start in range(0, len(keys), ROWS_PER_READ):
-                self._see_all(keys[start : start + ROWS_PER_READ], tick, counts)
+            for pk in self.table.due_runs(shard, tick.began):
+                if self.clock.now() >= tick.deadline:
+                    counts.unfinished = True
+                    return counts
+                self._see(Run(pk, Run.SK), tick, counts)
+            runs = _in_fresh_order(list(self.table.active_runs(shard, tick.began - age + 1)), tick.began)
+            for start in range(0, len(runs), ROWS_PER_READ):
+                self._see_all(runs[start : start + ROWS_PER_READ], tick, counts)
         except Exception as error:
             logger.error("sweep_failed", shard=shard, cause=cause(error))
             counts.failed += 1
         return counts
 
-    def _see_all(self, keys: list[Run], tick: Tick, counts: Counts) -> None:
+    def _see_all(self, partitions: list[str], tick: Tick, counts: Counts) -> None:
         if self.clock.now() >= tick.deadline:
             counts.unfinished = True
             return
-        for found in self.table.reload_all(keys):
+        for pk in self._restless(partitions, tick, counts):
             if self.clock.now() >= tick.deadline:
                 counts.unfinished = True
                 return
-            self._see(found, tick, counts)
+            self._see(Run(pk, Run.SK), tick, counts)
 
-    def _see(self, found: Run | StoreUnreadable, tick: Tick, counts: Counts) -> None:
+    def _restless(self, partitions: list[str], tick: Tick, counts: Counts) -> list[str]:
+        """Of these runs those that a worker does not hold and whose message is not on its way."""
+        items = self.table.glances(partitions)
+        facts = Facts(self.clock.now(), sent_before=tick.sent_before)
+        restless = [item["pk"]["S"] for item in items if not rests(item, facts)]
+        counts.seen += len(items) - len(restless)
+        return restless
+
+    def _see(self, key: Run, tick: Tick, counts: Counts) -> None:
         counts.seen += 1
         try:
-            if isinstance(found, Run):
-                self._deal_with(found, tick, counts)
+            try:
+                run = self.table.reload(key)
+            except StoreUnreadable as found:
+                settled = end_unreadable(found, self.table, self.clock, tick.id)
+                if settled is not None and settled.by_me:
+                    counts.settles("unreadable")
                 return
-            settled = end_unreadable(found, self.table, self.clock, tick.id)
-            if settled is not None and settled.by_me:
-                counts.settles("unreadable")
+            if run is not None:
+                self._deal_with(run, tick, counts)
         except Overtaken:
             return  # Somebody took it up after all.
         except Exception as error:
-            pk = found.pk if isinstance(found, Run) else found.item["pk"]["S"]
-            logger.error("sweep_failed_on_run", run=pk.rpartition("#")[2], cause=cause(error))
+            logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
 
     def _deal_with(self, run: Run, tick: Tick, counts: Counts) -> None:
@@ -181,6 +198,6 @@ class Sweep:
         return True
 
 
-def _in_fresh_order(keys: list[Run], now: int) -> list[Run]:
-    """The keys in another order each minute: sweeps that never get to the end still get to every run."""
-    return sorted(keys, key=lambda key: zlib.crc32(f"{now // MINUTE} {key.pk}".encode()))
+def _in_fresh_order(partitions: list[str], now: int) -> list[str]:
+    """The runs in another order each minute: sweeps that never get to the end still get to every run."""
+    return sorted(partitions, key=lambda pk: zlib.crc32(f"{now // MINUTE} {pk}".encode()))

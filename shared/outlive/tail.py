@@ -53,6 +53,7 @@ from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.follow.sse import framed
 from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
+from outlive.limits import Limits
 from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Live, Record, Run, Ticket
@@ -81,6 +82,7 @@ class Tail:
     table: Table
     clock: Clock
     new_id: Callable[[], str]
+    limits: Limits | None = None
 
     def ticket(self, caller: Caller, run_id: str) -> tuple[str, int]:
         """A ticket that gives access to this run's events without a token, and when it expires (ms).
@@ -98,14 +100,20 @@ class Tail:
         return ticket, until
 
     def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
-        """The same as `after`, for the holder of a ticket. Raises TicketExpired, CursorRefused or RunNotFound."""
+        """The same as `after`, for the holder of a ticket. Raises TicketExpired and as `held` does."""
         run_key = read_ticket(ticket)
         row = self.table.ticket(*run_key, ticket) if run_key else None
         # DynamoDB deletes an expired row within days, not at once.
         if run_key is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = run_key
-        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait)
+        return self.held(Caller(workspace_id, row.owner), run_id, cursor, wait)
+
+    def held(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
+        """The same as `after`, which costs the caller a token if it waits. Raises TooManyRequests as well."""
+        if wait and self.limits is not None:
+            self.limits.admit_held_read(caller)
+        return self.after(caller, run_id, cursor, wait)
 
     def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """The events after `cursor` as soon as there are any; an empty window if none come within `wait` seconds.
@@ -287,7 +295,7 @@ def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
             return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **where)
         case Result(call_id, name, state, fields):
             return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **fields, **where)
-        case Approval(call_id, name):
-            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **where)
+        case Approval(call_id, name, fields):
+            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **fields, **where)
         case _:
             return partial(PartEvent, part=passage.part, **where)

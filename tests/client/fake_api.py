@@ -24,6 +24,7 @@ def run_body(**other: Any) -> dict[str, Any]:
         "agent": "assistant",
         "assistant_message_id": "r1-answer",
         "step_count": 0,
+        "asked": None,
         "error": None,
         "finish_reason": None,
         "output": None,

@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from outlive_client import Outlive
 from outlive_client.address import VERSION
-from outlive_client.command import exits, options, outlive
+from outlive_client.command import exits, outlive
 
 from .fake_api import BASE, TOKEN, FakeApi, network_fault, numbered, problem, response_fault, run_body
 from .test_watch import STORY, STORY_IDS
@@ -47,35 +46,6 @@ ANSWER = {
     "colour": "blue",
 }
 ESCAPES = "\x1b]0;owned\x07 \x1b[2J \x9b31m \x7f \x00 \u202etxet\u2066 \r gone \x1bP+q\x1b\\"
-
-
-class Finished:
-    """A finished command: its exit code and output."""
-
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command in this process: command(api, *arguments)."""
-    monkeypatch.setenv("OUTLIVE_URL", BASE)
-    monkeypatch.setenv("OUTLIVE_TOKEN", TOKEN)
-
-    def run(api, *arguments):
-        def open_client(url, token):
-            return Outlive(url, token, transport=httpx.MockTransport(api), sleep=lambda seconds: None)
-
-        monkeypatch.setattr(options, "open_client", open_client)
-        monkeypatch.setattr(sys, "argv", ["outlive", *arguments])
-        code = outlive.main()
-        return Finished(int(code), *capsys.readouterr())
-
-    return run
 
 
 def api_with(*events, end="succeeded", **run):

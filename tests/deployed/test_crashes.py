@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proof.stacks.deployed import Stack, until
-from tests.handlers.told import Reader, plain
+from tests.handlers.event_reader import EventReader, content_parts
 
 from .runs import (
     LOOK_EVERY,
@@ -250,9 +250,9 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         )
         out, err = rest_of(watch)
         assert (watch.returncode, err) == (0, "")
-        reader = Reader()
+        reader = EventReader()
         reader.take(without_nulls(events + events_in(out)))
-        assert reader.parts == plain(done["message"]["parts"])
+        assert reader.parts == content_parts(done["message"]["parts"])
 
         refusals = {"runs_disabled": 403}
         for code, status in refusals.items():

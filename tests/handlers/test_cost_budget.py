@@ -228,11 +228,11 @@ def test_a_sweep_over_ten_thousand_young_runs_reads_none_of_them(stack: Stack, m
 
 
 def test_a_sweep_reads_each_older_run_once(stack: Stack, memory: MemoryTable) -> None:
-    """[63] One read per active run older than a lease; one that is held costs nothing more."""
+    """[63] One read for each hundred active runs of a shard older than a lease; one that is held costs nothing more."""
     fill(memory, stack, 500, seconds_ago=stack.sweep.settings.lease_seconds + 5)
     stack.faults.calls.clear()
     assert stack.sweep_now()["seen"] == 500
-    assert Counter(stack.faults.calls) == {"Query": 16, "GetItem": 500}
+    assert Counter(stack.faults.calls) == {"Query": 16, "BatchGetItem": 8}
 
 
 def fill(memory: MemoryTable, stack: Stack, count: int, *, seconds_ago: float) -> None:
@@ -313,9 +313,13 @@ def test_an_approval_costs_a_question_an_answer_and_one_more_step(stack: Stack, 
     assert stack.sweep_now()["seen"] == 0
     assert [units.read for operation, units in billed if operation != "Query"] == []
     billed.clear()
-    answered = stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {calls[0].tool_call_id: {"approved": True}}}, **who)
+    answered = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[0].tool_call_id: {"approved": True}}}, **who
+    )
     assert (answered.status, writes()) == (200, [4])
-    resumed = stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {calls[1].tool_call_id: {"approved": True}}}, **who)
+    resumed = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[1].tool_call_id: {"approved": True}}}, **who
+    )
     assert (resumed.body["run"]["status"], writes()) == ("running", [8])
     assert stack.take() is not None
     assert stack.take() is None

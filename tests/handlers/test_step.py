@@ -231,6 +231,25 @@ def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
     assert pauses[0] < pauses[1] < pauses[2] < 30
 
 
+def test_while_the_table_is_out_a_message_comes_back_less_and_less_often(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[73] Up to once a lease, and no attempt is counted."""
+    hidden: list[float] = []
+    monkeypatch.setattr(
+        type(stack.step.step.tools.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds)
+    )
+    run_id = stack.begin().body["run"]["id"]
+    message = stack.take() or {}
+    stack.faults.refuse("UpdateItem", times=100)
+    for receives in range(1, 9):
+        message["Attributes"] = {"ApproximateReceiveCount": str(receives)}
+        assert not stack.deliver(message)
+    assert [pause for pause in hidden if pause != 31] == [1, 2, 4, 8, 16, 30, 30, 30]
+    stack.faults.planned.clear()
+    assert stack.item(run_id)["attempt"]["N"] == "0"
+
+
 def test_attempts_are_counted_on_the_run_and_end_it_with_the_last_error(stack: Stack) -> None:
     """[22] However often the queue delivered; and what the last attempt streamed is kept."""
     asked = stack.answer_with(transient("half"))

@@ -61,9 +61,9 @@ def test_a_run_without_progress_for_the_stale_window_is_aborted(stack: Stack) ->
     stack.deliver(stack.take() or {})
     stack.clock.forward(31)
     stack.sweep_in_vain()
-    stack.clock.forward(599 - 31 - 3 * 61)
+    stack.clock.forward(570 - 31 - 3 * 61)
     assert stack.sweep_now()["settled"] == {}
-    stack.clock.forward(2)
+    stack.clock.forward(31)
     assert stack.sweep_now()["settled"] == {"stale": 1}
     run = stack.run_of(run_id)
     assert (run["status"], run["error"]["code"], run["finish_reason"]) == ("aborted", "stale", "aborted")

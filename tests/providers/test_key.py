@@ -69,7 +69,7 @@ def provider(wire: Wire, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_a_rotated_key_is_in_use_at_once_when_the_old_one_is_refused(
     wire: Wire, provider: Guarded, secrets: Any
 ) -> None:
-    """[74] One 401, one look into the secret, and the step succeeds."""
+    """[86] One 401, one look into the secret, and the step succeeds."""
     made = agent_for(wire)
     assert text(answer(made)) == "Hi."
     secrets.put_secret_value(SecretId="the-key", SecretString=NEW)
@@ -83,7 +83,7 @@ def test_a_rotated_key_is_in_use_at_once_when_the_old_one_is_refused(
 def test_a_rotated_key_is_in_use_within_minutes_while_both_are_good(
     wire: Wire, provider: Guarded, secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[74] The secret is read again when its copy is too old."""
+    """[86] The secret is read again when its copy is too old."""
     monkeypatch.setattr(key, "MAX_AGE_S", 0)
     made = agent_for(wire)
     answer(made)
@@ -96,7 +96,7 @@ def test_a_rotated_key_is_in_use_within_minutes_while_both_are_good(
 def test_the_secret_is_not_read_with_every_step(
     wire: Wire, provider: Guarded, secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[74] Its copy serves for five minutes."""
+    """[86] Its copy serves for five minutes."""
     made = agent_for(wire)
     answer(made)
     secrets.delete_secret(SecretId="the-key", ForceDeleteWithoutRecovery=True)
@@ -105,7 +105,7 @@ def test_the_secret_is_not_read_with_every_step(
 
 
 def test_a_key_that_is_wrong_is_asked_for_once_more_and_fails_the_run(wire: Wire, provider: Guarded) -> None:
-    """[74] A second 401 is permanent, and no message shows the key."""
+    """[86] A second 401 is permanent, and no message shows the key."""
     provider.takes = "another"
     made = agent_for(wire)
     error = answer(made).error
@@ -129,7 +129,7 @@ def test_a_key_that_is_wrong_is_asked_for_once_more_and_fails_the_run(wire: Wire
 def test_a_secret_that_cannot_be_read_fails_the_run_or_makes_it_wait(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: str, code: str
 ) -> None:
-    """[74] By whether another attempt may read it."""
+    """[86] By whether another attempt may read it."""
     _failing(monkeypatch, raised)
     error = answer(agent_for(wire)).error
     assert error is not None
@@ -139,7 +139,7 @@ def test_a_secret_that_cannot_be_read_fails_the_run_or_makes_it_wait(
 def test_an_outage_of_secrets_manager_keeps_the_newest_key_in_use(
     wire: Wire, provider: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[74] Runs go on with the key that was read last."""
+    """[86] Runs go on with the key that was read last."""
     monkeypatch.setattr(key, "MAX_AGE_S", 0)
     made = agent_for(wire)
     answer(made)

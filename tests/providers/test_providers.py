@@ -419,3 +419,30 @@ def test_openai_quota_is_permanent_though_it_comes_as_a_rate_limit(monkeypatch: 
     assert (error.kind, error.code) == ("permanent", "model_quota")
     disconnect(made)
     server.close()
+
+
+def test_a_provider_that_falls_silent_is_given_up_long_before_the_step_is(
+    wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[84] After `LONGEST_SILENCE` seconds without a byte, which counts as an attempt."""
+    monkeypatch.setattr(model, "LONGEST_SILENCE", 0.3)
+    server.replies = [wire.broken("One. ", hangs=True)]
+    made = agent_for(wire)
+    outcome = answer(made, ask(seconds=PATIENCE))
+    assert outcome.error is not None
+    assert outcome.error.kind == "transient"
+    assert text(outcome) == "One. "
+    disconnect(made)
+
+
+def test_connections_to_a_provider_are_kept_alive(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
+    """A connection that was lost while the function was frozen must not cost a step its time."""
+    server.replies = [wire.said("One.")]
+    answer(answerer)
+    assert answerer._model is not None
+    client: Any = answerer._model[1].client  # type: ignore[attr-defined]
+    if isinstance(wire, Bedrock):
+        config = client.meta.config
+        assert (config.tcp_keepalive, config.connect_timeout, config.read_timeout) == (True, 5, 90)
+    else:
+        assert set(model.KEEPALIVE) <= set(client._client._transport._pool._socket_options)

@@ -12,6 +12,7 @@ import yaml
 
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
+from outlive.store.rows import SHARDS
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -146,8 +147,18 @@ def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
 
 def test_a_sweep_is_due_every_minute_and_over_before_the_next():
     """[39] Its function times out in less than a minute."""
-    (schedule,) = of("Sweep")["Events"].values()
-    assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "Enabled": True}}
+    schedule = of("Sweep")["Events"]["EveryMinute"]
+    state = {"Fn::If": ["SweepsByShard", "DISABLED", "ENABLED"]}
+    assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "State": state}}
+
+
+def test_every_shard_can_be_swept_by_an_invocation_of_its_own():
+    """Of the two kinds of schedules one is on, and together they cover all shards."""
+    events = of("Sweep")["Events"]
+    shards = [one["Properties"] for name, one in events.items() if name.startswith("Shard")]
+    assert [json.loads(one["Input"]) for one in shards] == [{"shard": number} for number in range(SHARDS)]
+    assert all(one["State"] == {"Fn::If": ["SweepsByShard", "ENABLED", "DISABLED"]} for one in shards)
+    assert len(events) == SHARDS + 1
     assert of("Sweep")["Timeout"] < 60
 
 
@@ -400,7 +411,7 @@ def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
 
 
 def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_read_it():
-    """[74] Its environment has the name of the secret, and its role that one secret."""
+    """[86] Its environment has the name of the secret, and its role that one secret."""
     assert "resolve:secretsmanager" not in (ROOT / "template.yaml").read_text()
     for name in FUNCTIONS:
         variables = {**GLOBALS["Environment"]["Variables"], **of(name).get("Environment", {}).get("Variables", {})}

@@ -593,7 +593,7 @@ def test_a_model_error_before_the_first_word_leaves_nothing() -> None:
     assert done.outcome.parts == []
     assert done.outcome.messages is None
     assert done.outcome.error is not None
-    assert (done.outcome.error.kind, done.outcome.error.code) == ("transient", "model_unavailable")
+    assert (done.outcome.error.kind, done.outcome.error.code) == ("busy", "model_unavailable")
 
 
 def test_a_model_error_in_mid_stream_keeps_the_streamed_text() -> None:
@@ -601,7 +601,7 @@ def test_a_model_error_in_mid_stream_keeps_the_streamed_text() -> None:
     done = answer(["One. ", unavailable()])
     assert done.outcome.parts[1]["text"] == "One. "
     assert done.outcome.error is not None
-    assert done.outcome.error.kind == "transient"
+    assert done.outcome.error.kind == "busy"
 
 
 def test_a_tool_that_raises_fails_the_run_by_name_and_keeps_the_rest() -> None:
@@ -683,7 +683,7 @@ def test_a_task_of_a_tool_that_ends_the_loop_fails_the_run_and_no_later_one(
     assert done.outcome.error.message == f"The tool broken failed: {raised.__name__}: 3"
     assert answer(["Next."]).outcome.kind == "final"
     for one in threading.enumerate():
-        if one.name == loop.TURN:
+        if one.name == loop.LOOP_THREAD:
             one.join()
     assert went_on == []
 

@@ -23,7 +23,8 @@ from outlive.request import (
 BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
 MESSAGE = {"id", "role", "parts", "metadata"}
-ANSWER_STATES = {"approval-responded", "output-available", "output-error"}
+CLOSED_STATES = {"approval-responded", "output-available", "output-error", "output-denied"}
+"""States of a call to which a client has an answer or a result."""
 PART = {"type", "text", "state", "providerMetadata"}
 
 
@@ -34,23 +35,21 @@ class ChatAnswers:
     chat_id: str
     run_id: str
     parts: dict[str, dict[str, Any]]
-    """The message's calls that have an answer or a result, by id. Most have a result that this service gave them."""
+    """The calls of the message's last step that have an answer or a result, by id. Some have one of this service's."""
     where: str
-    """What the message is called in errors."""
+    """What the message's parts are called in errors."""
 
-    def decision(self, call_id: str, *, is_approval: bool) -> Decision | None:
-        """How the client answers this call; None if it does not. Raises InvalidRequest."""
-        part = self.parts.get(call_id, {})
+    def decision(self, call_id: str) -> Decision:
+        """How the client answers this call. Raises InvalidRequest."""
+        part = self.parts[call_id]
         answer: dict[str, Any]
-        match part.get("state"):
-            case "approval-responded" if is_approval:
+        match part["state"]:
+            case "approval-responded":
                 answer = _approval(part.get("approval"), f"{self.where}.approval")
-            case "output-available" if not is_approval:
-                answer = {"output": part.get("output")}
-            case "output-error" if not is_approval:
+            case "output-error":
                 answer = {"error_text": part.get("errorText")}
             case _:
-                return None
+                answer = {"output": part.get("output")}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
 
 
@@ -104,11 +103,14 @@ def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:
         _wrong(f"{where}.id", "must be the id of an answer of this service")
     if not isinstance(parts, list):
         _wrong(f"{where}.parts", "must be a list of parts")
-    calls = {
-        part["toolCallId"]: part
-        for part in parts
-        if isinstance(part, dict) and isinstance(part.get("toolCallId"), str) and part.get("state") in ANSWER_STATES
-    }
+    calls: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        if not isinstance(part, dict):
+            _wrong(f"{where}.parts", "must be a list of parts")
+        if part.get("type") == "step-start":
+            calls = {}
+        elif isinstance(part.get("toolCallId"), str) and part.get("state") in CLOSED_STATES:
+            calls[part["toolCallId"]] = part
     return ChatAnswers(chat_id, run_id, calls, f"{where}.parts")
 
 

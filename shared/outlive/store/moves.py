@@ -19,7 +19,8 @@ from outlive.lifecycle import (
 from outlive.log import logger
 from outlive.run_error import LastError
 from outlive.store.calls import Calls
-from outlive.store.rows import Live, Record, Row, Run, Ticket
+from outlive.store.refused import Refused
+from outlive.store.rows import Bucket, Live, Record, Row, Run, Ticket
 
 SPARE_MS = 7 * DAY
 """How much longer than its run a prompt or record is kept. Its expiry is set when it is put, and no run lasts that long."""
@@ -151,6 +152,35 @@ class Moves(Calls):
     def put_ticket(self, ticket: Ticket) -> None:
         """Put a ticket; its key is as good as random."""
         self._call("PutItem", ticket.get_save_kwargs_from_instance())
+
+    def take_token(self, bucket: Bucket, interval: int, capacity: int, now: int) -> int:
+        """Take a token of a bucket that gets one each `interval` ms and holds `capacity`. Returns 0, or the ms until there is one.
+
+        One conditional write if the bucket was full or is empty, two in between.
+        """
+        room, expires_at = (capacity - 1) * interval, (now + DAY) // SECOND
+        full = Bucket.full_at.does_not_exist() | (Bucket.full_at <= now)
+        try:
+            self._change_bucket(bucket, Bucket.full_at.set(now + interval), full, expires_at)
+        except Refused as refused:
+            found = refused.bucket
+            full_at = now if found is None or found.full_at is None else found.full_at
+            if full_at <= now + room:
+                return self._take_another(bucket, interval, room, now, expires_at)
+            return full_at - room - now
+        return 0
+
+    def _take_another(self, bucket: Bucket, interval: int, room: int, now: int, expires_at: int) -> int:
+        try:
+            more = Bucket.full_at.set(Bucket.full_at + interval)
+            self._change_bucket(bucket, more, Bucket.full_at <= now + room, expires_at)
+        except Refused:
+            return interval  # Other requests took what was left.
+        return 0
+
+    def _change_bucket(self, bucket: Bucket, action: Action, condition: Condition, expires_at: int) -> None:
+        actions = [action, Bucket.expires_at.set(expires_at)]
+        self._call("UpdateItem", self._updating(bucket, actions, condition)["Update"], "bucket")
 
     def _expiry(self, now: int, spare: int = 0) -> int | None:
         """When a row written now may go. Run and header are marked by settle: nothing of an active run may."""

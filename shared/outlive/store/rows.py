@@ -9,6 +9,7 @@
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
     | same                 | TICKET#<hash>        | Ticket  |
+    | workspace # user hash | BUCKET#<what>       | Bucket  |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -444,3 +445,20 @@ class Ticket(Row):
     def sort_key(ticket: str) -> str:
         """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
         return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
+
+
+class Bucket(Row):
+    """A user's tokens for one kind of request. Only the moment when it is full again is stored; unused ones expire."""
+
+    full_at = OptionalWhole()
+    """Milliseconds since the epoch."""
+
+    @staticmethod
+    def key(workspace_id: str, user: str) -> str:
+        """The partition of the user's buckets. A user's name may hold any character, its hash none of ours."""
+        return f"{workspace_id}#{hashlib.sha256(user.encode()).hexdigest()}"
+
+    @staticmethod
+    def sort_key(what: str) -> str:
+        """Where the bucket for this kind of request stands."""
+        return f"BUCKET#{what}"

@@ -6,13 +6,14 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
-Status: TypeAlias = Literal["pending", "running", "succeeded", "failed", "aborted"]
+Status: TypeAlias = Literal["pending", "running", "waiting", "succeeded", "failed", "aborted"]
 MessageStatus: TypeAlias = Literal["streaming", "completed", "error", "aborted"]
 
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "aborted"})
 MESSAGE_STATUS: dict[Status, MessageStatus] = {
     "pending": "streaming",
     "running": "streaming",
+    "waiting": "streaming",
     "succeeded": "completed",
     "failed": "error",
     "aborted": "aborted",
@@ -51,6 +52,28 @@ class Budget(msgspec.Struct, frozen=True):
     max_steps: int | None = None
 
 
+class AskedCall(msgspec.Struct, frozen=True):
+    """A call of the agent's that waits for an answer.
+
+    `kind` is approval (may the tool run?), question (a person's answer is the call's result) or external (the client runs
+    the tool). `input` are the call's arguments, which lists of runs leave out.
+    """
+
+    tool_call_id: str
+    kind: str
+    tool_name: str
+    input: Any = None
+    metadata: Any = None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The open calls of a waiting run. Without answers the run is aborted at `until`."""
+
+    step: int
+    until: datetime
+    open: tuple[AskedCall, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True):
     """One agent turn. A run that has `ended` never changes again."""
 
@@ -62,6 +85,7 @@ class Run(msgspec.Struct, frozen=True):
     agent: str | None = None
     assistant_message_id: str = ""
     step_count: int = 0
+    asked: Asked | None = None
     error: RunError | None = None
     retrying: Retrying | None = None
     finish_reason: str | None = None
@@ -80,6 +104,11 @@ class Run(msgspec.Struct, frozen=True):
     def ended(self) -> bool:
         """True if the run has succeeded, failed or been aborted."""
         return self.status in TERMINAL
+
+    @property
+    def waits(self) -> bool:
+        """True if the run waits for answers to the calls in `asked`."""
+        return self.status == "waiting"
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):
@@ -140,6 +169,12 @@ class Stopped(msgspec.Struct, frozen=True):
 
     stopped: bool
     run: Run | None = None
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The run after answers to its calls. It has gone on if it no longer `waits`."""
+
+    run: Run
 
 
 class Ticket(msgspec.Struct, frozen=True):
