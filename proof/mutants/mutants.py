@@ -254,7 +254,7 @@ WRITTEN = (
            (Edit(SWEEP, "Sweep._sweep_shard", "self.table.due_runs(...)", "()"),)),
     Mutant("sweep sends for waiting runs", "a run that waits is taken for one whose message was lost",
            (Edit(SWEEP, "Sweep._deal_with", "A.status in ACTIVE and B", "B"),)),
-    # waiting: asked
+    # a run that waits: asked
     Mutant("ask torn apart", "the run waits first, and then its record is stored",
            (Edit(WAITING, "Waiting.ask", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
     Mutant("ask over a record", "the slot is not looked at: the last record wins",
@@ -271,7 +271,7 @@ WRITTEN = (
            (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "A is None and self.end.was_asked_to_stop(B)", "False"),)),
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
-    # waiting: answered
+    # a run that waits: answered
     Mutant("answer torn apart", "the run goes on first, and then the answers are stored",
            (Edit(WAITING, "Waiting.answer", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
     Mutant("answer over an answer", "the slot is not looked at: the last answer wins",

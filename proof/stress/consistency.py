@@ -61,7 +61,9 @@ def changed_after_its_end(before: Iterable[Item], after: Iterable[Item]) -> list
             problems.append(f"{key} is gone")
         elif key[1] == "RUN" and item["status"]["S"] in ENDED and dict(item) != dict(now[key]):
             problems.append(f"run {key[0]} changed after its end")
-        elif ("#STEP#" in key[1] or "#ANSWER#" in key[1] or key[1].startswith("LIVE#")) and dict(item) != dict(now[key]):
+        elif ("#STEP#" in key[1] or "#ANSWER#" in key[1] or key[1].startswith("LIVE#")) and dict(item) != dict(
+            now[key]
+        ):
             problems.append(f"{key} was replaced")
     return problems
 

@@ -402,7 +402,11 @@ def _parts(text: str, how: How, step: int, resumed: str | None, *, interrupted: 
     """What a step shows; `resumed` is the answered call that it runs."""
     if resumed is not None:
         ran = how in ("answers", "calls a tool", "asks") and not interrupted
-        outcome = {"state": "output-available", "output": text} if ran else {"state": "output-error", "errorText": INTERRUPTED}
+        outcome = (
+            {"state": "output-available", "output": text}
+            if ran
+            else {"state": "output-error", "errorText": INTERRUPTED}
+        )
         return [{"type": "tool-pay", "toolCallId": resumed, "input": {}, **outcome}]
     parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": text}]
     if how == "asks" and not interrupted:
