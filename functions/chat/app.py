@@ -30,22 +30,22 @@ def send_message(caller: Caller) -> Response[str]:
     """Start a run with a chat client's last message, and stream its answer."""
     wait = _wait()
     request = check_chat(api.body, settings.max_steps)
-    started, said = chats.start(start, caller, request, wait)
+    started, stream = chats.start(start, caller, request, wait)
     headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed)}
-    return Response(200, KIND, said, headers=headers)
+    return Response(200, KIND, stream, headers=headers)
 
 
 @api.get("/api/chat/<chat_id>/stream", problems=[ReadFailed])
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
     with cursor_from("after"):
-        said = chats.stream(caller, chat_id, api.query("after"), _wait())
-    return nothing() if said is None else Response(200, KIND, said, headers=HEADERS)
+        stream = chats.stream(caller, chat_id, api.query("after"), _wait())
+    return nothing() if stream is None else Response(200, KIND, stream, headers=HEADERS)
 
 
 def _wait() -> float | None:
-    asked = api.query("wait")
-    return None if asked is None else check_wait(asked, MAX_WAIT_S)
+    wait = api.query("wait")
+    return None if wait is None else check_wait(wait, MAX_WAIT_S)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
