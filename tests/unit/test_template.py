@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from local.build import GROUP
+from proof.dynamodb.memory_table import BASE, INDEXES
+from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -162,6 +165,14 @@ def test_the_table_is_on_demand_encrypted_and_can_be_restored():
 
 def test_finished_rows_can_expire():
     assert of("Table")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_the_table_in_memory_has_the_keys_and_indexes_of_this_one():
+    """The proof and the tests of the handlers run on it."""
+    table, deployed = declaration("outlive", BASE, INDEXES), of("Table")
+    for name, key in (("AttributeDefinitions", "AttributeName"), ("GlobalSecondaryIndexes", "IndexName")):
+        assert sorted(table[name], key=itemgetter(key)) == sorted(deployed[name], key=itemgetter(key))
+    assert (table["KeySchema"], table["BillingMode"]) == (deployed["KeySchema"], deployed["BillingMode"])
 
 
 def test_the_indexes_carry_keys_only():
