@@ -13,7 +13,7 @@ floor 1: these import nothing of ours
     opaque              tokens that clients carry without reading them
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
-    text                text that every part downstream can take
+    text                text and JSON values that any store and any reader can take
     usage               tokens and model requests
 floor 2
     agent               the seam between a run and the agent that answers it
@@ -61,10 +61,11 @@ floor 10
     wiring              puts the parts together, once per cold start
 floor 11
     overdue             how an active run that no worker holds has to end
-    packing             what a step left, packed for its record
+    packing             what a step left, packed as a record
     unreadable          ending a run whose row is damaged
     workbench           what a worker works with
 floor 12
+    agent_call          calling the agent for one step, while its lease is extended
     step_end            the ways in which a worker lets go of a step
 floor 13
     claimed_step        a step while its worker holds the run

@@ -1,7 +1,7 @@
-"""The seam between a run and whatever answers it.
+"""The seam between a run and the agent that answers it.
 
-The step operation hands an agent what was said before and gets back one step: one model request and the tool calls it
-asked for. Nothing here knows a model library, so a scripted double can stand in for the agent in a proof.
+The step operation gives the agent the chat's history and gets back one step: one model request and the tool calls in its
+answer. Nothing here depends on a model library, so a scripted double can replace the agent in a proof.
 """
 
 from collections.abc import Callable
@@ -67,6 +67,10 @@ class AgentError:
     retry_after: float | None = None
 
 
+ModelFinish = Literal["stop", "length", "content_filter"]
+"""Why a model ended its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One step as it came out.
@@ -83,7 +87,7 @@ class Outcome:
     parts: list[dict[str, Any]]
     messages: str | None
     usage: Usage = Usage()
-    finish_reason: Literal["stop", "length", "content_filter"] | None = None
+    finish_reason: ModelFinish | None = None
     error: AgentError | None = None
 
 
@@ -117,8 +121,9 @@ class Interrupt:
 class Agent(Protocol):
     """Answers one step.
 
-    `show` is called with the words as they stream and with each tool call, in order; calls may be left out. What a model
-    does wrong comes back as an `Outcome` with an `error`. An exception instead is a permanent failure of the run.
+    `show` is called with the words as they stream and with each tool call, in order; calls may be left out. Words end in
+    no half of a surrogate pair. An error of the model comes back as an `Outcome` with an `error`; an exception is a
+    permanent failure of the run.
     """
 
     def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome: ...

@@ -9,23 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from outlive.agent import AgentError, Ask, Interrupt, Outcome
+from outlive.agent import AgentError, Interrupt, Outcome
+from outlive.agent_call import AgentCall
 from outlive.delivery import Delivery, GivenBack
 from outlive.errors import Overtaken, StoreError
-from outlive.follow.live import LiveLog
-from outlive.follow.passages import Call, Words
+from outlive.follow.passages import Words
 from outlive.history import History, read_history
-from outlive.lifecycle import FinishReason
 from outlive.log import cause, unexpected
 from outlive.loops import goes_in_circles
-from outlive.packing import TooLarge, packed, partial_of, streamed_outcome
+from outlive.packing import TooLarge, partial_of, record_of, streamed_outcome
 from outlive.run_error import LastError, RunErrorCode
 from outlive.settle import Log
 from outlive.step_end import StepEnd
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, RecordKind, Run
-from outlive.watch import Watch
 from outlive.workbench import Workbench
 from outlive.worker import EXHAUSTED
 
@@ -88,7 +86,7 @@ class ClaimedStep:
         if len(records) > step:
             return self._after_record(records[step])
         if len(records) < step or not self.history.has_prompt:
-            return self.end.fail(RunErrorCode.HISTORY_INCOMPLETE, "what was said before can't be found any more")
+            return self.end.fail(RunErrorCode.HISTORY_INCOMPLETE, "a stored message that this step needs is gone")
         self.end.log = Log.upto(records[-1] if records else None)
         if goes_in_circles(records):
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
@@ -116,32 +114,8 @@ class ClaimedStep:
         return current.stop_requested_at is not None
 
     def _ask(self, history: History, interrupt: Interrupt) -> Outcome:
-        tools, run = self.tools, self.run
-        live = LiveLog(run, tools.table.put_live_piece, tools.clock) if tools.settings.live_text else None
-        watch = Watch(tools.table, tools.queue, tools.clock, tools.settings, run, self.delivery, interrupt, live)
-        ask = Ask(
-            workspace_id=run.workspace_id,
-            chat_id=run.chat_id,
-            run_id=run.id,
-            step=run.claimed_step,
-            attempt=run.attempt,
-            history=history.turns,
-            text_only=self._is_last,
-            seconds=watch.seconds_left,
-            agent=run.agent,
-            user=run.owner,
-            metadata=run.metadata or {},
-            claims=run.claims or {},
-        )
-
-        def show(passage: Words | Call) -> None:
-            if isinstance(passage, Words):
-                self.streamed.append(passage)
-            if live is not None:
-                live.show(passage)
-
-        with tools.watching(watch):
-            return tools.agent(ask, show, interrupt)
+        call = AgentCall(self.tools, self.delivery, self.run, text_only=self._is_last)
+        return call.outcome(history, self.streamed, interrupt)
 
     @property
     def _is_last(self) -> bool:
@@ -175,26 +149,11 @@ class ClaimedStep:
         return min(max(2.0 ** (self.run.attempt - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0)
 
     def _record(self, outcome: Outcome) -> None:
+        now = self.tools.clock.now()
         try:
-            body, size = packed(outcome, self._bytes_before)
+            record = record_of(self.run, outcome, self._bytes_before, self.end.log.usage, now, is_last=self._is_last)
         except TooLarge as error:
             return self.end.fail(error.code, str(error))
-        kind, finish_reason = RecordKind.FINAL if self._is_last else RecordKind(outcome.kind), None
-        if kind is RecordKind.FINAL:
-            finish_reason = FinishReason.MAX_STEPS if self._is_last else outcome.finish_reason or FinishReason.STOP
-        record = Record(
-            self.run.chat_pk,
-            Record.sort_key(self.run.assistant_seq, self.run.claimed_step),
-            run_id=self.run.id,
-            step=self.run.claimed_step,
-            kind=kind,
-            packed=body,
-            size=size,
-            usage=self.end.log.usage + outcome.usage,
-            finish_reason=finish_reason,
-            recorded_by=self.run.lease_id,
-            created_at=self.tools.clock.now(),
-        )
         try:
             persistently(partial(self.tools.table.record, self.run, record), self.tools.clock)
         except Refused as refused:

@@ -1,4 +1,4 @@
-"""What a step left, packed for a record: whole, within the store's limits, or not at all."""
+"""What a step left, packed as a record: whole, within the store's limits, or not at all."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -7,12 +7,14 @@ import msgspec
 
 from outlive.agent import Outcome
 from outlive.follow.passages import Words
+from outlive.lifecycle import FinishReason
 from outlive.log import logger
 from outlive.run_error import RunErrorCode
 from outlive.settle import Partial
 from outlive.store.body import Body, pack
-from outlive.store.rows import Run
+from outlive.store.rows import Record, RecordKind, Run
 from outlive.text import clean, is_deeper
+from outlive.usage import Usage
 
 MAX_PACKED_BYTES = 390_000
 """Of a record's packed body: an item holds 400 KB, and the rest of it takes well under 10 KB."""
@@ -51,6 +53,30 @@ def packed(outcome: Outcome, bytes_before: int) -> tuple[bytes, int]:
         message = f"the step takes {len(body):,} bytes, stored are {MAX_PACKED_BYTES:,}"
         raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
     return body, size
+
+
+def record_of(run: Run, outcome: Outcome, bytes_before: int, usage_before: Usage, now: int, *, is_last: bool) -> Record:
+    """The record of the run's claimed step. Raises TooLarge.
+
+    `bytes_before` and `usage_before` are those of the run's earlier records; `is_last` says that the budget ends here.
+    """
+    body, size = packed(outcome, bytes_before)
+    kind, finish_reason = RecordKind.FINAL if is_last else RecordKind(outcome.kind), None
+    if kind is RecordKind.FINAL:
+        finish_reason = FinishReason.MAX_STEPS if is_last else outcome.finish_reason or FinishReason.STOP
+    return Record(
+        run.chat_pk,
+        Record.sort_key(run.assistant_seq, run.claimed_step),
+        run_id=run.id,
+        step=run.claimed_step,
+        kind=kind,
+        packed=body,
+        size=size,
+        usage=usage_before + outcome.usage,
+        finish_reason=finish_reason,
+        recorded_by=run.lease_id,
+        created_at=now,
+    )
 
 
 def partial_of(run: Run, outcome: Outcome, bytes_before: int) -> Partial | None:

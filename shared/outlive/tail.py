@@ -1,14 +1,14 @@
 """Following a run: all of its events, in order, from any cursor.
 
-    what is stored                which events a reader gets
+    what is stored                events for a reader
     the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
-    a record of the step          the part of it that the reader has not got, then `step` with state `finished`
-    live pieces of the attempt    what they hold; if another attempt or the record differs, the step begins again
+    a record of the step          what the reader has not received of it, then `step` with state `finished`
+    live pieces of the attempt    their passages; if another attempt or the record differs, the step starts again
     an end without a record       `step` with state `discarded`
 
-No event is lost and none comes twice: a reader's state counts what the reader got of its step to the character, pieces
-never change, and a record is final. Pieces and run are read in one query, the run last, and the records after it, so the
-records show everything that the run's row says has happened. Reading writes nothing, and no row lists readers.
+No event is lost and none comes twice: a reader's state counts to the character what it has received of the step, pieces
+never change, and a record is final. One query reads the pieces and the run, the run last, and the records are read after
+it. So the records include everything that the run's row says has happened. Reading writes nothing, and no row lists readers.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ EventFactory = Callable[..., Event]
 
 
 class Window(msgspec.Struct, frozen=True):
-    """What is new, and the cursor behind it; nothing new and the same cursor if nothing came in time."""
+    """The new events, and the cursor after them; no events and the same cursor if none came in time."""
 
     events: list[Event]
     cursor: str | None
@@ -73,16 +73,16 @@ class Window(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Reads what a run says, for its owner, or for the holder of a ticket that its owner made."""
+    """Reads the events of a run, for its owner or for the holder of a ticket that its owner made."""
 
     table: Table
     clock: Clock
     new_id: Callable[[], str]
 
     def ticket(self, caller: Caller, run_id: str) -> tuple[str, int]:
-        """A ticket that opens this run's events without a token, and when it expires (ms).
+        """A ticket that gives access to this run's events without a token, and when it expires (ms).
 
-        Raises RunNotFound; a table that does not answer makes it ReadFailed.
+        Raises RunNotFound, or ReadFailed if the table does not answer.
         """
         run_of(self.table, caller, run_id)
         now = self.clock.now()
@@ -96,18 +96,18 @@ class Tail:
 
     def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, for the holder of a ticket. Raises TicketExpired, CursorRefused or RunNotFound."""
-        meant = read_ticket(ticket)
-        row = self.table.ticket(*meant, ticket) if meant else None
-        # DynamoDB deletes what has expired within days, not at once.
-        if meant is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
+        run_key = read_ticket(ticket)
+        row = self.table.ticket(*run_key, ticket) if run_key else None
+        # DynamoDB deletes an expired row within days, not at once.
+        if run_key is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
-        workspace_id, run_id = meant
+        workspace_id, run_id = run_key
         return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait)
 
     def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
-        """The events after `cursor`, as soon as there are any; none if none came within `wait` seconds.
+        """The events after `cursor` as soon as there are any; an empty window if none come within `wait` seconds.
 
-        None once the run has ended and the reader got all of it. Raises RunNotFound, and CursorRefused for a
+        None once the run has ended and the reader has received all events. Raises RunNotFound, and CursorRefused for a
         cursor of anything else.
         """
         state = reader_state_of(cursor, caller.workspace_id, run_id)
@@ -145,9 +145,9 @@ class Tail:
         records = self.table.records(run, first) if run.claimed_step >= first else []
         events: list[Event] = []
         size = 0
-        for behind, make in _Storyline(state, run, records, pieces).events():
-            event = make(id=cursor_of(behind, caller.workspace_id, run_id))
-            # A frame holds the event as JSON, so the window fits in either form.
+        for state_after, make in _Storyline(state, run, records, pieces).events():
+            event = make(id=cursor_of(state_after, caller.workspace_id, run_id))
+            # A frame contains the event as JSON, so the window fits into an answer in either form.
             size += len(framed(event).encode())
             if events and size > PAGE_BYTES:
                 break
@@ -157,8 +157,8 @@ class Tail:
 
 def _is_news(state: ReaderState, run: Run) -> bool:
     """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
-    stands = (run.status, run.stop_requested_at is not None)
-    return not state.status or (run.status not in TERMINAL and (state.status, state.stopping) != stands)
+    changed = (state.status, state.stopping) != (run.status, run.stop_requested_at is not None)
+    return not state.status or (run.status not in TERMINAL and changed)
 
 
 class _Storyline(msgspec.Struct):
@@ -200,30 +200,30 @@ class _Storyline(msgspec.Struct):
             yield from self._discarded()
             self._go_to(record.step + 1)
             return
-        found = list(passages(record.body.parts))
-        rest = rest_after(found, self.state.position) if self._at(record.step) else None
+        step = list(passages(record.body.parts))
+        rest = rest_after(step, self.state.position) if self._at(record.step) else None
         if rest is None:
             yield self._begun(record.step, 0, at)
-            rest = found
+            rest = step
         for passage in in_bits(rest):
             self._pass(passage, 0, 0)
             yield self.state, _event_factory(passage, record.step, at)
         self._go_to(record.step + 1)
-        said: dict[str, Any] = {"kind": record.kind, "usage": record.usage or Usage()}
-        yield self.state, partial(StepEvent, at=at, step=record.step, state="finished", **said)
+        finished = partial(StepEvent, at=at, step=record.step, state="finished")
+        yield self.state, partial(finished, kind=record.kind, usage=record.usage or Usage())
 
     def _live(self) -> Iterator[tuple[ReaderState, EventFactory]]:
         step, attempt = self.run.claimed_step, self.run.attempt
-        mine = [piece for piece in self.pieces if piece.place[:2] == (step, attempt)]
+        pieces = [piece for piece in self.pieces if piece.place[:2] == (step, attempt)]
         if not self._at(step) or self.state.attempt != attempt:
-            yield self._begun(step, attempt, iso(mine[0].created_at if mine else self.run.updated_at))
-        for piece in mine:
+            yield self._begun(step, attempt, iso(pieces[0].created_at if pieces else self.run.updated_at))
+        for piece in pieces:
             number = piece.place[2]
-            found = _read(piece)
-            if number != self.state.number or found is None:
-                return  # the ones between are on their way, or the record will say it
+            streamed = _read(piece)
+            if number != self.state.number or streamed is None:
+                return  # the pieces between are not stored yet, or the record will have their text
             inside = self.state.inside
-            _, rest = split(found, inside)
+            _, rest = split(streamed, inside)
             bits = list(in_bits(rest))
             for index, passage in enumerate(bits, start=1):
                 inside += weight(passage)
@@ -233,7 +233,7 @@ class _Storyline(msgspec.Struct):
                 self.state = replace(self.state, number=number + 1, inside=0)
 
     def _discarded(self) -> Iterator[tuple[ReaderState, EventFactory]]:
-        """The end of a step that has no record: the run ended without it, so it is void."""
+        """The end of a step without a record: the run ended without it, so it is void."""
         if self.state.started:
             step = self.state.step
             self._go_to(step + 1)
@@ -269,14 +269,14 @@ def _read(piece: Live) -> list[Passage] | None:
 
 
 def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
-    said: dict[str, Any] = {"at": at, "step": step}
+    where: dict[str, Any] = {"at": at, "step": step}
     match passage:
         case Words(kind, text):
-            return partial(TextEvent, kind=kind, text=text, **said)
+            return partial(TextEvent, kind=kind, text=text, **where)
         case Call(call_id, name, given, by_provider):
-            said |= {"provider_executed": True} if by_provider else {}
-            return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **said)
-        case Result(call_id, name, state, came):
-            return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **came, **said)
+            where |= {"provider_executed": True} if by_provider else {}
+            return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **where)
+        case Result(call_id, name, state, fields):
+            return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **fields, **where)
         case _:
-            return partial(PartEvent, part=passage.part, **said)
+            return partial(PartEvent, part=passage.part, **where)

@@ -1,26 +1,38 @@
-"""Text that every part downstream can take."""
+"""Text and JSON values that any store and any reader can take."""
 
-import re
+import math
 from typing import Any
 
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
 MOST_ESCAPED = 4_500_000
 """Bytes: a little less than an answer holds."""
 BREAKING = "\x85\u2028\u2029"
 
 
 def clean(value: Any) -> Any:
-    """The JSON value with NUL and lone surrogates replaced by U+FFFD, in keys too.
+    """A copy of the JSON value in valid UTF-8 without NUL, keys included. NaN and infinities become null.
 
-    A lone surrogate has no UTF-8 form, and providers refuse NUL; either would break the chat it is stored in for good.
+    The halves of a surrogate pair are joined; a lone half and NUL become U+FFFD. A lone surrogate has no UTF-8 form, and
+    providers refuse NUL: either would break the chat in which it is stored for good.
     """
     if isinstance(value, str):
-        return UNSTORABLE.sub("\ufffd", value)
+        return _clean_text(value)
     if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
-    if isinstance(value, list):
+        return {_clean_text(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
         return [clean(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
+
+
+def _clean_text(text: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", REPLACEMENT)
 
 
 def is_deeper(value: Any, levels: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proof.stacks.deployed import Answer, Stack, until
-from tests.handlers.told import Reader
+from tests.handlers.event_reader import EventReader
 
 LOOK_EVERY = 0.3
 """Seconds between two looks: many tests wait at once."""
@@ -73,10 +73,14 @@ def running(stack: Stack, run: dict[str, Any], step: int = 0) -> dict[str, Any]:
 
 
 def showing(
-    stack: Stack, run: dict[str, Any], is_it: Callable[[Reader], Any], reader: Reader | None = None, cursor: str = ""
-) -> tuple[Reader, str]:
+    stack: Stack,
+    run: dict[str, Any],
+    is_it: Callable[[EventReader], Any],
+    reader: EventReader | None = None,
+    cursor: str = "",
+) -> tuple[EventReader, str]:
     """A reader of an active run as soon as `is_it` is true of it, and the query that continues from there."""
-    reader = reader or Reader()
+    reader = reader or EventReader()
     while not is_it(reader):
         answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
         assert answer.status == 200, f"the run ended first: {reader.run}"

@@ -11,7 +11,7 @@ import pytest
 
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
 from proof.stacks.deployed import PATIENCE, ROOT, Stack
-from tests.handlers.told import Reader, plain
+from tests.handlers.event_reader import EventReader, content_parts
 
 from .runs import begin, held, new_chat, script, seen
 
@@ -72,7 +72,7 @@ def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
     return rest
 
 
-def events_in(lines: str) -> list[dict[str, Any]]:
+def events_of_lines(lines: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
@@ -104,7 +104,7 @@ def test_detaching_in_a_stream_and_resuming_shows_every_event_once(stack):
     first = lines_until(process, "text", step=1)
     process.send_signal(signal.SIGINT)
     out, err = rest_of(process)
-    first += events_in(out)
+    first += events_of_lines(out)
     run = first[0]["run"]
     assert process.returncode == 130
     assert f"detached: run {run['id']} goes on" in err
@@ -114,14 +114,14 @@ def test_detaching_in_a_stream_and_resuming_shows_every_event_once(stack):
     assert (now["status"], now["step_count"], now["stop_requested_at"]) == ("running", 1, None)
     stack.release(chat)
 
-    rest = events_in(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
-    again = events_in(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
+    rest = events_of_lines(outlive(stack, "watch", run["id"], "--after", first[-1]["id"], "--json"))
+    again = events_of_lines(outlive(stack, "watch", "--chat", run["chat_id"], "--json"))
     shown = seen(stack, run)
     for events in (first + rest, again):
-        reader = Reader()
+        reader = EventReader()
         reader.take(without_nulls(events))
         assert reader.settled
-        assert reader.parts == plain(shown["message"]["parts"])
+        assert reader.parts == content_parts(shown["message"]["parts"])
         assert reader.run == shown["run"]
     assert outlive(stack, "watch", run["id"], "--after", again[-1]["id"]) == ""
 
@@ -143,7 +143,7 @@ def test_a_second_command_stops_what_the_first_one_watches(stack):
     assert f"run {run['id']} will be aborted" in outlive(stack, "stop", run["id"])
     out, err = rest_of(process)
     assert (process.returncode, err) == (3, "")
-    settled = events_in(out)[-1]
+    settled = events_of_lines(out)[-1]
     assert (settled["type"], settled["run"]["status"]) == ("settled", "aborted")
     assert outlive(stack, "stop", run["id"]) == f"run {run['id']} had already ended: aborted\n"
     assert outlive(stack, "watch", run["id"], code=3).startswith("Quickly. ")
@@ -154,7 +154,7 @@ def test_a_second_command_stops_what_the_first_one_watches(stack):
 def test_a_failed_run_is_exit_code_1_and_a_busy_chat_5(stack):
     chat = new_chat()
     failed = outlive(stack, "start", chat, script({"error": "permanent"}), "--json", code=1)
-    assert events_in(failed)[-1]["run"]["error"]["code"] == "model_rejected"
+    assert events_of_lines(failed)[-1]["run"]["error"]["code"] == "model_rejected"
     run_id = outlive(stack, "start", chat, script({"text": "x", "seconds": 600}), "--detach").strip()
     done = subprocess.run(
         [COMMAND, "start", chat, "Hi"], env=environment(stack), capture_output=True, text=True, check=False
@@ -251,7 +251,7 @@ def test_clients_follow_a_run_and_fold_it_into_its_message(stack):
             stored.message.id, stored.message.run_id, stored.message.chat_id, stored.message.status,
         )  # fmt: skip
         assert (folded.content, folded.metadata) == (stored.message.content, stored.message.metadata)
-        assert plain(folded.parts) == plain(stored.message.parts)
+        assert content_parts(folded.parts) == content_parts(stored.message.parts)
 
 
 def test_a_watch_outlives_a_killed_worker(stack):
@@ -266,7 +266,7 @@ def test_a_watch_outlives_a_killed_worker(stack):
     stack.release(chat)
     out, err = rest_of(process)
     assert (process.returncode, err) == (0, "")
-    reader = Reader()
-    reader.take(without_nulls(first + events_in(out)))
+    reader = EventReader()
+    reader.take(without_nulls(first + events_of_lines(out)))
     assert reader.voided == [1]
-    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.parts == content_parts(seen(stack, run)["message"]["parts"])

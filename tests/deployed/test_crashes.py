@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proof.stacks.deployed import Stack, until
-from tests.handlers.told import Reader, plain
+from tests.handlers.event_reader import EventReader, content_parts
 
 from .runs import (
     LOOK_EVERY,
@@ -29,7 +29,7 @@ from .runs import (
     stop,
     transcript,
 )
-from .test_command import events_in, lines_until, open_command, rest_of, without_nulls
+from .test_command import events_of_lines, lines_until, open_command, rest_of, without_nulls
 
 CALL = ["clock", {}]
 RESTARTED = '"cause":"StoreUnanswered: EndpointConnectionError"'
@@ -252,9 +252,9 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         )
         out, err = rest_of(watch)
         assert (watch.returncode, err) == (0, "")
-        reader = Reader()
-        reader.take(without_nulls(events + events_in(out)))
-        assert reader.parts == plain(done["message"]["parts"])
+        reader = EventReader()
+        reader.take(without_nulls(events + events_of_lines(out)))
+        assert reader.parts == content_parts(done["message"]["parts"])
 
         refusals = {"runs_disabled": 403}
         for code, status in refusals.items():

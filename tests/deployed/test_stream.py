@@ -17,7 +17,7 @@ from local import identity
 from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from proof.stacks.ports import reserve
 from tests.handlers.chunks import Client, shown
-from tests.handlers.told import Reader, events_in, plain
+from tests.handlers.event_reader import EventReader, content_parts, events_of_stream
 
 from .runs import begin, ended, held, new_chat, script, seen, stop, transcript
 from .test_ai_sdk import MAJORS, Results, missing, play_all
@@ -143,17 +143,17 @@ def test_events_are_one_stream_too(stack: Stack, streams: str) -> None:
     for path, token in paths.items():
         with asked(streams, "GET", path, token) as answer:
             assert answer.status == 200
-            events, retry = events_in(answer.read().decode())
-        reader = Reader()
+            events, retry = events_of_stream(answer.read().decode())
+        reader = EventReader()
         reader.take(events)
         assert retry == 1000
         assert reader.settled
-        assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+        assert reader.parts == content_parts(seen(stack, run)["message"]["parts"])
         with asked(streams, "GET", path, token, **{"Last-Event-ID": events[-1]["id"]}) as answer:
             assert answer.status == 204
         with asked(streams, "GET", path, token, **{"Last-Event-ID": events[2]["id"]}) as answer:
-            again = Reader()
-            again.take([*events[:3], *events_in(answer.read().decode())[0]])
+            again = EventReader()
+            again.take([*events[:3], *events_of_stream(answer.read().decode())[0]])
             assert (again.parts, again.run) == (reader.parts, reader.run)
 
 

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from proof.stacks.deployed import Stack
-from tests.handlers.told import Reader, events_in, plain
+from tests.handlers.event_reader import EventReader, content_parts, events_of_stream
 
 from .runs import begin, held, new_chat, seen, showing, stop
 
 TOOL: list[list[Any]] = [["clock", {}]]
 
 
-def follow(stack: Stack, run: dict[str, Any], reader: Reader, cursor: str = "") -> None:
+def follow(stack: Stack, run: dict[str, Any], reader: EventReader, cursor: str = "") -> None:
     """Have the reader read until the API answers that the run is over."""
     while True:
         answer = stack.call("GET", f"/runs/{run['id']}/events?wait=10{cursor}")
@@ -29,11 +29,11 @@ def follow(stack: Stack, run: dict[str, Any], reader: Reader, cursor: str = "") 
 def test_a_run_is_told_from_its_start_to_its_end(stack):
     """The reader gets each text, call and result once, then a 204."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two ", "tools": TOOL}, {"text": "three"})
-    reader = Reader()
+    reader = EventReader()
     follow(stack, run, reader)
     shown = seen(stack, run)
     assert reader.settled
-    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.parts == content_parts(shown["message"]["parts"])
     assert reader.run == shown["run"]
 
 
@@ -41,19 +41,19 @@ def test_a_run_is_told_from_its_start_to_its_end(stack):
 def test_a_run_is_streamed_in_windows_that_the_gateway_carries(stack):
     """Each window continues from the last id, as an EventSource does, until the 204."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two"})
-    reader = Reader()
+    reader = EventReader()
     headers = {"Accept": "text/event-stream"}
     while True:
         answer = stack.call("GET", f"/runs/{run['id']}/events", headers=headers)
         if answer.status == 204:
             break
         assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
-        events, retry = events_in(answer.body)
+        events, retry = events_of_stream(answer.body)
         assert retry == 1000
         reader.take(events)
         if events:  # else nothing was new for as long as a window lasts
             headers["Last-Event-ID"] = events[-1]["id"]
-    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.parts == content_parts(seen(stack, run)["message"]["parts"])
 
 
 @pytest.mark.together
@@ -67,10 +67,10 @@ def test_text_is_seen_while_its_step_still_streams(stack):
     assert len(early) < len(text)
     assert seen(stack, run)["message"]["parts"] == []
     stack.release(chat)
-    other = Reader()
+    other = EventReader()
     follow(stack, run, other)
     follow(stack, run, reader, cursor=cursor)
-    assert reader.parts == other.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.parts == other.parts == content_parts(seen(stack, run)["message"]["parts"])
     assert reader.voided == other.voided == []
 
 
@@ -84,7 +84,7 @@ def test_a_tool_is_seen_at_work_before_there_is_a_result(stack):
     assert stop(stack, run)["stopped"] is True
     follow(stack, run, reader, cursor=cursor)
     shown = seen(stack, run)["message"]["parts"]
-    assert reader.parts == plain(shown)
+    assert reader.parts == content_parts(shown)
     assert [part["state"] for part in shown if part["type"] == "tool-wait"] == ["output-error"]
     assert reader.voided == []
 
@@ -99,7 +99,7 @@ def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack
     shown = seen(stack, run)
     assert shown["run"]["status"] == "aborted"
     assert reader.run == shown["run"]
-    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.parts == content_parts(shown["message"]["parts"])
     assert reader.voided == []
     assert reader.finished[0]["kind"] == "partial"
 
@@ -116,7 +116,7 @@ def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
     follow(stack, run, reader, cursor=cursor)
     shown = seen(stack, run)
     assert shown["run"]["status"] == "succeeded"
-    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.parts == content_parts(shown["message"]["parts"])
     assert reader.voided == [0]
 
 
@@ -127,14 +127,14 @@ def test_a_ticket_opens_a_stream_where_no_token_can_be_sent(stack):
     assert stack.call("GET", f"/runs/{run['id']}/events", token=None).status == 401
     made = stack.call("POST", f"/runs/{run['id']}/ticket")
     assert made.status == 201
-    reader, headers = Reader(), {"Accept": "text/event-stream"}
+    reader, headers = EventReader(), {"Accept": "text/event-stream"}
     while (answer := stack.call("GET", made.body["url"], token=None, headers=headers)).status == 200:
-        events, _ = events_in(answer.body)
+        events, _ = events_of_stream(answer.body)
         reader.take(events)
         if events:  # else nothing was new for as long as a window lasts
             headers["Last-Event-ID"] = events[-1]["id"]
     assert answer.status == 204
-    assert reader.parts == plain(seen(stack, run)["message"]["parts"])
+    assert reader.parts == content_parts(seen(stack, run)["message"]["parts"])
     ticket = made.body["ticket"]
     for path in (f"/runs/{run['id']}", f"/runs/{run['id']}/events", f"/chats/{run['chat_id']}/run"):
         assert stack.call("GET", path, token=ticket).status == 401
@@ -164,13 +164,13 @@ def test_readers_who_hang_up_or_never_read_change_nothing(stack):
             connection.close()
         else:
             silent.append(connection)
-    reader = Reader()
+    reader = EventReader()
     follow(stack, run, reader)
     for connection in silent:
         connection.close()
     shown = seen(stack, run)
     assert shown["run"]["status"] == "succeeded"
     assert shown["run"]["stop_requested_at"] is None
-    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.parts == content_parts(shown["message"]["parts"])
     assert reader.voided == []
     assert stack.row(run, "attempt", "resends") == {"attempt": "1", "resends": "0"}

@@ -16,7 +16,7 @@ from outlive.page import PAGE_BYTES
 from proof.stacks.handlers import Answer, Context, Stack, event
 
 from .chunks import Client, shown
-from .told import Reader, events_in, plain
+from .event_reader import EventReader, content_parts, events_of_stream
 
 LAMBDA_LIMIT = 6_291_556
 ACCEPTED = ["gzip", "identity"]
@@ -117,7 +117,7 @@ def test_no_character_makes_an_answer_too_large(stack: Stack, character: str) ->
     for accept, kind in product(ACCEPTED, ("application/json", "text/event-stream")):
         message = read(stack, f"/runs/{run_id}", accept).body["message"]
         assert message["parts"][1]["output"] == output
-        reader, cursor = Reader(), None
+        reader, cursor = EventReader(), None
         while True:
             answer = read(
                 stack, f"/runs/{run_id}/events", accept, query={"after": cursor, "wait": "0"} if cursor else {"wait": "0"},
@@ -125,10 +125,10 @@ def test_no_character_makes_an_answer_too_large(stack: Stack, character: str) ->
             )  # fmt: skip
             if answer.status == 204:
                 break
-            events = answer.body["events"] if kind == "application/json" else events_in(answer.body)[0]
+            events = answer.body["events"] if kind == "application/json" else events_of_stream(answer.body)[0]
             reader.take(events)
             cursor = events[-1]["id"]
-        assert reader.parts == plain(message["parts"])
+        assert reader.parts == content_parts(message["parts"])
 
 
 def test_a_chat_stream_is_cut_by_its_bytes(stack: Stack) -> None:

@@ -16,7 +16,7 @@ from outlive.follow.passages import Call, Words
 from outlive.store.rows import Live
 from outlive.watch import Watch
 from proof.stacks.handlers import Answer, Stack
-from tests.handlers.told import Reader, events_in, plain
+from tests.handlers.event_reader import EventReader, content_parts, events_of_stream
 
 TOOL: list[list[Any]] = [["clock", {}]]
 
@@ -26,7 +26,7 @@ def look(stack: Stack, run_id: str, after: str | None = None, **how: Any) -> Ans
     return stack.call("GET", f"/runs/{run_id}/events", query={"after": after} if after else None, **how)
 
 
-def follow(stack: Stack, run_id: str, reader: Reader, cursor: str | None = None) -> str | None:
+def follow(stack: Stack, run_id: str, reader: EventReader, cursor: str | None = None) -> str | None:
     """Let the reader read until there is nothing new; returns where it stands, None once it is told that it is over."""
     while True:
         answer = look(stack, run_id, cursor)
@@ -54,7 +54,7 @@ def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attemp
 def test_the_events_of_a_run_make_its_message(stack: Stack) -> None:
     """[64] A reader from the start receives each step, text, call and result once, and then the end."""
     run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
-    reader = Reader()
+    reader = EventReader()
     cursor = follow(stack, run["id"], reader)
     assert reader.run is not None
     assert reader.run["status"] == "pending"
@@ -63,10 +63,10 @@ def test_the_events_of_a_run_make_its_message(stack: Stack) -> None:
         cursor = follow(stack, run["id"], reader, cursor)
     assert cursor is None
     shown = stack.call("GET", f"/runs/{run['id']}").body
-    assert reader.parts == plain(shown["message"]["parts"])
+    assert reader.parts == content_parts(shown["message"]["parts"])
     assert reader.run == shown["run"]
     assert [event["kind"] for event in reader.finished.values()] == ["step", "final"]
-    again = Reader()
+    again = EventReader()
     assert follow(stack, run["id"], again) is None
     assert (again.parts, again.run) == (reader.parts, reader.run)
 
@@ -78,7 +78,7 @@ def test_the_same_comes_as_a_stream(stack: Stack) -> None:
     answer = look(stack, run["id"], headers={"Accept": "text/event-stream"})
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
     assert answer.headers["cache-control"] == "no-store"
-    events, retry = events_in(answer.body)
+    events, retry = events_of_stream(answer.body)
     assert retry == 1000
     assert events == look(stack, run["id"]).body["events"]
 
@@ -90,7 +90,7 @@ def test_a_stream_goes_on_after_the_last_event_a_browser_got(stack: Stack) -> No
     events = look(stack, run["id"]).body["events"]
     stream = {"Accept": "text/event-stream", "Last-Event-ID": events[3]["id"]}
     answer = look(stack, run["id"], events[0]["id"], headers=stream)
-    assert events_in(answer.body)[0] == events[4:]
+    assert events_of_stream(answer.body)[0] == events[4:]
 
 
 def test_a_stream_ends_with_a_204_once_all_was_told(stack: Stack) -> None:
@@ -115,7 +115,7 @@ def test_every_cursor_is_a_place_to_go_on_from(stack: Stack) -> None:
 
 def test_live_text_goes_on_in_the_record_where_it_left_off(stack: Stack) -> None:
     """[64] Text that was delivered live is not delivered again."""
-    run, reader = stack.begin().body["run"], Reader()
+    run, reader = stack.begin().body["run"], EventReader()
 
     def answer(*_: Any) -> Outcome:
         nonlocal cursor
@@ -136,7 +136,7 @@ def test_live_text_goes_on_in_the_record_where_it_left_off(stack: Stack) -> None
 
 def test_another_attempt_begins_the_step_anew(stack: Stack) -> None:
     """[22] [65] The text of a dead worker is void, and the text of the next attempt is delivered once."""
-    run, reader = stack.begin().body["run"], Reader()
+    run, reader = stack.begin().body["run"], EventReader()
 
     def die(*_: Any) -> Outcome:
         say(stack, run["id"], 0, "Once upon")
@@ -158,7 +158,7 @@ def test_another_attempt_begins_the_step_anew(stack: Stack) -> None:
 
 def test_a_step_the_run_ended_without_is_discarded(stack: Stack) -> None:
     """A worker died in mid-text, and then the run was stopped: nothing of that step is in the message."""
-    run, reader = stack.begin().body["run"], Reader()
+    run, reader = stack.begin().body["run"], EventReader()
 
     def die(*_: Any) -> Outcome:
         say(stack, run["id"], 0, "Once upon")
@@ -382,7 +382,7 @@ def test_live_text_can_be_left_out(stack: Stack, there: bool) -> None:
     run = stack.script("chat-1", {"text": "a ", "tools": TOOL}, {"text": "b"}).body["run"]
     stack.work()
     assert [log is not None for log in logs] == [there, there]
-    reader = Reader()
+    reader = EventReader()
     assert follow(stack, run["id"], reader) is None
     assert [part.get("text", "") for part in reader.parts] == ["a ", "", "b"]
 

@@ -368,7 +368,7 @@ def test_a_step_after_one_that_blocked_its_loop_connects_anew(
     wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[31] The next step has a new event loop, and the old loop's connections are not used."""
-    monkeypatch.setattr(turn, "PATIENCE", 0.05)
+    monkeypatch.setattr(turn, "PATIENCE_S", 0.05)
     released = threading.Event()
     interrupt = Interrupt()
 

@@ -28,7 +28,7 @@ from outlive.tail import Tail
 from outlive.text import clean
 from outlive.usage import Usage
 from proof.dynamodb.memory_table import MemoryTable
-from tests.handlers.told import Reader, plain
+from tests.handlers.event_reader import EventReader, content_parts
 
 NOW = 1_780_000_000_000
 WHO = (Caller("acme", "ada"), "run-1")
@@ -212,13 +212,13 @@ class World:
     @property
     def parts(self) -> list[dict[str, Any]]:
         """The run's message."""
-        return plain([part for parts in self.recorded for part in parts])
+        return content_parts([part for parts in self.recorded for part in parts])
 
 
 def spelled(parts: list[dict[str, Any]]) -> str:
     """All of the parts but results, as one text: what begins alike is spelled alike."""
     found = ""
-    for part in plain(parts):
+    for part in content_parts(parts):
         found += f"<{part['type']}>" + part.get(
             "text", msgspec.json.encode([part.get("toolCallId"), part.get("input")]).decode()
         )
@@ -231,16 +231,16 @@ def numbered(said: Words | Call, number: int) -> Words | Call:
 
 
 def parts_of(said: list[Words | Call], state: str) -> list[dict[str, Any]]:
-    """What was said as UI parts, with a result for each call."""
+    """What was said as UI parts, with a result for each call. An agent streams no half of a surrogate pair."""
     parts: list[dict[str, Any]] = []
     for one in said:
         if isinstance(one, Call):
             out = {"output": one.input} if state == "output-available" else {"errorText": "Interrupted."}
             parts.append({"type": f"tool-{one.name}", "toolCallId": one.id, "state": state, "input": one.input, **out})
         elif parts and parts[-1]["type"] == one.kind:
-            parts[-1]["text"] += one.text
+            parts[-1]["text"] += clean(one.text)
         else:
-            parts.append({"type": one.kind, "text": one.text})
+            parts.append({"type": one.kind, "text": clean(one.text)})
     return [{"type": "step-start"}, *parts] if parts else []
 
 
@@ -279,7 +279,7 @@ class Following:
     """A reader and where it stands."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.shown = world, Reader()
+        self.world, self.shown = world, EventReader()
         self.cursor: str | None = None
         self.events: list[dict[str, Any]] = []
         self.over = False
@@ -402,7 +402,7 @@ def test_what_a_worker_has_said_is_what_a_reader_sees(said: list[Any], page: int
         before = reader.cursor
         reader.read([], [])
     shown = [{**part, "state": "input-available"} if "state" in part else part for part in reader.shown.parts]
-    wanted = clean(plain(parts_of(world.said, "output-available")))
+    wanted = clean(content_parts(parts_of(world.said, "output-available")))
     for part in wanted:
         if "state" in part:
             del part["output"]

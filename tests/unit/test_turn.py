@@ -15,6 +15,7 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelRe
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 from engine import loop, turn
+from engine.outcome import NO_TEXT
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
 from outlive.agents import StepDeps
@@ -327,7 +328,7 @@ def test_a_text_only_step_without_any_text_says_so_in_a_sentence() -> None:
     """[25] An answer is never empty."""
     done = answer([call("ran_it")], _recorder([]), asked=ask(text_only=True))
     assert done.outcome.kind == "final"
-    assert done.outcome.parts[1]["text"] == turn.NOTHING_SAID
+    assert done.outcome.parts[1]["text"] == NO_TEXT
 
 
 def _recorder(ran: list[int]) -> Callable[[], None]:
@@ -465,7 +466,7 @@ def released() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn, "PATIENCE", 0.05)
+    monkeypatch.setattr(turn, "PATIENCE_S", 0.05)
 
 
 def test_a_stop_leaves_a_sync_tool_behind(released: threading.Event) -> None:

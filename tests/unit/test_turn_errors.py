@@ -26,7 +26,7 @@ from pydantic_ai.exceptions import (
     UnexpectedModelBehavior,
 )
 
-from engine.errors import HIDDEN, LONGEST_MESSAGE, ModelNotConfigured, ToolBroke, agent_error, redacted
+from engine.errors import HIDDEN, LONGEST_MESSAGE, ToolBroke, UnusableModel, agent_error, redacted
 
 
 def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
@@ -36,7 +36,7 @@ def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
     [
-        (ModelNotConfigured("no key"), "permanent", "model_not_configured"),
+        (UnusableModel("no key"), "permanent", "model_not_configured"),
         (NoCredentialsError(), "permanent", "model_not_configured"),
         (http(ModelRequestRejectedError, 400), "permanent", "model_rejected"),
         (http(ModelAuthenticationError, 401), "permanent", "model_rejected"),

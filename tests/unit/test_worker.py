@@ -144,7 +144,7 @@ def test_threads_left_behind_are_counted_until_they_end() -> None:
     before, release = loop.left_behind(), threading.Event()
     threads = [
         threading.Thread(target=release.wait, args=(600,), name=name)
-        for name in (loop.TURN, "AnyIO worker thread", "asyncio_0", "asyncio_1", "asyncio_2", "an owner's")
+        for name in (loop.LOOP_THREAD, "AnyIO worker thread", "asyncio_0", "asyncio_1", "asyncio_2", "an owner's")
     ]
     for thread in threads:
         thread.start()

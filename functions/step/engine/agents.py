@@ -23,16 +23,16 @@ class Agents:
         self._default = default
 
     def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome:
-        """One step. A run whose agent is no longer deployed breaks off for good before any model is asked."""
+        """Take one step. A run whose agent is no longer deployed fails before any model is asked."""
         name = ask.agent or self._default
         agent = None if name is None else self._agents.get(name)
         if agent is None:
-            gone = AgentError("permanent", "agent_unknown", f"There is no agent {name} in this deployment any more.")
-            return Outcome("partial", [], None, error=gone)
+            unknown = AgentError("permanent", "agent_unknown", f"There is no agent {name} in this deployment any more.")
+            return Outcome("partial", [], None, error=unknown)
         return agent(replace(ask, agent=name), show, interrupt)
 
     def left_behind(self) -> int:
-        """How many threads still run of steps that are over. To be asked between two steps."""
+        """How many threads of finished steps still run. Call it between two steps."""
         return left_behind()
 
 

@@ -1,4 +1,4 @@
-"""Which tool raised."""
+"""Finds out which tool raised an exception."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,14 +14,14 @@ from outlive.agents import StepDeps
 
 
 class BrokenTools(AbstractCapability[StepDeps]):
-    """Says which tool raised: the library hands the exception on as it is.
+    """Turns the exception of a tool into a `ToolBroke`: the library passes it on without the tool's name.
 
-    Also where it is none that programs usually catch: `SystemExit` and `KeyboardInterrupt` would end the event loop.
+    This includes `SystemExit` and `KeyboardInterrupt`, which would end the event loop.
     """
 
     def __init__(self) -> None:
         self.running: dict[str, str] = {}
-        """The tools at work: names by the ids of their calls."""
+        """The names of the running tools by the ids of their calls."""
 
     async def on_tool_execute_error(
         self,
@@ -50,7 +50,7 @@ class BrokenTools(AbstractCapability[StepDeps]):
         except Exception:
             raise
         except BaseException as error:
-            # The loop cancels or closes a task by an exception as well: that is none of the tool's.
+            # The loop also cancels and closes a task by an exception; the tool did not raise that one.
             if task is None or task.cancelling() or task is not _current_task():
                 raise
             raise ToolBroke(call.tool_name, call.tool_call_id, error) from error
@@ -59,9 +59,9 @@ class BrokenTools(AbstractCapability[StepDeps]):
                 del self.running[call.tool_call_id]
 
     def blamed(self, error: BaseException | None) -> BaseException | None:
-        """`error`, as the failure of the only tool at work if it ended the loop: a task of that tool raised it.
+        """`error`; as the failure of the only running tool if it ended the loop, because a task of that tool raised it.
 
-        To be asked before the loop is closed, which ends the tools.
+        Call it before the loop is closed, which ends the tools.
         """
         if not isinstance(error, SystemExit | KeyboardInterrupt) or len(self.running) != 1:
             return error
@@ -70,7 +70,7 @@ class BrokenTools(AbstractCapability[StepDeps]):
 
 
 def _current_task() -> "asyncio.Task[Any] | None":
-    """The task at work in this thread; None outside of a loop, where a coroutine may still be closed."""
+    """The running task of this thread; None outside of a loop, where a coroutine may still be closed."""
     try:
         return asyncio.current_task()
     except RuntimeError:

@@ -1,22 +1,22 @@
-"""Which errors of a model or a tool are worth another attempt, and what of them may be shown.
+"""Which errors of a model or a tool are worth another attempt, and what may be shown of them.
 
     permanent   model_not_configured     no such model, no key, no region: see AGENT_MODEL
                 model_rejected           the request was refused: 400, 401, 403, 404, 413, 422
                 model_context_exceeded   the conversation is longer than the model can take
                 model_quota              no credit left
-                model_output_limit       nothing was answered before the token limit
-                model_content_filter     nothing was answered because a filter stepped in
+                model_output_limit       the token limit was reached before any answer
+                model_content_filter     a filter suppressed the answer
                 tool_failed              a tool raised
-                agent_failed             anything else, a bug more likely than not
-    transient   worker_exhausted         no thread, file descriptor or memory left: this process is at fault, no run
-                model_rate_limited       429, with the provider's own wish in `retry_after`
+                agent_failed             anything else, probably a bug
+    transient   worker_exhausted         no thread, file descriptor or memory left in this process
+                model_rate_limited       429; `retry_after` is what the provider asked for
                 model_unavailable        503, 529, 409
                 model_server_error       500 and above, also in the middle of a stream
                 model_timeout            no answer in time
                 model_connection         refused, reset, dropped in mid-stream
                 model_bad_answer         the stream could not be understood
 
-What a message says is free of keys, tokens and account numbers, also where a provider echoes them.
+A message contains no key, token or account number, also if the provider repeats one in its error.
 """
 
 import os
@@ -42,30 +42,30 @@ from pydantic_ai.exceptions import (
     OutputTokenLimitExceeded,
 )
 
-from engine.storable import mend
 from outlive.agent import AgentError
+from outlive.text import clean
 from outlive.worker import EXHAUSTED, exhausted
 
 LONGEST_MESSAGE = 2000
 
 
-class ModelNotConfigured(Exception):
-    """AGENT_MODEL names no model that can be used here."""
+class UnusableModel(Exception):
+    """The model's name is unknown, or its key or region is missing."""
 
 
 class ToolBroke(Exception):
-    """A tool raised something it shouldn't have; that is `error`, and the `__cause__`."""
+    """A tool raised an exception that it should not raise: `error`, which is also the `__cause__`."""
 
     def __init__(self, tool_name: str, tool_call_id: str, error: BaseException) -> None:
-        super().__init__(f"The tool {tool_name} failed: {spelled(error)}")
+        super().__init__(f"The tool {tool_name} failed: {full_message(error)}")
         self.tool_call_id = tool_call_id
         self.error = error
 
 
-# The first match counts. Rejected and quota stand first because their errors are HTTP errors as well, and a timeout is
-# a connection error. What matches nothing is a bug.
+# The first match counts: rejected and quota errors are HTTP errors as well, and a timeout is a connection error. An
+# error that matches nothing is a bug.
 KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str], ...] = (
-    (ModelNotConfigured, "permanent", "model_not_configured"),
+    (UnusableModel, "permanent", "model_not_configured"),
     (NoCredentialsError, "permanent", "model_not_configured"),
     (ToolBroke, "permanent", "tool_failed"),
     (ModelContextWindowExceededError, "permanent", "model_context_exceeded"),
@@ -90,22 +90,22 @@ TRANSIENT_STATUS = {
 
 
 def agent_error(error: BaseException) -> AgentError:
-    """The error as the run will remember it: kind, code, and a message of at most 2000 characters without secrets."""
+    """The error as a run stores it: kind, code, and a message of at most 2,000 characters without secrets."""
     if isinstance(error, FallbackExceptionGroup):
         each = [agent_error(inner) for inner in error.exceptions]
-        return next((one for one in each if one.kind == "transient"), each[0])
+        return next((inner for inner in each if inner.kind == "transient"), each[0])
     kind, code = _kind_and_code(error)
     retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind == "transient" else None
-    return AgentError(kind, code, shown(error), retry_after)
+    return AgentError(kind, code, public_message(error), retry_after)
 
 
 def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanent"], str]:
-    # First: in a process that is exhausted anything may fail, a tool as well.
+    # This is checked first, because anything may fail in an exhausted process, also a tool.
     broken = error.error if isinstance(error, ToolBroke) else error
     if exhausted(broken, of_a_tool=isinstance(error, ToolBroke)):
         return "transient", EXHAUSTED
-    for known, kind, code in KINDS:
-        if isinstance(error, known):
+    for error_class, kind, code in KINDS:
+        if isinstance(error, error_class):
             return kind, code
     if isinstance(error, ModelHTTPError):
         if error.status_code >= 500:
@@ -116,17 +116,18 @@ def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanen
     return ("transient", "model_bad_answer") if isinstance(error, ModelAPIError) else ("permanent", "agent_failed")
 
 
-def shown(error: BaseException) -> str:
-    """The error in words that may be stored and shown."""
-    # Cut before as well: what a tool raises may hold megabytes.
-    return redacted(spelled(error)[: 4 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
+def public_message(error: BaseException) -> str:
+    """The error's message as it may be stored and shown."""
+    # Shortened before redaction as well: the message of a tool's exception may hold megabytes.
+    return redacted(full_message(error)[: 4 * LONGEST_MESSAGE])[:LONGEST_MESSAGE]
 
 
-def spelled(error: BaseException) -> str:
+def full_message(error: BaseException) -> str:
+    """The error's whole message. It may be long and contain secrets."""
     if isinstance(error, ModelHTTPError):
-        said = _provider_words(error.body)
-        return f"The model {error.model_name} answered {error.status_code}{': ' + said if said else ''}"
-    if isinstance(error, ModelAPIError | ModelNotConfigured | ToolBroke):
+        message = _provider_message(error.body)
+        return f"The model {error.model_name} answered {error.status_code}{': ' + message if message else ''}"
+    if isinstance(error, ModelAPIError | UnusableModel | ToolBroke):
         return str(error)
     try:
         text = str(error)
@@ -135,8 +136,8 @@ def spelled(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _provider_words(body: object) -> str:
-    """What the provider said in its error body, which is `{"message"}` or `{"error": {"message"}}` as a rule."""
+def _provider_message(body: object) -> str:
+    """The message in the body of a provider's error, which is `{"message"}` or `{"error": {"message"}}` in most cases."""
     while isinstance(body, Mapping):
         inner = body.get("error") or body.get("message") or body.get("Message") or body.get("Error")
         if inner is None:
@@ -157,8 +158,8 @@ SECRET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# Anything else that looks random: long, with a letter and a digit. Whether a run of characters has both is looked up once
-# a run; a lookahead would read the rest of the run again at each of its characters.
+# Anything else that looks random: long, with a letter and a digit. Each run of such characters is searched once; a
+# lookahead would read the rest of the run again at each character.
 LONG_RUN = re.compile(r"[\w+/]{32,}={0,2}")
 RANDOM = re.compile(r"[A-Za-z0-9+/_]{32,}={0,2}")
 SECRET_SETTING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
@@ -166,8 +167,8 @@ HIDDEN = "[hidden]"
 
 
 def redacted(text: str) -> str:
-    """`text` with the values of our own secrets hidden, and whatever else looks like a key, a token or an ARN."""
-    text = mend(text)
+    """`text` with this process's secrets hidden, and everything that looks like a key, a token or an ARN."""
+    text = clean(text)
     own = (value for name, value in os.environ.items() if SECRET_SETTING.search(name) and len(value) >= 8)
     for value in sorted(own, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
@@ -175,7 +176,7 @@ def redacted(text: str) -> str:
 
 
 def _random_hidden(run: re.Match[str]) -> str:
-    """The run with all in it hidden that looks random and long."""
+    """The run of characters with its long random parts hidden."""
     text = run[0]
     if re.search(r"\d", text) is None or re.search(r"[A-Za-z]", text) is None:
         return text

@@ -1,7 +1,7 @@
-"""An event loop that stays, on a thread of its own.
+"""An event loop that is kept from step to step, on a thread of its own.
 
-It stays because a model client keeps its connections in the loop it was first used in. It has its own thread so that
-whoever waits for a turn can stop waiting: a tool that blocks the loop, or swallows its cancellation, can't be stopped,
+It is kept because a model client holds its connections in the loop in which it was first used. It has its own thread so
+that the caller can stop waiting for a step: a tool that blocks the loop or swallows its cancellation cannot be stopped,
 but it can be left behind.
 """
 
@@ -21,38 +21,38 @@ from outlive.worker import FEW
 
 T = TypeVar("T")
 
-TURN = "turn"
-OFTEN_LEFT = frozenset({TURN, "AnyIO worker thread"})
+LOOP_THREAD = "turn"
+THREADS_OF_A_STEP = frozenset({LOOP_THREAD, "AnyIO worker thread"})
 """Names of threads that end with their step: the loop's, and those in which the library runs a `def` tool."""
-MOMENT = 0.5
-"""Seconds within which a thread that is through has ended."""
+ENDING_S = 0.5
+"""Within this time a thread whose work is done has ended."""
 
 
 def left_behind() -> int:
-    """How many threads of steps that are over still run: tools that could not be stopped.
+    """How many threads of finished steps still run, because their tools could not be stopped.
 
-    To be asked between two steps. Up to a few, one that is about to end may be counted.
+    Call it between two steps. A count of up to `FEW` may include threads that are about to end.
     """
     frames = sys._current_frames()  # noqa: SLF001
-    found = [thread for thread in enumerate_threads() if thread.name in OFTEN_LEFT or _is_busy(thread, frames)]
-    if len(found) <= FEW:  # not worth a wait for those that are about to end
-        return len(found)
-    until = time.monotonic() + MOMENT
-    for thread in found:
+    threads = [each for each in enumerate_threads() if each.name in THREADS_OF_A_STEP or _is_busy(each, frames)]
+    if len(threads) <= FEW:  # so few do no harm: no need to wait for those that are about to end
+        return len(threads)
+    until = time.monotonic() + ENDING_S
+    for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    return sum(thread.is_alive() for thread in found)
+    return sum(thread.is_alive() for thread in threads)
 
 
 def _is_busy(thread: Thread, frames: dict[int, FrameType]) -> bool:
-    """Whether it is one of `asyncio.to_thread` that has not come back: those that wait for work stand in `_worker`."""
+    """True for a thread of `asyncio.to_thread` whose function has not returned. One that waits for work is in `_worker`."""
     frame = frames.get(thread.ident or 0)
     return thread.name.startswith("asyncio_") and frame is not None and frame.f_code.co_name != "_worker"
 
 
 class OwnLoop:
-    """Runs one coroutine at a time. A loop that is still busy when the next one comes is left behind for a fresh one.
+    """Runs one coroutine at a time. If the loop is still busy when the next one starts, a new loop replaces it.
 
-    `generation` counts the loops: what was made in an older one must not be used in a newer one.
+    `generation` counts the loops. Objects that were made in an older loop must not be used in a newer one.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class OwnLoop:
         atexit.register(self.close)
 
     def ready(self) -> int:
-        """Leave a loop that is still busy behind. Returns the generation of the one the next `start` will use."""
+        """Leave a busy loop behind. Returns the generation of the loop that the next `start` will use."""
         with self._lock:
             if self._work is not None and not self._work.done():
                 self._runner = None
@@ -74,7 +74,7 @@ class OwnLoop:
     def start(
         self, work: Callable[[], Coroutine[Any, Any, T]], over: "Callable[[Future[T]], None] | None" = None
     ) -> "Future[T]":
-        """Run `work()` in the loop. The future is done when it has ended, and never cancelled.
+        """Run `work()` in the loop. The future is done when the work has ended, and it is never cancelled.
 
         `over` is called with the future then, before a loop that the work ended is closed. A caller that adds its own
         callback to the future may come later than that.
@@ -90,18 +90,18 @@ class OwnLoop:
             try:
                 result = runner.run(work())
             except (SystemExit, KeyboardInterrupt) as error:
-                # A task raised it, and the loop stopped where it was: the work is not over, and must never go on.
+                # A task raised it and stopped the loop. The work is unfinished and must never continue.
                 self._settle(runner, partial(future.set_exception, error), leave=True)
             except BaseException as error:
                 self._settle(runner, partial(future.set_exception, error))
             else:
                 self._settle(runner, partial(future.set_result, result))
 
-        Thread(target=run, name=TURN, daemon=True).start()
+        Thread(target=run, name=LOOP_THREAD, daemon=True).start()
         return future
 
     def _settle(self, runner: asyncio.Runner, settle: Callable[[], None], *, leave: bool = False) -> None:
-        # Together, or a loop that is left behind just now would be closed by nobody.
+        # Under one lock: a loop that is left behind at this moment has to be closed here.
         with self._lock:
             if leave and runner is self._runner:
                 self._runner = None
@@ -112,7 +112,7 @@ class OwnLoop:
             runner.close()
 
     def close(self) -> None:
-        """Close the loop, unless something is still running in it."""
+        """Close the loop, unless it is still busy."""
         self.ready()
         if self._runner is not None:
             self._runner.close()

@@ -1,8 +1,7 @@
-"""The model that AGENT_MODEL names, made when it is first needed.
+"""The model that AGENT_MODEL names, made when a step first needs it.
 
-Not at import: a missing key must end a run with a plain message, not the function with a traceback. And without the
-retries of the provider's own client: a step that fails is tried again by the run, which counts, waits and can be
-stopped meanwhile.
+It is not made at import, so that a missing key fails a run with a plain message and not the function with a traceback.
+The provider's client does not retry: the run retries a failed step, counts the attempts, and can be stopped between them.
 """
 
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pydantic_ai.models import Model, infer_model
 from pydantic_ai.providers import Provider, infer_provider
 from pydantic_ai.settings import ModelSettings
 
-from engine.errors import ModelNotConfigured
+from engine.errors import UnusableModel
 
 LONGEST_CONNECT = 5.0
 LONGEST_SILENCE = 300.0
@@ -22,17 +21,17 @@ SHORTEST_REQUEST = 1.0
 
 
 def model_named(name: str) -> Model:
-    """The model of that name, such as `bedrock:...`. Raises ModelNotConfigured if it is unknown or lacks its key."""
+    """The model of that name, such as `bedrock:...`. Raises UnusableModel if it is unknown or lacks its key."""
     try:
         return infer_model(name, provider_factory=_provider) if name.startswith("bedrock:") else infer_model(name)
     except (UserError, ValueError, ImportError) as error:
-        raise ModelNotConfigured(f"AGENT_MODEL {name!r} can't be used: {error}") from error
+        raise UnusableModel(f"AGENT_MODEL {name!r} cannot be used: {error}") from error
 
 
 def _provider(name: str) -> Provider[Any]:
     if name != "bedrock":
         return infer_provider(name)
-    # The one client that takes neither retries nor a timeout with a request, and retries four times by itself.
+    # This client takes neither retries nor a timeout with a request, and by default it retries four times.
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -42,11 +41,11 @@ def _provider(name: str) -> Provider[Any]:
     try:
         return BedrockProvider(bedrock_client=boto3.client("bedrock-runtime", config=config))
     except BotoCoreError as error:
-        raise ModelNotConfigured(f"Bedrock can't be used: {error}") from error
+        raise UnusableModel(f"Bedrock cannot be used: {error}") from error
 
 
 def step_settings(model: Model, seconds: float, *, text_only: bool) -> Callable[[RunContext[Any]], ModelSettings]:
-    """The settings of one step's request: what the agent's own settings leave open, bounded by `seconds`."""
+    """The settings of one step's request: the agent's own settings, completed and bounded by `seconds`."""
 
     def settings(ctx: RunContext[Any]) -> ModelSettings:
         own = cast(ModelSettings, ctx.model_settings or {})

@@ -19,85 +19,90 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.ui.vercel_ai import VercelAIAdapter
 
-from engine.storable import storable
 from outlive.follow.passages import Call
+from outlive.text import clean
 
 INTERRUPTED = "Interrupted before it finished."
 
+UNSTORABLE = (ValueError, TypeError, RecursionError)
+"""What `messages_json` raises where a tool returned something that has no JSON form."""
 
-def written(messages: Sequence[ModelMessage]) -> str:
-    """The messages as JSON text that any store can take, without the fields that say nothing.
 
-    Raises ValueError or TypeError if a tool returned something that has no JSON form.
+def messages_json(messages: Sequence[ModelMessage]) -> str:
+    """The messages as JSON text that any store can take, without empty fields.
+
+    Raises an `UNSTORABLE` error if a tool returned something that has no JSON form.
     """
     data = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
     for message in data:
-        message["parts"] = [_stated(part) for part in message["parts"]]
+        message["parts"] = [_without_empty_fields(part) for part in message["parts"]]
         if "usage" in message:
             message["usage"] = {name: count for name, count in message["usage"].items() if count}
-    return json.dumps(storable([_stated(message) for message in data]), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        clean([_without_empty_fields(message) for message in data]), ensure_ascii=False, separators=(",", ":")
+    )
 
 
-def _stated(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_empty_fields(fields: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in fields.items() if value is not None or name == "content"}
     if fields.get("part_kind") == "tool-call" and isinstance(fields["args"], str):
-        kept["args"] = _mended_arguments(fields["args"])
+        kept["args"] = _clean_arguments(fields["args"])
     return kept
 
 
-def _mended_arguments(text: str) -> str:
-    """Arguments that came as JSON text can hide a NUL or half a surrogate pair behind an escape."""
+def _clean_arguments(text: str) -> str:
+    """Arguments as clean JSON text: an escape in them may stand for a NUL or half a surrogate pair."""
     try:
         arguments = json.loads(text)
-        mended = storable(arguments)
+        cleaned = clean(arguments)
     except (ValueError, RecursionError):
-        # No JSON, or too deep for the library, to which it is none then: no tool is called with it.
+        # This is no JSON, or too deep to be read as JSON: the library calls no tool with it.
         return text
-    return text if mended == arguments else json.dumps(mended, ensure_ascii=False)
+    return text if cleaned == arguments else json.dumps(cleaned, ensure_ascii=False)
 
 
 def both_forms(messages: Sequence[ModelMessage], *, keep_reasoning: bool) -> tuple[list[dict[str, Any]], str | None]:
-    """The step's UI parts and its messages as JSON text, None if there are none to keep.
+    """The step's UI parts, and its messages as JSON text or None if there are none to keep.
 
-    Without `keep_reasoning` it is shown but not kept: of a step that broke off it must not be sent again. Raises as
-    `written` does.
+    Without `keep_reasoning` the parts show reasoning and the messages leave it out: the reasoning of a step that broke
+    off must not be sent to a model again. Raises an `UNSTORABLE` error.
     """
-    text = written(messages)
-    # Read back, so that what the parts are made of is what can be stored, and can be read.
+    text = messages_json(messages)
+    # The parts are made of the messages as they are read from the store.
     readable = ModelMessagesTypeAdapter.validate_json(text)
     if keep_reasoning:
         return ui_parts(readable), text if readable else None
     kept = _without_reasoning(readable)
-    return ui_parts(readable), written(kept) if kept else None
+    return ui_parts(readable), messages_json(kept) if kept else None
 
 
 def ui_parts(messages: Sequence[ModelMessage]) -> list[dict[str, Any]]:
-    """The step's UI message parts, `step-start` first; nothing at all if there is nothing to show."""
+    """The step's UI message parts with `step-start` first; an empty list if there is nothing to show."""
     parts: list[dict[str, Any]] = []
     for message in VercelAIAdapter.dump_messages(messages):
         if message.role == "assistant":
             parts += [
                 _ui_part(part.model_dump(by_alias=True, exclude_none=True, mode="json")) for part in message.parts
             ]
-    parts = [storable(part) for part in parts if part.get("text") != ""]
+    parts = [clean(part) for part in parts if part.get("text") != ""]
     return [{"type": "step-start"}, *parts] if parts else []
 
 
 def _ui_part(part: dict[str, Any]) -> dict[str, Any]:
-    notes = part.pop("callProviderMetadata", {})
+    metadata = part.pop("callProviderMetadata", {})
     part.pop("providerMetadata", None)
     if not part.get("providerExecuted"):
         part.pop("providerExecuted", None)
-    if part.get("state") == "input-available" or notes.get("pydantic_ai", {}).get("outcome") == "interrupted":
-        # The adapter shows an interrupted call as a result like any other, and an open one as running for ever.
+    if part.get("state") == "input-available" or metadata.get("pydantic_ai", {}).get("outcome") == "interrupted":
+        # The adapter shows an interrupted call like a call with a result, and an open call as still running.
         part.pop("output", None)
         part |= {"state": "output-error", "errorText": INTERRUPTED}
     return part
 
 
-def asked_for(call: ToolCallPart) -> Call | None:
-    """The call with its input as the step's UI parts will have it; None for one that is not whole."""
-    if not _whole(call):
+def call_passage(call: ToolCallPart) -> Call | None:
+    """The call with its input as in the step's UI parts; None if its arguments are incomplete."""
+    if not _is_complete(call):
         return None
     _, part = ui_parts([ModelResponse(parts=[call])])
     return Call(part["toolCallId"], call.tool_name, part.get("input"))
@@ -106,14 +111,14 @@ def asked_for(call: ToolCallPart) -> Call | None:
 def closed(
     response: ModelResponse, returns: Mapping[str, ToolReturnPart], failures: Mapping[str, str]
 ) -> list[ModelMessage]:
-    """A step that broke off, as messages with no call left open.
+    """The messages of a step that broke off, with a result for every call.
 
-    `returns` are the results there were, by call id; `failures` says for a call that broke why it did, and counts more. Calls of which
-    only half the arguments arrived are dropped: nobody ever asked for them.
+    `returns` are the results of the calls that were answered, by call id. `failures` are the messages of calls that failed, by call id;
+    they take precedence. Calls with incomplete arguments are dropped.
     """
     parts = response.parts
     if response.state != "complete":
-        parts = [part for part in parts if not isinstance(part, ToolCallPart) or _whole(part)]
+        parts = [part for part in parts if not isinstance(part, ToolCallPart) or _is_complete(part)]
         response = replace(response, state="interrupted")
     parts = _without_open_native_calls(parts)
     if not parts:
@@ -129,7 +134,7 @@ def closed(
     return [*messages, ModelRequest(parts=results)] if results else messages
 
 
-def _whole(call: ToolCallPart) -> bool:
+def _is_complete(call: ToolCallPart) -> bool:
     try:
         return bool(call.args) and isinstance(call.args_as_dict(raise_if_invalid=True), dict)
     except (ValueError, AssertionError):
@@ -137,7 +142,7 @@ def _whole(call: ToolCallPart) -> bool:
 
 
 def closing_return(call: ToolCallPart, failure: str | None = None) -> ToolReturnPart:
-    """The result of a call that has none: it was interrupted, or it broke and `failure` says why."""
+    """The result of a call that has no other: it was interrupted, or it failed with the message `failure`."""
     return ToolReturnPart(
         tool_name=call.tool_name,
         content=INTERRUPTED if failure is None else failure,

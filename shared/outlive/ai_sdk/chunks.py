@@ -1,17 +1,17 @@
 """A run's events in the form that AI SDK chat clients read: UI message chunks.
 
-    what a reader is told           what the client gets
+    event                           chunks for the client
     run, the first time             start, with the stored message's id
-    text                            text-start once, text-delta (or reasoning-…); text-end as soon as anything else comes
+    text                            text-start once, text-delta (or reasoning-…); text-end before anything else
     tool-call                       tool-input-available
     tool-result                     tool-output-available, tool-output-error
-    step begins                     nothing; start-step comes with the first thing it says
+    step started                    none; start-step comes before the step's first chunk
     step finished                   finish-step
-    step begins anew, discarded     data-void: what was shown of it since its start-step is void
+    step started again, discarded   data-void: everything since its start-step is void
     settled                         finish, abort or error; with the message's metadata
 
-A window can end between any two events and the next one goes on: what the client holds open is known from the place where
-the reader stands. So ids of parts are made of the step alone; of one step, one part of a kind is open at a time.
+A window can end between any two events, and the next window continues there. Which parts the client has open follows from
+the reader's state. So the ids of parts are made of the step alone, and a step has one open part of a kind at a time.
 """
 
 from collections.abc import Iterator
@@ -39,30 +39,30 @@ Chunk = dict[str, Any]
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 VOID = "data-void"
 FINISH_REASONS = {"content_filter": "content-filter", "max_steps": "other"}
-"""Where our word is not theirs."""
+"""The AI SDK's finish reasons where they differ from ours."""
 FILES = {"url", "mediaType"}
 SOURCES = {"sourceId", "url", "title", "mediaType", "filename"}
 
 
 class Encoder(msgspec.Struct):
-    """Goes on from what a reader at some place has been given."""
+    """Turns events into chunks, beginning at a reader's state."""
 
     begun: bool = False
-    """The message's `start` was given."""
+    """The message's `start` was sent."""
     shown: bool = False
-    """Something of the step under way was given, its `start-step` first."""
+    """The step under way has sent its `start-step`."""
     open: str = ""
-    """The kind of words whose part is open; none if empty."""
+    """The kind of the open text part; empty if none is open."""
 
     @classmethod
-    def at(cls, place: ReaderState) -> "Encoder":
-        """For a reader who stands at `place`."""
-        if place == AT_THE_START:
+    def at(cls, state: ReaderState) -> "Encoder":
+        """For a reader who has got everything up to `state`."""
+        if state == AT_THE_START:
             return cls()
-        return cls(begun=bool(place.status), shown=place.position.length > 0, open=place.position.last)
+        return cls(begun=bool(state.status), shown=state.position.length > 0, open=state.position.last)
 
     def chunks(self, event: Event) -> Iterator[Chunk]:
-        """What the client is given for `event`; for some, nothing."""
+        """The chunks for `event`; some events have none."""
         match event:
             case RunEvent():
                 if not self.begun:
@@ -74,7 +74,7 @@ class Encoder(msgspec.Struct):
                     yield {"type": "finish-step"}
                 self.shown = False
             case StepEvent():
-                # Whatever is open goes with what is void.
+                # An open part is void as well, so it gets no end.
                 if self.shown:
                     yield {"type": VOID, "data": {"step": event.step}, "transient": True}
                 self.shown, self.open = False, ""
@@ -119,14 +119,14 @@ class Encoder(msgspec.Struct):
 
 
 def is_void(chunks: list[Chunk]) -> bool:
-    """True if these tell a client that something it was given is void."""
+    """True if one of the chunks declares earlier chunks void."""
     return any(chunk["type"] == VOID for chunk in chunks)
 
 
 def framed(chunks: list[Chunk], cursor: str) -> str:
-    """The chunks of one event as server-sent events; `cursor`, which stands behind them all, is the last one's id.
+    """The chunks of one event as server-sent events. `cursor`, the position after them, is the id of the last one.
 
-    A client that was cut off before the id has not got the event.
+    A client whose connection ends before the id has not received the event.
     """
     data = [f"data: {one_line(msgspec.json.encode(chunk).decode())}\n\n" for chunk in chunks]
     return "".join([*data[:-1], *(f"id: {cursor}\n{last}" for last in data[-1:])])
@@ -137,16 +137,16 @@ NOTHING_NEW = ": nothing new\n\n"
 
 
 def _result(event: ToolResultEvent) -> Chunk:
-    said: Chunk = {"type": f"tool-{event.state}", "toolCallId": event.tool_call_id}
+    chunk: Chunk = {"type": f"tool-{event.state}", "toolCallId": event.tool_call_id}
     if event.state == "output-available":
-        said["output"] = None if event.output is msgspec.UNSET else event.output
+        chunk["output"] = None if event.output is msgspec.UNSET else event.output
     elif event.state == "output-error":
-        said["errorText"] = event.error_text or "The tool failed."
-    return said
+        chunk["errorText"] = event.error_text or "The tool failed."
+    return chunk
 
 
 def _other(part: dict[str, Any]) -> Iterator[Chunk]:
-    """A part that streams as it is, if clients know it: they stumble over a type that they don't."""
+    """A part that is sent as it is stored, if the AI SDK knows its type: clients fail on unknown types."""
     kind = str(part.get("type"))
     if kind == "file":
         yield {"type": kind, **{name: part[name] for name in FILES & part.keys()}}
@@ -157,8 +157,7 @@ def _other(part: dict[str, Any]) -> Iterator[Chunk]:
 
 
 def _end(run: RunView) -> Iterator[Chunk]:
-    known = {"error": run.error, "finish_reason": run.finish_reason, "usage": run.usage}
-    metadata = msgspec.to_builtins(known)
+    metadata = msgspec.to_builtins({"error": run.error, "finish_reason": run.finish_reason, "usage": run.usage})
     if run.status == "succeeded":
         reason = FINISH_REASONS.get(str(run.finish_reason), run.finish_reason)
         yield {"type": "finish", "finishReason": reason, "messageMetadata": metadata}

@@ -1,4 +1,4 @@
-"""The events that a reader of a run gets. An event's `id` is the cursor right after it."""
+"""The events of a run, as its readers receive them. An event's `id` is the cursor right after it."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,27 +10,27 @@ from outlive.views import Moment, RunView
 
 
 class BaseEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every event has: the cursor right after it, and when what it tells became true."""
+    """What every event has: the cursor right after it, and the time of what it reports."""
 
     id: str
     at: Moment
 
 
 class RunEvent(BaseEvent, frozen=True, kw_only=True, tag="run"):
-    """The run as it stands: the first event of all, and again when its status changed or a stop was requested."""
+    """The run: the first event, and again after its status changed or a stop was requested."""
 
     run: RunView
 
 
 class StepEvent(BaseEvent, frozen=True, kw_only=True, tag="step"):
-    """A step began, or began again: whatever was shown of it before is void. Or it is finished, or discarded."""
+    """A step started, finished or was discarded. If it started again, everything shown of it before is void."""
 
     step: int
     state: Annotated[
         Literal["started", "finished", "discarded"],
         msgspec.Meta(
-            description="`started`: the step begins, and whatever was shown of it before is void. `finished`: its record "
-            "stands, nothing more comes of it. `discarded`: the run ended without it, what was shown of it is void."
+            description="`started`: the step begins, and everything shown of it before is void. `finished`: its record is "
+            "stored, and it has no further events. `discarded`: the run ended without it, and everything shown of it is void."
         ),
     ]
     attempt: int | UnsetType | None = UNSET
@@ -41,7 +41,7 @@ class StepEvent(BaseEvent, frozen=True, kw_only=True, tag="step"):
 
 
 class TextEvent(BaseEvent, frozen=True, kw_only=True, tag="text"):
-    """A bit of text. Bits of one kind in a row, with nothing between them, are one part."""
+    """A bit of text. Consecutive bits of one kind are one part of the message."""
 
     step: int
     kind: Literal["text", "reasoning"]
@@ -49,18 +49,18 @@ class TextEvent(BaseEvent, frozen=True, kw_only=True, tag="text"):
 
 
 class ToolCallEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-call"):
-    """The model asked for a tool."""
+    """The model called a tool."""
 
     step: int
     tool_call_id: str
     tool_name: str
     input: Any
     provider_executed: bool | UnsetType = UNSET
-    """True: the model's provider runs it, not this service."""
+    """True if the model's provider runs the tool itself."""
 
 
 class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
-    """A tool answered (`output-available`, with `output`) or did not (`output-error`, with `error_text`)."""
+    """A tool returned (`output-available`, with `output`) or failed (`output-error`, with `error_text`)."""
 
     step: int
     tool_call_id: str
@@ -71,14 +71,14 @@ class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
 
 
 class PartEvent(BaseEvent, frozen=True, kw_only=True, tag="part"):
-    """Any other part of the message, as the transcript has it: a file, a source."""
+    """Any other part of the message, such as a file or a source, in the form of the transcript."""
 
     step: int
     part: dict[str, Any]
 
 
 class SettledEvent(BaseEvent, frozen=True, kw_only=True, tag="settled"):
-    """The run has ended, and everything was told. The last event."""
+    """The run has ended. This is the last event."""
 
     run: RunView
 

@@ -1,8 +1,8 @@
-"""A step in the one order that readers get it in, whether it comes from live pieces or from the record.
+"""A step as a sequence of passages, in one order for all readers, whether they come from live pieces or from the record.
 
-First what the model said and asked for, in its order, then the results of all calls. A position says how much of that a
-reader has and holds a checksum of it, so that a reader who followed the live pieces can go on in the record if it begins
-with the very same, and is told to begin anew if it does not.
+First come text and tool calls in the model's order, then the results of all calls. A position says how many of them a
+reader has received and contains a checksum of them. So a reader who followed the live pieces continues in the record if
+the record begins with the same passages, and starts the step again if it does not.
 """
 
 import zlib
@@ -12,18 +12,18 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 LONGEST = 32_768
-"""Characters of text in one event: no event is much larger than a page can carry, unless a tool's output is."""
+"""Characters of text in one event. Only a tool's output can make an event larger than a page."""
 
 
 class Words(NamedTuple):
-    """Text of one kind; with the words of the same kind before and after it, one part."""
+    """Text of one kind. Consecutive words of one kind are one part of the message."""
 
     kind: Literal["text", "reasoning"]
     text: str
 
 
 class Call(NamedTuple):
-    """A tool the model asked for."""
+    """A tool call of the model."""
 
     id: str
     name: str
@@ -32,12 +32,12 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a call came out: `said` holds `output`, or `error_text`."""
+    """The result of a call: `fields` contains `output` or `error_text`."""
 
     id: str
     name: str
     state: str
-    said: dict[str, Any]
+    fields: dict[str, Any]
 
 
 class Other(NamedTuple):
@@ -62,28 +62,28 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
             yield Call(part["toolCallId"], name, part.get("input"), bool(part.get("providerExecuted")))
             state = str(part.get("state", ""))
             if state.startswith("output-"):
-                said = {"output": part["output"]} if "output" in part else {}
-                said |= {"error_text": str(part["errorText"])} if "errorText" in part else {}
-                results.append(Result(part["toolCallId"], name, state, said))
+                fields = {"output": part["output"]} if "output" in part else {}
+                fields |= {"error_text": str(part["errorText"])} if "errorText" in part else {}
+                results.append(Result(part["toolCallId"], name, state, fields))
         elif kind != "step-start":
             yield Other(part)
     yield from results
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How much of a step was told: `length` counts characters, and each call, result and other part as one."""
+    """How much of a step a reader has received: `length` counts characters, and each call, result and other part as one."""
 
     length: int = 0
     crc: int = 0
     adler: int = 1
     last: str = ""
-    """The kind of words it ends in, empty if it ends otherwise."""
+    """The kind of the words at the end; empty if the last passage is no words."""
 
     def after(self, passage: Passage) -> "Position":
-        """The position behind `passage`, which stands right here."""
+        """The position after `passage`, which begins at this position."""
         last = ""
         if isinstance(passage, Words):
-            # No stored text holds a NUL, so it tells where another kind of passage begins.
+            # No stored text contains a NUL, so it can separate passages of different kinds.
             head = b"" if passage.kind == self.last else b"\0" + passage.kind[:1].encode()
             data, last = head + passage.text.encode(), passage.kind
         else:
@@ -95,15 +95,15 @@ BEGINNING = Position()
 
 
 def weight(passage: Passage) -> int:
-    """How much of a position's length `passage` makes up."""
+    """How much `passage` adds to a position's length."""
     return len(passage.text) if isinstance(passage, Words) else 1
 
 
-def split(found: Iterable[Passage], length: int) -> tuple[Position, list[Passage]]:
-    """The position behind the first `length` of `found` (or of all there is), and what follows."""
+def split(step: Iterable[Passage], length: int) -> tuple[Position, list[Passage]]:
+    """The position after the first `length` of the passages (after all of them if they are shorter), and the rest."""
     position = BEGINNING
     rest: list[Passage] = []
-    for passage in found:
+    for passage in step:
         left = length - position.length
         if rest or left <= 0:
             rest.append(passage)
@@ -116,15 +116,15 @@ def split(found: Iterable[Passage], length: int) -> tuple[Position, list[Passage
     return position, rest
 
 
-def rest_after(found: Iterable[Passage], told: Position) -> list[Passage] | None:
-    """What follows `told` in `found`; None if `found` does not begin with what was told."""
-    position, rest = split(found, told.length)
-    return rest if position == told else None
+def rest_after(step: Iterable[Passage], received: Position) -> list[Passage] | None:
+    """The passages after `received`; None if the step does not begin with what the reader has received."""
+    position, rest = split(step, received.length)
+    return rest if position == received else None
 
 
-def in_bits(found: Iterable[Passage]) -> Iterator[Passage]:
-    """`found` with long text cut into several."""
-    for passage in found:
+def in_bits(step: Iterable[Passage]) -> Iterator[Passage]:
+    """The passages, with long texts cut into several."""
+    for passage in step:
         if isinstance(passage, Words) and len(passage.text) > LONGEST:
             for at in range(0, len(passage.text), LONGEST):
                 yield Words(passage.kind, passage.text[at : at + LONGEST])
@@ -132,24 +132,24 @@ def in_bits(found: Iterable[Passage]) -> Iterator[Passage]:
             yield passage
 
 
-def written_passages(said: Iterable[Words | Call]) -> str:
-    """What was said, as a live piece holds it."""
-    told: list[dict[str, Any]] = []
-    for passage in said:
+def written_passages(streamed: Iterable[Words | Call]) -> str:
+    """The passages as JSON text, the form in which a live piece stores them."""
+    written: list[dict[str, Any]] = []
+    for passage in streamed:
         match passage:
             case Words(kind, text):
-                told.append({"kind": kind, "text": text})
+                written.append({"kind": kind, "text": text})
             case Call(call_id, name, given):
-                told.append({"kind": "tool-call", "id": call_id, "name": name, "input": given})
-    return msgspec.json.encode(told).decode()
+                written.append({"kind": "tool-call", "id": call_id, "name": name, "input": given})
+    return msgspec.json.encode(written).decode()
 
 
 def read_passages(text: str) -> list[Passage]:
-    """What `written_passages` made `text` of. Raises DecodeError, KeyError or TypeError for anything else."""
-    found: list[Passage] = []
-    for one in msgspec.json.decode(text):
-        if one["kind"] == "tool-call":
-            found.append(Call(str(one["id"]), str(one["name"]), one["input"]))
+    """The passages in the text of a live piece. Raises DecodeError, KeyError or TypeError for any other text."""
+    read: list[Passage] = []
+    for each in msgspec.json.decode(text):
+        if each["kind"] == "tool-call":
+            read.append(Call(str(each["id"]), str(each["name"]), each["input"]))
         else:
-            found.append(Words(one["kind"], str(one["text"])))
-    return found
+            read.append(Words(each["kind"], str(each["text"])))
+    return read

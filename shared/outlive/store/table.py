@@ -73,14 +73,14 @@ class Table(Moves, Reads):
             Chat.created_at.set(Chat.created_at | now),
             Chat.updated_at.set(now),
         ]
-        said: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
+        shared: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
         question = Message(
             run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
-            text=prompt, expires_at=self._expiry(now, spare=SPARE_MS), **said,
+            text=prompt, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
         )  # fmt: skip
         answer = Message(
             run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
-            status=MESSAGE_STATUS[Status.PENDING], **said,
+            status=MESSAGE_STATUS[Status.PENDING], **shared,
         )  # fmt: skip
         new = Row.pk.does_not_exist()
         written = {

@@ -1,14 +1,14 @@
-"""A reader of a run's events that knows as little as it may: it applies them one by one, and so makes the message."""
+"""A strict reader of a run's events: it builds the message from nothing but the events, applied one by one."""
 
 import json
 import re
 from typing import Any
 
 
-def events_in(stream: str) -> tuple[list[dict[str, Any]], int | None]:
-    """The events of a stream of server-sent events, and the `retry` it asks for, read as the standard says.
+def events_of_stream(stream: str) -> tuple[list[dict[str, Any]], int | None]:
+    """The events of a stream of server-sent events and its `retry`, read as the standard says.
 
-    Each is its data as JSON; `id` and `event` must say what the data says.
+    Each event is its data as JSON; the fields `id` and `event` must agree with the data.
     """
     events: list[dict[str, Any]] = []
     retry = None
@@ -37,8 +37,8 @@ def events_in(stream: str) -> tuple[list[dict[str, Any]], int | None]:
     return events, retry
 
 
-class Reader:
-    """Applies events to what it shows; whatever it can't make sense of is an AssertionError."""
+class EventReader:
+    """Applies events to the message that it shows. An event that breaks the protocol is an AssertionError."""
 
     def __init__(self) -> None:
         self.run: dict[str, Any] | None = None
@@ -51,7 +51,7 @@ class Reader:
         self.seen: list[str] = []
 
     def take(self, events: list[dict[str, Any]]) -> None:
-        """Apply them."""
+        """Apply the events."""
         for event in events:
             assert not self.settled, f"after the end: {event}"
             assert event["id"] not in self.seen, f"twice: {event}"
@@ -59,7 +59,7 @@ class Reader:
             getattr(self, "_" + event["type"].replace("-", "_"))(event)
 
     def _run(self, event: dict[str, Any]) -> None:
-        assert event["run"] != self.run, "a run event that says nothing new"
+        assert event["run"] != self.run, "a run event without a change"
         self.run = event["run"]
 
     def _settled(self, event: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class Reader:
             assert self.run is not None
             assert step not in self.finished, f"step {step} begins after it was finished"
             assert self.open in (None, step), f"step {step} begins while {self.open} is open"
-            assert all(one < step for one in self.finished)
+            assert all(earlier < step for earlier in self.finished)
             if self.steps.get(step):
                 self.voided.append(step)
             self.steps[step], self.open, self.attempt = [], step, event.get("attempt")
@@ -114,23 +114,23 @@ class Reader:
 
     @property
     def parts(self) -> list[dict[str, Any]]:
-        """All parts that are shown, as `plain` has them."""
+        """All parts that are shown, in the form of `content_parts`."""
         return [part for step in sorted(self.steps) for part in self.steps[step]]
 
 
-def plain(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A message's parts without what tells nothing: step marks, and where text that is one was stored as several."""
-    found: list[dict[str, Any]] = []
+def content_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A message's parts without step marks, and with adjacent texts of one step joined."""
+    content: list[dict[str, Any]] = []
     joined = False
     for part in parts:
         if part["type"] in ("text", "reasoning"):
-            if joined and found and found[-1]["type"] == part["type"]:
-                found[-1]["text"] += part["text"]
+            if joined and content and content[-1]["type"] == part["type"]:
+                content[-1]["text"] += part["text"]
             elif part["text"]:
-                found.append({"type": part["type"], "text": part["text"]})
+                content.append({"type": part["type"], "text": part["text"]})
             joined = True
         elif part["type"] == "step-start":
             joined = False
         else:
-            found.append(part)
-    return found
+            content.append(part)
+    return content

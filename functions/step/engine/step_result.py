@@ -1,0 +1,69 @@
+"""What has come out of a step so far, in the forms of Pydantic AI."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart
+from pydantic_ai.result import AgentStream
+from pydantic_ai.run import AgentRun
+from pydantic_ai.usage import RunUsage
+
+from engine.errors import ToolBroke
+from engine.parts import UNSTORABLE, messages_json
+from outlive.agents import StepDeps
+from outlive.usage import Usage
+
+
+@dataclass
+class StepResult:
+    """What has come out of one step so far. The loop's thread writes it; the caller's thread reads it afterwards.
+
+    A step that was left behind may go on writing.
+    """
+
+    text_only: bool
+    """The model was asked for text and may not call tools."""
+    kind: Literal["step", "final", "partial"] = "partial"
+    run: AgentRun[StepDeps, Any] | None = None
+    stream: AgentStream[StepDeps, Any] | None = None
+    next_request: ModelRequest | None = None
+    """The request that the next step would send: it begins with the results of the tools."""
+    early_returns: dict[str, ToolReturnPart] = field(default_factory=dict)
+    """Results of single tools while others still run, by call id."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and requests of this step."""
+        used = RunUsage() if self.run is None else self.run.usage
+        return Usage(used.input_tokens, used.output_tokens, used.requests)
+
+    @property
+    def new_messages(self) -> list[ModelMessage]:
+        """The messages that this step added to the history."""
+        return [] if self.run is None else self.run.new_messages()
+
+    @property
+    def response(self) -> ModelResponse | None:
+        """The model's answer, as far as it came; None if nothing came."""
+        for message in reversed(self.new_messages):
+            if isinstance(message, ModelResponse):
+                return message
+        # A step that was left behind in mid-stream has its answer in the stream only.
+        return None if self.stream is None else self.stream.response
+
+    @property
+    def tool_returns(self) -> dict[str, ToolReturnPart]:
+        """The results of the tools that answered, by call id."""
+        requests = [message for message in [*self.new_messages, self.next_request] if isinstance(message, ModelRequest)]
+        parts = [part for request in requests for part in request.parts if isinstance(part, ToolReturnPart)]
+        return {part.tool_call_id: part for part in [*self.early_returns.values(), *parts]}
+
+    def unstorable_returns(self) -> list[ToolBroke]:
+        """An error for each tool whose result has no JSON form."""
+        broken: list[ToolBroke] = []
+        for part in self.tool_returns.values():
+            try:
+                messages_json([ModelRequest(parts=[part])])
+            except UNSTORABLE as error:
+                broken.append(ToolBroke(part.tool_name, part.tool_call_id, error))
+        return broken
