@@ -683,7 +683,7 @@ def test_a_task_of_a_tool_that_ends_the_loop_fails_the_run_and_no_later_one(
     assert done.outcome.error.message == f"The tool broken failed: {raised.__name__}: 3"
     assert answer(["Next."]).outcome.kind == "final"
     for one in threading.enumerate():
-        if one.name == loop.TURN:
+        if one.name == loop.LOOP_THREAD:
             one.join()
     assert went_on == []
 
