@@ -30,8 +30,9 @@ OPERATIONS = {
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "clients").glob("*/*.md"))]
 PARAMETERS = {one.name: one for group in template.parameters(template.read()).values() for one in group}
 
-# The handlers on moto, as their own tests have them.
-cloud, environment, started, stack = handlers.cloud, handlers.environment, handlers.started, handlers.stack
+# The handlers, as their own tests have them.
+cloud, environment, started = handlers.cloud, handlers.environment, handlers.started
+memory, stack = handlers.memory, handlers.stack
 
 
 @pytest.fixture
