@@ -16,7 +16,15 @@ from outlive.caller import Caller
 from outlive.chat import ChatReader
 from outlive.clock import SECOND, Clock, from_iso, iso
 from outlive.cursor import cursor_at
-from outlive.errors import InvalidRequest, Problem, PromptTooLong, RunAlreadyActive, TooManyRequests, Unauthorized, UnknownAgent
+from outlive.errors import (
+    InvalidRequest,
+    Problem,
+    PromptTooLong,
+    RunAlreadyActive,
+    TooManyRequests,
+    Unauthorized,
+    UnknownAgent,
+)
 from outlive.follow.events import Event
 from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of

@@ -78,7 +78,9 @@ class ClaimedStep:
     def _decide(self) -> None:
         step, last_error = self.run.claimed_step, self.run.last_error
         # Decided by the run alone: a damaged row elsewhere can't have a step tried more often.
-        if self.run.attempts_used > self.tools.settings.step_attempts or (last_error and last_error.kind == "permanent"):
+        if self.run.attempts_used > self.tools.settings.step_attempts or (
+            last_error and last_error.kind == "permanent"
+        ):
             return self._give_up(last_error)
         if self.history is None:
             self.history = persistently(partial(read_history, self.tools.table, self.run), self.tools.clock)
@@ -148,7 +150,9 @@ class ClaimedStep:
 
     def _pause(self, retry_after: float | None = None) -> float:
         """Seconds until another attempt: exponential backoff, or as long as the model asks, and less than a lease."""
-        return min(max(2.0 ** (self.run.attempts_used - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0)
+        return min(
+            max(2.0 ** (self.run.attempts_used - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0
+        )
 
     def _record(self, outcome: Outcome) -> None:
         now = self.tools.clock.now()

@@ -100,7 +100,9 @@ class Sweep:
         """
         now = self.clock.now()
         drained = window is not None
-        sent_before = now + LONGEST_WAIT if drained else lost_before(depth_of(self.queue, self.clock), now, self.settings)
+        sent_before = (
+            now + LONGEST_WAIT if drained else lost_before(depth_of(self.queue, self.clock), now, self.settings)
+        )
         tick = Tick(self.new_id(), now, deadline, sent_before, window)
         counts = Counts()
         for each in self.side_by_side(lambda shard: self._sweep_shard(shard, tick), shards or range(SHARDS)):

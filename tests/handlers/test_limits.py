@@ -89,6 +89,6 @@ def test_a_ticket_uses_its_owners_tokens(stack: Stack) -> None:
 
 def test_nobody_is_limited_unless_a_setting_says_so(stack: Stack) -> None:
     """[75] Both settings are 0 by default, and then there are no buckets."""
-    fields: dict[str, Any] = {name: 0 for name in ("starts_per_minute", "held_reads_per_minute")}
+    fields: dict[str, Any] = dict.fromkeys(("starts_per_minute", "held_reads_per_minute"), 0)
     defaults = {name: getattr(type(stack.start.settings), name) for name in fields}
     assert defaults == fields

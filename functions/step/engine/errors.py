@@ -122,7 +122,9 @@ def _kind_and_code(error: BaseException) -> tuple[Kind, str]:
         return _of_connection(error)
     if isinstance(error, ModelHTTPError):
         other: tuple[Kind, str] = ("permanent", "model_rejected")
-        return STATUSES.get(error.status_code, ("transient", "model_server_error") if error.status_code >= 500 else other)
+        return STATUSES.get(
+            error.status_code, ("transient", "model_server_error") if error.status_code >= 500 else other
+        )
     return ("transient", "model_bad_answer") if isinstance(error, ModelAPIError) else ("permanent", "agent_failed")
 
 

@@ -76,7 +76,9 @@ def _over_http(name: str) -> Provider[Any]:
     key, make = model_key(), cast(Any, infer_provider_class(name))
     if key is None:
         return cast(Provider[Any], make(http_client=_client(None)))
-    return cast(Provider[Any], make(api_key=key.newest or key.value(), http_client=_client(KeyAuth(key, OVER_HTTP[name]))))
+    return cast(
+        Provider[Any], make(api_key=key.newest or key.value(), http_client=_client(KeyAuth(key, OVER_HTTP[name])))
+    )
 
 
 def _client(auth: httpx2.Auth | None) -> httpx2.AsyncClient:
@@ -99,7 +101,7 @@ def step_settings(model: Model, seconds: float, *, text_only: bool) -> Callable[
         longest = max(seconds, SHORTEST_REQUEST)
         chosen = ModelSettings(request_timeout=min(longest, own.get("request_timeout", longest)))
         if "timeout" not in own and "timeout" not in model.unsupported_settings:
-            chosen["timeout"] = _timeout(longest)
+            chosen["timeout"] = cast(Any, _timeout(longest))  # typed for the legacy client alone
         if "max_retries" not in own and "max_retries" not in model.unsupported_settings:
             chosen["max_retries"] = 0
         if text_only:
