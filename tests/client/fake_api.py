@@ -25,6 +25,7 @@ def run_body(**other: Any) -> dict[str, Any]:
         "assistant_message_id": "r1-answer",
         "step_count": 0,
         "error": None,
+        "retrying": None,
         "finish_reason": None,
         "usage": {"input_tokens": 0, "output_tokens": 0, "requests": 0, "cached_tokens": 7},
         "budget": {"max_steps": 20, "max_tokens": 1},
