@@ -10,7 +10,6 @@ from typing import Any, Literal
 from outlive.clock import iso
 
 SECOND = 1000
-MINUTE = 60 * SECOND
 
 How = Literal["answers", "calls a tool", "stumbles", "is refused", "raises"]
 
@@ -305,9 +304,8 @@ class Contract:
             if cause:
                 counts["settled"][cause] = counts["settled"].get(cause, 0) + 1
             elif not run.held(self.now) and run.resends < self.rules.resends and run.resend_after <= self.now:
-                pause = 5 * MINUTE if run.resends == 0 else 30 * MINUTE
                 # The schedule may tick five seconds early.
-                run.resend_after = self.now + (pause if run.status == "pending" else 55 * SECOND)
+                run.resend_after = self.now + 55 * SECOND
                 run.resends += 1
                 self.sent.append((run, max(run.claimed, 0)))
                 counts["resent"] += 1
@@ -324,6 +322,8 @@ class Contract:
         if stopped:
             self._end(run, "aborted")
             return "stopped"
+        if run.resends < self.rules.resends or run.resend_after > self.now:
+            return None
         if run.progress_at is not None and run.progress_at <= self.now - self.rules.stale * SECOND:
             self._end(run, "aborted", ("stale", run.last_error))
             return "stale"
@@ -357,6 +357,7 @@ def shown(run: Run) -> dict[str, Any]:
         "assistant_message_id": run.assistant_message_id,
         "step_count": len(run.log),
         "error": run.error[0] if run.error else None,
+        "retrying": None,
         "finish_reason": run.finish_reason,
         "usage": usage(run.requests),
         "budget": {"max_steps": run.max_steps},

@@ -53,6 +53,8 @@ SETTINGS: Final = {
     "MAX_STEPS": str(RULES.max_steps),
     "STEP_ATTEMPTS": str(RULES.attempts),
     "STOP_POLL_SECONDS": str(RULES.poll),
+    # No story has so many messages that they are a line.
+    "MAXIMUM_CONCURRENCY": "1000",
 }
 
 # A workspace may hold any character: this one is as close to another one's keys as it gets.
