@@ -58,9 +58,7 @@ class Answers:
     clock: Clock
     settings: Settings
 
-    def run(
-        self, caller: Caller, run_id: str, decisions: Mapping[str, Decision], step: int | None = None
-    ) -> Answered:
+    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision], step: int | None = None) -> Answered:
         """Answer these calls of the run, all or none; the same decisions again change nothing.
 
         With `step` they answer what this step asked, and never what a later one asked about the same call.

@@ -45,8 +45,11 @@ class ChatAnswers:
         part = self.parts[call_id]
         if part["state"] == "approval-responded":
             return _approval(part.get("approval"), f"{self.where}.approval")
-        failed = part["state"] == "output-error"
-        answer = {"error_text": part.get("errorText")} if failed else {"output": part.get("output")}
+        answer = {"output": part.get("output")}
+        if part["state"] == "output-error":
+            if not isinstance(part.get("errorText"), str):
+                _wrong(f"{self.where}.errorText", "must be a string")
+            answer = {"error_text": part["errorText"]}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
 
 
