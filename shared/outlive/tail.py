@@ -54,7 +54,7 @@ from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
 from outlive.log import damaged
 from outlive.page import PAGE_BYTES
-from outlive.store.rows import Live, Record, Run, Ticket
+from outlive.store.rows import Live, Record, RecordKind, Run, Ticket
 from outlive.store.table import Table
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
@@ -146,9 +146,10 @@ class Tail:
         # No record of a step is there before its claim. When a run ends that waited, one of the step after closes its calls.
         ended_waiting = run.status in TERMINAL and run.claimed_step + 1 == first
         records = self.table.records(run, first) if run.claimed_step >= first or ended_waiting else []
+        waits_at = self._waits_at(key, run, records)
         events: list[Event] = []
         size = 0
-        for state_after, make in _Storyline(state, run, records, pieces).events():
+        for state_after, make in _Storyline(state, run, records, pieces, waits_at).events():
             event = make(id=cursor_of(state_after, caller.workspace_id, run_id))
             # A frame contains the event as JSON, so the window fits into an answer in either form.
             size += len(framed(event).encode())
@@ -156,6 +157,16 @@ class Tail:
                 break
             events.append(event)
         return events
+
+    def _waits_at(self, key: Run, run: Run, records: list[Record]) -> int | None:
+        """The step whose calls the run waits for; None if it does not wait."""
+        step = run.asked.step if run.asked is not None else None
+        last = records[-1] if records and records[-1].kind == RecordKind.ASKED else None
+        if last is None or last.step < run.claimed_step or last.step == step:
+            return step
+        # The run may have begun to wait after it was read. That it waits is said once, with the record.
+        now = self.table.reload(key)
+        return now.asked.step if now is not None and now.asked is not None else None
 
 
 def _is_news(state: ReaderState, run: Run) -> bool:
@@ -171,6 +182,7 @@ class _Storyline(msgspec.Struct):
     run: Run
     records: list[Record]
     pieces: list[Live]
+    waits_at: int | None
 
     def events(self) -> Iterator[tuple[ReaderState, EventFactory]]:
         run, ended = self.run, self.run.status in TERMINAL
@@ -213,7 +225,7 @@ class _Storyline(msgspec.Struct):
             yield self.state, _event_factory(passage, record.step, at)
         self._go_to(record.step + 1)
         finished = partial(StepEvent, at=at, step=record.step, state="finished")
-        waits = self.run.asked is not None and self.run.asked.step == record.step
+        waits = self.waits_at == record.step
         yield (
             self.state,
             partial(finished, kind=record.kind, usage=record.usage or Usage(), **({"waits": True} if waits else {})),
