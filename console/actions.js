@@ -3,18 +3,17 @@
 import * as api from "./api.js";
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
-import { byId, capitalized, isOver } from "./dom.js";
-import { announce, redraw, showTokenForm, titleOf } from "./draw.js";
-import { runOf } from "./events.js";
+import { byId, capitalized, isOver, isTouch, moment } from "./dom.js";
+import { announce, redraw, redrawNow, showTokenForm, titleOf } from "./draw.js";
 import { wake } from "./follow.js";
 import { loadEvents, loadLatestRun, loadNewMessages, loadRun, openChat, showFailure, watch } from "./load.js";
-import { currentView, isCurrent, turnOf } from "./state.js";
+import { currentView, isCurrent, setRun, turnOf } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
 
 const UNREADABLE_RUN = "The run could not be read";
 
-/** The other tabs of this browser. Messages: `{scope, chatId}` of a chat in which a run was started. */
+/** The other tabs of this browser. Messages: `{scope, chatId}` of a chat in which a run was started or answered. */
 export const tabs = "BroadcastChannel" in window ? new BroadcastChannel("outlive") : null;
 
 export async function send() {
@@ -64,7 +63,7 @@ function showNotSent(view, error) {
     const detail = "This chat is still answering an earlier prompt. What you wrote is kept.";
     const watchIt = () => watchActiveRun(view, error.body.active_run_id);
     composer.showNotice("running", "Already running", detail, [["Watch it", watchIt]]);
-  } else if (error.isTransient && error.code !== "model_not_configured") {
+  } else if (error.isTransient) {
     const detail = `${reason}. Sending it again is safe: it makes one run, whatever became of this attempt.`;
     composer.showNotice("failed", "Not sent", detail, [["Send again", send]]);
   } else composer.showNotice("failed", "Refused", `${reason}.`);
@@ -94,10 +93,7 @@ export async function stop() {
   try {
     const { stopped, run } = await api.stop(id);
     const turn = view.turns.get(id);
-    if (run && turn && !isOver(turn.run)) {
-      turn.liveProgress.run = run;
-      turn.run = runOf(turn.liveProgress);
-    }
+    if (run && turn) setRun(turn, run);
     wake();
     if (!stopped && isCurrent(view)) {
       composer.showNotice("succeeded", "Nothing to stop", "The run had ended already.");
@@ -109,6 +105,53 @@ export async function stop() {
     }
   }
   redraw();
+}
+
+/** Answers one call that the run waits for. */
+export async function answer(runId, callId, decision) {
+  const view = currentView();
+  const turn = view.turns.get(runId);
+  if (turn.answers.get(callId)?.isSending) return;
+  composer.clearNotice();
+  turn.answers.set(callId, { isSending: true, error: "" });
+  redraw();
+  try {
+    const { run } = await api.withRetries(() => api.answer(runId, { [callId]: decision }));
+    turn.answers.delete(callId);
+    setRun(turn, run);
+    announce("Answered.");
+    tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
+  } catch (error) {
+    turn.answers.delete(callId);
+    if (isCurrent(view)) showNotAnswered(turn, callId, error);
+  }
+  // What the run says now is read at once, and what others decided with it.
+  wake();
+  redrawNow();
+  focusNext(runId);
+}
+
+function showNotAnswered(turn, callId, error) {
+  const reason = capitalized(error.message);
+  if (error.code === "answered_otherwise") {
+    const { answered_by: user, answered_at: at } = error.body;
+    const who = user === token.identity()?.user ? "You" : user;
+    const detail = `${who} decided otherwise at ${moment(at)}. The first decision counts.`;
+    composer.showNotice("aborted", "Already decided", detail);
+  } else if (error.code === "not_waiting") {
+    composer.showNotice("aborted", "No longer asked", "The run takes no answer to this call any more.");
+  } else if (error.status !== 401) turn.answers.set(callId, { isSending: false, error: `Not sent: ${reason}.` });
+}
+
+/**
+ * An answered call is gone from the page, and the focus with it: the next one takes it, but none of its buttons, which
+ * a second press of Enter would push. On a touch screen focus on the prompt would open the keyboard.
+ */
+function focusNext(runId) {
+  if (document.activeElement !== document.body) return;
+  const next = byId("messages").querySelector(`[data-run="${CSS.escape(runId)}"] .ask`);
+  if (next) next.focus({ preventScroll: true });
+  else if (!isTouch()) composer.focus();
 }
 
 /** Shows the run on the right side. */

@@ -19,7 +19,21 @@ export class Problem extends Error {
 
   /** Whether a repeated call may succeed. */
   get isTransient() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return (this.status === 0 || this.status === 429 || this.status >= 500) && this.code !== "model_not_configured";
+  }
+}
+
+const RETRY_PAUSES_MS = [700, 2000];
+
+/** The answer of `call()`, which is safe to repeat, after at most two more attempts. */
+export async function withRetries(call) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!error.isTransient || failures === RETRY_PAUSES_MS.length) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSES_MS[failures]));
+    }
   }
 }
 
@@ -69,6 +83,8 @@ const query = (values) => {
 /** `agent` null leaves the choice to the API. */
 export const start = (chatId, prompt, agent, key) =>
   call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent }, headers: { "idempotency-key": key } });
+/** Answers calls that the run waits for: decisions by call id. */
+export const answer = (runId, answers) => call("POST", `/runs/${id(runId)}/answers`, { body: { answers } });
 export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });
 export const latest = (chatId, signal) => call("GET", `/chats/${id(chatId)}/run`, { signal });
 export const run = (runId, signal) => call("GET", `/runs/${id(runId)}`, { signal });

@@ -2,7 +2,7 @@
 // sheets over the page.
 
 import * as api from "./api.js";
-import { button, byId, keyed, make, mark, write } from "./dom.js";
+import { button, byId, keyed, make, mark, STATUS, statusMark, write } from "./dom.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
 
@@ -16,12 +16,23 @@ export function showChats(openId) {
     make(
       "li",
       {},
-      make("a", { href: `#chat=${encodeURIComponent(id)}` }),
+      make(
+        "a",
+        { href: `#chat=${encodeURIComponent(id)}` },
+        statusMark(""),
+        make("span"),
+        make("span", { class: "unseen" }),
+      ),
       button({ class: "quiet forget", title: "Forget on this device", "data-chat": id }, "×"),
     );
-  keyed(byId("chat-list"), chats, create, (node, { id, title }) => {
+  keyed(byId("chat-list"), chats, create, (node, { id, title, status }) => {
     const [link, forget] = node.children;
-    write(link, title || id);
+    const [dot, name, note] = link.children;
+    dot.hidden = !status;
+    mark(dot, "data-status", status || null);
+    mark(link, "title", status ? STATUS[status] : null);
+    write(name, title || id);
+    write(note, status ? `. ${STATUS[status]}` : "");
     mark(link, "aria-current", id === openId ? "page" : null);
     mark(forget, "aria-label", `Forget ${title || id} on this device`);
   });

@@ -1,10 +1,9 @@
 // The prompt: drafts are stored as they are written, and a prompt that is sent twice starts one run.
 
 import * as api from "./api.js";
-import { button, byId, make, write } from "./dom.js";
+import { button, byId, isTouch, make, write } from "./dom.js";
 import * as storage from "./storage.js";
 
-const RETRY_PAUSES_MS = [700, 2000];
 const field = byId("prompt");
 const sendButton = byId("send");
 const agentSelect = byId("agent");
@@ -20,8 +19,6 @@ let isSending = false;
 
 export const text = () => field.value;
 export const focus = () => field.focus();
-
-const isTouch = () => matchMedia("(pointer: coarse)").matches;
 
 /** Shows the draft of the chat; the empty id stands for a chat that has not started. */
 export function openChat(id) {
@@ -72,7 +69,7 @@ export async function startRun() {
   isSending = true;
   show({ isActive: false });
   try {
-    const { run } = await startWithRetries(id, prompt, agent, key);
+    const { run } = await api.withRetries(() => api.start(id, prompt, agent, key));
     // Text that was typed while the start was under way is the next draft.
     const next = chatId === id && field.value !== prompt ? field.value : "";
     storage.saveDraft(id, { text: next });
@@ -84,18 +81,6 @@ export async function startRun() {
     throw error;
   } finally {
     isSending = false;
-  }
-}
-
-async function startWithRetries(id, prompt, agent, key) {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      return await api.start(id, prompt, agent, key);
-    } catch (error) {
-      const isFinal = !error.isTransient || error.code === "model_not_configured";
-      if (isFinal || failures === RETRY_PAUSES_MS.length) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSES_MS[failures]));
-    }
   }
 }
 

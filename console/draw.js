@@ -2,7 +2,7 @@
 
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
-import { arrange, button, byId, isAtEnd, make, STATUS, scrollToEnd, statusOf, write } from "./dom.js";
+import { arrange, button, byId, isAtEnd, isOver, make, STATUS, scrollToEnd, statusOf, write } from "./dom.js";
 import * as panel from "./panel.js";
 import { currentView, listedRuns, turnsInOrder, watchedRun } from "./state.js";
 import * as storage from "./storage.js";
@@ -35,6 +35,13 @@ const EXAMPLES = [
         repeat: 12,
         seconds: 25,
       },
+    ),
+  ],
+  [
+    "One that asks before it acts",
+    script(
+      { text: "I will announce it as soon as you agree.", tools: [["announce", { text: "Tea is at five." }]] },
+      { text: "It is announced." },
     ),
   ],
   [
@@ -103,6 +110,8 @@ function drawTitle(view, turns) {
   const stored = storage.chats().find((chat) => chat.id === view.chatId);
   if (stored && !stored.title && firstTitle) storage.saveChat(view.chatId, firstTitle);
   const title = stored?.title || firstTitle || (view.chatId ? "Chat" : "New chat");
+  const latest = view.turns.get(view.latestRunId)?.run;
+  if (latest) storage.saveChatStatus(view.chatId, isOver(latest) ? "" : latest.status);
   const run = watchedRun(view);
   write(byId("title"), title);
   document.title = `${run ? `${STATUS[statusOf(run)]} · ` : ""}${title} · Outlive`;
@@ -126,7 +135,7 @@ function showExamples(isShown) {
     make("h2", {}, "Start something, then leave"),
     make("p", {}, INTRODUCTION),
     make("ul", { class: "examples" }, ...examples),
-    make("p", { class: "note" }, "The last two are scripts for the offline stand-in model."),
+    make("p", { class: "note" }, "All but the first are scripts for the offline stand-in model."),
   );
 }
 

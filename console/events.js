@@ -2,9 +2,9 @@
 
 /**
  * No events yet. `steps` by number: `{number, state, attempt, parts, endedAt, kind, usage}`, state live |
- * finished | discarded.
+ * finished | discarded. `hasAnswers`: calls of an earlier step have got their results.
  */
-export const newProgress = (run) => ({ run, steps: new Map() });
+export const newProgress = (run) => ({ run, steps: new Map(), hasAnswers: false });
 
 /** The run, with what its finished steps have used so far if it is active. */
 export function runOf({ run, steps }) {
@@ -32,6 +32,13 @@ function stepAt({ steps }, number) {
 }
 
 const toolIn = (parts, id) => parts.find((part) => part.type === "tool" && part.id === id);
+
+/** The latest call with this id up to the step: the result of a call that was asked about comes in a later step. */
+const toolUpTo = (progress, number, id) =>
+  inOrder(progress.steps)
+    .filter((step) => step.number <= number)
+    .map((step) => toolIn(step.parts, id))
+    .findLast(Boolean);
 
 const HANDLERS = {
   run: (progress, event) => {
@@ -64,13 +71,13 @@ const HANDLERS = {
   },
   "tool-result": (progress, event) => {
     const { parts } = stepAt(progress, event.step);
-    let tool = toolIn(parts, event.tool_call_id);
+    let tool = toolUpTo(progress, event.step, event.tool_call_id);
     if (!tool) {
       tool = { type: "tool", id: event.tool_call_id, name: event.tool_name };
       parts.push(tool);
     }
-    if (event.state === "output-error") Object.assign(tool, { state: "error", error: event.error_text ?? "" });
-    else Object.assign(tool, { state: "done", output: event.output });
+    progress.hasAnswers ||= !parts.includes(tool);
+    Object.assign(tool, { state: TOOL_STATES[event.state], output: event.output, error: event.error_text });
   },
   part: (progress, event) => {
     stepAt(progress, event.step).parts.push(otherOf(event.part));
@@ -79,6 +86,8 @@ const HANDLERS = {
     progress.run = event.run;
   },
 };
+
+const TOOL_STATES = { "output-available": "done", "output-error": "error", "output-denied": "denied" };
 
 /** Adds the events in order. Types this page does not know are ignored. */
 export function addEvents(progress, events) {
@@ -101,7 +110,7 @@ export function stepsOfMessage(message) {
 const otherOf = (part) => (part.type === "data-output" ? { type: "output", data: part.data } : { type: "other", part });
 
 function toolOf(part) {
-  const state = { "output-available": "done", "output-error": "error" }[part.state] ?? "running";
+  const state = TOOL_STATES[part.state] ?? "running";
   const name = part.toolName ?? part.type.replace(/^tool-/, "");
   return {
     type: "tool",
@@ -111,5 +120,14 @@ function toolOf(part) {
     state,
     output: part.output,
     error: part.errorText,
+    approval: part.approval,
   };
+}
+
+/** Adds how calls were answered, as the stored message has it: with which arguments a call was approved, or why not. */
+export function addAnswers(progress, message) {
+  for (const { toolCallId, input, approval } of message.parts) {
+    const tool = toolCallId && toolUpTo(progress, Number.POSITIVE_INFINITY, toolCallId);
+    if (tool) Object.assign(tool, { input, approval });
+  }
 }

@@ -12,6 +12,8 @@ const PAUSE_MS = 1500;
 const QUIET_PAUSE_MS = 3000;
 const QUIET_AFTER_EMPTY_ANSWERS = 20;
 const HIDDEN_PAUSE_MS = 10_000;
+/** A run can wait for a person for days, and each request costs. */
+const WAITING_PAUSE_MS = 10_000;
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
 /** Ends every pause now. */
@@ -66,12 +68,14 @@ export async function retry(call, onLink, signal) {
 }
 
 /**
- * Passes every event of the run, in order, to `onEvents(events)`. Calls `onRestart()` before the first event, and
- * again whenever it has to begin anew; `onLink(state)` receives live | waiting | offline | token. Returns after the
- * last event. Throws what no repetition can help, and when `signal` aborts.
+ * Passes every event of the run, in order, to `onEvents(events)`, and the run to `onRun(run)` as long as it waits for
+ * answers: no event tells which of its calls are still open. Calls `onRestart()` before the first event, and again
+ * whenever it has to begin anew; `onLink(state)` receives live | waiting | offline | token. Returns after the last
+ * event. Throws what no repetition can help, and when `signal` aborts.
  */
-export async function follow(runId, { onRestart, onEvents, onLink }, signal) {
+export async function follow(runId, { onRestart, onEvents, onRun, onLink }, signal) {
   let cursor = null;
+  let run = null;
   let failures = 0;
   let emptyAnswers = 0;
   onRestart();
@@ -94,8 +98,23 @@ export async function follow(runId, { onRestart, onEvents, onLink }, signal) {
     cursor = answer.cursor;
     if (answer.events.length) onEvents(answer.events);
     if (answer.events.at(-1)?.type === "settled") return;
+    run = answer.events.findLast(({ type }) => type === "run")?.run ?? run;
+    if (!answer.events.length && run?.status === "waiting") {
+      run = await waited(run, onRun, onLink, signal);
+      continue;
+    }
     emptyAnswers = answer.events.length ? 0 : emptyAnswers + 1;
     await pause(document.hidden ? HIDDEN_PAUSE_MS : visiblePause(emptyAnswers), signal);
+  }
+}
+
+/** The run as soon as it no longer waits, or waits for something else. */
+async function waited(waiting, onRun, onLink, signal) {
+  for (let run = waiting; ; ) {
+    if (run.status !== "waiting" || run.asked.step !== waiting.asked.step) return run;
+    await pause(WAITING_PAUSE_MS, signal);
+    ({ run } = await retry(() => api.run(waiting.id, signal), onLink, signal));
+    onRun(run);
   }
 }
 

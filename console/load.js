@@ -3,17 +3,18 @@
 import * as api from "./api.js";
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
-import { byId, capitalized, isOver, STATUS, scrollToEnd } from "./dom.js";
+import { byId, capitalized, isAtEnd, isOver, STATUS, scrollToEnd } from "./dom.js";
 import { announce, redraw, redrawNow, showLink } from "./draw.js";
-import { addEvents, newProgress } from "./events.js";
+import { addAnswers, addEvents, newProgress } from "./events.js";
 import { allEvents, follow, retry } from "./follow.js";
-import { addMessage, currentView, isCurrent, openView, turnOf, updateTurn } from "./state.js";
+import { addMessage, currentView, isCurrent, openView, setRun, turnOf, updateTurn } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
 
 const MESSAGES_PER_PAGE = 20;
 const RUNS_PER_PAGE = 20;
 const FEW_TURNS = 6;
+const MAX_LEFT_CHATS = 5;
 const UNREADABLE_CHAT = "The chat could not be read";
 
 /** The answer of `call(signal)`, repeated until it succeeds or the view is left. */
@@ -138,6 +139,16 @@ export async function refresh() {
   }
 }
 
+/** Reads how the runs stand that were active when their chats were left. */
+export async function loadLeftChats() {
+  const left = storage.chats().filter(({ id, status }) => status && id !== currentView().chatId);
+  for (const { id } of left.slice(0, MAX_LEFT_CHATS)) {
+    const { run } = await api.latest(id);
+    storage.saveChatStatus(id, !run || isOver(run) ? "" : run.status);
+  }
+  if (left.length) redraw();
+}
+
 export const loadRun = (view, id) => read(view, (signal) => api.run(id, signal));
 
 /** Reads a page of the chat's runs: the newest, or those after `cursor`. */
@@ -158,6 +169,28 @@ export async function loadEvents(view, entry) {
   if (isCurrent(view)) redraw();
 }
 
+/** Draws the turn of the watched run, and announces that the run has begun to wait. `before` is the run until now. */
+function showWatched(view, turn, before) {
+  if (turn.liveProgress.hasAnswers) {
+    turn.liveProgress.hasAnswers = false;
+    // What cannot be read now is read with the chat the next time.
+    loadAnswers(view, turn).catch(() => {});
+  }
+  if (!isCurrent(view)) return;
+  redraw();
+  if (turn.run.status !== "waiting" || before.asked?.step === turn.run.asked.step) return;
+  view.scrollsToEnd = isAtEnd();
+  const names = turn.run.asked.open.map((call) => call.tool_name).join(", ");
+  announce(`The run waits for an answer: ${names}.`);
+}
+
+/** Reads how calls were answered: events have the results alone. */
+async function loadAnswers(view, turn) {
+  const { message } = await loadRun(view, turn.id);
+  if (message) addAnswers(turn.liveProgress, message);
+  if (isCurrent(view)) redraw();
+}
+
 /** Follows the run until it ends, and shows its progress. */
 export async function watch(view, run) {
   if (view.watchedRunId === run.id) return;
@@ -170,9 +203,15 @@ export async function watch(view, run) {
       turn.liveProgress = newProgress(turn.run);
     },
     onEvents: (events) => {
+      const before = turn.run;
       addEvents(turn.liveProgress, events);
       updateTurn(turn);
-      if (isCurrent(view)) redraw();
+      showWatched(view, turn, before);
+    },
+    onRun: (run) => {
+      const before = turn.run;
+      setRun(turn, run);
+      showWatched(view, turn, before);
     },
     onLink: (state) => isCurrent(view) && showLink(state),
   };

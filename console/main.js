@@ -1,13 +1,17 @@
 // Connects the page's controls and the browser's events to what they do, and opens the chat of the address.
 
-import { chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
+import { answer, chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
 import * as api from "./api.js";
 import * as composer from "./composer.js";
 import { byId, scrollToEnd, write } from "./dom.js";
 import { redraw, redrawNow, showLatestButton, showLink, showTokenForm, tick } from "./draw.js";
-import { loadEarlier, loadRuns, openChat, refresh, showFailure } from "./load.js";
+import { wake } from "./follow.js";
+import { loadEarlier, loadLeftChats, loadRuns, openChat, refresh, showFailure } from "./load.js";
 import { currentView } from "./state.js";
 import * as token from "./token.js";
+
+/** How often the page looks after chats that were left while a run was active in them. */
+const LEFT_CHATS_PAUSE_MS = 30_000;
 
 const onClick = (id, listener) => byId(id).addEventListener("click", listener);
 
@@ -36,7 +40,10 @@ token.onChange(() => {
 
 tabs?.addEventListener("message", ({ data }) => {
   if (data.scope !== token.scope()) return;
-  if (data.chatId === currentView().chatId) refresh();
+  if (data.chatId === currentView().chatId) {
+    wake();
+    refresh();
+  }
   redraw();
 });
 
@@ -76,6 +83,9 @@ onClick("older-runs", () => {
   loadRuns(view, view.runsCursor).catch((error) => showFailure(view, error, "Older runs could not be read"));
 });
 onClickIn("messages", ".details", (button) => chooseRun(button.closest("article").dataset.run));
+byId("messages").addEventListener("answer", ({ target, detail }) => {
+  answer(target.closest("article").dataset.run, detail.callId, detail.decision);
+});
 onClickIn("runs", "[data-run]", (row) => chooseRun(row.dataset.run));
 onClickIn("chat-list", "[data-chat]", (button) => forgetChat(button.dataset.chat));
 
@@ -92,6 +102,11 @@ setInterval(() => {
     redraw();
   }
 }, 1000);
+
+setInterval(() => {
+  // The next time may do better.
+  if (!document.hidden && token.isUsable()) loadLeftChats().catch(() => {});
+}, LEFT_CHATS_PAUSE_MS);
 
 write(byId("token-base"), new URL(api.base).host);
 const chatId = token.readAddress() ?? "";

@@ -60,7 +60,11 @@ function figures(run) {
     ...moment("Accepted", run.created_at),
     ...moment("Begun", run.started_at),
     ...moment("Stop asked", run.stop_requested_at),
+    ...(run.retrying
+      ? [...figure("Provider", make("code", {}, run.retrying.code)), ...moment("Waiting since", run.retrying.since)]
+      : []),
     ...moment("Ended", run.finished_at),
+    ...(run.status === "waiting" ? figure("Answer by", time(run.asked.until)) : []),
     ...(run.finish_reason ? figure("Because", run.finish_reason.replaceAll("_", " ")) : []),
     ...(run.error ? figure("Error", make("code", {}, run.error.code)) : []),
     ...(run.agent ? figure("Agent", run.agent) : []),
@@ -94,11 +98,18 @@ function spansOf(run, progress, begin, end) {
   const status = run.started_at ? "queue" : statusOf(run);
   const spans = [{ label: "Queue", note: "", from: begin, to: claimed, status }];
   let from = claimed;
+  let hasAsked = false;
   for (const step of stepsOf(progress)) {
     const to = step.endedAt ? Date.parse(step.endedAt) : end;
-    spans.push({ label: `Step ${step.number + 1}`, note: noteOf(step), from, to, status: stepStatus(step, run) });
+    const label = `Step ${step.number + 1}`;
+    // The step after one that asked begins with the wait for the answers, which is most of it.
+    if (hasAsked) spans.push({ label, note: "answered calls", from, to, status: "waiting" });
+    else spans.push({ label, note: noteOf(step), from, to, status: stepStatus(step, run) });
+    hasAsked = step.kind === "asked";
     from = to;
   }
+  if (run.status === "waiting")
+    spans.push({ label: "Waiting", note: "for an answer", from, to: end, status: "waiting" });
   return spans;
 }
 

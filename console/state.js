@@ -1,5 +1,6 @@
 // The chat on the page: its turns and runs, and what is being read, watched and stopped.
 
+import { isOver } from "./dom.js";
 import { runOf, stepsOf, stepsOfMessage } from "./events.js";
 
 let current = newView("");
@@ -35,13 +36,14 @@ export function openView(chatId) {
 }
 
 /**
- * The turn of a run: `{id, prompt, run, message, steps, liveProgress, pastProgress, createdAt}`. `liveProgress` grows
- * while the run is watched, `pastProgress` holds the events of a run that had ended.
+ * The turn of a run: `{id, prompt, run, message, steps, answers, liveProgress, pastProgress, createdAt}`.
+ * `liveProgress` grows while the run is watched, `pastProgress` holds the events of a run that had ended. `answers`
+ * are those under way, by call id: `{isSending, error}`.
  */
 export function turnOf(view, id, createdAt) {
   if (!view.turns.has(id)) {
     const unread = { prompt: null, run: null, message: null, steps: [], liveProgress: null, pastProgress: null };
-    view.turns.set(id, { id, createdAt, ...unread });
+    view.turns.set(id, { id, createdAt, answers: new Map(), ...unread });
   }
   return view.turns.get(id);
 }
@@ -65,6 +67,13 @@ export function addMessage(view, message) {
 export function updateTurn(turn) {
   turn.run = runOf(turn.liveProgress);
   turn.steps = stepsOf(turn.liveProgress);
+}
+
+/** Puts a newer state of the run into its turn, which is watched. */
+export function setRun(turn, run) {
+  if (turn.run && isOver(turn.run)) return;
+  turn.liveProgress.run = run;
+  updateTurn(turn);
 }
 
 /** The watched run; null if no run is watched. */

@@ -22,16 +22,26 @@ function save(name, value) {
   }
 }
 
-/** Chats seen on this device, the latest first: `{id, title, at}`. */
+/** Chats seen on this device, the latest first: `{id, title, at, status}`. `status` is that of an active run. */
 export const chats = () => read("chats", []);
 
 /** Records that the chat was used now. Without `title` the chat keeps the title it has. */
 export function saveChat(id, title) {
   const all = chats();
   const before = all.find((chat) => chat.id === id);
-  const after = { id, title: title ?? before?.title ?? "", at: title || !before ? Date.now() : before.at };
+  const at = title || !before ? Date.now() : before.at;
+  const after = { ...before, id, title: title ?? before?.title ?? "", at };
   const others = all.filter((chat) => chat.id !== id);
   save("chats", [after, ...others].sort((a, b) => b.at - a.at).slice(0, MAX_CHATS));
+}
+
+/** Records the status of the chat's active run; "" if none is active. */
+export function saveChatStatus(id, status) {
+  const all = chats();
+  const chat = all.find((each) => each.id === id);
+  if (!chat || (chat.status ?? "") === status) return;
+  chat.status = status;
+  save("chats", all);
 }
 
 export function forgetChat(id) {

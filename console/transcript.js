@@ -1,11 +1,13 @@
 // One run in the chat: the prompt, the answer with its tool calls, and how the run ended.
 
+import { newAsk, showAnswer } from "./ask.js";
 import {
   arrange,
   button,
   duration,
   durationBetween,
   isOver,
+  keyed,
   make,
   moment,
   STATUS,
@@ -14,11 +16,14 @@ import {
   write,
 } from "./dom.js";
 import { prose } from "./prose.js";
+import { ToolView } from "./tool.js";
 
 const FAILURE = {
   step_attempts: "A step broke off on each of its attempts.",
   model_rejected: "The model refused the request.",
   model_quota: "The model’s quota is used up.",
+  model_unavailable: "The model’s provider could not be reached for too long.",
+  model_rate_limited: "The model’s provider limited the rate of requests for too long.",
   model_context_exceeded: "The chat has become too long for the model.",
   model_output_limit: "The model ran into its output limit.",
   model_content_filter: "The provider’s content filter stopped the model.",
@@ -29,6 +34,7 @@ const FAILURE = {
   loop_detected: "It went round in circles: the same calls gave the same results.",
   step_too_large: "A step said more than can be stored.",
   run_too_large: "The answer grew larger than can be stored.",
+  unanswered: "Nobody answered what it asked.",
   stale: "It made no progress any more and was given up.",
   never_started: "No worker took it.",
 };
@@ -36,12 +42,11 @@ const CUT_SHORT = {
   max_steps: "It ended because its budget of steps was used up.",
   length: "The model’s output limit cut the answer short.",
   content_filter: "The provider’s content filter cut the answer short.",
+  handed_over: "A message was written in place of an answer, and the next run has it.",
 };
 const RUN_STATUS = { streaming: "running", completed: "succeeded", error: "failed", aborted: "aborted" };
 const LONG_PROMPT_CHARACTERS = 400;
 const LONG_PROMPT_LINES = 12;
-const MAX_SHOWN_CHARACTERS = 20_000;
-const MAX_SUMMARY_CHARACTERS = 120;
 
 export class TurnView {
   #turn = null;
@@ -50,6 +55,7 @@ export class TurnView {
   #ending;
   #question = make("div", { class: "question" });
   #steps = make("div", { class: "steps" });
+  #asks = make("div", { class: "asks" });
   #end = make("div", { class: "end" });
   #mark = statusMark("pending");
   #label = make("span", { class: "status" });
@@ -59,6 +65,7 @@ export class TurnView {
     { class: "answer" },
     make("h3", { class: "unseen" }, "Agent"),
     this.#steps,
+    this.#asks,
     this.#end,
     make("p", { class: "line" }, this.#mark, this.#label, this.#more, button({ class: "quiet details" }, "Details")),
   );
@@ -74,8 +81,10 @@ export class TurnView {
     this.#showPrompt(turn.prompt);
     const status = turn.run ? statusOf(turn.run) : (RUN_STATUS[turn.message?.status] ?? "running");
     const isActive = turn.run ? !isOver(turn.run) : turn.message?.status === "streaming";
-    this.#showSteps(turn.steps, isActive);
-    this.#answer.setAttribute("aria-busy", String(isActive));
+    const asked = turn.run?.status === "waiting" ? turn.run.asked.open : null;
+    this.#showSteps(turn.steps, isActive, asked);
+    this.#showAsked(asked ?? [], turn.answers);
+    this.#answer.setAttribute("aria-busy", String(isActive && !asked));
     this.node.dataset.status = status;
     this.#mark.dataset.status = status;
     write(this.#label, STATUS[status]);
@@ -83,20 +92,30 @@ export class TurnView {
     this.tick();
   }
 
-  #showSteps(steps, isActive) {
+  #showSteps(steps, isActive, asked) {
     const views = new Map();
     for (const step of steps) {
       if (step.state === "discarded") continue;
       const last = step.parts.at(-1);
       for (const part of step.parts) {
         const view = this.#parts.get(part) ?? newPartView(part);
-        view.show(part, { isLive: isActive && step.state === "live" && part === last, isActive });
+        view.show(part, { isLive: isActive && step.state === "live" && part === last, isActive, asked });
         views.set(part, view);
       }
     }
     this.#parts = views;
     const nodes = [...views.values()].map((view) => view.node);
     arrange(this.#steps, nodes);
+  }
+
+  #showAsked(calls, answers) {
+    const items = calls.map((call) => ({ id: call.tool_call_id, call }));
+    keyed(
+      this.#asks,
+      items,
+      ({ call }) => newAsk(call),
+      (node, { id }) => showAnswer(node, answers.get(id)),
+    );
   }
 
   #showPrompt(prompt) {
@@ -146,6 +165,7 @@ export class TurnView {
 function figures({ run, message, steps }) {
   if (run && !isOver(run)) {
     const step = run.started_at ? [`step ${Math.max(1, steps.length)}`] : [];
+    if (run.status === "waiting") return [...step, `until ${moment(run.asked.until)}`];
     return [...step, duration(Date.now() - Date.parse(run.created_at))];
   }
   if (run) {
@@ -169,7 +189,10 @@ function notice(status, heading, text, error) {
   );
 }
 
-/** An element for the part. `show(part, {isLive, isActive})` updates its `node`; a live part still receives text. */
+/**
+ * An element for the part. `show(part, {isLive, isActive, asked})` updates its `node`; a live part still receives text.
+ * `asked` are the open calls of a run that waits, else null.
+ */
 const newPartView = (part) =>
   new ({ text: TextView, reasoning: ReasoningView, tool: ToolView, output: OutputView, other: OtherView })[part.type]();
 
@@ -216,52 +239,4 @@ class OutputView {
     this.content = content;
     this.node.replaceChildren(...block("Output", data));
   }
-}
-
-const TOOL_LABEL = { running: "running", done: "done", error: "failed", gone: "no result" };
-const TOOL_STATUS = { running: "running", done: "succeeded", error: "failed", gone: "aborted" };
-
-class ToolView {
-  mark = statusMark("running");
-  name = make("span", { class: "name" });
-  brief = make("span", { class: "brief" });
-  state = make("span", { class: "state" });
-  inside = make("div", { class: "inside" });
-  node = make(
-    "details",
-    { class: "tool" },
-    make("summary", {}, this.mark, this.name, this.brief, this.state),
-    this.inside,
-  );
-
-  show(part, { isActive }) {
-    const state = part.state === "running" && !isActive ? "gone" : part.state;
-    const content = JSON.stringify([state, part.input, part.output, part.error]);
-    if (content === this.content) return;
-    this.content = content;
-    this.node.dataset.state = state;
-    this.mark.dataset.status = TOOL_STATUS[state];
-    const result = { done: summary(part.output), error: part.error }[state];
-    write(this.name, part.name);
-    write(this.brief, [summary(part.input), result].filter(Boolean).join(" → "));
-    write(this.state, TOOL_LABEL[state]);
-    const blocks = [block("Input", part.input)];
-    if (state === "done") blocks.push(block("Output", part.output));
-    if (state === "error") blocks.push(block("Error", part.error));
-    this.inside.replaceChildren(...blocks.flat());
-  }
-}
-
-/** A value in a few words. */
-function summary(value) {
-  if (value === null || typeof value !== "object") return String(value ?? "").slice(0, MAX_SUMMARY_CHARACTERS);
-  const values = Object.values(value).map((each) => (typeof each === "string" ? each : JSON.stringify(each)));
-  return values.join(", ").slice(0, MAX_SUMMARY_CHARACTERS);
-}
-
-function block(label, value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value ?? null, null, 2);
-  const hidden = text.length - MAX_SHOWN_CHARACTERS;
-  const shown = hidden > 0 ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}\n… ${hidden} more characters` : text;
-  return [make("h4", {}, label), make("pre", { tabindex: "0", "aria-label": label }, shown)];
 }

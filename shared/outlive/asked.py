@@ -14,8 +14,8 @@ CallKind = Literal["approval", "question", "external"]
 """`approval`: may the tool run? `question`: a person's answer is the call's result. `external`: the client runs the tool."""
 
 
-class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call of the agent's that somebody has to answer."""
+class AskedCall(msgspec.Struct, frozen=True, array_like=True):
+    """One call of the agent's that somebody has to answer. Stored without names: a run's row stays under 1 KB."""
 
     tool_call_id: str
     kind: CallKind
@@ -33,7 +33,7 @@ class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
         return AskedCall(self.tool_call_id, self.kind, self.tool_name)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, array_like=True):
     """What a waiting run waits for: the calls of `step` that are still open, and its deadline (ms)."""
 
     step: int

@@ -14,7 +14,7 @@ from outlive.access import chat_of, run_of
 from outlive.ai_sdk.answered import place_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, VOID, Encoder, framed
 from outlive.ai_sdk.request import ChatAnswers
-from outlive.answer import Answers
+from outlive.answer import Answers, portions
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import AnswerFailed, CursorRefused, NotWaiting, RunNotFound, StoreError
@@ -99,8 +99,10 @@ class Chats(msgspec.Struct, frozen=True):
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
         """The chunks of the chat's run after `after`, from its start without one; None if nothing is active or all was read.
 
-        Raises CursorRefused if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
+        if wait != 0 and self.tail.limits is not None:
+            self.tail.limits.admit_held_read(caller)
         reader = self.reader(caller, chat_id, after)
         until = self._until(wait)
         try:
@@ -152,7 +154,8 @@ class Chats(msgspec.Struct, frozen=True):
             raise NotWaiting("none of the calls in the message's last step is this run's", run_status=str(run.status))
         step = place.record.step
         if place.decisions:
-            answers.run(caller, run.id, place.decisions, step)
+            for portion in portions(place.decisions):
+                answers.run(caller, run.id, portion, step)
         state = ReaderState(step=step, started=True, position=position_after(passages(place.record.body.parts)))
         cursor = cursor_of(state, caller.workspace_id, run.id)
         return ChatReader(caller, request.chat_id, run.id, cursor, Encoder(idle=True))
@@ -178,8 +181,8 @@ class Chats(msgspec.Struct, frozen=True):
     def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and read its first chunks.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
-        or StartFailed.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
+        TooManyRequests or StartFailed.
         """
         until = self._until(wait)
         started = start.run(caller, request)

@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from outlive_client import Outlive
 from outlive_client.address import VERSION
-from outlive_client.command import exits, options, outlive
+from outlive_client.command import exits, outlive
 
 from .fake_api import BASE, TOKEN, FakeApi, network_fault, numbered, problem, response_fault, run_body
 from .test_watch import STORY, STORY_IDS
@@ -47,35 +46,6 @@ ANSWER = {
     "colour": "blue",
 }
 ESCAPES = "\x1b]0;owned\x07 \x1b[2J \x9b31m \x7f \x00 \u202etxet\u2066 \r gone \x1bP+q\x1b\\"
-
-
-class Finished:
-    """A finished command: its exit code and output."""
-
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs a command in this process: command(api, *arguments)."""
-    monkeypatch.setenv("OUTLIVE_URL", BASE)
-    monkeypatch.setenv("OUTLIVE_TOKEN", TOKEN)
-
-    def run(api, *arguments):
-        def open_client(url, token):
-            return Outlive(url, token, transport=httpx.MockTransport(api), sleep=lambda seconds: None)
-
-        monkeypatch.setattr(options, "open_client", open_client)
-        monkeypatch.setattr(sys, "argv", ["outlive", *arguments])
-        code = outlive.main()
-        return Finished(int(code), *capsys.readouterr())
-
-    return run
 
 
 def api_with(*events, end="succeeded", **run):
@@ -226,11 +196,18 @@ def test_tool_calls_and_results_stay_lines(command):
             {"type": "tool-result", **call, "state": "output-available", "output": "one\ntwo"},
             {"type": "tool-result", **call, "state": "output-error", "error_text": "no\nway"},
             {"type": "part", "step": 0, "part": {"type": "source-url", "url": "https://x.test", "title": "X"}},
+            {"type": "part", "step": 0, "part": {"type": "data-output", "data": {"name": "Ulm"}}},
         ),
         "watch",
         "r1",
     )
-    assert done.out.splitlines() == ['→ x {"a": "b\\nc"}', "← x one two", "✗ x: no way", "+ source-url X"]
+    assert done.out.splitlines() == [
+        '→ x {"a": "b\\nc"}',
+        "← x one two",
+        "✗ x: no way",
+        "+ source-url X",
+        '= {"name": "Ulm"}',
+    ]
 
 
 # ------------------------------------------------------------------ stop, ls, show, messages

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from .fake_api import TOKEN, FakeApi, numbered, run_body
+from .test_answers import WaitingApi
 from .test_watch import STORY
 
 ROOT = Path(__file__).parents[2]
@@ -292,6 +293,72 @@ def test_an_unreachable_api_is_exit_code_7_and_one_sentence(story):
     assert (done.returncode, done.stdout, done.stderr) == (7, b"", b"outlive: nothing answers at http://127.0.0.1:9\n")
 
 
+# ------------------------------------------------------------------ answering
+
+
+@pytest.fixture
+def waiting():
+    with Served(WaitingApi()) as served:
+        yield served
+
+
+def test_a_person_answers_one_call_after_the_other(waiting):
+    """Each answer is sent at once; with the last one the run goes on."""
+    terminal = Terminal(waiting, "answer", "r1")
+    terminal.until('"amount": 5')
+    terminal.until("(s)kip: ")
+    assert "Answer" not in terminal.output
+    terminal.type(b"maybe\n")
+    terminal.until("not one of")
+    terminal.type(b"n\n")
+    terminal.until("no reason): ")
+    terminal.type(b"Too much.\n")
+    terminal.until("leave it open): ")
+    assert waiting.api.given == {"t1": {"approved": False, "reason": "Too much."}}
+    terminal.type(b"the blue one\n")
+    assert "run r1 goes on: outlive watch r1" in terminal.end()
+    assert terminal.code == 0
+    assert waiting.api.given["t2"] == {"output": "the blue one"}
+
+
+def test_a_person_edits_the_arguments_and_leaves_a_call_open(waiting, tmp_path):
+    """What the editor leaves is shown before it is sent; what is no JSON object is not."""
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nif grep -q 5 "$1" && [ ! -e "$0.once" ]; then touch "$0.once"; echo nonsense > "$1"; '
+                      'else sed -i s/5/4/ "$1"; fi\n')  # fmt: skip
+    editor.chmod(0o755)
+    terminal = Terminal(waiting, "answer", "r1", EDITOR=str(editor))
+    terminal.until("(s)kip: ")
+    terminal.type(b"e\n")
+    terminal.until("must be a JSON object")
+    terminal.type(b"e\n")
+    terminal.until('"amount": 4')
+    terminal.until("arguments? [Y/n]: ")
+    terminal.type(b"\n")
+    terminal.until("leave it open): ")
+    terminal.type(b"\n")
+    assert "outlive answer r1" in terminal.end()
+    assert (terminal.code, waiting.api.given) == (0, {"t1": {"approved": True, "input": {"amount": 4}}})
+
+
+def test_a_call_that_somebody_else_answers_meanwhile_is_said_and_the_next_one_asked(waiting):
+    terminal = Terminal(waiting, "answer", "r1")
+    terminal.until("(s)kip: ")
+    waiting.api.take({"t1": {"approved": False}})
+    terminal.type(b"y\n")
+    terminal.until("bob answered call t1 otherwise")
+    terminal.until("leave it open): ")
+    terminal.type(CONTROL_C)
+    assert "interrupted" in terminal.end()
+    assert (terminal.code, waiting.api.given) == (130, {"t1": {"approved": False}})
+
+
+def test_a_run_that_does_not_wait_has_nothing_to_answer(story):
+    terminal = Terminal(story, "answer", "r1")
+    assert "run r1 does not wait for answers: it is running" in terminal.end()
+    assert terminal.code == 4
+
+
 # ------------------------------------------------------------------ completion
 
 
@@ -314,7 +381,9 @@ def test_completion_completes_commands_and_options(story):
         eval "$(outlive completion bash)"
         COMP_WORDS=(outlive st); COMP_CWORD=1; _outlive_completion outlive; echo "${COMPREPLY[@]}"
         COMP_WORDS=(outlive start --m); COMP_CWORD=2; COMPREPLY=(); _outlive_completion outlive; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(outlive answer --r); COMP_CWORD=2; COMPREPLY=(); _outlive_completion outlive; echo "${COMPREPLY[@]}"
     """
     environment = story.environment(PATH=f"{COMMAND.parent}:{os.environ['PATH']}")
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout.split("\n")[:2], story.requests) == (["start stop", "--max-steps --metadata"], [])
+    assert done.stdout.splitlines() == ["start stop", "--max-steps --metadata", "--reason"]
+    assert story.requests == []

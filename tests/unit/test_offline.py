@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from agents.assistant import agent
 from engine import offline
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
+from outlive.asked import Decision
 from outlive.follow.passages import Words
 
 stand_in = PydanticAgent(agent, "offline")
@@ -103,6 +105,26 @@ def test_an_entry_is_a_step_and_one_without_tools_ends_the_run() -> None:
     assert [text(outcome) for outcome in outcomes] == ["One.", "", "Three."]
     assert [calls(outcome) for outcome in outcomes] == [["tool-wait", "tool-calculate"], ["tool-clock"], []]
     assert outcomes[0].parts[-1]["output"] == 42
+
+
+def test_a_step_that_runs_answered_calls_plays_no_entry() -> None:
+    """[72] It asks no model: the step after it plays the next entry, also after a second question."""
+    prompt = script(
+        {"text": "One.", "tools": [["announce", {"text": "hi"}]]},
+        {"text": "Two.", "tools": [["clock", {}], ["ask_user", {"question": "why?"}]]},
+        {"text": "Three."},
+    )
+    step, said, history = ask(prompt), [], [prompt]
+    while len(said) < 5:
+        outcome = stand_in(step, lambda _: None, Interrupt())
+        said.append((outcome.kind, text(outcome)))
+        history.append(Turn("assistant", text(outcome), outcome.messages))
+        decisions = {
+            call.tool_call_id: Decision(approved=True) if call.kind == "approval" else Decision(output="because")
+            for call in outcome.asked
+        }
+        step = replace(ask(*history, step=len(said)), asked=outcome.asked, decisions=decisions)
+    assert said == [("asked", "One."), ("step", ""), ("asked", "Two."), ("step", ""), ("final", "Three.")]
 
 
 def test_repeat_says_the_text_that_often() -> None:

@@ -15,8 +15,8 @@ A prompt that starts with `#script` and goes on with a JSON list is a script: on
     until     only where the environment variable OFFLINE_RELEASES names a folder, as the tests of the local stack do: what
               is left of `seconds` is skipped as soon as a file of this name is in that folder
     reasoning what the step thinks first; shown, streamed at once
-    tools     the calls the step ends with: a list of [name, input]. The next entry is the next step. An entry without
-              tools is the answer and ends the run
+    tools     the calls the step ends with: a list of [name, input]. The next entry is the next step that asks a model: a
+              step that runs answered calls plays none. An entry without tools is the answer and ends the run
     error     "transient" or "permanent": the step fails with that kind of model error before it says anything, on its
               first `times` attempts (without `times`: on all of them). After that the rest of the entry counts; if it
               has none, it is passed over for the next entry, within the same step. Attempts are the run's claims of
@@ -29,6 +29,7 @@ output tool, such as `final_result`. On the last step of the budget the text is 
 
 import asyncio
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -42,7 +43,7 @@ from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, Mo
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
-from outlive.agent import Ask
+from outlive.agent import Ask, Turn
 
 NAME = "offline"
 MARK = "#script"
@@ -99,7 +100,7 @@ async def _stream(
         entry = _unscripted(ask, prompt, messages, tools)
     else:
         try:
-            entry = entry_of(parse(script, tools), ask.step, ask.attempt)
+            entry = entry_of(parse(script, tools), _earlier_requests(ask), ask.attempt)
         except ScriptMistake as mistake:
             entry = Entry(text=f"This script can't be played: {mistake}.")
     if entry.error is not None:
@@ -114,6 +115,17 @@ async def _stream(
         yield piece
     for index, (name, arguments) in enumerate(calls, start=1):
         yield {index: DeltaToolCall(name, json.dumps(arguments), tool_call_id=_call_id(ask, index))}
+
+
+def _earlier_requests(ask: Ask) -> int:
+    """How many steps of the run asked a model before this one: those that ran answered calls asked none."""
+    own = itertools.takewhile(lambda turn: turn.role == "assistant", reversed(ask.history))
+    return ask.step - sum(not _asked_model(turn) for turn in own)
+
+
+def _asked_model(turn: Turn) -> bool:
+    # Compact JSON. Looked for as text, because a stored step that is damaged must not fail a run.
+    return bool(turn.text) if turn.messages is None else '"kind":"response"' in turn.messages
 
 
 async def _paced(text: str, seconds: float, released: Callable[[], bool] | None) -> AsyncIterator[str]:
@@ -180,15 +192,17 @@ def script_in(prompt: str) -> str | None:
     return script if mark and not head and (not script or script[0].isspace() or script[0] in '[{"') else None
 
 
-def entry_of(script: Sequence[Entry], step: int, attempt: int) -> Entry:
-    """What the script asks of this attempt of this step: an entry without `error`, or one whose error is due."""
+def entry_of(script: Sequence[Entry], number: int, attempt: int) -> Entry:
+    """What the script asks of this attempt of the step's request, the run's `number`th from 0: an entry without `error`,
+    or one whose error is due.
+    """
     passed = 0
     for entry in script:
         due = entry.error is not None and attempt <= entry.times
-        if passed == step and due:
+        if passed == number and due:
             return Entry(error=entry.error)
         if entry.says:
-            if passed == step:
+            if passed == number:
                 return entry if entry.error is None else _without_error(entry)
             passed += 1
     return Entry(text="The script is over.")

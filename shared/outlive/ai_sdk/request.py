@@ -19,7 +19,6 @@ from outlive.request import (
     parse_start,
     sanitized,
 )
-from outlive.text import clean
 
 BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
@@ -43,13 +42,16 @@ class ChatAnswers:
     def decision(self, call_id: str) -> Decision:
         """How the client answers this call. Raises InvalidRequest."""
         part = self.parts[call_id]
-        if part["state"] == "approval-responded":
-            return _approval(part.get("approval"), f"{self.where}.approval")
-        answer = {"output": part.get("output")}
-        if part["state"] == "output-error":
-            if not isinstance(part.get("errorText"), str):
-                _wrong(f"{self.where}.errorText", "must be a string")
-            answer = {"error_text": part["errorText"]}
+        answer: dict[str, Any]
+        match part["state"]:
+            case "approval-responded":
+                answer = _approval(part.get("approval"), f"{self.where}.approval")
+            case "output-error":
+                if not isinstance(part.get("errorText"), str):
+                    _wrong(f"{self.where}.errorText", "must be a string")
+                answer = {"error_text": part["errorText"]}
+            case _:
+                answer = {"output": part.get("output")}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
 
 
@@ -114,13 +116,13 @@ def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:
     return ChatAnswers(chat_id, run_id, calls, f"{where}.parts")
 
 
-def _approval(approval: Any, where: str) -> Decision:
+def _approval(approval: Any, where: str) -> dict[str, Any]:
     if not isinstance(approval, dict) or not isinstance(approval.get("approved"), bool):
         _wrong(f"{where}.approved", "must be true or false")
     reason = approval.get("reason")
     if approval["approved"] or not isinstance(reason, str):
-        return Decision(approved=approval["approved"])
-    return Decision(approved=False, reason=str(clean(reason)))
+        return {"approved": approval["approved"]}
+    return {"approved": False, "reason": reason}
 
 
 def _texts(parts: Any, where: str) -> list[str]:

@@ -17,7 +17,7 @@ class BaseEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class RunEvent(BaseEvent, frozen=True, kw_only=True, tag="run"):
-    """The run: the first event, and again after its status changed or a stop was requested."""
+    """The run: the first event, and again after its status, a requested stop or `retrying` changed."""
 
     run: RunView
 

@@ -1,4 +1,4 @@
-"""Start, watch and stop runs of an Outlive API.
+"""Start, watch, answer and stop runs of an Outlive API.
 
 with Outlive("https://…", token) as outlive:
     run = outlive.start("my-chat", "What time is it?").run
@@ -9,12 +9,15 @@ with Outlive("https://…", token) as outlive:
 from outlive_client.async_client import AsyncOutlive
 from outlive_client.client import Outlive
 from outlive_client.errors import (
+    AnsweredOtherwise,
+    AnswerFailed,
     BadAnswer,
     ChatNotFound,
     IdempotencyKeyReused,
     InternalError,
     InvalidRequest,
     ModelNotConfigured,
+    NotWaiting,
     OutliveError,
     Problem,
     PromptTooLong,
@@ -36,12 +39,16 @@ from outlive_client.events import (
     SettledEvent,
     StepEvent,
     TextEvent,
+    ToolApprovalEvent,
     ToolCallEvent,
     ToolResultEvent,
     Window,
 )
 from outlive_client.fold import MessageFold, message_of
 from outlive_client.views import (
+    Answered,
+    Asked,
+    AskedCall,
     Budget,
     Latest,
     Message,
@@ -58,6 +65,11 @@ from outlive_client.views import (
 )
 
 __all__ = [
+    "AnswerFailed",
+    "Answered",
+    "AnsweredOtherwise",
+    "Asked",
+    "AskedCall",
     "AsyncOutlive",
     "BadAnswer",
     "Budget",
@@ -72,6 +84,7 @@ __all__ = [
     "MessageMetadata",
     "MessageStatus",
     "ModelNotConfigured",
+    "NotWaiting",
     "Outlive",
     "OutliveError",
     "PartEvent",
@@ -95,6 +108,7 @@ __all__ = [
     "TextEvent",
     "Ticket",
     "TicketExpired",
+    "ToolApprovalEvent",
     "ToolCallEvent",
     "ToolResultEvent",
     "Unauthorized",

@@ -13,7 +13,7 @@ from outlive_client.address import Address, AsyncToken
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -88,13 +88,17 @@ class AsyncOutlive:
         """As `Outlive.stop_chat`."""
         return await self._result_of(calls.stop_chat(chat_id))
 
+    async def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Answered:
+        """As `Outlive.answer`."""
+        return await self._result_of(calls.answer(run_id, answers))
+
     async def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
         """As `Outlive.events`."""
         return await self._result_of(calls.events(run_id, after, wait))
 
-    def watch(self, run_id: str, after: str | None = None) -> AsyncIterator[Event]:
+    def watch(self, run_id: str, after: str | None = None, *, until_waiting: bool = False) -> AsyncIterator[Event]:
         """As `Outlive.watch`."""
-        return self._items_of(calls.watch(run_id, after))
+        return self._items_of(calls.watch(run_id, after, until_waiting=until_waiting))
 
     async def ticket(self, run_id: str) -> Ticket:
         """As `Outlive.ticket`."""

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from outlive_client.errors import BadAnswer, OutliveError
-from outlive_client.events import SettledEvent, Window, read_events
-from outlive_client.plans import Answer, Item, ItemPlan, Pause, Plan, Request, backoff_seconds, call, result_of
-from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.errors import BadAnswer
+from outlive_client.events import RunEvent, SettledEvent, StepEvent, Window, read_events
+from outlive_client.plans import CALL_TRIES, Answer, Item, ItemPlan, Pause, Plan, Request, call
+from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
@@ -23,6 +23,8 @@ MAX_WATCH_FAILURES = 12
 """Consecutive failures after which watching ends with the error; with their pauses they take at least 40 seconds."""
 MAX_SEEN_IDS = 10_000
 """How many of the latest event ids are remembered, to recognise repeated events."""
+WAITING_SECONDS = 10.0
+"""The pause between two windows while the run waits for answers, which can take days; these windows return at once."""
 IDLE_SECONDS = 0.2
 """The pause after a window without new events, in case the server does not wait."""
 
@@ -54,9 +56,9 @@ def start(
     return call(Request("POST", _chat(chat_id, "runs"), headers=headers, body=_encoded(body)), read)
 
 
-def run(run_id: str) -> Plan[Snapshot]:
+def run(run_id: str, tries: int = CALL_TRIES) -> Plan[Snapshot]:
     """Read a run and its message."""
-    return call(Request("GET", _run(run_id)), _reader(Snapshot))
+    return call(Request("GET", _run(run_id)), _reader(Snapshot), tries)
 
 
 def latest(chat_id: str) -> Plan[Latest]:
@@ -75,6 +77,13 @@ def stop_chat(chat_id: str) -> Plan[Stopped]:
     if current_run is None or current_run.ended:
         return Stopped(stopped=False, run=None)
     return (yield from stop_run(current_run.id))
+
+
+def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Plan[Answered]:
+    """Answer calls of this run. A try that is repeated changes nothing."""
+    body = {"answers": {call_id: dict(decision) for call_id, decision in answers.items()}}
+    headers = {"Content-Type": "application/json"}
+    return call(Request("POST", _run(run_id, "answers"), headers=headers, body=_encoded(body)), _reader(Answered))
 
 
 def ticket(run_id: str) -> Plan[Ticket]:
@@ -97,42 +106,42 @@ def events(run_id: str, after: str | None, wait: float) -> Plan[Window]:
     return call(_window(run_id, after, wait), _read_window)
 
 
-def watch(run_id: str, after: str | None) -> ItemPlan[Any]:
+def watch(run_id: str, after: str | None, *, until_waiting: bool = False) -> ItemPlan[Any]:
     """Yield every event after the cursor `after`, once each and in order, until the run has ended.
+
+    With `until_waiting` also until it waits for answers. Otherwise a run that waits is looked at every WAITING_SECONDS.
 
     A window counts only if it is complete and valid; otherwise it is requested again. The events of a window that a proxy repeats are
     ignored by their ids, and such a window never moves the cursor back.
     """
     seen_ids: dict[str, None] = {} if after is None else {after: None}
-    failures = 0
+    status = ""
     while True:
-        reply = yield _window(run_id, after, WINDOW_SECONDS)
-        try:
-            window: Window | None = result_of(reply, _read_window)
-        except OutliveError as error:
-            failures += 1
-            if failures == MAX_WATCH_FAILURES or not error.retryable:
-                raise
-            window = None
-        if window is None:
-            yield Pause(backoff_seconds(failures, reply))
-            continue
+        is_waiting = status == "waiting" or (until_waiting and not status)
+        request = _window(run_id, after, 0 if is_waiting else WINDOW_SECONDS)
+        window = yield from call(request, _read_window, MAX_WATCH_FAILURES)
         if window.over:
             return
         new_events = [event for event in window.events if event.id not in seen_ids]
         for event in new_events:
             seen_ids[event.id] = None
             yield Item(event)
-            if isinstance(event, SettledEvent):
+            if isinstance(event, RunEvent):
+                status = event.run.status
+            if isinstance(event, SettledEvent) or (until_waiting and isinstance(event, StepEvent) and event.waits):
                 return
         if window.cursor is not None and (new_events or window.cursor not in seen_ids):
             after = window.cursor
             seen_ids[after] = None
         while len(seen_ids) > MAX_SEEN_IDS:
             del seen_ids[next(iter(seen_ids))]
-        failures = 0
-        if not new_events:
-            yield Pause(IDLE_SECONDS)
+        if new_events:
+            continue
+        # A reader that begins behind the run's latest events has not been told its status.
+        status = status or (yield from run(run_id, MAX_WATCH_FAILURES)).run.status
+        if until_waiting and status == "waiting":
+            return
+        yield Pause(WAITING_SECONDS if status == "waiting" else IDLE_SECONDS)
 
 
 # ------------------------------------------------------------------ requests

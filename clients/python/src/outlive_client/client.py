@@ -12,7 +12,7 @@ from outlive_client.address import Address, Token
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -95,16 +95,27 @@ class Outlive:
         """Request a stop of the run that is active in the chat now. A retry never stops a later run."""
         return self._result_of(calls.stop_chat(chat_id))
 
+    def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Answered:
+        """Answer calls that the run waits for: all of `answers`, or none. With the last open call the run goes on.
+
+        By call id: `{"approved": True}`, also with the `input` to run the tool with, or `{"approved": False}`, also with a `reason`, for an
+        approval; `{"output": …}` or `{"error_text": …}` for a question or a tool of the client. The same answers again change nothing.
+        Raises AnsweredOtherwise, NotWaiting, RunNotFound or InvalidRequest.
+        """
+        return self._result_of(calls.answer(run_id, answers))
+
     def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
         """The run's events after the cursor `after`. If there are none, the API waits up to `wait` seconds (at most 20) for one."""
         return self._result_of(calls.events(run_id, after, wait))
 
-    def watch(self, run_id: str, after: str | None = None) -> Iterator[Event]:
+    def watch(self, run_id: str, after: str | None = None, *, until_waiting: bool = False) -> Iterator[Event]:
         """Every event after the cursor `after`, once each and in order, as it happens, until the run has ended.
+
+        With `until_waiting` also until the run waits for answers. Otherwise an answer is noticed within ten seconds.
 
         A lost connection does not end it. To resume elsewhere or later, pass the `id` of the last event as `after`.
         """
-        return self._items_of(calls.watch(run_id, after))
+        return self._items_of(calls.watch(run_id, after, until_waiting=until_waiting))
 
     def ticket(self, run_id: str) -> Ticket:
         """A short-lived ticket for reading this run's events without a token, for a browser's EventSource."""

@@ -7,9 +7,10 @@ OutliveError
     ├── Unauthorized · TicketExpired        get a new token or ticket
     ├── ChatNotFound · RunNotFound          it does not exist or belongs to another user
     ├── RunAlreadyActive                    wait for `active_run_id`, watch it or stop it
+    ├── NotWaiting · AnsweredOtherwise      read the run: it takes no answer to this call any more
     ├── InvalidRequest · UnknownAgent · PromptTooLong · IdempotencyKeyReused    change the request
     ├── RunsDisabled · ModelNotConfigured · InternalError           the operator must act
-    └── StartFailed · StopFailed · ReadFailed                       call again later: this client's retries have failed
+    └── StartFailed · StopFailed · AnswerFailed · ReadFailed        call again later: this client's retries have failed
 
 No error message contains a token.
 """
@@ -54,7 +55,7 @@ class Problem(OutliveError):
         self.code = code
         self.detail = detail
         self.fields = dict(fields)
-        self.retryable = status == 429 or code in {"start_failed", "stop_failed", "read_failed"}
+        self.retryable = status == 429 or code in {"start_failed", "stop_failed", "answer_failed", "read_failed"}
 
     def __str__(self) -> str:
         return self.detail
@@ -107,6 +108,38 @@ class IdempotencyKeyReused(Problem):
     problem_code = "idempotency_key_reused"
 
 
+class NotWaiting(Problem):
+    """The run takes no answer to this call; `run_status` is its status."""
+
+    problem_code = "not_waiting"
+
+    @property
+    def run_status(self) -> str:
+        """The run's status."""
+        return str(self.fields.get("run_status", ""))
+
+
+class AnsweredOtherwise(Problem):
+    """Somebody answered the call before, and differently: the first answer counts."""
+
+    problem_code = "answered_otherwise"
+
+    @property
+    def tool_call_id(self) -> str:
+        """The id of the call."""
+        return str(self.fields.get("tool_call_id", ""))
+
+    @property
+    def answered_by(self) -> str:
+        """The user whose answer counts."""
+        return str(self.fields.get("answered_by", ""))
+
+    @property
+    def answered_at(self) -> str:
+        """When that answer was given, in the API's format."""
+        return str(self.fields.get("answered_at", ""))
+
+
 class PromptTooLong(Problem):
     """The prompt is longer than the API allows."""
 
@@ -152,6 +185,12 @@ class StopFailed(Problem):
     """The stop could not be recorded."""
 
     problem_code = "stop_failed"
+
+
+class AnswerFailed(Problem):
+    """The answers could not be stored; they may have been."""
+
+    problem_code = "answer_failed"
 
 
 class ReadFailed(Problem):

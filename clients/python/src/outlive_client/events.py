@@ -21,7 +21,8 @@ class StepEvent(msgspec.Struct, frozen=True, tag="step"):
     """A step has reached a `state`.
 
     started    the step starts or restarts: earlier events of this step are void
-    finished   the step is stored and has no more events; `kind` is step, final or partial
+    finished   the step is stored and has no more events; `kind` is step, asked, final or partial. `waits`: the run waits
+               for answers to calls of this step
     discarded  the run ended without this step: earlier events of this step are void
     """
 
@@ -31,6 +32,7 @@ class StepEvent(msgspec.Struct, frozen=True, tag="step"):
     attempt: int | None = None
     kind: str | None = None
     usage: Usage | None = None
+    waits: bool = False
     at: datetime | None = None
 
 
@@ -58,7 +60,11 @@ class ToolCallEvent(msgspec.Struct, frozen=True, tag="tool-call"):
 
 
 class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
-    """The result of a tool call; `state` is output-available (with `output`) or output-error (with `error_text`)."""
+    """The result of a tool call, which may be of an earlier step.
+
+    `state` is output-available (with `output`), output-error (with `error_text`) or output-denied (the tool was not
+    allowed to run).
+    """
 
     id: str
     step: int
@@ -67,6 +73,16 @@ class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
     state: str
     output: Any = None
     error_text: str | None = None
+    at: datetime | None = None
+
+
+class ToolApprovalEvent(msgspec.Struct, frozen=True, tag="tool-approval"):
+    """A tool call waits for an approval. Its call may be of an earlier step."""
+
+    id: str
+    step: int
+    tool_call_id: str
+    tool_name: str
     at: datetime | None = None
 
 
@@ -87,7 +103,9 @@ class SettledEvent(msgspec.Struct, frozen=True, tag="settled"):
     at: datetime | None = None
 
 
-Event: TypeAlias = RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | PartEvent | SettledEvent
+Event: TypeAlias = (
+    RunEvent | StepEvent | TextEvent | ToolCallEvent | ToolResultEvent | ToolApprovalEvent | PartEvent | SettledEvent
+)
 
 _KINDS: dict[str, type[Event]] = {
     "run": RunEvent,
@@ -95,6 +113,7 @@ _KINDS: dict[str, type[Event]] = {
     "text": TextEvent,
     "tool-call": ToolCallEvent,
     "tool-result": ToolResultEvent,
+    "tool-approval": ToolApprovalEvent,
     "part": PartEvent,
     "settled": SettledEvent,
 }

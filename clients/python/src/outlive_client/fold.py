@@ -11,6 +11,7 @@ from outlive_client.events import (
     SettledEvent,
     StepEvent,
     TextEvent,
+    ToolApprovalEvent,
     ToolCallEvent,
     ToolResultEvent,
 )
@@ -20,7 +21,7 @@ from outlive_client.views import MESSAGE_STATUS, Message, MessageMetadata, Run
 class MessageFold:
     """The assistant message of a run after the events applied so far.
 
-    Its parts are those of `GET /runs/{id}`; a tool call without a result yet is `input-available`.
+    Its parts are those of `GET /runs/{id}`; a tool call without a result yet is `input-available`, or `approval-requested`.
     """
 
     def __init__(self) -> None:
@@ -41,8 +42,11 @@ class MessageFold:
                 self._steps.setdefault(step, []).append(self._open_call(event))
             case PartEvent(step=step, part=part):
                 self._steps.setdefault(step, []).append(dict(part))
-            case ToolResultEvent(step=step):
-                self._close_call(self._steps.setdefault(step, []), event)
+            case ToolApprovalEvent(tool_call_id=call_id):
+                self._update_call(event, {"state": "approval-requested", "approval": {"id": call_id}})
+            case ToolResultEvent(state=state):
+                result = {"errorText": event.error_text} if state == "output-error" else {"output": event.output}
+                self._update_call(event, {"state": state, **({} if state == "output-denied" else result)})
         self._at = event.at or self._at
 
     @property
@@ -87,12 +91,13 @@ class MessageFold:
             **({"providerExecuted": True} if event.provider_executed else {}),
         }
 
-    @staticmethod
-    def _close_call(parts: list[dict[str, Any]], event: ToolResultEvent) -> None:
-        result = {"errorText": event.error_text} if event.state == "output-error" else {"output": event.output}
-        for part in parts:
-            if part.get("toolCallId") == event.tool_call_id:
-                part |= {"state": event.state, **result}
+    def _update_call(self, event: ToolApprovalEvent | ToolResultEvent, update: dict[str, Any]) -> None:
+        """Update the event's call, which is the latest with its id and may be of an earlier step."""
+        steps = (self._steps[step] for step in sorted(self._steps, reverse=True) if step <= event.step)
+        calls = (part for parts in steps for part in parts if part.get("toolCallId") == event.tool_call_id)
+        part = next(calls, None)
+        if part is not None:
+            part |= update
 
 
 def message_of(events: Iterable[Event]) -> Message | None:

@@ -6,13 +6,14 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
-Status: TypeAlias = Literal["pending", "running", "succeeded", "failed", "aborted"]
+Status: TypeAlias = Literal["pending", "running", "waiting", "succeeded", "failed", "aborted"]
 MessageStatus: TypeAlias = Literal["streaming", "completed", "error", "aborted"]
 
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "aborted"})
 MESSAGE_STATUS: dict[Status, MessageStatus] = {
     "pending": "streaming",
     "running": "streaming",
+    "waiting": "streaming",
     "succeeded": "completed",
     "failed": "error",
     "aborted": "aborted",
@@ -26,18 +27,51 @@ class RunError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Retrying(msgspec.Struct, frozen=True):
+    """The model's provider takes no requests now; the run waits and asks again."""
+
+    code: str
+    message: str = ""
+    since: datetime | None = None
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens and model requests that a run has used so far."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float | None = None
 
 
 class Budget(msgspec.Struct, frozen=True):
     """The limits of a run."""
 
     max_steps: int | None = None
+
+
+class AskedCall(msgspec.Struct, frozen=True):
+    """A call of the agent's that waits for an answer.
+
+    `kind` is approval (may the tool run?), question (a person's answer is the call's result) or external (the client runs
+    the tool). `input` are the call's arguments, which lists of runs leave out.
+    """
+
+    tool_call_id: str
+    kind: str
+    tool_name: str
+    input: Any = None
+    metadata: Any = None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The open calls of a waiting run. Without answers the run is aborted at `until`."""
+
+    step: int
+    until: datetime
+    open: tuple[AskedCall, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -51,7 +85,9 @@ class Run(msgspec.Struct, frozen=True):
     agent: str | None = None
     assistant_message_id: str = ""
     step_count: int = 0
+    asked: Asked | None = None
     error: RunError | None = None
+    retrying: Retrying | None = None
     finish_reason: str | None = None
     output: Any = None
     """The structured output of the agent as JSON; None for an agent that answers with text."""
@@ -68,6 +104,11 @@ class Run(msgspec.Struct, frozen=True):
     def ended(self) -> bool:
         """True if the run has succeeded, failed or been aborted."""
         return self.status in TERMINAL
+
+    @property
+    def waits(self) -> bool:
+        """True if the run waits for answers to the calls in `asked`."""
+        return self.status == "waiting"
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):
@@ -128,6 +169,12 @@ class Stopped(msgspec.Struct, frozen=True):
 
     stopped: bool
     run: Run | None = None
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The run after answers to its calls. It has gone on if it no longer `waits`."""
+
+    run: Run
 
 
 class Ticket(msgspec.Struct, frozen=True):

@@ -10,10 +10,11 @@ from outlive_client.events import (
     SettledEvent,
     StepEvent,
     TextEvent,
+    ToolApprovalEvent,
     ToolCallEvent,
     ToolResultEvent,
 )
-from outlive_client.views import Message, Run
+from outlive_client.views import AskedCall, Message, Run
 
 REASONING_STYLE = "dim italic"
 
@@ -53,6 +54,9 @@ class RunDisplay:
                 self._kind = ""
                 screen.line(*result_line(event.tool_name, event.state, event.output, event.error_text))
                 self._shown_steps.add(step)
+            case ToolApprovalEvent(tool_name=name):
+                self._kind = ""
+                screen.line(approval_line(name), "magenta")
             case PartEvent(step=step, part=part):
                 self._kind = ""
                 screen.line(other_line(part), "dim")
@@ -65,6 +69,8 @@ class RunDisplay:
         status = f"run {run.id} in chat {run.chat_id}: {run.status}"
         if run.stop_requested_at and not run.ended:
             status += ", stop requested"
+        if run.retrying:
+            status += f", waiting for the model's provider ({run.retrying.code})"
         if status != self._status:
             self._screen.note(status)
         self._status = status
@@ -117,14 +123,19 @@ def _show_part(screen: Screen, part: dict[str, Any]) -> None:
     elif kind.startswith("tool-"):
         name = kind.removeprefix("tool-")
         screen.line(call_line(name, part.get("input")), "cyan")
-        if str(part.get("state", "")).startswith("output-"):
-            screen.line(*result_line(name, str(part["state"]), part.get("output"), part.get("errorText")))
+        state = str(part.get("state", ""))
+        if state.startswith("output-"):
+            screen.line(*result_line(name, state, part.get("output"), part.get("errorText")))
+        elif state == "approval-requested":
+            screen.line(approval_line(name), "magenta")
     elif kind != "step-start":
         screen.line(other_line(part), "dim")
 
 
 def other_line(part: dict[str, Any]) -> str:
-    """The line for a part of another type: its type, and its name or address."""
+    """The line for a part of another type: its type, and its data, name or address."""
+    if part.get("type") == "data-output":
+        return f"= {one_line(part.get('data'))}"
     reference = part.get("filename") or part.get("title") or part.get("url") or ""
     # A data: address contains the whole file.
     return f"+ {one_line(str(part.get('type', '')))} {one_line(str(reference)[:200])}".rstrip()
@@ -139,7 +150,29 @@ def result_line(name: str, state: str, output: Any, error: str | None) -> tuple[
     """The line for a tool's result, and its style."""
     if state == "output-error":
         return f"✗ {name}: {one_line(error or 'failed')}", "red"
+    if state == "output-denied":
+        return f"✗ {name} was denied", "yellow"
     return f"← {name} {one_line(output)}", "green"
+
+
+def approval_line(name: str) -> str:
+    """The line for a call that waits for an approval."""
+    return f"? {name} needs an approval"
+
+
+def show_asked(screen: Screen, run: Run) -> None:
+    """Show the calls that the run waits for, and how to answer them, on standard error."""
+    if run.asked is None:
+        return
+    screen.message(f"run {run.id} waits for answers, until {iso(run.asked.until)}:", style_of(run.status))
+    for asked in run.asked.open:
+        screen.message(f"  {asked.kind:<9} {asked.tool_call_id}  {call_line(asked.tool_name, asked.input)}")
+    screen.message(f"  answer:   outlive answer {run.id}")
+
+
+def wanted_by(asked: AskedCall) -> str:
+    """The call and its kind in a few words."""
+    return f"{asked.tool_name} ({asked.kind})"
 
 
 def summary_of(run: Run) -> str:
@@ -147,9 +180,11 @@ def summary_of(run: Run) -> str:
     if run.error:
         return f"{run.status}: {one_line(run.error.message)} ({run.error.code})"
     steps, requests = run.step_count, run.usage.requests
-    reason = {"max_steps": ", the most it may take", "length": ", cut off at the model's limit"}.get(
-        run.finish_reason or "", ""
-    )
+    reason = {
+        "max_steps": ", the most it may take",
+        "length": ", cut off at the model's limit",
+        "handed_over": ", handed over to the next message",
+    }.get(run.finish_reason or "", "")
     duration = duration_of(run)
     return (
         f"{run.status} after {steps} {'step' if steps == 1 else 'steps'}{reason}, "

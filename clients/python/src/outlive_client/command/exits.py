@@ -3,10 +3,12 @@
 from enum import IntEnum
 
 from outlive_client.errors import (
+    AnsweredOtherwise,
     BadAnswer,
     ChatNotFound,
     IdempotencyKeyReused,
     InvalidRequest,
+    NotWaiting,
     OutliveError,
     Problem,
     PromptTooLong,
@@ -31,6 +33,7 @@ class Exit(IntEnum):
     UNAUTHORIZED = 6
     UNREACHABLE = 7
     REFUSED = 8
+    WAITING = 9
     BROKEN = 70
     DETACHED = 130
     OUTPUT_CLOSED = 141
@@ -42,11 +45,12 @@ Exit codes:
     1  the watched run failed
     2  the command or a value in it is invalid
     3  the watched run was aborted
-    4  the run or chat does not exist, or has nothing to stop
-    5  the chat has an active run, or the key belongs to another request
+    4  the run or chat does not exist, or has nothing to stop or to answer
+    5  the chat has an active run, the key belongs to another request, or a call was answered otherwise before
     6  the API refused the token
     7  the API can't be reached
     8  the API refused the call or failed
+    9  the watched run waits for answers
    70  a bug in this command
   130  Ctrl-C; a watched run goes on
   141  the reader of the output closed it
@@ -54,8 +58,9 @@ Exit codes:
 
 
 def exit_of(run: Run) -> Exit:
-    """The exit code for a run that has ended."""
-    return {"succeeded": Exit.DONE, "failed": Exit.FAILED, "aborted": Exit.ABORTED}.get(run.status, Exit.REFUSED)
+    """The exit code for a run that has ended or waits."""
+    codes = {"succeeded": Exit.DONE, "failed": Exit.FAILED, "aborted": Exit.ABORTED, "waiting": Exit.WAITING}
+    return codes.get(run.status, Exit.REFUSED)
 
 
 def explain(error: OutliveError) -> tuple[Exit, str]:
@@ -65,6 +70,10 @@ def explain(error: OutliveError) -> tuple[Exit, str]:
             return Exit.BUSY, f"the chat has an active run: outlive watch {run} shows it, outlive stop {run} ends it"
         case IdempotencyKeyReused():
             return Exit.BUSY, "this key belongs to another request; use a new key or none"
+        case AnsweredOtherwise(tool_call_id=call, answered_by=user, answered_at=at):
+            return Exit.BUSY, f"{user} answered call {call} otherwise at {at}; the first answer counts"
+        case NotWaiting(run_status=status):
+            return Exit.NOT_FOUND, f"the run takes no answer to this call: it is {status}"
         case ChatNotFound() | RunNotFound():
             return Exit.NOT_FOUND, str(error)
         case Unauthorized() | TicketExpired():

@@ -6,6 +6,7 @@ import sys
 import click
 from click.shell_completion import get_completion_class
 
+from outlive_client.command.answer_command import answer
 from outlive_client.command.exits import EXIT_CODES_HELP, Exit, explain
 from outlive_client.command.options import with_api_options
 from outlive_client.command.read_commands import ls, messages, show
@@ -48,7 +49,7 @@ def _fail(sentence: str, code: Exit) -> Exit:
 
 
 @click.group(
-    commands=[start, watch, stop, ls, show, messages],
+    commands=[start, watch, answer, stop, ls, show, messages],
     epilog=f"""\b
 Examples:
   export OUTLIVE_URL=http://127.0.0.1:4566/_aws/execute-api/outlive
@@ -62,7 +63,7 @@ Examples:
 @click.version_option(package_name="outlive-client", message="outlive %(version)s")
 @with_api_options
 def outlive() -> None:
-    """Start, watch and stop agent runs. A run goes on when no client is connected."""
+    """Start, watch, answer and stop agent runs. A run goes on when no client is connected."""
 
 
 @outlive.command(

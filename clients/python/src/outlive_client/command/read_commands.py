@@ -2,7 +2,7 @@
 
 import click
 
-from outlive_client.command.display import duration_of, show_message, summary_of
+from outlive_client.command.display import duration_of, show_asked, show_message, summary_of, wanted_by
 from outlive_client.command.exits import Exit
 from outlive_client.command.options import client_of, screen_of, with_api_options
 from outlive_client.command.terminal import Screen, iso, local_time, style_of
@@ -37,7 +37,8 @@ def _row(run: Run, screen: Screen) -> list[str]:
     started = ""
     if run.created_at is not None:
         started = local_time(run.created_at) if screen.is_terminal else iso(run.created_at)
-    reason = run.error.code if run.error else run.finish_reason or ""
+    asked = ", ".join(wanted_by(call) for call in run.asked.open) if run.asked else ""
+    reason = run.error.code if run.error else run.finish_reason or asked
     return [run.id, run.status, str(run.step_count), started, duration_of(run), reason]
 
 
@@ -65,6 +66,9 @@ def show(ctx: click.Context, run: str) -> int:
         else f"{snapshot.run.status}, {snapshot.run.step_count} steps so far",
         style_of(snapshot.run.status),
     )
+    if snapshot.run.retrying:
+        retrying = snapshot.run.retrying
+        screen.line(f"waiting for the model's provider: {retrying.code}: {retrying.message}", "yellow")
     for name in ("created_at", "started_at", "stop_requested_at", "finished_at"):
         at = getattr(snapshot.run, name)
         if at is not None:
@@ -72,6 +76,7 @@ def show(ctx: click.Context, run: str) -> int:
     if snapshot.message:
         screen.gap()
         show_message(screen, snapshot.message)
+    show_asked(screen, snapshot.run)
     return Exit.DONE
 
 

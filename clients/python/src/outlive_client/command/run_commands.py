@@ -3,18 +3,20 @@
 import json
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from outlive_client.client import Outlive
-from outlive_client.command.display import RunDisplay, summary_of
+from outlive_client.command.display import RunDisplay, show_asked, summary_of
 from outlive_client.command.exits import Exit, exit_of, explain
 from outlive_client.command.interrupts import Interrupts
 from outlive_client.command.options import client_of, screen_of, with_api_options
 from outlive_client.command.terminal import Screen, style_of
 from outlive_client.errors import OutliveError
-from outlive_client.events import SettledEvent
+from outlive_client.events import SettledEvent, StepEvent
+from outlive_client.views import Run
 
 
 def _json_object(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dict[str, Any] | None:
@@ -27,6 +29,13 @@ def _json_object(_ctx: click.Context, _param: click.Parameter, value: str | None
     if not isinstance(parsed, dict):
         raise click.BadParameter("must be a JSON object, such as '{\"page\": 1}'")
     return parsed
+
+
+def with_wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with --wait."""
+    return click.option("--wait", is_flag=True, help="Go on while the run waits for answers; without this, end.")(
+        command
+    )
 
 
 @click.command(
@@ -42,6 +51,7 @@ Examples:
 @click.argument("chat")
 @click.argument("prompt")
 @click.option("--watch/--detach", default=True, help="Show the run as it happens (default), or print its id and exit.")
+@with_wait_option
 @click.option("--agent", metavar="NAME", help="The agent that answers. By default the only one, or assistant.")
 @click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
 @click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
@@ -54,6 +64,7 @@ def start(
     prompt: str,
     *,
     watch: bool,
+    wait: bool,
     agent: str | None,
     max_steps: int | None,
     metadata: dict[str, Any] | None,
@@ -74,7 +85,7 @@ def start(
     if watch:
         if started.replayed:
             screen.note("an earlier start with this key has started this run")
-        return _follow(client, screen, started.run.id, None)
+        return _follow(client, screen, started.run.id, None, wait=wait)
     if screen.as_json:
         screen.json(started)
     else:
@@ -102,10 +113,11 @@ Ctrl-C ends the command, not the run.
 @click.argument("run", required=False)
 @click.option("--chat", help="Watch the latest run of this chat.")
 @click.option("--after", metavar="CURSOR", help="Show only the events after this one: its id in the JSON output.")
+@with_wait_option
 @with_api_options
 @click.pass_context
-def watch(ctx: click.Context, run: str | None, chat: str | None, after: str | None) -> int:
-    """Show RUN as it happens, from its start to its end."""
+def watch(ctx: click.Context, run: str | None, chat: str | None, after: str | None, *, wait: bool) -> int:
+    """Show RUN as it happens, from its start to its end, or until it waits for answers."""
     _require_one(ctx, run, chat)
     client, screen = client_of(ctx), screen_of(ctx)
     if chat is not None:
@@ -114,7 +126,7 @@ def watch(ctx: click.Context, run: str | None, chat: str | None, after: str | No
             screen.message(f"outlive: you have no run in chat {chat}")
             return Exit.NOT_FOUND
         run = latest.id
-    return _follow(client, screen, run or "", after)
+    return _follow(client, screen, run or "", after, wait=wait)
 
 
 def _require_one(ctx: click.Context, run: str | None, chat: str | None) -> None:
@@ -122,17 +134,26 @@ def _require_one(ctx: click.Context, run: str | None, chat: str | None) -> None:
         raise click.UsageError("give either a run or --chat", ctx)
 
 
-def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None) -> Exit:
+def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None, *, wait: bool) -> Exit:
     display = RunDisplay(screen, resumed=after is not None)
-    ended_run, cursor = None, after
+    run, cursor = None, after
     try:
         with Interrupts() as interrupts:
-            for event in client.watch(run_id, after):
-                with interrupts.uninterrupted():
-                    display.show(event)
-                    cursor = event.id
-                if isinstance(event, SettledEvent):
-                    ended_run = event.run
+            # A run that was answered as soon as it waited is watched on.
+            while run is None or not (run.ended or run.waits):
+                run = None
+                for event in client.watch(run_id, cursor, until_waiting=not wait):
+                    with interrupts.uninterrupted():
+                        display.show(event)
+                        cursor = event.id
+                    if isinstance(event, SettledEvent):
+                        run = event.run
+                    elif wait and isinstance(event, StepEvent) and event.waits:
+                        show_asked(screen, client.run(run_id).run)
+                if run is None:
+                    run = client.run(run_id).run
+                    if run.ended:  # `after` is its last event
+                        screen.note(summary_of(run), style_of(run.status))
     except KeyboardInterrupt:
         _explain_detached(screen, run_id, cursor)
         return Exit.DETACHED
@@ -144,11 +165,15 @@ def _follow(client: Outlive, screen: Screen, run_id: str, after: str | None) -> 
         )
         screen.message(f"outlive: {sentence}{resume}")
         return code
-    if ended_run is None:
-        # `after` is the run's last event.
-        ended_run = client.run(run_id).run
-        screen.note(summary_of(ended_run), style_of(ended_run.status))
-    return exit_of(ended_run)
+    if run.waits:
+        _explain_waiting(screen, run, cursor)
+    return exit_of(run)
+
+
+def _explain_waiting(screen: Screen, run: Run, cursor: str | None) -> None:
+    screen.end_line()
+    show_asked(screen, run)
+    screen.message(f"  then watch the rest: outlive watch {run.id}" + (f" --after {cursor}" if cursor else ""))
 
 
 def _explain_detached(screen: Screen, run_id: str, cursor: str | None) -> None:

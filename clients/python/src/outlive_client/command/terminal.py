@@ -119,7 +119,14 @@ def _write(text: str) -> None:
         raise OutputClosed from None
 
 
-_STATUS_STYLE = {"succeeded": "green", "failed": "red", "aborted": "yellow", "running": "cyan", "pending": "cyan"}
+_STATUS_STYLE = {
+    "succeeded": "green",
+    "failed": "red",
+    "aborted": "yellow",
+    "running": "cyan",
+    "pending": "cyan",
+    "waiting": "magenta",
+}
 
 
 def local_time(at: datetime) -> str:
