@@ -47,7 +47,9 @@ class ChatAnswers:
             case "approval-responded":
                 answer = _approval(part.get("approval"), f"{self.where}.approval")
             case "output-error":
-                answer = {"error_text": part.get("errorText")}
+                if not isinstance(part.get("errorText"), str):
+                    _wrong(f"{self.where}.errorText", "must be a string")
+                answer = {"error_text": part["errorText"]}
             case _:
                 answer = {"output": part.get("output")}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
