@@ -11,7 +11,6 @@ from outlive.asked import closed, is_open
 from outlive.clock import iso
 
 SECOND = 1000
-MINUTE = 60 * SECOND
 
 How = Literal["answers", "calls a tool", "asks", "stumbles", "is refused", "raises"]
 
@@ -431,9 +430,9 @@ def shown(run: Run) -> dict[str, Any]:
         "assistant_message_id": run.assistant_message_id,
         "step_count": len(run.log),
         "asked": asked_shown(run),
-        "retrying": None,
         "output": None,
         "error": run.error[0] if run.error else None,
+        "retrying": None,
         "finish_reason": run.finish_reason,
         "usage": usage(run.requests),
         "budget": {"max_steps": run.max_steps},

@@ -29,9 +29,11 @@ from .runs import (
     stop,
     transcript,
 )
-from .test_command import events_in, lines_until, open_command, rest_of, without_nulls
+from .test_command import events_of_lines, lines_until, open_command, rest_of, without_nulls
 
 CALL = ["clock", {}]
+RESTARTED = '"cause":"StoreUnanswered: EndpointConnectionError"'
+"""A request that is under way while the whole local AWS ends finds no store."""
 LEASE = {"LEASE_SECONDS": "8"}
 """Short, for what is waited for here is its end; long enough for a busy machine's worker to keep it."""
 
@@ -235,7 +237,7 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         held("two " * 5, "two", tools=[CALL]),
         {"text": "three"},
     ]
-    with own_stack(**LEASE) as own:
+    with own_stack(expected=RESTARTED, **LEASE) as own:
         run = begin(own, *entries, chat=chat, headers=headers)
         running(own, run, 1)
         watch = open_command(own, "watch", run["id"], "--json")
@@ -251,7 +253,7 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         out, err = rest_of(watch)
         assert (watch.returncode, err) == (0, "")
         reader = EventReader()
-        reader.take(without_nulls(events + events_in(out)))
+        reader.take(without_nulls(events + events_of_lines(out)))
         assert reader.parts == content_parts(done["message"]["parts"])
 
         refusals = {"runs_disabled": 403}

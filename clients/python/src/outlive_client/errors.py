@@ -157,6 +157,12 @@ class InvalidRequest(Problem):
         return str(self.fields.get("field", ""))
 
 
+class TooManyRequests(Problem):
+    """The user's starts, or reads that wait, of this minute are used up."""
+
+    problem_code = "too_many_requests"
+
+
 class UnknownAgent(Problem):
     """No agent of the API has this name; the message lists those there are."""
 
