@@ -16,7 +16,7 @@ import {
   write,
 } from "./dom.js";
 import { prose } from "./prose.js";
-import { ToolView } from "./tool.js";
+import { block, ToolView } from "./tool.js";
 
 const FAILURE = {
   step_attempts: "A step broke off on each of its attempts.",
