@@ -266,7 +266,7 @@ def test_lists_and_show_say_what_a_run_waits_for(command):
         "r1", "waiting", "1", "2026-11-21T09:10:00.000Z", "", "pay (approval), ask_user (question)",
     ]  # fmt: skip
     shown = command(WaitingApi(), "show", "r1")
-    assert (shown.code, shown.out.splitlines()[1]) == (0, "waiting, 1 steps so far")
+    assert (shown.code, shown.out.splitlines()[1]) == (0, "waiting, 1 step so far")
     assert shown.err.splitlines() == WAITS_FOR
 
 
