@@ -23,7 +23,7 @@ stack := .envs/local/.done .envs/bare/.done
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
 browser := $(if $(CHROMIUM),.envs/browser/.done)
 functions := $(patsubst functions/%/app.py,%,$(wildcard functions/*/app.py))
-groups := uv light step stream local sam dev docs fuzz cli browser
+groups := uv light step stream local sam dev docs fuzz cli browser checkov
 sources := agents functions shared local clients/python proof tests bench docs
 BIOME := .envs/js/node_modules/.bin/biome
 scripts := console clients/js tests/ai_sdk
@@ -60,7 +60,7 @@ test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with t
 shuffled: ## run every test in a random order; it prints the seed: make shuffled SEED=… repeats that order
 	@$(MAKE) test ARGS='-p randomly --randomly-dont-reset-seed $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)'
 
-check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/js/.done ## check format, lint, types, the template, imports, generated files and the site
+check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/js/.done .envs/checkov/.done ## check format, lint, types, the template, imports, generated files and the site
 	@$(DEV) -m ruff format --check --output-format concise $(sources) \
 	  || { echo "outlive: some files are not formatted; make fmt formats them" >&2; exit 1; }
 	@$(DEV) -m ruff check --quiet $(sources)
@@ -69,8 +69,11 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
 	@.envs/sam/bin/cfn-lint template.yaml
 	@mkdir -p .build
+	@$(LOCAL) -m local.expanded > .build/template.json
+	@.envs/checkov/bin/checkov --file .build/template.json > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
-	@$(DEV) -m pytest -q tests/unit/test_arrows.py tests/unit/test_import_time.py
+	@$(DEV) -m pytest -q tests/unit/test_arrows.py
+	@$(DEV) -m proof.costs.cold_start --check
 	@$(DEV) docs/generator/generate.py --check
 	@$(MAKE) site > .build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }
 

@@ -54,6 +54,10 @@ class Sqs:
         """SendMessage."""
         return self.call("SendMessage", request)
 
+    def get_queue_attributes(self, **request: Any) -> Any:
+        """GetQueueAttributes."""
+        return self.call("GetQueueAttributes", request)
+
     def change_message_visibility(self, **request: Any) -> Any:
         """ChangeMessageVisibility."""
         return self.call("ChangeMessageVisibility", request)
@@ -84,11 +88,12 @@ class OneProcess:
             client: Any = Row._get_connection().connection.client  # noqa: SLF001
             client._make_api_call = self.dynamodb  # noqa: SLF001
         queue = Queue(Sqs(self.sqs), ENVIRONMENT["QUEUE_URL"])
-        for verb in ("start", "step", "sweep"):
+        for verb in ("start", "sweep"):
             module = self.handlers[verb]
             setattr(module, verb, replace(getattr(module, verb), queue=queue))
         step: Any = self.handlers["step"]
-        step.step = replace(step.step, tools=replace(step.step.tools, agent=PydanticAgent(new_agent(), "offline")))
+        tools = replace(step.step.tools, queue=queue, agent=PydanticAgent(new_agent(), "offline"))
+        step.step = replace(step.step, tools=tools)
 
     def hush(self) -> None:
         """Have the functions log nothing."""

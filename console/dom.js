@@ -68,6 +68,7 @@ export const STATUS = {
   running: "Working",
   waiting: "Waiting for an answer",
   stopping: "Stopping",
+  retrying: "Waiting for the model’s provider",
   succeeded: "Succeeded",
   failed: "Failed",
   aborted: "Aborted",
@@ -75,8 +76,12 @@ export const STATUS = {
 
 export const isOver = (run) => run.finished_at !== null;
 
-/** The status to show: an active run with a stop request is "stopping". */
-export const statusOf = (run) => (!isOver(run) && run.stop_requested_at ? "stopping" : run.status);
+/** The status to show: an active run with a stop request is "stopping", one that waits for the provider "retrying". */
+export function statusOf(run) {
+  if (isOver(run)) return run.status;
+  if (run.stop_requested_at) return "stopping";
+  return run.retrying ? "retrying" : run.status;
+}
 
 /** "3.2 s", "12 s", "1 min 5 s" or "2 h 3 min". */
 export function duration(ms) {

@@ -60,6 +60,9 @@ function figures(run) {
     ...moment("Accepted", run.created_at),
     ...moment("Begun", run.started_at),
     ...moment("Stop asked", run.stop_requested_at),
+    ...(run.retrying
+      ? [...figure("Provider", make("code", {}, run.retrying.code)), ...moment("Waiting since", run.retrying.since)]
+      : []),
     ...moment("Ended", run.finished_at),
     ...(run.status === "waiting" ? figure("Answer by", time(run.asked.until)) : []),
     ...(run.finish_reason ? figure("Because", run.finish_reason.replaceAll("_", " ")) : []),

@@ -22,6 +22,8 @@ const FAILURE = {
   step_attempts: "A step broke off on each of its attempts.",
   model_rejected: "The model refused the request.",
   model_quota: "The model’s quota is used up.",
+  model_unavailable: "The model’s provider could not be reached for too long.",
+  model_rate_limited: "The model’s provider limited the rate of requests for too long.",
   model_context_exceeded: "The chat has become too long for the model.",
   model_output_limit: "The model ran into its output limit.",
   model_content_filter: "The provider’s content filter stopped the model.",

@@ -45,6 +45,7 @@ QUESTION = "What time is it, and what is 6 * 7? Use your tools, then tell me in 
 
 def main() -> int:
     """Show a run and one that waits for the user, then serve until Ctrl-C."""
+    os.environ.setdefault("STREAMING_FUNCTION", "true")
     try:
         with running() as stack:
             print_next_steps(stack, *show_runs(stack))
@@ -132,6 +133,10 @@ def print_next_steps(stack: Stack, chat: str, waiting_run: str | None) -> None:
         f"""  curl -H "Authorization: Bearer $TOKEN" -d '{{"prompt": "What time is it?"}}' {stack.url}/chats/my-chat/runs"""
     )
     _print(f"""  curl -H "Authorization: Bearer $TOKEN" {stack.url}/chats/my-chat/run\n""")
+    if stack.stream_url:
+        _print("Or in a page of yours, with useChat of the AI SDK. The text appears while it is written:\n")
+        _print("  useChat({ transport: new DefaultChatTransport({")
+        _print(f"""    api: "{stack.stream_url}/api/chat", headers: {{ Authorization: "Bearer …" }} }}) }})\n""")
     _print("Or with the command line, which shows the run as it happens:\n")
     _print(f"  export OUTLIVE_URL={stack.url} OUTLIVE_TOKEN=$TOKEN")
     _print("""  $(make -s cli) start my-chat "And what is 6 * 7?"\n""")

@@ -18,6 +18,7 @@ from local.aws import Aws
 from local.build import ROOT
 from local.messages import UserError, progress, run_main
 from local.stack import deploy, prepare
+from local.streaming import StreamingDoor
 
 WARM_UP_SECONDS = 90
 WORKSPACE, USER = "acme", "ada"
@@ -27,7 +28,7 @@ PARENT = os.getppid()
 
 
 class Stack:
-    """A deployed stack that answers. `url` is the base address of its API."""
+    """A deployed stack that answers. `url` is its API, `stream_url` its streaming function (with STREAMING_FUNCTION=true)."""
 
     def __init__(self, port: int, folder: Path, *, auth: bool) -> None:
         """Start the emulator and deploy the template. After a `UserError` nothing is left running."""
@@ -36,6 +37,7 @@ class Stack:
         self._lock = state.claim(folder, port)
         progress(f"starting the local AWS on port {port} with the state in {folder}")
         self.aws = Aws(port, folder, auth=auth)
+        self._streaming: StreamingDoor | None = None
         try:
             state.bind(folder, port)
             # The emulator starts while the template is prepared: each takes seconds.
@@ -43,10 +45,26 @@ class Stack:
             self.aws.wait()
             self.outputs = deploy(self.aws, folder, prepared)
             self.url = f"{self.aws.url}/_aws/execute-api/outlive"
+            if prepared.values["StreamingFunction"] == "true":
+                self._streaming = self._start_streaming(prepared.values["RequiredScope"])
             self._warm_up()
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def stream_url(self) -> str:
+        """The address of the streaming function; empty if it is not there."""
+        return self._streaming.url if self._streaming else ""
+
+    def _start_streaming(self, required_scope: str) -> StreamingDoor:
+        # It has the settings of the function for chat clients, whose calls it answers.
+        function = self.aws.client("lambda").get_function_configuration(FunctionName=self.outputs["ChatFunction"])
+        settings: dict[str, str] = function["Environment"]["Variables"]
+        del settings["PYTHONPATH"]
+        door = StreamingDoor(self.aws, self.folder, settings | {"REQUIRED_SCOPE": required_scope})
+        door.wait()
+        return door
 
     def token(self, workspace: str, user: str) -> str:
         """A token for this user of this workspace, from this stack's issuer."""
@@ -62,6 +80,8 @@ class Stack:
         """Save the state and stop. A second Ctrl-C does not interrupt this."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self._streaming:
+            self._streaming.stop()
         self.aws.stop()
         self._lock.close()
 
@@ -140,6 +160,8 @@ def main() -> int:
             sys.stdout.write(f"ready {stack.url}\n")
             if stack.console:
                 sys.stdout.write(f"console {stack.console}\n")
+            if stack.stream_url:
+                sys.stdout.write(f"stream {stack.stream_url}\n")
             sys.stdout.flush()
             wait_for_the_end(stack)
     except StopRequested:

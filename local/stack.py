@@ -45,7 +45,7 @@ def prepare(port: int) -> Prepared:
     values = parameters(
         template, {"JwtIssuer": identity.issuer(port), "JwtAudience": identity.AUDIENCE}, LOCAL_DEFAULTS
     )
-    # The streaming function needs a layer that only AWS has. The tests run its app without the layer.
+    # The streaming function needs a layer that only AWS has. `streaming.py` serves its app without the layer.
     for part in ("Resources", "Outputs"):
         template[part] = {
             name: resource for name, resource in template[part].items() if resource.get("Condition") != "Streams"

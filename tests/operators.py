@@ -25,6 +25,17 @@ class Metric(NamedTuple):
     dimensions: frozenset[tuple[str, str]]
 
 
+def resolved_with(node: Any, **given: str) -> Any:
+    """`node` without intrinsic functions, for a deployment with these parameters."""
+    before = dict(GIVEN)
+    GIVEN.update(given)
+    try:
+        return resolved(node)
+    finally:
+        GIVEN.clear()
+        GIVEN.update(before)
+
+
 def resolved(node: Any) -> Any:
     """`node` without intrinsic functions. A resource stands for itself: its name, or `name.attribute`."""
     match node:

@@ -5,7 +5,7 @@ const DEFAULT_PATIENCE_MS = 60_000;
 const FIRST_BACKOFF_MS = 300; // doubles up to MAX_BACKOFF_MS
 const MAX_BACKOFF_MS = 5_000;
 const EMPTY_WINDOW_PAUSE_MS = 500; // before the next window, if a window was empty and ended sooner than this
-const ACTIVE_STATUSES = ["pending", "running"];
+const ACTIVE_STATUSES = ["pending", "running", "waiting"];
 
 /** A request that the API refused. */
 export class OutliveError extends Error {
@@ -16,6 +16,7 @@ export class OutliveError extends Error {
     this.code = problem.code;
     this.field = problem.field;
     this.activeRunId = problem.active_run_id;
+    this.answeredBy = problem.answered_by;
   }
 }
 
@@ -165,8 +166,8 @@ export class OutliveChatTransport {
   }
 
   /** Keeps where the message begins, and asks the page to resume the stream from there. */
-  #requestRestart(chatId, { start, cursorAfterStart }, signal) {
-    this.#restarts.set(chatId, { start, cursor: cursorAfterStart });
+  #requestRestart(chatId, { start, restart }, signal) {
+    this.#restarts.set(chatId, { start, cursor: restart });
     // Later: the chat must see the end of this stream first.
     if (!signal.aborted) setTimeout(() => this.onRestart({ chatId }), 0);
   }
@@ -209,7 +210,6 @@ class ChunkReader {
     this.#controller = controller;
     this.start = start; // the chunk that begins the message
     this.cursor = cursor;
-    this.cursorAfterStart = cursor;
     if (start) controller.enqueue(start);
   }
 
@@ -221,8 +221,11 @@ class ChunkReader {
 
   at = (cursor) => {
     this.cursor = cursor;
-    if (this.start) this.cursorAfterStart ??= cursor;
     this.failingSince = 0;
+  };
+
+  restartAt = (cursor) => {
+    this.restart = cursor; // behind the message's start
   };
 
   /** Voids the chunks of the current step. The chat keeps the step itself, so its next start-step is left out. */

@@ -9,12 +9,13 @@ export const MORE = "more"; // the next window continues after the last cursor
 /**
  * Reads one window. `take` receives chunks only after the cursor that follows them: a group that breaks off before its
  * cursor is sent again in the next window. Rejects if the connection breaks; chunks that `take` received stay valid.
+ * `restartAt` receives the cursor from which the message is read again where a step of it is void.
  *
  * @param {Response} response
- * @param {{ take: (chunk: object) => void, at: (cursor: string) => void }} reader
+ * @param {{ take: (chunk: object) => void, at: (cursor: string) => void, restartAt: (cursor: string) => void }} reader
  * @returns {Promise<"over" | "void" | "more">}
  */
-export async function readWindow(response, { take, at }) {
+export async function readWindow(response, { take, at, restartAt }) {
   let group = [];
   let isVoid = false;
   let cursor;
@@ -22,8 +23,10 @@ export async function readWindow(response, { take, at }) {
     if (data === "[DONE]") return OVER;
     if (data) {
       const chunk = JSON.parse(data);
-      if (chunk.type === "data-void") isVoid = true;
-      else group.push(chunk);
+      if (chunk.type === "data-void") {
+        isVoid = true;
+        restartAt(chunk.data.restart);
+      } else group.push(chunk);
     }
     if (id && id !== cursor) {
       cursor = id;

@@ -23,6 +23,7 @@ from outlive.errors import (
     Problem,
     PromptTooLong,
     RunAlreadyActive,
+    TooManyRequests,
     Unauthorized,
     UnknownAgent,
 )
@@ -150,6 +151,8 @@ def _problem(kind: type[Problem]) -> Problem:
             check_start("chat-1", None, json.dumps({"prompt": prompt}).encode(), 20)
         except Problem as refused:
             return refused
+    if kind is TooManyRequests:
+        return TooManyRequests("at most 60 starts a minute; send the same request again later", 1)
     detail = DETAILS.get(kind) or said_with().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")

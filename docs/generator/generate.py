@@ -41,7 +41,7 @@ def routes() -> str:
         )
         for call in calls()
     ]
-    return lifecycle.table(("call", "", "answer", "or"), lines)
+    return lifecycle.table(("call", "what it does", "answer", "problems"), lines)
 
 
 def settings() -> str:

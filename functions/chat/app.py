@@ -10,9 +10,10 @@ from outlive.answer import ANSWER_PROBLEMS, Answers
 from outlive.caller import Caller
 from outlive.chat import Chats
 from outlive.clock import Clock
-from outlive.errors import PromptTooLong, ReadFailed
+from outlive.errors import PromptTooLong, ReadFailed, TooManyRequests
 from outlive.follow.sse import KIND
 from outlive.http import Api, cursor_from, nothing, run_headers
+from outlive.limits import Limits
 from outlive.request import MAX_WAIT_S, ChatId, check_wait
 from outlive.start import START_PROBLEMS, Start
 from outlive.tail import Tail
@@ -25,7 +26,7 @@ table = table_of(settings)
 queue = queue_of(settings)
 start = Start(table, queue, clock, new_id, settings, jitter)
 answers = Answers(table, queue, clock, settings)
-chats = Chats(table, Tail(table, clock, new_id), clock)
+chats = Chats(table, Tail(table, clock, new_id, Limits(table, clock, settings)), clock)
 
 
 @api.post("/api/chat", problems=[*START_PROBLEMS, *ANSWER_PROBLEMS, PromptTooLong])
@@ -41,7 +42,7 @@ def send_message(caller: Caller) -> Response[str]:
     return Response(200, KIND, said, headers=headers)
 
 
-@api.get("/api/chat/<chat_id>/stream", problems=[ReadFailed])
+@api.get("/api/chat/<chat_id>/stream", problems=[TooManyRequests, ReadFailed])
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
     with cursor_from("after"):

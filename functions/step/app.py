@@ -15,7 +15,7 @@ from outlive.log import cause, logger, retired
 from outlive.request import ID
 from outlive.step import Answer, Step
 from outlive.watch import in_threads
-from outlive.wiring import new_id, queue_of, settings_of, table_of
+from outlive.wiring import between, new_id, queue_of, settings_of, table_of
 from outlive.workbench import Workbench
 from outlive.worker import Wear, gone_within
 
@@ -24,7 +24,7 @@ clock = Clock()
 queue = queue_of(settings)
 answerer = Agents(settings.agents, settings.default_agent, settings.agent_model)
 wear = Wear()
-tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, wear.saw)
+tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, between, wear.saw)
 step = Step(tools, new_id)
 LAST_SECOND = 1.0
 """How long before its time is up, in seconds, a process ends that does not answer."""
@@ -59,7 +59,8 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
         return
     now = clock.now()
     deadline = now + lambda_context.get_remaining_time_in_millis()
-    delivery = Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now)
+    receives = int(record.attributes.get("ApproximateReceiveCount", 1))
+    delivery = Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now, receives)
     if step.run(delivery) is Answer.GIVE_BACK:
         raise NotDone
 

@@ -1,15 +1,24 @@
 """Every minute: settles what crashed, sends again what was lost."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from outlive.clock import SECOND, Clock
 from outlive.log import logger
-from outlive.sweep import Sweep
+from outlive.sweep import Counts, Sweep, shards_named
 from outlive.wiring import new_id, queue_of, settings_of, table_of
 
+
+def side_by_side(sweep_shard: Callable[[int], Counts], shards: range) -> list[Counts]:
+    """Sweep the shards at the same time, each in a thread: they wait for the table, not for the processor."""
+    with ThreadPoolExecutor(len(shards)) as pool:
+        return list(pool.map(sweep_shard, shards))
+
+
 settings = settings_of("QUEUE_URL")
-sweep = Sweep(table_of(settings), queue_of(settings), Clock(), new_id, settings)
+sweep = Sweep(table_of(settings), queue_of(settings), Clock(), new_id, settings, side_by_side)
 
 MARGIN = 5 * SECOND
 """How long before its own end a sweep takes up no further run."""
@@ -28,11 +37,12 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Sweep once; returns and logs the counts.
 
     By hand, an operator may give `{"window_seconds": 0}` for a drained system: it stands in for the stale and the
-    pending time. A run with a live lease is left alone even so.
+    pending time. A run with a live lease is left alone even so. `{"shard": 3}` sweeps that shard alone: with a schedule for
+    each shard there are as many sweeps at the same time.
     """
-    window = _window(event.get("window_seconds"))
+    window, shards = _window(event.get("window_seconds")), shards_named(event.get("shard"))
     deadline = Clock().now() + context.get_remaining_time_in_millis() - MARGIN
-    counts = asdict(sweep.run(deadline, window))
+    counts = asdict(sweep.run(deadline, window, shards))
     logger.info("swept", **counts)
     return counts
 

@@ -6,24 +6,27 @@ from aws_lambda_powertools.event_handler import Response
 
 from outlive.caller import Caller
 from outlive.clock import Clock, iso
-from outlive.errors import InvalidRequest, ReadFailed, RunNotFound, TicketExpired
+from outlive.errors import InvalidRequest, ReadFailed, RunNotFound, TicketExpired, TooManyRequests
 from outlive.follow.sse import KIND, streamed
 from outlive.http import Api, answer, cursor_asked, cursor_from, nothing
+from outlive.limits import Limits
 from outlive.request import MAX_WAIT_S, RunId, check_wait
 from outlive.tail import Tail, Window
 from outlive.wiring import new_id, settings_of, table_of
 
 settings = settings_of()
 api = Api(settings.workspace_claim)
-tail = Tail(table_of(settings), Clock(), new_id)
+clock = Clock()
+table = table_of(settings)
+tail = Tail(table, clock, new_id, Limits(table, clock, settings))
 
 
-@api.get("/runs/<run_id>/events", problems=[InvalidRequest, ReadFailed])
+@api.get("/runs/<run_id>/events", problems=[InvalidRequest, TooManyRequests, ReadFailed])
 def run_events(caller: Caller, run_id: RunId) -> Response[str]:
-    """What the run says after a cursor."""
+    """The run's events after a cursor."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
     with cursor_from(field):
-        return _answer(tail.after(caller, run_id, cursor, _wait()))
+        return _answer(tail.held(caller, run_id, cursor, _wait()))
 
 
 @api.post("/runs/<run_id>/ticket", problems=[ReadFailed])
@@ -33,9 +36,9 @@ def open_ticket(caller: Caller, run_id: RunId) -> Response[str]:
     return answer({"ticket": ticket, "expires_at": iso(until), "url": f"/tickets/{ticket}/events"}, 201)
 
 
-@api.get("/tickets/<ticket>/events", problems=[TicketExpired, RunNotFound, InvalidRequest, ReadFailed])
+@api.get("/tickets/<ticket>/events", problems=[TicketExpired, RunNotFound, InvalidRequest, TooManyRequests, ReadFailed])
 def ticket_events(ticket: str) -> Response[str]:
-    """What the ticket's run says after a cursor, without a token."""
+    """The events of the ticket's run after a cursor, without a token."""
     cursor, field = cursor_asked(api.header("Last-Event-ID"), api.query("after"))
     with cursor_from(field):
         return _answer(tail.admitted(ticket, cursor, _wait()))

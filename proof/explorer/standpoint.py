@@ -30,7 +30,7 @@ LOCK = type(threading.Lock())
 # On the way of a call these hold nothing but the call, which is compared anyway.
 CARRIERS = str(Path(pynamodb.__file__).parent)
 
-LISTING = frozenset({"Sweep._sweep_shard"})
+LISTING = frozenset({"Sweep._see_all"})
 """Functions that loop over the entries of one answer. The process keeps that answer in its mark (`actors.Wire`)."""
 
 PASS_ON = frozenset({
@@ -39,7 +39,7 @@ PASS_ON = frozenset({
 })  # fmt: skip
 """Functions that build the request under way, which is compared anyway, and pass on its answer. Their locals are left
 out."""
-BY_ARGUMENTS = frozenset({"Table.settle"})
+BY_ARGUMENTS = frozenset({"Table.settle", "Waiting.ask", "Waiting.answer"})
 """Functions that make one request. Their other locals follow from their arguments, so only these are compared."""
 
 Seen: TypeAlias = dict[int, tuple[int, object]]

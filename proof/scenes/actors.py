@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,12 +22,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 import outlive
 from outlive import settle, sweep, unreadable
 from outlive.agent import Agent, AgentError, Ask, Interrupt, Outcome, Usage
+from outlive.answer import Answers
+from outlive.asked import AskedCall
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Problem, StoreError
 from outlive.follow.passages import Words
 from outlive.read import Read
-from outlive.request import check_start
+from outlive.request import check_answers, check_start
 from outlive.settings import Settings
 from outlive.start import Start
 from outlive.step import Step
@@ -62,13 +65,16 @@ class Wire:
     def _make_api_call(self, operation: str, request: dict[str, Any]) -> Any:
         request = {name: value for name, value in request.items() if name != "ReturnConsumedCapacity"}
         answer = running().ask(Request.of("table", operation, request))
-        if "IndexName" in request:
+        if "IndexName" in request or operation == "BatchGetItem":
             # A sweep goes through this while it does other things; no frame shows how far it is but by the key it is at.
             running().mark = repr(answer)
         return answer
 
     def send_message(self, **request: Any) -> Any:
         return running().ask(Request.of("queue", "SendMessage", request))
+
+    def get_queue_attributes(self, **request: Any) -> Any:
+        return running().ask(Request.of("queue", "GetQueueAttributes", request))
 
     def change_message_visibility(self, **request: Any) -> Any:
         return running().ask(Request.of("queue", "ChangeMessageVisibility", request))
@@ -151,6 +157,19 @@ Script = Callable[[Ask], tuple[str, ...]]
 """What the agent may come to in a step, by name; the explorer takes every one of them."""
 
 
+def asks_first(*calls: str, resumed: tuple[str, ...] = ("run",)) -> Script:
+    """An agent whose first step asks about calls (`ask` about one, `ask both`), which the next one runs; then it
+    answers."""
+
+    def script(ask: Ask) -> tuple[str, ...]:
+        if ask.asked:
+            again = ask.attempt > 1 or ask.step > 1
+            return ("run",) if again else resumed
+        return calls or ("ask",) if ask.step == 0 else ("answer",)
+
+    return script
+
+
 def steps(last: int, **others: tuple[str, ...]) -> Script:
     """An agent that calls tools in each step before `last` and then answers; `others` replace steps
     (`s0=("raise",)`)."""
@@ -168,7 +187,10 @@ def agent_of(script: Script) -> Agent:
 
     def agent(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
         process = running()
-        process.notes.append(("asked", ask.run_id, ask.step, ask.attempt))
+        if ask.asked:
+            process.notes.append(("ran", ask.run_id, ask.step, _decisions(ask)))
+        else:
+            process.notes.append(("asked", ask.run_id, ask.step, ask.attempt))
         if not process.covers[0] <= ask.step < process.covers[1]:
             process.notes.append(("astray", ask.step, process.covers[0]))
         if problem := _history_problem(ask):
@@ -201,6 +223,16 @@ def _outcome(choice: str, ask: Ask, text: str) -> Outcome:
         call = {"type": "tool-clock", "toolCallId": f"{ask.run_id}.{ask.step}", "state": "output-available",
                 "input": {"at": ask.step}, "output": "noon"}  # fmt: skip
         return Outcome("step", [*parts, call], messages, usage)
+    if choice in ASKS:
+        asked = tuple(AskedCall(call_id, "approval", "pay", {"amount": 1}) for call_id in ASKS[choice])
+        open_parts = [_call_part(call, "approval-requested") for call in asked]
+        return Outcome("asked", [*parts, *open_parts], messages, usage, asked=asked)
+    if choice == "run":
+        done = [
+            _call_part(call, "output-available" if approved else "output-denied")
+            for call, (_, approved) in zip(ask.asked, _decisions(ask), strict=True)
+        ]
+        return Outcome("step", done, messages, Usage())
     if choice == "break off":
         return Outcome("partial", parts, messages, usage)
     if choice == "break off empty":
@@ -212,6 +244,23 @@ def _outcome(choice: str, ask: Ask, text: str) -> Outcome:
     if choice == "raise":
         raise Faulty("the agent is broken")
     raise AssertionError(choice)
+
+
+ASKS = {"ask": ("c1",), "ask both": ("c1", "c2"), "ask again": ("c1",)}
+"""Outcomes that ask about calls, and about which."""
+
+
+def _call_part(call: AskedCall, state: str) -> dict[str, Any]:
+    return {"type": f"tool-{call.tool_name}", "toolCallId": call.tool_call_id, "input": call.input, "state": state}
+
+
+def _decisions(ask: Ask) -> tuple[tuple[str, bool], ...]:
+    """The calls that a step runs, and whether each was approved."""
+    given = ask.decisions
+    return tuple(
+        (call.tool_call_id, call.tool_call_id in given and given[call.tool_call_id].approved is True)
+        for call in ask.asked
+    )
 
 
 def _history_problem(ask: Ask) -> str | None:
@@ -280,26 +329,35 @@ class Cast:
         self.stopping = Stop(self.table, clock, new_id)
         self.sweeping = Sweep(self.table, self.queue, clock, new_id, settings)
         self.reading = Read(self.table)
+        self.answering = Answers(self.table, self.queue, clock, settings)
         self.app = _load_step_app()
-        tools = Workbench(self.table, self.queue, agent_of(script), clock, settings, watching)
+        tools = Workbench(
+            self.table, self.queue, agent_of(script), clock, settings, watching, between=lambda low, high: low
+        )
         self.app.step = Step(tools, new_id)
         self.app.clock = clock
         self.ambient: tuple[object, ...] = (
-            self, self.table, self.queue, self.starting, self.stopping, self.sweeping, self.reading, self.app, self.app.step,
+            self, self.table, self.queue, self.starting, self.stopping, self.sweeping, self.reading,
+            self.answering, self.app, self.app.step,
             connection, connection.connection, wire, clock, settings, Row,
         )  # fmt: skip
         # One shard: eight would be eight reads a sweep, and no run stands in two.
         rows.SHARDS = sweep.SHARDS = 1
 
     def start(
-        self, chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w", prompt: str = "hello"
+        self, chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w", prompt: str = "hello",
+        in_place: bool = False,
     ) -> Callable[[], Hashable]:
-        """A start: ends with ("accepted", run id, replayed) or with ("problem", status, code, active run id)."""
+        """A start: ends with ("accepted", run id, replayed) or with ("problem", status, code, active run id).
+
+        With `in_place` it stands in for the answers of a run that waits, as a message typed in a chat page does.
+        """
 
         def program() -> Hashable:
             body = json.dumps({"prompt": prompt, "metadata": {}})
             try:
                 request = check_start(chat, key, body, self.settings.max_steps)
+                request = replace(request, replaces_answers=in_place)
                 started = self.starting.run(Caller(workspace, user), request)
             except Problem as problem:
                 return _problem(problem)
@@ -323,6 +381,22 @@ class Cast:
                 return _problem(problem)
             run = stopped.run
             return ("stopped", stopped.stopped, run.id if run else None, str(run.status) if run else None)
+
+        return _safely(program)
+
+    def answer(
+        self, run_id: str, decisions: dict[str, bool], *, user: str = "ada", workspace: str = "w", approves: bool = False
+    ) -> Callable[[], Hashable]:
+        """Answers: ends with ("answered", run id, status) or with ("problem", …)."""
+
+        def program() -> Hashable:
+            sent = {"answers": {call_id: {"approved": approved} for call_id, approved in decisions.items()}}
+            try:
+                checked = check_answers(json.dumps(sent).encode())
+                answered = self.answering.run(Caller(workspace, user, approves=approves), run_id, checked)
+            except Problem as problem:
+                return _problem(problem)
+            return ("answered", answered.run.id, str(answered.run.status))
 
         return _safely(program)
 

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 
 from outlive.clock import from_iso
 from outlive.settings import Settings
-from outlive.store.rows import Run
+from outlive.store.rows import Record, Run
 from proof.dynamodb.memory_table import Key, Row
 
 ACTIVE = frozenset({"pending", "running"})
+HOLDING = ACTIVE | {"waiting"}
 TERMINAL = frozenset({"succeeded", "failed", "aborted"})
 MESSAGE_OF = {
     "pending": "streaming",
     "running": "streaming",
+    "waiting": "streaming",
     "succeeded": "completed",
     "failed": "error",
     "aborted": "aborted",
@@ -56,6 +58,17 @@ class Item:
         return None if text is None else json.loads(text)
 
     @property
+    def asked(self) -> list[str]:
+        """The calls that a record asks about, by their ids."""
+        return [call.tool_call_id for call in Record.of(self._wire).body.asked]
+
+    @property
+    def open_calls(self) -> list[str]:
+        """The calls that a waiting run waits for, by their ids."""
+        asked = Run.of(self._wire).asked
+        return [] if asked is None else [call.tool_call_id for call in asked.open]
+
+    @property
     def damaged(self) -> bool:
         """True if the product cannot read this RUN row."""
         return any(Run.damages(self._wire))
@@ -69,6 +82,7 @@ class Snapshot:
     runs: dict[str, Item] = field(default_factory=dict)
     messages: dict[tuple[str, int], Item] = field(default_factory=dict)
     logs: dict[tuple[str, int], list[Item]] = field(default_factory=dict)
+    answers: dict[tuple[str, int], list[Item]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Rows) -> "Snapshot":
@@ -82,6 +96,8 @@ class Snapshot:
                 snapshot.runs[item.text("id") or ""] = item
             elif "#STEP#" in sk:
                 snapshot.logs.setdefault((pk, int(sk.split("#")[1])), []).append(item)
+            elif "#ANSWER#" in sk:
+                snapshot.answers.setdefault((pk, int(sk.split("#")[1])), []).append(item)
             elif sk.startswith("MSG#"):
                 snapshot.messages[pk, int(sk.split("#")[1])] = item
         return snapshot
@@ -89,6 +105,11 @@ class Snapshot:
     def log(self, run: Item) -> list[Item]:
         """The step records of the run, in order."""
         return self.logs.get(place(run), [])
+
+    def decided(self, run: Item, step: int) -> dict[str, bool]:
+        """How the calls of a step that asked were decided, by their ids: true for those that were approved."""
+        given = [item for item in self.answers.get(place(run), []) if int(item.key[1].split("#")[3]) == step]
+        return {item.text("tool_call_id") or "": item.json("decision").get("approved") is True for item in given}
 
 
 def place(run: Item) -> tuple[str, int]:
@@ -101,10 +122,10 @@ def standing(rows: Rows) -> list[str]:
     seen = Snapshot.of(rows)
     broken: list[str] = []
     for pk, chat in seen.chats.items():
-        active = [name for name, run in seen.runs.items() if place(run)[0] == pk and run.text("status") in ACTIVE]
+        active = [name for name, run in seen.runs.items() if place(run)[0] == pk and run.text("status") in HOLDING]
         slot = chat.text("active_run_id")
         if len(active) > 1:
-            broken.append(f"[1] {len(active)} active runs in one chat: {active}")
+            broken.append(f"[1] {len(active)} runs hold one chat: {active}")
         if active != ([] if slot is None else [slot]):
             broken.append(f"[1] the chat's slot holds {slot}, active is {active}")
     for name, run in seen.runs.items():
@@ -124,8 +145,8 @@ def _run_problems(seen: Snapshot, run: Item) -> list[str]:
     ended = status in TERMINAL
     if (run.text("finished_at") is not None) is not ended:
         broken.append(f"[2] finished_at is {run.text('finished_at')} on a run that is {status}")
-    if (run.text("active_shard") is not None) is ended:
-        broken.append(f"[3] a run that is {status} is {'' if ended else 'not '}in the sweep's index")
+    if (run.text("active_shard") is not None) is not (status in ACTIVE):
+        broken.append(f"[3] a run that is {status} is {'not ' if status in ACTIVE else ''}in the index of active runs")
     if ended and (run.text("lease_id") or run.text("lease_until")):
         broken.append("[2] an ended run is still held")
     if ended and run.text("stop_requested_at") is not None and (status != "aborted" or run.text("error") is not None):
@@ -135,6 +156,36 @@ def _run_problems(seen: Snapshot, run: Item) -> list[str]:
     if status == "aborted" and run.text("stop_requested_at") is None and run.text("error") is None:
         broken.append("[behaviour 29] aborted without a stop and without a sweep's reason")
     broken += _log_problems(run, seen.log(run), status)
+    broken += _waiting_problems(seen, run, status)
+    return broken
+
+
+def _waiting_problems(seen: Snapshot, run: Item, status: str) -> list[str]:
+    """A run waits exactly as long as a call of its newest step is open, and nothing of it is under way meanwhile."""
+    broken: list[str] = []
+    waits = status == "waiting"
+    for name in ("asked", "due_shard", "due_at"):
+        if (run.text(name) is not None) is not waits:
+            broken.append(f"[behaviour 72] {name} is {run.text(name)} on a run that is {status}")
+    if waits and (run.text("lease_id") or run.text("lease_until")):
+        broken.append("[behaviour 72] a waiting run is held")
+    if waits and run.text("stop_requested_at") is not None:
+        broken.append("[behaviour 75] a stop waits behind a question")
+    log = seen.log(run)
+    for number, record in enumerate(log):
+        if record.text("kind") != "asked":
+            continue
+        decided, calls = seen.decided(run, number), record.asked
+        newest = number == len(log) - 1
+        still_open = [call for call in calls if call not in decided]
+        if waits and newest and run.open_calls != still_open:
+            broken.append(f"[behaviour 74] the run waits for {run.open_calls}, open are {still_open}")
+        if status in ACTIVE and still_open:
+            broken.append(f"[behaviour 72] the run goes on, and nobody answered {still_open}")
+        if decided.keys() - set(calls):
+            broken.append(f"[behaviour 74] an answer to no call: {decided.keys() - set(calls)}")
+    if waits and (not log or log[-1].text("kind") != "asked" or run.whole("claimed_step") != len(log) - 1):
+        broken.append(f"[behaviour 72] the run waits for {run.text('asked')} after {len(log)} records")
     return broken
 
 
@@ -146,20 +197,24 @@ def _log_problems(run: Item, log: list[Item], status: str) -> list[str]:
         broken.append(f"[6] step records {[record.whole('step') for record in log]}")
     if any(kind in ("partial", "end", "final") for kind in kinds[:-1]):
         broken.append(f"[6] a record after the end: {kinds}")
-    if ended and (not kinds or kinds[-1] == "step"):
+    if ended and (not kinds or kinds[-1] in ("step", "asked")):
         broken.append(f"[6] ended, but the log is open: {kinds}")
+    if ended and kinds[-2:] == ["asked", "end"]:
+        broken.append("[behaviour 75] ended, and the calls that were asked about are not closed")
     if not ended and kinds and kinds[-1] in ("partial", "end"):
         broken.append(f"[6] the log is sealed under a run that is {status}")
     if kinds[-1:] == ["final"] and ended and status != "succeeded" and run.text("stop_requested_at") is None:
         broken.append(f"[behaviour 42] the work was done without a stop, but it ended {status}")
-    if status == "succeeded" and kinds[-1:] != ["final"]:
+    handed_over = run.text("finish_reason") == "handed_over"
+    if status == "succeeded" and not handed_over and kinds[-1:] != ["final"]:
         broken.append(f"[2] succeeded without a final record: {kinds}")
     counted = sum(kind != "end" for kind in kinds)
     if ended and run.whole("step_count") != counted:
         broken.append(f"[6] step_count says {run.whole('step_count')}, there are {counted} records")
     if run.text("started_at") is None and run.whole("claimed_step") < 0 and counted:
         broken.append("[5] a record though no step was claimed")
-    if len(log) > run.whole("claimed_step") + 1 and kinds != ["end"] and kinds[-1:] != ["end"]:
+    closes = kinds[-1:] == ["end"] or kinds[-2:] == ["asked", "partial"]
+    if len(log) > run.whole("claimed_step") + 1 and not closes:
         broken.append("[6] a record of a step that was never claimed")
     return broken
 
@@ -178,6 +233,8 @@ def moving(before: Rows, after: Rows, clock: int) -> list[str]:
     for key in before.keys() & after.keys():
         if "#STEP#" in key[1] and before[key] is not after[key]:
             broken.append(f"[6] record {key[1]} was replaced")
+        if "#ANSWER#" in key[1] and before[key] is not after[key]:
+            broken.append(f"[behaviour 74] the answer {key[1]} was replaced")
     for pk, chat in was.chats.items():
         if pk not in now.chats:
             continue
@@ -202,7 +259,10 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
         broken += _ending_problems(was, old, new, clock)
     if new.text("resent_by") != old.text("resent_by"):
         broken += _resend_problems(old, clock)
-    if new.whole("resends") < old.whole("resends") and new.whole("claimed_step") == old.whole("claimed_step"):
+    broken += _answer_moves(was, now, old, new)
+    resumes = old.text("status") == "waiting"
+    same_step = new.whole("claimed_step") == old.whole("claimed_step")
+    if new.whole("resends") < old.whole("resends") and same_step and not resumes:
         broken.append(f"[behaviour 41] resends went back from {old.whole('resends')} to {new.whole('resends')}")
     if new.whole("resends") > min(old.whole("resends") + 1, RESEND_LIMIT):
         broken.append(f"[behaviour 41] resends went from {old.whole('resends')} to {new.whole('resends')}")
@@ -236,6 +296,29 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
     return broken
 
 
+def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[str]:
+    """Waiting begins with its record, answers come only to open calls, and the last of them ends the waiting."""
+    broken: list[str] = []
+    before, after = old.text("status"), new.text("status")
+    asked = sum(record.text("kind") == "asked" for record in now.log(new))
+    asked_before = sum(record.text("kind") == "asked" for record in was.log(old))
+    if (before == "running" and after == "waiting") is not (asked == asked_before + 1) or asked < asked_before:
+        broken.append(f"[behaviour 72] from {before} to {after} with {asked} records that ask, {asked_before} before")
+    given = now.answers.get(place(new), [])
+    known = {item.key for item in was.answers.get(place(old), [])}
+    fresh = [item.text("tool_call_id") for item in given if item.key not in known]
+    still_open = old.open_calls if before == "waiting" else []
+    if not set(fresh) <= set(still_open):
+        broken.append(f"[behaviour 74] answers to {fresh}, open were {still_open}")
+    if before == "waiting" and after in ACTIVE and (after != "running" or set(fresh) != set(still_open)):
+        broken.append(f"[behaviour 72] from waiting to {after} with answers to {fresh} of {still_open}")
+    if fresh and after not in ("waiting", "running"):
+        broken.append(f"[behaviour 74] an answer was kept as the run ended {after}")
+    if new.text("finish_reason") == "handed_over" and before != "waiting":
+        broken.append(f"[behaviour 78] a run that was {before} was handed over")
+    return broken
+
+
 def is_held(run: Item, clock: int) -> bool:
     """True while a lease on the run is live by any clock."""
     until = run.text("lease_until")
@@ -253,6 +336,8 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
     if status == "aborted" and at_work and by != holder:
         return [f"[behaviour 32] aborted by {by} under the live lease of {holder}"]
     error = new.json("error") or {}
+    if error.get("code") == "unanswered" and from_iso(old.text("due_at") or "") > clock + SKEW:
+        return [f"[behaviour 75] given up before {old.text('due_at')}"]
     if error.get("code") in ("stale", "never_started"):
         # The error says how long; nothing may have moved the run for as long.
         (window,) = re.findall(r"(\d+) seconds", error["message"])[:1]
@@ -296,8 +381,10 @@ class Ghost(NamedTuple):
     wrote: frozenset[str] = frozenset()
     broke_off: tuple[tuple[str, str, int, int], ...] = ()
     """Workers that broke off for a stop while they held the run: name, run, clock, faults left."""
-    looks: tuple[tuple[str, "Look"], ...] = ()
-    """What each sweep saw when it last looked at a run."""
+    looks: tuple[tuple[tuple[str, str], "Look"], ...] = ()
+    """What each sweep saw when it last looked at each run."""
+    lines: frozenset[str] = frozenset()
+    """Who saw that messages wait in a queue that moves."""
     done: frozenset[tuple[str, int]] = frozenset()
     """Workers that took over a step, and the step, where its record was there."""
     gone: frozenset[str] = frozenset()

@@ -5,7 +5,7 @@ What must hold is the same for all of them; `scene.py` has it. The wide scenes a
 
 from dataclasses import replace
 
-from proof.scenes.actors import SETTINGS, Ask, steps
+from proof.scenes.actors import SETTINGS, Ask, asks_first, steps
 from proof.scenes.scene import (
     LEASE_JUMP,
     MINUTE,
@@ -13,11 +13,13 @@ from proof.scenes.scene import (
     STALE_JUMP,
     Director,
     Scene,
+    answer,
     read,
     start,
     stop,
     stop_run,
     sweep,
+    typed,
 )
 from proof.sqs.memory_queue import SECOND
 
@@ -25,6 +27,13 @@ UNTIMED = ("crash", "lost", "late", "refused", "message")
 """For scenes in which time passes anyway."""
 BOTH = (LEASE_JUMP, STALE_JUMP)
 TWO_IN_ONE = replace(SETTINGS, steps_per_message=2)
+ANSWER_SECONDS = 1800
+PATIENT = replace(SETTINGS, answer_seconds=ANSWER_SECONDS)
+"""For scenes in which a run waits: the sweeps at the end of a path reach its deadline."""
+NO_RESENDS = replace(SETTINGS, sweep_resend_limit=0)
+"""So that a run is given up at the first look."""
+FEW_WORKERS = replace(SETTINGS, maximum_concurrency=2)
+"""So that one message that waits is a line."""
 
 
 # -- how things stand when a scene begins --
@@ -134,6 +143,31 @@ def damaged_and_left(director: Director) -> None:
     director.damage("trigger", "?")
 
 
+def in_line(director: Director) -> None:
+    """A run waits for its first step for over an hour; a worker is at work on another one."""
+    director.run("a")
+    director.passes(PENDING_JUMP)
+    director.run("b")
+    director.move("w1<-2")
+    director.until("w1", "model")
+
+
+def in_line_for_a_step(director: Director) -> None:
+    """As in line, for its second step."""
+    director.run("a")
+    director.work()
+    director.passes(PENDING_JUMP)
+    director.run("b")
+    director.move("w2<-3")
+    director.until("w2", "model")
+
+
+def waiting(director: Director) -> None:
+    """A run was accepted over an hour ago, and its message only comes now."""
+    director.run("a")
+    director.passes(PENDING_JUMP)
+
+
 def idle(director: Director) -> None:
     """The chat's first run has ended."""
     director.run("a")
@@ -185,6 +219,53 @@ def slow(director: Director) -> None:
     director.passes(LEASE_JUMP)
 
 
+def waiting(director: Director) -> None:
+    """A run's first step asked; it waits, and no message is left."""
+    director.run("a")
+    director.work()
+
+
+def waiting_and_mail(director: Director) -> None:
+    """As waiting; the message of the step that asked comes once more."""
+    director.run("a")
+    director.deliver()
+    director.move("!again 1")
+    director.run("w1")
+
+
+def overdue(director: Director) -> None:
+    """A run waits, and its deadline has passed."""
+    waiting(director)
+    director.passes(ANSWER_SECONDS * SECOND + SECOND)
+
+
+def resumed(director: Director) -> None:
+    """Every call was answered; the message of the next step waits."""
+    waiting(director)
+    director.run("p")
+
+
+def resumed_twice(director: Director) -> None:
+    """As resumed, and its message comes to two workers at once."""
+    resumed(director)
+    director.deliver()
+    director.move("!again 2")
+
+
+def resumed_unsent(director: Director) -> None:
+    """Whoever answered the last call died before the send; a lease has gone by."""
+    waiting(director)
+    director.until("p", "SendMessage")
+    director.move("p !crash")
+    director.passes(LEASE_JUMP)
+
+
+def in_the_tool(director: Director) -> None:
+    """A worker is running the approved call."""
+    resumed(director)
+    director.until(director.deliver(), "model")
+
+
 def first_fails(ask: Ask) -> tuple[str, ...]:
     """An agent that fails, one way or another, and answers the second time."""
     return ("transient", "permanent", "raise") if ask.attempt == 1 else ("answer",)
@@ -192,9 +273,11 @@ def first_fails(ask: Ask) -> tuple[str, ...]:
 
 def scenes() -> list[Scene]:
     """Every scene of the proof."""
-    a = {"a": start()}
+    a, two = {"a": start()}, {"a": start(), "b": start("d")}
     return [
         Scene("one-start", "a start alone", {"a": start()}, steps(0), workers=1),
+        Scene("one-start-no-resends", "a start alone, and no message is sent again", {"a": start()}, steps(0), workers=1,
+              settings=NO_RESENDS, succeeds=False),
         Scene("two-starts", "two starts on one chat", {"a": start(), "b": start()}, steps(0), workers=1),
         Scene("two-owners", "two users start on one new chat id", {"a": start(), "e": start(user="eve")}, steps(0),
               workers=1),
@@ -253,20 +336,34 @@ def scenes() -> list[Scene]:
               steps(0), resent_twice, {"a": start(), "v": sweep(), "x": sweep()}, jumps=(MINUTE,), kinds=("crash", "lost", "late"), workers=1,
               succeeds=False),
         Scene("sweep-late-message", "a sweep finds a stale run whose message comes after all", {"z": sweep()},
-              steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True),
+              steps(0, s0=("answer", "transient")), left_with_message, a, workers=1, succeeds=False, troubled=True,
+              settings=NO_RESENDS),
+        Scene("sweep-after-outage", "a sweep finds a run that no worker moved for ten minutes, whose message comes after all",
+              {"z": sweep()}, steps(0), left_with_message, a, workers=1),
+        Scene("sweep-after-hour", "a sweep finds a run that no worker claimed in an hour, whose message comes after all",
+              {"z": sweep()}, steps(0), waiting, a, workers=1),
+        Scene("in-line", "a sweep finds a run that waits behind another one for over an hour", {"z": sweep()}, steps(0),
+              in_line, two, workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("in-line-step", "as in-line, for its second step", {"z": sweep()}, steps(1), in_line_for_a_step, two,
+              workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("in-line-resend", "as in-line, and a sweep may send messages again", {"z": sweep()}, steps(0), in_line, two,
+              workers=1, kinds=("crash",), succeeds=False, settings=FEW_WORKERS),
         Scene("sweep-stop", "a sweep and a stop find a step without a live lease", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
               {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
               succeeds=False),
+        Scene("sweep-given-up", "a sweep gives up a frozen worker's run, which grows stale; the worker wakes up",
+              {"z": sweep(), "s": stop()}, steps(0), frozen, a, jumps=(STALE_JUMP,), workers=1, kinds=UNTIMED,
+              succeeds=False, settings=NO_RESENDS),
         Scene("never-sent", "two sweeps find a run whose message was lost", {"y": sweep(), "z": sweep()}, steps(0),
               never_sent, a),
         Scene("forgotten", "a sweep, a start and a late message find a run never claimed in an hour",
-              {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False),
+              {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-stale", "a start finds a stale run; so does a sweep", {"b": start(), "z": sweep()}, steps(0),
-              stale, a, workers=1, succeeds=False),
+              stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
-              stale_but_alive, a, workers=1, succeeds=False),
+              stale_but_alive, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("stop-start-on-final", "a start and a stop find a final record without a settle",
               {"b": start(), "s": stop()}, steps(0), final_unsettled, a, workers=1),
         Scene("stop-next", "a stop by chat, while one run ends and the next one starts", {"s": stop(), "b": start()},
@@ -287,6 +384,61 @@ def scenes() -> list[Scene]:
         Scene("damaged-left", "two sweeps and a start find a damaged run without a live lease",
               {"y": sweep(), "z": sweep(), "b": start()}, steps(0), damaged_and_left, a, workers=1,
               kinds=("crash", "lost", "refused"), succeeds=False, prompt=False),
+        Scene("ask-answer", "an answer that guesses, while the step that asks is under way", {"p": answer(c1=True)},
+              asks_first(), at_the_model, a, workers=1, settings=PATIENT),
+        Scene("ask-stop", "a stop while the step that asks is under way", {"s": stop(), "p": answer(c1=True)},
+              asks_first(), at_the_model, a, workers=1, settings=PATIENT),
+        Scene("ask-overtaken", "a worker that asks wakes up after its lease; the run is answered", {"p": answer(c1=True)},
+              asks_first("ask", "call"), at_the_model, a, jumps=(LEASE_JUMP,), kinds=("crash", "lost", "late"), commands=(),
+              settings=PATIENT),
+        Scene("ask-overtaken-two-in-one", "the same, where a message stands for two steps", {"p": answer(c1=True)},
+              asks_first(), at_the_model, a, jumps=(LEASE_JUMP,), kinds=("crash", "lost"), commands=(),
+              settings=replace(PATIENT, steps_per_message=2)),
+        Scene("two-decisions", "the owner denies what an approver approves", {"p": answer(c1=False),
+              "q": answer(user="boss", approves=True, c1=True)}, asks_first(), waiting, a, workers=1, settings=PATIENT),
+        Scene("two-halves", "two people answer one call each, at once", {"p": answer(c1=True), "q": answer(c2=False)},
+              asks_first("ask both"), waiting, a, workers=1, settings=PATIENT),
+        Scene("half-and-all", "one answers a call, another one both, and otherwise",
+              {"p": answer(c1=True), "q": answer(c1=False, c2=True)}, asks_first("ask both"), waiting, a, workers=1,
+              settings=PATIENT),
+        Scene("answer-again", "the same answer again, while its step runs and breaks off",
+              {"q": answer(c1=True)}, asks_first(resumed=("run", "transient")), resumed,
+              {"a": start(), "p": answer(c1=True)}, workers=1, settings=PATIENT, troubled=True),
+        Scene("answer-stop", "an answer and a stop", {"p": answer(c1=True), "s": stop()}, asks_first(), waiting, a,
+              workers=1, settings=PATIENT),
+        Scene("answer-sweep", "an answer and a sweep at the deadline", {"p": answer(c1=True), "z": sweep()},
+              asks_first(), overdue, a, workers=1, settings=PATIENT),
+        Scene("answer-deadline", "an answer and a sweep, while the deadline passes",
+              {"p": answer(c1=True), "z": sweep()}, asks_first(), waiting, a, workers=1, kinds=UNTIMED,
+              jumps=((ANSWER_SECONDS + 1) * SECOND,), settings=PATIENT, succeeds=False),
+        Scene("asked-again", "a sweep at the deadline of a question; the run is answered and asks once more",
+              {"p": answer(c1=True), "z": sweep()}, asks_first(resumed=("ask again",)), overdue, a, workers=1,
+              kinds=("crash", "lost"), settings=PATIENT),
+        Scene("resumed-unsent", "a sweep and the same answer again find a resumed run whose message was never sent",
+              {"q": answer(c1=True), "z": sweep()}, asks_first(), resumed_unsent,
+              {"a": start(), "p": answer(c1=True)}, workers=1, settings=PATIENT),
+        Scene("resumed-twice", "the message that runs answered calls comes to two workers", {}, asks_first(),
+              resumed_twice, {"a": start(), "p": answer(c1=True)}, settings=PATIENT),
+        Scene("resumed-stop", "a stop while approved calls are about to run", {"s": stop()}, asks_first(), resumed,
+              {"a": start(), "p": answer(c1=True)}, workers=1, settings=PATIENT),
+        Scene("dead-in-the-tool", "a worker that runs an approved call is overtaken", {}, asks_first(), in_the_tool,
+              {"a": start(), "p": answer(c1=True)}, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=(), settings=PATIENT),
+        Scene("typed-answer", "a message typed in place of a decision, and the decision",
+              {"b": typed(), "p": answer(c1=True)}, asks_first(), waiting, a, workers=1, settings=PATIENT),
+        Scene("typed-half", "a message typed in place of two decisions, and one of them",
+              {"b": typed(), "p": answer(c1=True)}, asks_first("ask both"), waiting, a, workers=1, settings=PATIENT),
+        Scene("typed-stop", "a message typed in place of a decision, and a stop", {"b": typed(), "s": stop()},
+              asks_first(), waiting, a, workers=1, settings=PATIENT),
+        Scene("typed-twice", "two messages typed in place of a decision", {"b": typed(), "c": typed(key="k")},
+              asks_first(), waiting, a, workers=1, settings=PATIENT),
+        Scene("typed-sweep", "a message typed in place of a decision, and a sweep, at the deadline",
+              {"b": typed(), "z": sweep()}, asks_first(), overdue, a, workers=1, settings=PATIENT),
+        Scene("late-message-answer", "the message of the step that asked comes again, and an answer",
+              {"p": answer(c1=True)}, asks_first(), waiting_and_mail, a, workers=1, settings=PATIENT),
+        Scene("foreign-answers", "other users and another workspace answer by the same ids",
+              {"e": answer(user="eve", c1=True), "g": answer(workspace="x", user="boss", approves=True, c1=True),
+               "i": answer("a.9", c1=True), "h": start()}, asks_first(), waiting, a, workers=1, kinds=("crash", "lost", "late"),
+              settings=PATIENT),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip

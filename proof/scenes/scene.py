@@ -6,13 +6,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlive.clock import from_iso
+from outlive.overdue import LINE_SHARE
 from outlive.settings import Settings
 from proof.dynamodb.memory_table import MemoryTable
 from proof.explorer.explorer import replay
 from proof.explorer.processes import Forest
 from proof.explorer.world import Event, Play, Stage, World
 from proof.scenes.actors import SETTINGS, TABLE, Cast, Script, watched
-from proof.scenes.invariants import ACTIVE, SKEW, TERMINAL, Ghost, Item, Look, Snapshot, is_held, moving, standing
+from proof.scenes.invariants import (
+    ACTIVE,
+    HOLDING,
+    SKEW,
+    TERMINAL,
+    Ghost,
+    Item,
+    Look,
+    Snapshot,
+    is_held,
+    moving,
+    standing,
+)
 from proof.sqs import memory_queue
 from proof.sqs.memory_queue import SECOND, Letter
 
@@ -21,7 +34,7 @@ LEASE_JUMP, STALE_JUMP, PENDING_JUMP = 31 * SECOND, 601 * SECOND, 3601 * SECOND
 MINUTE = 61 * SECOND
 ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
-DEAD_ROUNDS = (MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
+DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
 """The same for a queue that delivers nothing: resends do nothing then."""
 REFUSED = "ConditionalCheckFailedException"
 WATCHED = ("look", "beat", "deadline")
@@ -31,7 +44,7 @@ Program = Callable[[], Hashable]
 
 @dataclass(frozen=True)
 class Role:
-    """A process of a scene: what it does, as whom, and what it is (`start`, `stop`, `sweep`, `read`)."""
+    """A process of a scene: what it does, as whom, and what it is (`start`, `stop`, `answer`, `sweep`, `read`)."""
 
     does: Callable[[Cast], Program]
     part: str
@@ -41,11 +54,17 @@ class Role:
     run_id: str | None = None
     key: str | None = None
     window: int | None = None
+    decisions: tuple[tuple[str, bool], ...] = ()
+    approves: bool = False
+    in_place: bool = False
 
     @property
     def same(self) -> tuple[object, ...]:
         """Equal for two that do the same."""
-        return (self.part, self.workspace, self.user, self.chat, self.run_id, self.key, self.window)
+        return (
+            self.part, self.workspace, self.user, self.chat, self.run_id, self.key, self.window, self.decisions,
+            self.in_place,
+        )  # fmt: skip
 
 
 def start(chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w") -> Role:
@@ -53,6 +72,21 @@ def start(chat: str = "c", *, key: str | None = None, user: str = "ada", workspa
     return Role(
         lambda cast: cast.start(chat, key=key, user=user, workspace=workspace), "start", workspace, user, chat, key=key
     )
+
+
+def typed(*, key: str | None = None) -> Role:
+    """Somebody types a message in place of a decision."""
+    return Role(lambda cast: cast.start(key=key, in_place=True), "start", key=key, in_place=True)
+
+
+def answer(
+    run_id: str = "a.1", *, user: str = "ada", workspace: str = "w", approves: bool = False, **decisions: bool
+) -> Role:
+    """Somebody decides calls of a run: `c1=True` approves."""
+    return Role(
+        lambda cast: cast.answer(run_id, decisions, user=user, workspace=workspace, approves=approves),
+        "answer", workspace, user, run_id=run_id, decisions=tuple(decisions.items()), approves=approves,
+    )  # fmt: skip
 
 
 def stop(chat: str = "c", *, user: str = "ada", workspace: str = "w") -> Role:
@@ -252,9 +286,11 @@ class Scene:
         if event.actor is not None:
             if event.notes:
                 ghost = self._heard(stage, ghost, event, after, problems)
-            looking = event.request is not None and event.request.operation == "GetItem"
-            if looking and event.answer is not None and not event.answer.error:
+            answered = event.request is not None and event.answer is not None and not event.answer.error
+            if answered and event.request is not None and event.request.operation in ("GetItem", "BatchGetItem"):
                 ghost = self._looked(stage, ghost, before, event)
+            if answered and event.request is not None and event.request.operation == "GetQueueAttributes":
+                ghost = self._saw_the_queue(ghost, before, event.actor)
             if event.answer is not None and event.answer.shown == REFUSED:
                 problems += _deaf(event)
             if event.request is not None and event.request.operation == "SendMessage":
@@ -302,9 +338,9 @@ class Scene:
                 if not held_before and (lease or "").startswith(f"{actor}.") and len(fresh.log(run)) > step:
                     ghost = ghost._replace(done=ghost.done | {(actor, step)})
         if role is not None and role.part == "sweep":
-            was, look = self.snapshot(stage, before.table).runs, dict(ghost.looks).get(actor)
+            was = self.snapshot(stage, before.table).runs
             for name, run in self.snapshot(stage, after.table).runs.items():
-                old = was[name]
+                old, look = was[name], dict(ghost.looks).get((actor, name))
                 sends, counts = (
                     run.text("resent_by") != old.text("resent_by"),
                     run.whole("resends") > old.whole("resends"),
@@ -313,6 +349,9 @@ class Scene:
                     problems.append(
                         f"[behaviour 41] {actor} is about to send {name} again though another sweep just did"
                     )
+                code = (run.json("error") or {}).get("code") if old.text("status") in ACTIVE else None
+                if actor in ghost.lines and (sends or code in ("stale", "never_started")):
+                    problems.append(f"[behaviour 73] {actor} saw a line that moves, and took {name} for lost")
                 seen_then = None if look is None else (look.step, look.resends)
                 if counts and seen_then != (old.whole("claimed_step"), old.whole("resends")):
                     problems.append(
@@ -329,8 +368,12 @@ class Scene:
         seen = self.snapshot(stage, before.table)
         for pk, _ in changed:
             chat = seen.chats.get(pk)
-            if chat is not None and chat.text("owner") != role.user:
+            if chat is not None and chat.text("owner") != role.user and not role.approves:
                 problems.append(f"[9] {actor} changed a chat of {chat.text('owner')}")
+        if role.part == "start" and not role.in_place:
+            for name, run in self.snapshot(stage, after.table).runs.items():
+                if run.text("finish_reason") == "handed_over" and seen.runs[name].text("status") == "waiting":
+                    problems.append(f"[behaviour 72] {actor} ended {name}, which waits for answers")
         if role.part == "stop":
             fresh = self.snapshot(stage, after.table)
             target = dict(ghost.targets).get(actor)
@@ -377,27 +420,32 @@ class Scene:
         assert actor is not None
         role = self._role(actor)
         if role is not None and role.part == "sweep" and event.request is not None:
-            row = stage.tables[before.table].get((event.request.body["Key"]["pk"]["S"], "RUN"))
-            run = Item(("", ""), row) if row is not None else None
-            if run is None:
-                return ghost
-            until = run.text("lease_until")
-            left = run.text("status") in ACTIVE and (until is None or from_iso(until) < before.clock - SKEW)
-            stopped = left and run.text("stop_requested_at") is not None
-            look = Look(run.text("resent_by"), run.whole("claimed_step"), run.whole("resends"), stopped)
-            return ghost._replace(
-                looks=tuple(sorted({**dict(ghost.looks), actor: look}.items(), key=lambda each: each[0]))
-            )
+            body, looks = event.request.body, dict(ghost.looks)
+            keys = [body["Key"]] if "Key" in body else body["RequestItems"][TABLE]["Keys"]
+            for key in keys:
+                row = stage.tables[before.table].get((key["pk"]["S"], "RUN"))
+                if row is not None:
+                    run = Item(("", ""), row)
+                    looks[actor, run.text("id") or ""] = _look(run, before.clock)
+            return ghost._replace(looks=tuple(sorted(looks.items(), key=lambda each: each[0])))
         if role is None or role.part != "stop" or actor in dict(ghost.targets):
             return ghost
         seen = self.snapshot(stage, before.table)
         target = role.run_id
         if target is None:
             active = [
-                name for name, run in seen.runs.items() if run.text("status") in ACTIVE and _belongs_to(run, role)
+                name for name, run in seen.runs.items() if run.text("status") in HOLDING and _belongs_to(run, role)
             ]
             target = next((name for name in active if seen.runs[name].text("chat_id") == role.chat), None)
         return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, target)), key=repr)))
+
+    def _saw_the_queue(self, ghost: Ghost, before: World, actor: str) -> Ghost:
+        """Remember who saw a line: more messages wait than workers take at once, and workers hold others."""
+        letters = before.queue.letters
+        waiting = sum(letter.visible_at <= before.clock for letter in letters)
+        if waiting > self.settings.maximum_concurrency // LINE_SHARE and waiting < len(letters):
+            return ghost._replace(lines=ghost.lines | {actor})
+        return ghost
 
     def _heard(self, stage: Stage, ghost: Ghost, event: Event, after: World, problems: list[str]) -> Ghost:
         for note in event.notes:
@@ -415,15 +463,40 @@ class Scene:
                 problems.append(f"[behaviour 18] {event.actor} did step {note[1]}, its message is for {note[2]}")
             elif note[0] == "history":
                 problems.append(f"[7] {event.actor} got a history that is wrong: {note[1]}")
+            elif note[0] == "ran":
+                ghost = self._runs(stage, ghost, event, note, after, problems)
             elif note[0] == "asked":
                 ghost = self._model_requests(stage, ghost, event, note, after, problems)
         return ghost
+
+    def _runs(
+        self, stage: Stage, ghost: Ghost, event: Event, note: tuple[Any, ...], after: World, problems: list[str]
+    ) -> Ghost:
+        """A step runs the calls that the one before it asked about, as they were decided, and no others."""
+        _, run_id, step, decisions = note
+        seen = self.snapshot(stage, after.table)
+        run = seen.runs[run_id]
+        log = seen.log(run)
+        if len(log) < step or log[step - 1].text("kind") != "asked":
+            problems.append(f"[behaviour 72] {event.actor} ran calls of {run_id} that nobody asked about")
+        elif dict(decisions) != seen.decided(run, step - 1):
+            problems.append(f"[behaviour 74] {event.actor} ran {decisions}, decided is {seen.decided(run, step - 1)}")
+        return self._begins(ghost, event, (run_id, step), run, after, problems)
 
     def _model_requests(
         self, stage: Stage, ghost: Ghost, event: Event, note: tuple[Any, ...], after: World, problems: list[str]
     ) -> Ghost:
         _, run_id, step, _ = note
         run = self.snapshot(stage, after.table).runs[run_id]
+        if [record.text("kind") for record in self.snapshot(stage, after.table).log(run)[step - 1 : step]] == ["asked"]:
+            problems.append(f"[behaviour 72] {event.actor} asked the model for step {step}, which runs answered calls")
+        return self._begins(ghost, event, (run_id, step), run, after, problems)
+
+    def _begins(
+        self, ghost: Ghost, event: Event, what: tuple[str, int], run: Item, after: World, problems: list[str]
+    ) -> Ghost:
+        """A worker begins a step, with the model or with calls that were answered."""
+        run_id, step = what
         if run.text("stop_requested_at") is not None or run.text("status") in TERMINAL:
             problems.append(f"[5] {event.actor} asked the model after the stop or the end of {run_id}")
         if not (run.text("lease_id") or "").startswith(f"{event.actor}."):
@@ -448,12 +521,14 @@ class Scene:
             return [f"[behaviour 6] {event.actor} sent a message for {due['run_id']}, which is not stored"]
         if len(self.snapshot(stage, after.table).log(run)) < due["step"]:
             return [f"[6] {event.actor} sent step {due['step']} before the records before it were stored"]
+        if run.text("status") == "waiting":
+            return [f"[behaviour 72] {event.actor} sent step {due['step']} of a run that waits"]
         role = self._role(event.actor)
         if role is None or role.part != "sweep":
             return []
         if not (run.text("resent_by") or "").startswith(f"{event.actor}."):
             return [f"[behaviour 41] {event.actor} sent before it kept others from sending"]
-        look, after_then = dict(ghost.looks)[event.actor], from_iso(run.text("resend_after") or "")
+        look, after_then = dict(ghost.looks)[event.actor, due["run_id"]], from_iso(run.text("resend_after") or "")
         if run.whole("resends") != look.resends or after_then > after.clock + MINUTE + SKEW:
             return [f"[behaviour 41] {event.actor} counted before it sent, so that a send that fails counts"]
         return []
@@ -479,19 +554,22 @@ class Scene:
             return self._start_problems(seen, actor, role, result, quiet=quiet)
         if role.part == "stop":
             return self._stop_problems(seen, ghost, actor, role, result, quiet=quiet)
+        if role.part == "answer":
+            return self._answers_problems(seen, ghost, actor, role, result, quiet=quiet)
         if role.part == "sweep" and result[1] and quiet:
             return [f"[behaviour 43] the sweep {actor} could not deal with {result[1]} runs"]
-        look = dict(ghost.looks).get(actor)
-        if role.part == "sweep" and quiet and look is not None:
-            for name, run in seen.runs.items():
+        looks = {name: look for (who, name), look in ghost.looks if who == actor}
+        if role.part == "sweep" and quiet:
+            for name, look in looks.items():
+                run = seen.runs[name]
                 sent = (run.text("resent_by") or "").startswith(f"{actor}.") and run.text("status") in ACTIVE
                 if sent and (run.whole("claimed_step"), run.whole("resends")) == (look.step, look.resends):
                     return [f"[behaviour 41] the sweep {actor} sent {name} again and did not count it"]
-        if role.part == "sweep" and quiet and look is not None and look.stopped:
+        if role.part == "sweep" and quiet:
             left = [
                 name
-                for name, run in seen.runs.items()
-                if run.text("status") in ACTIVE and not is_held(run, after.clock)
+                for name, look in looks.items()
+                if look.stopped and seen.runs[name].text("status") in ACTIVE and not is_held(seen.runs[name], after.clock)
             ]
             stopped = [name for name in left if seen.runs[name].text("stop_requested_at") is not None]
             return [f"[behaviour 42] the sweep {actor} left {name}, which was stopped" for name in stopped]
@@ -534,8 +612,39 @@ class Scene:
             return [f"[behaviour 8] {actor} was refused in favour of its own run {active}"]
         if code == "run_already_active" and not _belongs_to(seen.runs[active], role):
             return [f"[9] {actor} got {active}, which another user owns"]
+        if code == "run_already_active" and role.in_place and seen.runs[active].text("status") == "waiting" and quiet:
+            return [f"[behaviour 78] {actor} was refused in favour of {active}, which waits for answers"]
         if quiet and status >= 500:
             return [f"[behaviour 8] {actor} was answered {status} {code} though nothing went wrong"]
+        return []
+
+    def _answers_problems(
+        self, seen: Snapshot, ghost: Ghost, actor: str, role: Role, result: tuple[Any, ...], *, quiet: bool
+    ) -> list[str]:
+        """Accepted: each decision stands. Refused: nothing was written, and what refused it is true."""
+        run = seen.runs.get(role.run_id or "")
+        mine = run is not None and run.text("workspace_id") == role.workspace
+        decided: dict[str, bool] = {}
+        if run is not None and mine:
+            for record in seen.log(run):
+                if record.text("kind") == "asked":
+                    decided |= seen.decided(run, record.whole("step"))
+        wanted = dict(role.decisions)
+        if result[0] == "answered":
+            if not mine or not (role.approves or (run and run.text("owner") == role.user)):
+                return [f"[behaviour 76] {actor} answered {role.run_id}, which is not theirs"]
+            if any(decided.get(call) is not approved for call, approved in wanted.items()):
+                return [f"[behaviour 74] {actor} was told {wanted} stands, and {decided} does"]
+            return []
+        _, status, code, _ = result
+        if actor in ghost.wrote and status < 500:
+            return [f"[behaviour 74] {actor} was refused with {status} {code} and has written"]
+        if code == "answered_otherwise" and not any(
+            call in decided and decided[call] is not approved for call, approved in wanted.items()
+        ):
+            return [f"[behaviour 74] {actor} was refused by another decision, and {decided} is decided"]
+        if quiet and status >= 500:
+            return [f"[behaviour 74] {actor} was answered {status} {code} though nothing went wrong"]
         return []
 
     def _key_of(self, run: Item) -> str | None:
@@ -581,6 +690,9 @@ class Scene:
             until = run.text("lease_until")
             if until is not None and world.clock < from_iso(until) <= world.clock + passing:
                 return True
+            due = run.text("due_at")
+            if due is not None and world.clock < from_iso(due) <= world.clock + passing:
+                return True
         return False
 
     # -- the end of a path --
@@ -601,7 +713,7 @@ class Scene:
     def _ending_problems(self, stage: Stage, world: World) -> list[str]:
         problems: list[str] = []
         workers_only = self._mailed and self._kinds <= {"crash"} and "crashed" not in dict(world.results).values()
-        if self.prompt and (world.faults == self._faults or workers_only) and not self._all_ended(stage, world):
+        if self.prompt and (world.faults == self._faults or workers_only) and self._some_active(stage, world):
             problems.append("[lifecycle] only a sweep can end it, though nothing was lost")
         for actor, result in world.results:
             role = self._role(actor)
@@ -632,7 +744,7 @@ class Scene:
             if not delivers:
                 at = at._replace(queue=at.queue._replace(letters=()))
         seen = self.snapshot(stage, at.table)
-        left = {name: run.text("status") for name, run in seen.runs.items() if run.text("status") in ACTIVE}
+        left = {name: run.text("status") for name, run in seen.runs.items() if run.text("status") in HOLDING}
         if left:
             return [f"[3] never ended: {left}"]
         problems = [
@@ -645,9 +757,15 @@ class Scene:
             problems += [
                 f"[3] {name} ended {run.text('status')} ({run.text('error')}) though at most one thing went wrong"
                 for name, run in seen.runs.items()
-                if run.text("stop_requested_at") is None and run.text("status") != "succeeded"
+                if run.text("stop_requested_at") is None
+                and run.text("status") != "succeeded"
+                and (run.json("error") or {}).get("code") != "unanswered"
             ]
         return problems
+
+    def _some_active(self, stage: Stage, world: World) -> bool:
+        runs = self.snapshot(stage, world.table).runs.values()
+        return any(run.text("status") in ACTIVE for run in runs)
 
     def _all_ended(self, stage: Stage, world: World) -> bool:
         runs = self.snapshot(stage, world.table).runs.values()
@@ -675,7 +793,7 @@ class Scene:
         play, world = self.open(stage, kinds, faults)
         self._faults, self._kinds, self._clock = faults, kinds, world.clock
         self._timed = bool(self.jumps) or "time" in kinds
-        self._mailed = bool(world.queue.letters) or self._all_ended(stage, world)
+        self._mailed = bool(world.queue.letters) or not self._some_active(stage, world)
         return play, world
 
 
@@ -712,6 +830,13 @@ class _Epilogue:
 
     def finish(self, stage: Stage, world: World) -> list[str]:
         raise NotImplementedError
+
+
+def _look(run: Item, clock: int) -> Look:
+    until = run.text("lease_until")
+    left = run.text("status") in ACTIVE and (until is None or from_iso(until) < clock - SKEW)
+    stopped = left and run.text("stop_requested_at") is not None
+    return Look(run.text("resent_by"), run.whole("claimed_step"), run.whole("resends"), stopped)
 
 
 def _deaf(event: Event) -> list[str]:

@@ -183,6 +183,7 @@ class Stack:
         batch["Records"][0] |= {
             "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
         }  # fmt: skip
+        batch["Records"][0]["attributes"] |= message.get("Attributes", {})
         failed = json.loads(json.dumps(self.step.handler(batch, context or self.context)))["batchItemFailures"]
         if not failed:
             self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
@@ -264,6 +265,14 @@ class Stack:
     def look_once(self) -> None:
         """A step looks for a stop once, at its end, however slow the machine is."""
         self.equip(settings=replace(self.step.step.tools.settings, stop_poll_seconds=600))
+
+    def sweep_in_vain(self) -> None:
+        """The sweeps, a minute apart, that send a lost message again as often as may be; no message arrives."""
+        for _ in range(self.sweep.settings.sweep_resend_limit):
+            self.sweep_now()
+            while self.take():
+                pass
+            self.clock.forward(61)
 
     def sweep_now(self, **fields: Any) -> dict[str, Any]:
         """Sweep once."""

@@ -246,6 +246,9 @@ class _Sqs:
     def send_message(self, **request: Any) -> Any:
         return self._queue.call("SendMessage", {**request})
 
+    def get_queue_attributes(self, **request: Any) -> Any:
+        return self._queue.call("GetQueueAttributes", {**request})
+
     def change_message_visibility(self, **request: Any) -> Any:
         return self._queue.call("ChangeMessageVisibility", {**request})
 

@@ -44,7 +44,7 @@ from outlive.store.body import Body, pack
 from outlive.store.queue import Queue
 from outlive.store.rows import Chat, Record, Row, Run
 from outlive.store.table import Table
-from outlive.wiring import table_of
+from outlive.wiring import between, table_of
 from outlive.workbench import Workbench
 from proof.engines.engines import ENGINES, TABLE, Absent, Client
 from proof.stress.consistency import changed_after_its_end, violations
@@ -55,7 +55,7 @@ ROUNDS: Final = 500
 SECONDS: Final = 60.0
 CHAT_ROUNDS: Final = 10
 """Rounds that take place in one chat, one run after the other."""
-PATIENCE: Final = 60
+PATIENCE: Final = 600
 WORKSPACE, USER = "acme", "ada"
 
 
@@ -64,6 +64,9 @@ class NoQueue:
 
     def send_message(self, **request: Any) -> Any: ...
     def change_message_visibility(self, **request: Any) -> Any: ...
+    def get_queue_attributes(self, **request: Any) -> Any:
+        """Nothing waits."""
+        return {"Attributes": dict.fromkeys(request["AttributeNames"], "0")}
 
 
 @dataclass
@@ -125,7 +128,7 @@ class Wired:
             asks.append(ask)
             return Outcome("final", [{"type": "text", "text": "hello yourself"}], "[]", Usage(1, 1, 1), "stop")
 
-        tools = Workbench(self.table, self.queue, agent, self.clock, self.settings, nullcontext)  # type: ignore[arg-type]
+        tools = Workbench(self.table, self.queue, agent, self.clock, self.settings, nullcontext, between)  # type: ignore[arg-type]
         worker = Step(tools, new_id)
         now = self.clock.now()
         worker.run(Delivery(WORKSPACE, run_id, 0, "none", now + 300 * SECOND, now))

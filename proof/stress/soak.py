@@ -45,7 +45,7 @@ SETTINGS: Final = {
 WORKSPACE, USER = "acme", "ada"
 LOOK_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 150
-CALL_PATIENCE: Final = 180
+CALL_PATIENCE: Final = 600
 SWEEP_SECONDS: Final = 10
 
 

@@ -12,6 +12,7 @@ floor 1: these import nothing of ours
     errors              what can go wrong, named by who must act
     follow.passages     a step in the one order in which readers get it
     opaque              tokens that clients carry without reading them
+    patience            how long to wait for a busy provider
     page                how many bytes one answer carries
     store.answers       what counts as an answer of table or queue
     text                text and JSON values that any store and any reader can take
@@ -36,8 +37,10 @@ floor 4
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms
 floor 5
+    ai_sdk.answered     what a client's copy of a message answers, and how much of the run it has
     follow.live         what a step streams, written in pieces for readers
     loops               telling a run that repeats itself from one that works
+    store.glance        whether a sweep has to read a run
     store.queue         the only user of SQS
     store.readable      reading rows that may be damaged
     views               what a client sees of a run and of a message
@@ -59,6 +62,7 @@ floor 10
 floor 11
     access              which rows a caller may see
     history             what was written in a chat before a step
+    limits              how often a user may start runs and hold reads
     settle              ending a run: one write, once, from any side
     watch               lease, stop and time, beside the agent
     wiring              puts the parts together, once per cold start

@@ -53,6 +53,8 @@ class Ask:
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     """What the run's start kept of its caller's token."""
+    prompt_caching: bool = True
+    """Whether the provider is asked to cache the conversation for the next step."""
     asked: tuple[AskedCall, ...] = ()
     """The calls that the step before this one asked about. If there are any, this step runs them and asks no model."""
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -63,12 +65,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class AgentError:
-    """Why a step broke off. A transient one is worth another attempt, a permanent one never is.
+    """Why a step broke off. A transient error is worth another attempt, a permanent one never is.
 
-    `retry_after` is the model's own wish, in seconds.
+    `busy`: the provider takes no requests now. Trying again later uses up time, not attempts.
+    `retry_after` is the provider's own wish, in seconds.
     """
 
-    kind: Literal["transient", "permanent"]
+    kind: Literal["transient", "permanent", "busy"]
     code: str
     message: str
     retry_after: float | None = None

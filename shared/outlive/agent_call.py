@@ -53,6 +53,7 @@ class AgentCall:
             user=run.owner,
             metadata=run.metadata or {},
             claims=run.claims or {},
+            prompt_caching=self.tools.settings.prompt_caching,
             **_answered(history),
         )
 

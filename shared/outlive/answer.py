@@ -1,8 +1,10 @@
 """Answering calls that a run waits for: the first answer of each counts, and the last open one moves the run on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from outlive.access import run_to_answer
 from outlive.asked import AskedCall, Decision
@@ -20,6 +22,7 @@ from outlive.errors import (
 )
 from outlive.lifecycle import Status
 from outlive.log import cause, logger
+from outlive.request import MAX_ANSWERS, MAX_ANSWERS_BYTES
 from outlive.settings import Settings
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
@@ -58,15 +61,16 @@ class Answers:
     clock: Clock
     settings: Settings
 
-    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision]) -> Answered:
+    def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision], step: int | None = None) -> Answered:
         """Answer these calls of the run, all or none; the same decisions again change nothing.
 
+        With `step` they answer what this step asked, and never what a later one asked about the same call.
         Raises RunNotFound, NotWaiting, AnsweredOtherwise, InvalidRequest (which names the call) or AnswerFailed.
         """
         try:
             for _ in range(MAX_TRIES):
                 run = persistently(partial(run_to_answer, self.table, caller, run_id), self.clock)
-                answered = self._try(caller, run, decisions)
+                answered = self._try(caller, run, decisions, step)
                 if answered is not None:
                     return Answered(answered, persistently(partial(self.table.last_record, answered), self.clock))
             raise StoreBusy("other answers kept winning")
@@ -74,16 +78,16 @@ class Answers:
             logger.error("answer_failed", run=run_id, cause=cause(error))
             raise AnswerFailed("it may not have been recorded; send the same answers again") from error
 
-    def _try(self, caller: Caller, run: Run, decisions: Mapping[str, Decision]) -> Run | None:
+    def _try(self, caller: Caller, run: Run, decisions: Mapping[str, Decision], step: int | None) -> Run | None:
         """The run with these answers; None if it changed meanwhile. `run` is as it was read just now."""
-        waits = run.status == Status.WAITING and run.asked is not None
+        waits = run.status == Status.WAITING and run.asked is not None and step in (None, run.asked.step)
         still_open = {call.tool_call_id: call for call in run.asked.open} if waits else {}
-        if decisions.keys() - still_open.keys():
-            self._check_earlier(run, {key: decisions[key] for key in decisions.keys() - still_open.keys()}, waits=waits)
+        earlier = {call_id: decision for call_id, decision in decisions.items() if call_id not in still_open}
+        answered_step = self._check_earlier(run, earlier, step, waits=waits) if earlier else -1
         new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]
         if not new:
             # The request that answered may have died before it sent; a redelivered message changes nothing.
-            self._send_next(run)
+            self._send_next(run, answered_step)
             return run
         now = self.clock.now()
         rows = [
@@ -102,12 +106,16 @@ class Answers:
             after = persistently(partial(self.table.answer, run, rows, resend_after, now), self.clock)
         except Refused:
             return None
-        self._send_next(after)
+        self._send_next(after, run.asked.step)
         return after
 
-    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], *, waits: bool) -> None:
-        """See that calls that are not open were answered just so. Raises AnsweredOtherwise, NotWaiting or InvalidRequest."""
-        given = {answer.tool_call_id: answer for answer in persistently(partial(self.table.answers, run), self.clock)}
+    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], step: int | None, *, waits: bool) -> int:
+        """See that calls that are not open were answered just so; returns the newest step that made one of them.
+
+        Raises AnsweredOtherwise, NotWaiting or InvalidRequest.
+        """
+        answers = persistently(partial(self.table.answers, run), self.clock)
+        given = {answer.tool_call_id: answer for answer in answers if step in (None, answer.step)}
         for call_id, decision in decisions.items():
             answer = given.get(call_id)
             if answer is None and waits:
@@ -120,15 +128,33 @@ class Answers:
                     f"{call_id}: the first answer counts", tool_call_id=call_id, answered_by=answer.answered_by,
                     answered_at=at,
                 )  # fmt: skip
+        return max(given[call_id].step for call_id in decisions)
 
-    def _send_next(self, run: Run) -> None:
-        """Send the step that runs the answered calls. Should this fail, a sweep sends."""
-        if run.status != Status.RUNNING or run.lease_id is not None:
+    def _send_next(self, run: Run, asked: int) -> None:
+        """Send the step that runs the answered calls of step `asked`, unless the run is elsewhere. Should this fail, a sweep sends.
+
+        A message for any other step could overtake one that is not recorded.
+        """
+        if run.status != Status.RUNNING or run.claimed_step != asked:
             return
         try:
-            self.queue.send(run, run.claimed_step + 1)
+            self.queue.send(run, asked + 1)
         except Exception as error:
-            logger.error("send_failed", run=run.id, chat=run.chat_id, step=run.claimed_step + 1, cause=cause(error))
+            logger.error("send_failed", run=run.id, chat=run.chat_id, step=asked + 1, cause=cause(error))
+
+
+def portions(decisions: Mapping[str, Decision]) -> Iterator[dict[str, Decision]]:
+    """The decisions in as many parts as it takes for each to be one transaction."""
+    portion: dict[str, Decision] = {}
+    room = MAX_ANSWERS_BYTES
+    for call_id, decision in decisions.items():
+        size = len(msgspec.json.encode(decision))
+        if len(portion) == MAX_ANSWERS or size > room:
+            yield portion
+            portion, room = {}, MAX_ANSWERS_BYTES
+        portion[call_id] = decision
+        room -= size
+    yield portion
 
 
 def _checked(call: AskedCall, decision: Decision) -> tuple[AskedCall, Decision]:

@@ -14,8 +14,8 @@ CallKind = Literal["approval", "question", "external"]
 """`approval`: may the tool run? `question`: a person's answer is the call's result. `external`: the client runs the tool."""
 
 
-class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call of the agent's that somebody has to answer."""
+class AskedCall(msgspec.Struct, frozen=True, array_like=True):
+    """One call of the agent's that somebody has to answer. Stored without names: a run's row stays under 1 KB."""
 
     tool_call_id: str
     kind: CallKind
@@ -24,6 +24,8 @@ class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """The tool's arguments. The run's row leaves them out; the step's record has them."""
     metadata: Any = None
     """What the tool said about its call."""
+    approval_id: str = ""
+    """Names this request for an approval. A call that is asked about again gets another one."""
 
     @property
     def without_input(self) -> "AskedCall":
@@ -31,7 +33,7 @@ class AskedCall(msgspec.Struct, frozen=True, omit_defaults=True):
         return AskedCall(self.tool_call_id, self.kind, self.tool_name)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, array_like=True):
     """What a waiting run waits for: the calls of `step` that are still open, and its deadline (ms)."""
 
     step: int
@@ -87,4 +89,8 @@ def is_open(part: dict[str, Any]) -> bool:
 
 def closed(part: dict[str, Any]) -> dict[str, Any]:
     """The part, a call without a result being closed as interrupted."""
-    return {**part, "state": "output-error", "errorText": INTERRUPTED} if is_open(part) else part
+    if not is_open(part):
+        return part
+    # The AI SDK knows no approval without a decision in a call that is closed.
+    kept = {name: value for name, value in part.items() if name != "approval"}
+    return {**kept, "state": "output-error", "errorText": INTERRUPTED}

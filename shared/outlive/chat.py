@@ -5,28 +5,31 @@ not, such as a plain `useChat`, gets as much as one answer can carry: until the 
 """
 
 import re
+from functools import partial
 
 import msgspec
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from outlive.access import chat_of, run_of
-from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, Encoder, framed, is_void
+from outlive.ai_sdk.answered import place_of
+from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, VOID, Encoder, framed
 from outlive.ai_sdk.request import ChatAnswers
-from outlive.answer import Answers
-from outlive.asked import Decision
+from outlive.answer import Answers, portions
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
-from outlive.errors import CursorRefused, NotWaiting, RunNotFound, StoreError
+from outlive.errors import AnswerFailed, CursorRefused, NotWaiting, RunNotFound, StoreError
 from outlive.follow.events import Event, SettledEvent, StepEvent
+from outlive.follow.passages import passages, position_after
 from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
+from outlive.lifecycle import Status
 from outlive.log import cause, logger
 from outlive.opaque import mark
 from outlive.page import PAGE_BYTES
 from outlive.request import StartRequest
 from outlive.start import Start, Started
+from outlive.store.retry import persistently
 from outlive.store.table import Table
-from outlive.tail import Tail
+from outlive.tail import POLL_S, Tail
 
 HOLD_S = 20
 """Seconds an answer is held open: with a slow store it still ends within the gateway's 30."""
@@ -57,6 +60,9 @@ class ChatReader(msgspec.Struct):
                 break
             encoder = replace(self.encoder)
             chunks = list(encoder.chunks(event))
+            voids = [chunk for chunk in chunks if chunk["type"] == VOID]
+            for chunk in voids:
+                chunk["data"]["restart"] = self._cursor(self._after_the_start())
             frame = framed(chunks, self._cursor(event.id))
             size = len(frame.encode())
             if size > room and room < PAGE_BYTES:
@@ -67,13 +73,17 @@ class ChatReader(msgspec.Struct):
             silent = not chunks
             self.chunk_count += len(chunks)
             frames.append(frame)
-            self.voided = is_void(chunks)
+            self.voided = bool(voids)
             over = isinstance(event, SettledEvent) or (isinstance(event, StepEvent) and event.waits is True)
             self.ended = self.voided or over
             if over:
                 frames.append(DONE)
         # An id without data is no chunk, but the client sends it when it asks again.
         return "".join([*frames, *([f"id: {self._cursor(self.cursor)}\n\n"] if silent else [])])
+
+    def _after_the_start(self) -> str:
+        """The place behind the message's `start`. A client that can't take back a step reads the message from there."""
+        return cursor_of(ReaderState(status=str(Status.RUNNING)), self.caller.workspace_id, self.run_id)
 
     def _cursor(self, cursor: str | None) -> str:
         return f"{self.run_id}.{mark(self.caller.workspace_id, self.chat_id, self.run_id)}.{cursor}"
@@ -89,8 +99,10 @@ class Chats(msgspec.Struct, frozen=True):
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
         """The chunks of the chat's run after `after`, from its start without one; None if nothing is active or all was read.
 
-        Raises CursorRefused if `after` is not of this chat.
+        Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
+        if wait != 0 and self.tail.limits is not None:
+            self.tail.limits.admit_held_read(caller)
         reader = self.reader(caller, chat_id, after)
         until = self._until(wait)
         try:
@@ -134,34 +146,34 @@ class Chats(msgspec.Struct, frozen=True):
         run = run_of(self.table, caller, request.run_id)
         if run.chat_id != request.chat_id:
             raise RunNotFound("no run of yours in this chat has this id")
-        kinds: dict[str, bool] = {}
-        step = -1
-        if run.asked is not None:
-            step = run.asked.step
-            kinds = {call.tool_call_id: call.kind == "approval" for call in run.asked.open}
-        decisions = _decisions(request, kinds)
-        if not decisions:
-            # Sent again, or by another tab: what was answered before is compared, and read on from there.
-            earlier = [answer for answer in self.table.answers(run) if answer.tool_call_id in request.parts]
-            kinds = {answer.tool_call_id: answer.decision.approved is not UNSET for answer in earlier}
-            decisions = _decisions(request, kinds)
-            step = max((answer.step for answer in earlier if answer.tool_call_id in decisions), default=-1)
-        if not decisions:
-            raise NotWaiting("none of the message's calls waits for an answer", run_status=str(run.status))
-        answers.run(caller, run.id, decisions)
-        state = ReaderState(step=step + 1)
-        return ChatReader(caller, request.chat_id, run.id, cursor_of(state, caller.workspace_id, run.id), Encoder())
+        try:
+            place = place_of(request, persistently(partial(self.table.records, run, 0), self.clock))
+        except StoreError as error:
+            raise AnswerFailed("nothing was recorded; send the same answers again") from error
+        if place is None:
+            raise NotWaiting("none of the calls in the message's last step is this run's", run_status=str(run.status))
+        step = place.record.step
+        if place.decisions:
+            for portion in portions(place.decisions):
+                answers.run(caller, run.id, portion, step)
+        state = ReaderState(step=step, started=True, position=position_after(passages(place.record.body.parts)))
+        cursor = cursor_of(state, caller.workspace_id, run.id)
+        return ChatReader(caller, request.chat_id, run.id, cursor, Encoder(idle=True))
 
     def answer(self, answers: Answers, caller: Caller, request: ChatAnswers, wait: float | None) -> str:
         """Answer calls of a run, and read the first chunks of what follows. Raises as `answered` does."""
         until = self._until(wait)
         reader = self.answered(answers, caller, request)
-        try:
-            return self._window(reader, until, hold=wait is None) or ""
-        except StoreError as error:
-            # The answers are stored: this must not look like a refusal.
-            logger.error("read_failed", run=request.run_id, cause=cause(error))
-            return NOTHING_NEW
+        while True:
+            try:
+                return self._window(replace(reader), until, hold=wait is None) or ""
+            except StoreError as error:
+                # The answers are stored: this must not look like a refusal. Nor may it come at once: a client that gets
+                # nothing for its answers sends them again.
+                logger.error("read_failed", run=request.run_id, cause=cause(error))
+                if wait is not None or self.clock.now() >= until:
+                    return NOTHING_NEW
+                self.clock.sleep(POLL_S)
 
     def _until(self, wait: float | None) -> int:
         return self.clock.now() + int((HOLD_S if wait is None else wait) * SECOND)
@@ -169,8 +181,8 @@ class Chats(msgspec.Struct, frozen=True):
     def start(self, start: Start, caller: Caller, request: StartRequest, wait: float | None) -> tuple[Started, str]:
         """Start the run as `start` does, and read its first chunks.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent
-        or StartFailed.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
+        TooManyRequests or StartFailed.
         """
         until = self._until(wait)
         started = start.run(caller, request)
@@ -202,9 +214,3 @@ class Chats(msgspec.Struct, frozen=True):
             elif (reader.chunk_count and not hold) or left == 0:
                 break
         return "".join(windows) or NOTHING_NEW
-
-
-def _decisions(request: ChatAnswers, kinds: dict[str, bool]) -> dict[str, Decision]:
-    """The message's answers to these calls; `kinds` says of each whether it waits for an approval."""
-    found = {call_id: request.decision(call_id, is_approval=approval) for call_id, approval in kinds.items()}
-    return {call_id: decision for call_id, decision in found.items() if decision is not None}

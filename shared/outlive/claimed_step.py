@@ -80,7 +80,9 @@ class ClaimedStep:
     def _decide(self) -> None:
         step, last_error = self.run.claimed_step, self.run.last_error
         # Decided by the run alone: a damaged row elsewhere can't have a step tried more often.
-        if self.run.attempt > self.tools.settings.step_attempts or (last_error and last_error.kind == "permanent"):
+        if self.run.attempts_used > self.tools.settings.step_attempts or (
+            last_error and last_error.kind == "permanent"
+        ):
             return self._give_up(last_error)
         if self.history is None:
             self.history = persistently(partial(read_history, self.tools.table, self.run), self.tools.clock)
@@ -144,13 +146,17 @@ class ClaimedStep:
             if interrupt.reason is None:
                 return self.end.fail(RunErrorCode.AGENT_FAILED, "the agent broke off without saying why")
             error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
-        if self.run.attempt >= self.tools.settings.step_attempts:
+        if error.kind == "busy":
+            return self.end.wait_for_provider(error)
+        if self.run.attempts_used >= self.tools.settings.step_attempts:
             return self.end.fail_attempts(LastError(error.code, error.message, error.kind))
         return self.end.give_back(error, self._pause(error.retry_after))
 
     def _pause(self, retry_after: float | None = None) -> float:
         """Seconds until another attempt: exponential backoff, or as long as the model asks, and less than a lease."""
-        return min(max(2.0 ** (self.run.attempt - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0)
+        return min(
+            max(2.0 ** (self.run.attempts_used - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0
+        )
 
     def _record(self, outcome: Outcome) -> None:
         now = self.tools.clock.now()
@@ -165,7 +171,7 @@ class ClaimedStep:
         except Refused as refused:
             # The slot is taken, so there is a record: it counts, and this worker adopts it.
             record = refused.record or record
-        return self._after_record(record)
+        return self._adopt(record)
 
     def _wait_for_answers(self, record: Record, outcome: Outcome) -> None:
         """Put the record and have the run wait, in one write; a stop that was requested meanwhile ends the run."""
@@ -173,6 +179,7 @@ class ClaimedStep:
         until = now + tools.settings.answer_seconds * SECOND
         asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
         try:
+            persistently(partial(tools.table.keep, self.run, until), tools.clock)
             persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
         except Refused as refused:
             there = refused.record
@@ -182,8 +189,12 @@ class ClaimedStep:
                 return self.end.abort()
             if there is None:
                 raise Overtaken(self.run.id) from None
-            if there.recorded_by != self.run.lease_id:
-                return self._after_record(there)
+            return self._adopt(there)
+
+    def _adopt(self, record: Record) -> None:
+        """Go on from a record that was put while this worker held the step. From one that asks goes on whoever answers."""
+        if record.kind != RecordKind.ASKED:
+            self._after_record(record)
 
     def _after_record(self, record: Record) -> None:
         """Go on from the step's record, no matter which worker put it."""

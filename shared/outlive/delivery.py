@@ -21,6 +21,8 @@ class Delivery:
     receipt: str
     deadline: int
     began: int
+    receives: int = 1
+    """How often the queue has delivered it, this delivery included."""
 
     def half_is_left(self, now: int) -> bool:
         """True while another step has at least half of the time that the first one had."""
@@ -29,6 +31,11 @@ class Delivery:
     def lease_end(self, now: int, settings: Settings) -> int:
         """When a lease taken now expires: never after its worker's invocation."""
         return min(now + settings.lease_seconds * SECOND, self.deadline)
+
+
+def pause_of(delivery: Delivery, settings: Settings) -> float:
+    """Seconds until a delivery comes again that the store kept from beginning: longer each time, up to a lease."""
+    return min(float(settings.lease_seconds), REDELIVERY_SLACK_S * 2.0 ** min(delivery.receives - 1, 10))
 
 
 class GivenBack(Exception):

@@ -13,7 +13,7 @@ OutliveError
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
-    ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise
+    ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise · TooManyRequests
     └── ModelNotConfigured · StartFailed · StopFailed · AnswerFailed · ReadFailed
 """
 
@@ -91,6 +91,7 @@ class Problem(OutliveError):
         super().__init__(detail)
         self.detail = detail
         self.fields = fields
+        self.headers: dict[str, str] = {}
 
 
 class Unauthorized(Problem):
@@ -177,6 +178,16 @@ class UnknownAgent(Problem):
     def __init__(self, name: str | None, known: Iterable[str]) -> None:
         missing = "a start has to name one" if name is None else f"none is called {_short(name)!r}"
         super().__init__(f"agent: {missing}; there are: {', '.join(known)}", field="agent")
+
+
+class TooManyRequests(Problem):
+    """The user's tokens are used up; `Retry-After` says for how many seconds."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class InternalError(Problem):

@@ -231,7 +231,7 @@ def _problem(error: Problem) -> Response[str]:
         "code": error.code,
         **error.fields,
     }
-    return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode())
+    return Response(error.status, "application/problem+json", msgspec.json.encode(body).decode(), error.headers)
 
 
 def caller_of(

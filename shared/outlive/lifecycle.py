@@ -34,7 +34,7 @@ class Status(StrEnum):
 
     PENDING = "pending"
     """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
-    sends it again; after `PENDING_SECONDS` the sweep ends the run."""
+    sends it again; if that does not help, the sweep ends the run after `PENDING_SECONDS`."""
 
     RUNNING = "running"
     """A worker claimed a step. It moves the run on: a record, then the next message. If the worker dies, its lease
@@ -158,6 +158,10 @@ class Facts:
     """For the sweep: which sweep was the last to send, as it was read."""
     asked: Any = None
     """What the run waits for, as it was read."""
+    sent_before: int = 0
+    """For the sweep: a message that was sent before then does not wait in the queue, so it is lost."""
+    resend_limit: int = 0
+    """For the sweep: how often a lost message is sent again before its run is given up."""
     as_read: Mapping[str, Any] = field(default_factory=dict)
     """Of a damaged run: what its end was decided on, by attribute, in DynamoDB's form (None: there is none)."""
 
@@ -216,9 +220,19 @@ class Guard(Enum):
         "accepted longer ago than the window, and no worker ever claimed it",
         Both(less_than("claimed_step", lambda facts: 0), at_most("created_at", lambda facts: facts.now - facts.window)),
     )
-    RESEND_DUE = (
-        "at most one resend at a time, and none while the message is known to be on its way",
-        Either(Absent("resend_after"), at_most("resend_after", lambda facts: facts.now)),
+    NOT_IN_LINE = (
+        "its message is lost: it neither waits in a queue that moves, nor is it hidden, nor was it just sent again",
+        Both(
+            Both(
+                Either(Absent("lease_until"), at_most("lease_until", lambda facts: facts.sent_before)),
+                Either(Absent("resend_after"), at_most("resend_after", lambda facts: facts.sent_before)),
+            ),
+            at_most("created_at", lambda facts: facts.sent_before),
+        ),
+    )
+    RESENT_IN_VAIN = (
+        "its message was sent again as often as it may be: not even a sweep after an outage ends a run at once",
+        more_than("resends", lambda facts: facts.resend_limit - 1),
     )
     RESENT_BY_AS_READ = (
         "of two sweeps one sends, and a request that lands late, after its retry, is refused",
@@ -295,7 +309,8 @@ HEARTBEAT = Move(
 )  # fmt: skip
 RELEASE = Move(
     "release", "step", RUNNING, None, (Guard.NO_STOP, Guard.MY_LEASE),
-    "ends the lease and keeps the last error apart from `error`; then the message is given back",
+    "ends the lease and keeps the last error apart from `error`, and after a busy provider also since when the step waits "
+    "for it; then the message is given back",
 )  # fmt: skip
 ASK = Move(
     "ask", "step", RUNNING, Status.WAITING, (Guard.NO_STOP, Guard.MY_LEASE),
@@ -311,12 +326,12 @@ RESUME = Move(
 )  # fmt: skip
 RESEND = Move(
     "resend", "sweep", ACTIVE, None,
-    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.RESEND_DUE, Guard.RESENDS_AS_READ, Guard.RESENT_BY_AS_READ),
+    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.NOT_IN_LINE, Guard.RESENDS_AS_READ, Guard.RESENT_BY_AS_READ),
     "keeps other sweeps from sending for a minute, then sends the claimed step again",
 )  # fmt: skip
 COUNT_RESEND = Move(
     "count_resend", "sweep", ACTIVE, None, (Guard.SAME_STEP, Guard.RESENDS_AS_READ),
-    "counts the message that was sent; the next one follows after the pause",
+    "counts the message that was sent",
 )  # fmt: skip
 REQUEST_STOP = Move(
     "request_stop", "stop", ACTIVE, None, (Guard.NO_STOP, Guard.OWNER, Guard.LIVE_LEASE),
@@ -352,16 +367,17 @@ ABORT_LEFT = Move(
 )  # fmt: skip
 ABORT_STALE = Move(
     "abort_stale", "sweep, start", RUNNING, Status.ABORTED,
-    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.NO_PROGRESS),
+    (Guard.NO_STOP, Guard.NO_LIVE_LEASE, Guard.NO_PROGRESS, Guard.NOT_IN_LINE, Guard.RESENT_IN_VAIN),
     "gives up a run that no worker moves on: error `stale`",
 )  # fmt: skip
 ABORT_NEVER_STARTED = Move(
-    "abort_never_started", "sweep, start", PENDING, Status.ABORTED, (Guard.NO_STOP, Guard.NEVER_CLAIMED),
+    "abort_never_started", "sweep, start", PENDING, Status.ABORTED,
+    (Guard.NO_STOP, Guard.NEVER_CLAIMED, Guard.NOT_IN_LINE, Guard.RESENT_IN_VAIN),
     "gives up a run that no worker claimed: error `never_started`",
 )  # fmt: skip
 HAND_OVER = Move(
-    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER, Guard.ASKED_AS_READ),
-    "settles a waiting run whose owner sent a new message in place of answers",
+    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER),
+    "settles a waiting run whose owner sent a new message in place of answers, however many are open by now",
 )  # fmt: skip
 ABORT_UNANSWERED = Move(
     "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),

@@ -3,9 +3,11 @@
 The sweep asks this of every run older than a lease; a start asks it of the run that keeps its chat busy.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from outlive.clock import MINUTE, SECOND
+from outlive.clock import DAY, SECOND, Clock
+from outlive.errors import StoreError
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_LEFT,
@@ -15,18 +17,24 @@ from outlive.lifecycle import (
     HOLDING,
     SUCCEED,
     Facts,
-    Guard,
     Move,
     Status,
     lease_is_live,
+    refusals,
 )
+from outlive.log import cause, logger
 from outlive.run_error import RunError, RunErrorCode
 from outlive.settings import Settings
 from outlive.settle import End, Log, Settled, Settler
+from outlive.store.queue import Depth, Queue
 from outlive.store.rows import Record, RecordKind, Run
 
-PENDING_RESENDS = (5 * MINUTE, 30 * MINUTE)
-"""How long after the first and the second resend of a run that no worker claimed the next one follows."""
+LONGEST_WAIT = DAY
+"""A message that was sent longer ago counts as lost, however long the line is."""
+LOOKS = 3
+"""How often the queue is asked before a line counts as one that does not move."""
+LINE_SHARE = 10
+"""Up to a tenth as many messages as there are workers are no line: the next free worker takes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,45 @@ class Overdue:
     error: RunError | None = None
 
 
-def overdue(run: Run, last: Record | None, now: int, settings: Settings, window: int | None = None) -> Overdue | None:
+def depth_of(queue: Queue, clock: Clock) -> Depth | None:
+    """How many messages the queue holds, None if it does not say.
+
+    Where messages wait and no worker holds one, it is asked again: workers may all have been between two messages.
+    """
+    try:
+        for _ in range(LOOKS - 1):
+            depth = queue.depth()
+            if depth.in_flight or not depth.waiting:
+                return depth
+            clock.sleep(1)
+        return queue.depth()
+    except StoreError as error:
+        logger.warning("queue_depth_unknown", cause=cause(error))
+        return None
+
+
+def lost_before(depth: Depth | None, now: int, settings: Settings) -> int:
+    """A message that was sent before this time and that no worker took is lost; one that was sent later may wait in line.
+
+    There is a line if many messages wait and workers hold others: then it moves. Where the depth is unknown, there may be
+    one.
+    """
+    moves = depth is None or (depth.waiting > settings.maximum_concurrency // LINE_SHARE and depth.in_flight > 0)
+    return now - LONGEST_WAIT if moves else now
+
+
+def overdue(
+    run: Run,
+    last: Record | None,
+    now: int,
+    settings: Settings,
+    sent_before: Callable[[], int],
+    window: int | None = None,
+) -> Overdue | None:
     """How `run`, whose newest record is `last`, has to end now; None if it has not.
 
-    `window` (ms) stands in for both the stale and the pending time. A live lease rules everything out.
+    `sent_before` is asked for only where it decides. `window` (ms) stands in for both the stale and the pending time, in
+    a system whose queue is drained: then no message is in line, and none is waited for. A live lease rules everything out.
     """
     if run.status not in HOLDING or lease_is_live(run, now):
         return None
@@ -53,26 +96,37 @@ def overdue(run: Run, last: Record | None, now: int, settings: Settings, window:
         return Overdue(ABORT_ANSWERED if stopped else SUCCEED, Facts(now), "stopped" if stopped else "answered")
     if stopped:
         return Overdue(ABORT_LEFT, Facts(now), "stopped")
-    stale = Facts(now, window=settings.stale_seconds * SECOND if window is None else window)
-    if Guard.NO_PROGRESS.holds(run, stale):
-        text = f"no progress for {stale.window // SECOND} seconds"
-        if run.last_error:
-            text += f"; the last error was {run.last_error.code}: {run.last_error.message}"
-        return Overdue(ABORT_STALE, stale, "stale", RunError(RunErrorCode.STALE, text))
-    never = Facts(now, window=settings.pending_seconds * SECOND if window is None else window)
-    if Guard.NEVER_CLAIMED.holds(run, never):
-        text = f"no worker claimed the run within {never.window // SECOND} seconds"
-        return Overdue(ABORT_NEVER_STARTED, never, "never_started", RunError(RunErrorCode.NEVER_STARTED, text))
+    for move, seconds in ((ABORT_STALE, settings.stale_seconds), (ABORT_NEVER_STARTED, settings.pending_seconds)):
+        if run.status not in move.sources:
+            continue
+        facts = Facts(now, window=seconds * SECOND, sent_before=now, resend_limit=settings.sweep_resend_limit)
+        if window is not None:
+            facts = Facts(now, window=window, sent_before=now + LONGEST_WAIT)
+        elif not refusals(move, run, facts):
+            facts = replace(facts, sent_before=sent_before())
+        if not refusals(move, run, facts):
+            return _given_up(run, move, facts)
     return None
 
 
 def _unanswered(run: Run, now: int) -> Overdue | None:
     facts = Facts(now)
-    if not Guard.DUE.holds(run, facts):
+    if refusals(ABORT_UNANSWERED, run, facts):
         return None
     tools = ", ".join(sorted({call.tool_name for call in run.asked.open})) if run.asked else "?"
     error = RunError(RunErrorCode.UNANSWERED, f"nobody answered in time: {tools}")
     return Overdue(ABORT_UNANSWERED, facts, "unanswered", error)
+
+
+def _given_up(run: Run, move: Move, facts: Facts) -> Overdue:
+    seconds = facts.window // SECOND
+    if move is ABORT_NEVER_STARTED:
+        text = f"no worker claimed the run within {seconds} seconds"
+        return Overdue(move, facts, "never_started", RunError(RunErrorCode.NEVER_STARTED, text))
+    text = f"no progress for {seconds} seconds"
+    if run.last_error:
+        text += f"; the last error was {run.last_error.code}: {run.last_error.message}"
+    return Overdue(move, facts, "stale", RunError(RunErrorCode.STALE, text))
 
 
 def settle_overdue(run: Run, last: Record | None, due: Overdue, settler: Settler, settled_by: str) -> Settled:

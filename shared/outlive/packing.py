@@ -21,6 +21,8 @@ MAX_PACKED_BYTES = 390_000
 MAX_PARTS_BYTES = 4_000_000
 """Of the parts of one message as JSON: a function answers with at most 6 MB."""
 MAX_MESSAGES_CHARACTERS = 2 * MAX_PARTS_BYTES
+MAX_ASKED_BYTES = 350_000
+"""Of the names of the calls that a run waits for: its row holds them, and an item holds 400 KB."""
 MAX_OUTPUT_BYTES = 100_000
 """Of a structured output as JSON: the run has it in its row, and in each answer beside its message."""
 MAX_DEPTH = 200
@@ -52,6 +54,10 @@ def packed(outcome: Outcome, bytes_before: int) -> tuple[bytes, int]:
         raise TooLarge(RunErrorCode.RUN_TOO_LARGE, f"the answer would pass {MAX_PARTS_BYTES:,} bytes")
     if len(outcome.messages or "") > MAX_MESSAGES_CHARACTERS:
         message = f"the step's messages would pass {MAX_MESSAGES_CHARACTERS:,} characters"
+        raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
+    asked = len(msgspec.json.encode([call.without_input for call in outcome.asked]))
+    if asked > MAX_ASKED_BYTES:
+        message = f"the calls that wait for answers take {asked:,} bytes, a run holds {MAX_ASKED_BYTES:,}"
         raise TooLarge(RunErrorCode.STEP_TOO_LARGE, message)
     contents = Body(parts, outcome.messages, outcome.asked)
     output_size = len(msgspec.json.encode(contents.output))

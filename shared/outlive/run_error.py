@@ -18,6 +18,13 @@ class RunErrorCode(StrEnum):
     MODEL_REJECTED = "model_rejected"
     """The model refused the request; another attempt would not help."""
 
+    MODEL_UNAVAILABLE = "model_unavailable"
+    """The provider took no requests for `ProviderPatienceSeconds`: unavailable, overloaded, or not reachable. The message
+    has the last reason."""
+
+    MODEL_RATE_LIMITED = "model_rate_limited"
+    """The provider limited the rate of requests for `ProviderPatienceSeconds`."""
+
     MODEL_QUOTA = "model_quota"
     """The provider's quota is used up."""
 
@@ -91,7 +98,10 @@ class RunError:
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """Why the last attempt of a step broke off. A permanent error ends the run, a transient one is worth another attempt."""
+    """Why the last attempt of a step broke off.
+
+    A permanent error ends the run, a transient one is worth another attempt, and a busy provider another one later.
+    """
 
     code: str
     message: str

@@ -20,9 +20,11 @@ from outlive.errors import (
     StoreBusy,
     StoreError,
     StoreUnreadable,
+    TooManyRequests,
     UnknownAgent,
 )
 from outlive.lifecycle import HAND_OVER, TERMINAL, Facts, Status, Trigger, lease_is_live
+from outlive.limits import Limits
 from outlive.log import cause, logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
@@ -45,6 +47,7 @@ START_PROBLEMS: tuple[type[Problem], ...] = (
     RunsDisabled,
     ModelNotConfigured,
     UnknownAgent,
+    TooManyRequests,
     StartFailed,
 )
 """The problems that a start may raise."""
@@ -76,8 +79,8 @@ class Start:
 
         The run keeps the caller's claims for its tools; a run that is found keeps those it has.
 
-        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent or
-        StartFailed; then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
+        Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
+        TooManyRequests or StartFailed; then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
         """
         run_id = self._run_id(caller, request)
         try:
@@ -120,7 +123,8 @@ class Start:
         else:
             chat = chat_to_start_in(self.table, asking.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
-        if again or (request.idempotency_key and (holder or self._refusal(asking))):
+        limited = self.settings.starts_per_minute > 0
+        if again or (request.idempotency_key and (holder or limited or self._refusal(asking))):
             # It may be there by an earlier request, or by the try before, whose answer was lost.
             found = self.table.run(asking.caller.workspace_id, asking.run_id)
             if found is not None:
@@ -128,6 +132,9 @@ class Start:
         refusal = self._refusal(asking)
         if refusal is not None:
             raise refusal
+        if not again:
+            # Before room is made: a start that is refused has ended no run that waits.
+            Limits(self.table, self.clock, self.settings).admit_start(asking.caller)
         if holder is not None:
             self._make_room(asking, holder)
         run = asking.new_run(chat.sequence if chat is not None else 0)
@@ -165,7 +172,7 @@ class Start:
         Raises RunAlreadyActive if it is rightly at work, or waits. Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
         """
         # Only a busy chat's start needs it, and every cold start would wait for it.
-        from outlive.overdue import overdue, settle_overdue
+        from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
         from outlive.settle import End, Log, Settler
         from outlive.unreadable import end_unreadable
 
@@ -183,13 +190,15 @@ class Start:
         if lease_is_live(active, now):
             raise _busy_with(active.id)
         last = self.table.last_record(active)
-        due = overdue(active, last, now, self.settings)
         settler = Settler(self.table, self.clock)
+        due = overdue(
+            active, last, now, self.settings, lambda: lost_before(depth_of(self.queue, self.clock), now, self.settings)
+        )
         try:
             if due is not None:
                 settle_overdue(active, last, due, settler, self.new_id())
             elif active.status == Status.WAITING and asking.request.replaces_answers:
-                facts = Facts(now, user=asking.caller.user, asked=active.asked)
+                facts = Facts(now, user=asking.caller.user)
                 settler.end(active, End(HAND_OVER, facts, self.new_id()), Log.upto(last))
             else:
                 raise _busy_with(active.id)

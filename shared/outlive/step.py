@@ -24,7 +24,7 @@ from functools import partial
 
 from outlive.claimed_step import ClaimedStep
 from outlive.clock import SECOND
-from outlive.delivery import REDELIVERY_SLACK_S, Delivery, GivenBack, hide, hide_for_lease
+from outlive.delivery import REDELIVERY_SLACK_S, Delivery, GivenBack, hide, hide_for_lease, pause_of
 from outlive.errors import Overtaken, StoreBroken, StoreError, StoreUnreadable
 from outlive.lifecycle import (
     ABORT_LEFT,
@@ -93,7 +93,7 @@ class Step:
             # The run is as it was, or claimed until its lease expires; the message is redelivered accordingly.
             logger.warning("step_put_off", run=delivery.run_id, step=step, cause=cause(error))
             if run is None:
-                hide(self.tools.queue, delivery, REDELIVERY_SLACK_S)
+                hide(self.tools.queue, delivery, pause_of(delivery, self.tools.settings))
             return Answer.GIVE_BACK
         return Answer.ACKNOWLEDGE
 
@@ -105,7 +105,7 @@ class Step:
         """
         if run is None:
             return not isinstance(error, StoreBroken)
-        return run.attempt > self.tools.settings.step_attempts
+        return run.attempts_used > self.tools.settings.step_attempts
 
     def _covers(self, delivery: Delivery, step: int) -> bool:
         """True if `step` is one of those that the delivered message covers."""

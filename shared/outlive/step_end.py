@@ -8,6 +8,7 @@ from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
 from outlive.errors import Overtaken, StoreError
 from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Facts, Move
 from outlive.log import logger
+from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
 from outlive.settle import End, Log, Partial, Settler
 from outlive.store.refused import Refused
@@ -63,6 +64,21 @@ class StepEnd:
             logger.warning("partial_unusable", run=self.run.id, step=self.run.claimed_step, cause=type(error).__name__)
             self.partial = None
             self.fail(code, message)
+
+    def wait_for_provider(self, error: AgentError) -> None:
+        """Give the step back until the provider may take its request, or fail the run once its patience is over."""
+        now, patience_s = self.tools.clock.now(), self.tools.settings.provider_patience_seconds
+        since = now if self.run.retrying_since is None else self.run.retrying_since
+        left_s = patience_s - (now - since) / SECOND
+        if left_s > 0:
+            pause_s = pause_before(self.run.retries or 0, error.retry_after, left_s, self.tools.between)
+            return self.give_back(error, pause_s)
+        limited = error.code == RunErrorCode.MODEL_RATE_LIMITED
+        code = RunErrorCode.MODEL_RATE_LIMITED if limited else RunErrorCode.MODEL_UNAVAILABLE
+        last = f"{error.code}: {error.message}"
+        self.fail(
+            code, f"the provider did not take step {self.run.claimed_step} for {patience_s} seconds; last: {last}"
+        )
 
     def _settle(self, move: Move, log: Log, error: RunError | None = None) -> None:
         lease_id = self.run.lease_id

@@ -1,17 +1,19 @@
 """The sweep: settles what crashed, and sends again what was lost."""
 
+import zlib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ACTIVE, HOLDING, RESEND, Facts, Status, lease_is_live, refusals
+from outlive.lifecycle import ACTIVE, HOLDING, RESEND, Facts, lease_is_live, refusals
 from outlive.log import cause, logger
-from outlive.overdue import PENDING_RESENDS, overdue, settle_overdue
+from outlive.overdue import LONGEST_WAIT, depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings
 from outlive.settle import Settler
+from outlive.store.glance import rests
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.rows import SHARDS, Run
@@ -20,6 +22,8 @@ from outlive.unreadable import end_unreadable
 
 TICK_SLACK_MS = 5 * SECOND
 """A schedule of a minute ticks a little early at times; a resend due then must not wait for the tick after."""
+ROWS_PER_READ = 100
+"""The most that a BatchGetItem takes."""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,48 @@ class Counts:
     unfinished: bool = False
     """True if time ran out before every active run was seen."""
 
+    def settles(self, why: str) -> None:
+        """Count a run that was ended."""
+        self.settled[why] = self.settled.get(why, 0) + 1
+
+    def __add__(self, other: "Counts") -> "Counts":
+        settled = dict(Counter(self.settled) + Counter(other.settled))
+        seen, resent, failed = self.seen + other.seen, self.resent + other.resent, self.failed + other.failed
+        return Counts(seen, resent, failed, settled, self.unfinished or other.unfinished)
+
+
+def shards_named(shard: object) -> range:
+    """That shard alone, or all of them if it is None. Raises ValueError, which names it."""
+    if shard is None:
+        return range(SHARDS)
+    if isinstance(shard, bool) or not isinstance(shard, int) or not 0 <= shard < SHARDS:
+        raise ValueError(f"shard must be a whole number from 0 to {SHARDS - 1}, not {shard!r}")
+    return range(shard, shard + 1)
+
+
+SideBySide = Callable[[Callable[[int], Counts], range], list[Counts]]
+"""Sweeps each of these shards."""
+
+
+def in_turn(sweep: Callable[[int], Counts], shards: range) -> list[Counts]:
+    """Sweep one shard after the other."""
+    counts = []
+    for shard in range(shards.start, shards.stop):
+        counts.append(sweep(shard))  # noqa: PERF401  # the proof compares where a loop stands, not a comprehension
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One sweep: its id, when it began and has to end, and what it knew of the queue when it began."""
+
+    id: str
+    began: int
+    deadline: int
+    sent_before: int
+    """A message that was sent before then does not wait in line."""
+    window: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -44,83 +90,114 @@ class Sweep:
     clock: Clock
     new_id: Callable[[], str]
     settings: Settings
+    side_by_side: SideBySide = in_turn
 
-    def run(self, deadline: int, window: int | None = None) -> Counts:
+    def run(self, deadline: int, window: int | None = None, shards: range | None = None) -> Counts:
         """Settle or send again whatever needs it, until `deadline`; a bad row or a store error stops nothing.
 
         `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
+        `shards` are those to look at; all of them if it is None.
         """
+        now = self.clock.now()
+        drained = window is not None
+        sent_before = (
+            now + LONGEST_WAIT if drained else lost_before(depth_of(self.queue, self.clock), now, self.settings)
+        )
+        tick = Tick(self.new_id(), now, deadline, sent_before, window)
         counts = Counts()
-        sweep_id, now = self.new_id(), self.clock.now()
-        for number in range(SHARDS):
-            # Each sweep begins with another shard: one that never gets to the end still gets to every run.
-            shard = (now // MINUTE + number) % SHARDS
-            try:
-                self._sweep_shard(shard, now, deadline, sweep_id, window, counts)
-            except Exception as error:
-                logger.error("sweep_failed", shard=shard, cause=cause(error))
-                counts.failed += 1
+        for each in self.side_by_side(lambda shard: self._sweep_shard(shard, tick), shards or range(SHARDS)):
+            counts += each
         return counts
 
-    def _sweep_shard(
-        self, shard: int, now: int, deadline: int, sweep_id: str, window: int | None, counts: Counts
-    ) -> None:
+    def _sweep_shard(self, shard: int, tick: Tick) -> Counts:
+        counts = Counts()
         lease = self.settings.lease_seconds * SECOND
-        age = lease if window is None else min(lease, window)
-        for key in chain(self.table.due_runs(shard, now), self.table.active_runs(shard, now - age + 1)):
-            if self.clock.now() >= deadline:
+        age = lease if tick.window is None else min(lease, tick.window)
+        try:
+            for pk in self.table.due_runs(shard, tick.began):
+                if self.clock.now() >= tick.deadline:
+                    counts.unfinished = True
+                    return counts
+                self._see(Run(pk, Run.SK), tick, counts)
+            runs = _in_fresh_order(list(self.table.active_runs(shard, tick.began - age + 1)), tick.began)
+            for start in range(0, len(runs), ROWS_PER_READ):
+                self._see_all(runs[start : start + ROWS_PER_READ], tick, counts)
+        except Exception as error:
+            logger.error("sweep_failed", shard=shard, cause=cause(error))
+            counts.failed += 1
+        return counts
+
+    def _see_all(self, partitions: list[str], tick: Tick, counts: Counts) -> None:
+        if self.clock.now() >= tick.deadline:
+            counts.unfinished = True
+            return
+        for pk in self._restless(partitions, tick, counts):
+            if self.clock.now() >= tick.deadline:
                 counts.unfinished = True
                 return
-            self._see(key, sweep_id, window, counts)
+            self._see(Run(pk, Run.SK), tick, counts)
 
-    def _see(self, key: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
+    def _restless(self, partitions: list[str], tick: Tick, counts: Counts) -> list[str]:
+        """Of these runs those that a worker does not hold and whose message is not on its way."""
+        items = self.table.glances(partitions)
+        facts = Facts(self.clock.now(), sent_before=tick.sent_before)
+        restless = [item["pk"]["S"] for item in items if not rests(item, facts)]
+        counts.seen += len(items) - len(restless)
+        return restless
+
+    def _see(self, key: Run, tick: Tick, counts: Counts) -> None:
+        counts.seen += 1
         try:
-            counts.seen += 1
             try:
                 run = self.table.reload(key)
             except StoreUnreadable as found:
-                settled = end_unreadable(found, self.table, self.clock, sweep_id)
+                settled = end_unreadable(found, self.table, self.clock, tick.id)
                 if settled is not None and settled.by_me:
-                    counts.settled["unreadable"] = counts.settled.get("unreadable", 0) + 1
+                    counts.settles("unreadable")
                 return
             if run is not None:
-                self._deal_with(run, sweep_id, window, counts)
+                self._deal_with(run, tick, counts)
         except Overtaken:
             return  # Somebody took it up after all.
         except Exception as error:
             logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
 
-    def _deal_with(self, run: Run, sweep_id: str, window: int | None, counts: Counts) -> None:
+    def _deal_with(self, run: Run, tick: Tick, counts: Counts) -> None:
         now = self.clock.now()
         if run.status not in HOLDING or lease_is_live(run, now):
             return
         last = self.table.last_record(run)
-        due = overdue(run, last, now, self.settings, window)
+        due = overdue(run, last, now, self.settings, lambda: tick.sent_before, tick.window)
         if due is not None:
-            settled = settle_overdue(run, last, due, Settler(self.table, self.clock), sweep_id)
+            settled = settle_overdue(run, last, due, Settler(self.table, self.clock), tick.id)
             if settled.by_me:
-                counts.settled[due.cause] = counts.settled.get(due.cause, 0) + 1
-        elif run.status in ACTIVE and self._resend(run, sweep_id, now):
+                counts.settles(due.cause)
+        elif run.status in ACTIVE and self._resend(run, tick, now):
             counts.resent += 1
 
-    def _resend(self, run: Run, sweep_id: str, now: int) -> bool:
+    def _resend(self, run: Run, tick: Tick, now: int) -> bool:
         """Send the claimed step again, if it is time. A final record never gets here, so there is a step to do."""
         if run.resends >= self.settings.sweep_resend_limit:
             return False
-        if refusals(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by)):
+        # Also by hand, a message that was sent a moment ago is not sent again.
+        sent_before = min(tick.sent_before, now)
+        facts = Facts(now, resends=run.resends, resent_by=run.resent_by, sent_before=sent_before)
+        if refusals(RESEND, run, facts):
             return False
         try:
-            self.table.resend(run, now + MINUTE - TICK_SLACK_MS, sweep_id, now)
+            self.table.resend(run, facts, now + MINUTE - TICK_SLACK_MS, tick.id)
         except Refused as refused:
             current = refused.run
-            if current is None or current.resent_by != sweep_id:
+            if current is None or current.resent_by != tick.id:
                 return False
         # If this fails, or we die right here, nothing is counted, and the next sweep sends.
         self.queue.send(run, max(run.claimed_step, 0))
-        again_after = None
-        if run.status == Status.PENDING:
-            again_after = now + PENDING_RESENDS[min(run.resends, len(PENDING_RESENDS) - 1)]
         with suppress(Refused):  # A worker has taken the step, or the run has ended: there is nothing left to count.
-            self.table.count_resend(run, again_after, now)
+            self.table.count_resend(run, now)
         return True
+
+
+def _in_fresh_order(partitions: list[str], now: int) -> list[str]:
+    """The runs in another order each minute: sweeps that never get to the end still get to every run."""
+    return sorted(partitions, key=lambda pk: zlib.crc32(f"{now // MINUTE} {pk}".encode()))

@@ -1,7 +1,8 @@
 """Following a run: all of its events, in order, from any cursor.
 
     what is stored                events for a reader
-    the run's row                 `run`, when its status changed or a stop was requested; `settled`, once, last
+    the run's row                 `run`, when its status changed, a stop was requested, or it began or ceased to wait for a
+                                  busy provider; `settled`, once, last
     a record of the step          what the reader has not received of it, then `step` with state `finished`
     live pieces of the attempt    their passages; if another attempt or the record differs, the step starts again
     an end without a record       `step` with state `discarded`
@@ -52,6 +53,7 @@ from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.follow.sse import framed
 from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
+from outlive.limits import Limits
 from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Live, Record, Run, Ticket
@@ -80,6 +82,7 @@ class Tail:
     table: Table
     clock: Clock
     new_id: Callable[[], str]
+    limits: Limits | None = None
 
     def ticket(self, caller: Caller, run_id: str) -> tuple[str, int]:
         """A ticket that gives access to this run's events without a token, and when it expires (ms).
@@ -97,14 +100,20 @@ class Tail:
         return ticket, until
 
     def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
-        """The same as `after`, for the holder of a ticket. Raises TicketExpired, CursorRefused or RunNotFound."""
+        """The same as `after`, for the holder of a ticket. Raises TicketExpired and as `held` does."""
         run_key = read_ticket(ticket)
         row = self.table.ticket(*run_key, ticket) if run_key else None
         # DynamoDB deletes an expired row within days, not at once.
         if run_key is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = run_key
-        return self.after(Caller(workspace_id, row.owner), run_id, cursor, wait)
+        return self.held(Caller(workspace_id, row.owner), run_id, cursor, wait)
+
+    def held(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
+        """The same as `after`, which costs the caller a token if it waits. Raises TooManyRequests as well."""
+        if wait and self.limits is not None:
+            self.limits.admit_held_read(caller)
+        return self.after(caller, run_id, cursor, wait)
 
     def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """The events after `cursor` as soon as there are any; an empty window if none come within `wait` seconds.
@@ -160,7 +169,8 @@ class Tail:
 
 def _is_news(state: ReaderState, run: Run) -> bool:
     """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
-    changed = (state.status, state.stopping) != (run.status, run.stop_requested_at is not None)
+    known = (state.status, state.stopping, state.retrying)
+    changed = known != (run.status, run.stop_requested_at is not None, run.is_retrying)
     return not state.status or (run.status not in TERMINAL and changed)
 
 
@@ -176,7 +186,7 @@ class _Storyline(msgspec.Struct):
         run, ended = self.run, self.run.status in TERMINAL
         stopping = run.stop_requested_at is not None
         if _is_news(self.state, run):
-            self.state = replace(self.state, status=str(run.status), stopping=stopping)
+            self.state = replace(self.state, status=str(run.status), stopping=stopping, retrying=run.is_retrying)
             yield self.state, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
             if record.step < self.state.step:
@@ -285,7 +295,7 @@ def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:
             return partial(ToolCallEvent, tool_call_id=call_id, tool_name=name, input=given, **where)
         case Result(call_id, name, state, fields):
             return partial(ToolResultEvent, tool_call_id=call_id, tool_name=name, state=state, **fields, **where)
-        case Approval(call_id, name):
-            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **where)
+        case Approval(call_id, name, fields):
+            return partial(ToolApprovalEvent, tool_call_id=call_id, tool_name=name, **fields, **where)
         case _:
             return partial(PartEvent, part=passage.part, **where)

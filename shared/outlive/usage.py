@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+DIGITS = 9
+"""Decimals of a cost: a billionth of a dollar is less than any token costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -10,10 +13,26 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+    cache_read_tokens: int = 0
+    """Of the input tokens, those that came out of the provider's prompt cache."""
+    cache_write_tokens: int = 0
+    """Of the input tokens, those that were put into it."""
+    cost_usd: float | None = None
+    """What the requests cost by the provider's list prices; None if the price of one of them is not known."""
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.requests + other.requests,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            _sum(self, other),
         )
+
+
+def _sum(one: Usage, other: Usage) -> float | None:
+    """The cost of both; a usage without requests has none."""
+    costs = [usage.cost_usd for usage in (one, other) if usage.requests]
+    known = [cost for cost in costs if cost is not None]
+    return round(sum(known), DIGITS) if known and len(known) == len(costs) else None

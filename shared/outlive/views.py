@@ -25,6 +25,14 @@ class ErrorView(msgspec.Struct, frozen=True):
     message: str
 
 
+class RetryingView(msgspec.Struct, frozen=True):
+    """The model's provider does not take the request of the step under way now; the run waits and asks again."""
+
+    code: str
+    message: str
+    since: Moment
+
+
 class BudgetView(msgspec.Struct, frozen=True):
     """How much the run may use up."""
 
@@ -62,6 +70,7 @@ class RunView(msgspec.Struct, frozen=True):
     step_count: int
     asked: AskedView | None
     error: ErrorView | None
+    retrying: RetryingView | None
     finish_reason: Literal["stop", "length", "content_filter", "max_steps", "handed_over", "error", "aborted"] | None
     output: Annotated[
         Any,
@@ -126,6 +135,7 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         step_count=count,
         asked=_asked(run, last),
         error=ErrorView(run.error.code, run.error.message) if run.error else None,
+        retrying=_retrying(run),
         finish_reason=run.finish_reason,  # type: ignore[arg-type]  # only settle writes it, from FinishReason
         output=run.output,
         usage=usage,
@@ -214,6 +224,12 @@ def _asked(run: Run, last: Record | None) -> AskedView | None:
         for call in calls
     ]
     return AskedView(run.asked.step, iso(run.asked.until), views)
+
+
+def _retrying(run: Run) -> RetryingView | None:
+    if not run.is_retrying or run.last_error is None or run.retrying_since is None:
+        return None
+    return RetryingView(run.last_error.code, run.last_error.message, iso(run.retrying_since))
 
 
 def _moment(at: int | None) -> str | None:

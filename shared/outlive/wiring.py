@@ -45,6 +45,11 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def between(low: float, high: float) -> float:
+    """A random number from `low` to `high`."""
+    return random.uniform(low, high)
+
+
 def jitter() -> float:
     """A random number around 1 that spreads the pauses between tries."""
     return random.uniform(0.5, 1.5)

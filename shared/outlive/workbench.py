@@ -22,5 +22,7 @@ class Workbench:
     clock: Clock
     settings: Settings
     watching: Watching
+    between: Callable[[float, float], float]
+    """A random number between two, which spreads the pauses of many runs."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""

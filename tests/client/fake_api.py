@@ -27,6 +27,7 @@ def run_body(**other: Any) -> dict[str, Any]:
         "asked": None,
         "error": None,
         "finish_reason": None,
+        "output": None,
         "usage": {"input_tokens": 0, "output_tokens": 0, "requests": 0, "cached_tokens": 7},
         "budget": {"max_steps": 20, "max_tokens": 1},
         "metadata": {},

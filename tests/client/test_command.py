@@ -196,11 +196,18 @@ def test_tool_calls_and_results_stay_lines(command):
             {"type": "tool-result", **call, "state": "output-available", "output": "one\ntwo"},
             {"type": "tool-result", **call, "state": "output-error", "error_text": "no\nway"},
             {"type": "part", "step": 0, "part": {"type": "source-url", "url": "https://x.test", "title": "X"}},
+            {"type": "part", "step": 0, "part": {"type": "data-output", "data": {"name": "Ulm"}}},
         ),
         "watch",
         "r1",
     )
-    assert done.out.splitlines() == ['→ x {"a": "b\\nc"}', "← x one two", "✗ x: no way", "+ source-url X"]
+    assert done.out.splitlines() == [
+        '→ x {"a": "b\\nc"}',
+        "← x one two",
+        "✗ x: no way",
+        "+ source-url X",
+        '= {"name": "Ulm"}',
+    ]
 
 
 # ------------------------------------------------------------------ stop, ls, show, messages

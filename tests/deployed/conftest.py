@@ -13,8 +13,9 @@ from proof.stacks.deployed import Stack
 from . import browser
 from .browser import DESKTOP, Visitor
 
-# Longer than a busy machine keeps a worker from its heartbeat, shorter than a user has it: what is killed is waited for.
-SETTINGS = {"LEASE_SECONDS": "10"}
+# A lease is longer than a busy machine keeps a worker from its heartbeat, and shorter than a user has it: what is killed is
+# waited for. Few workers: each costs the machine a cold start of its own, again after each test that kills them all.
+SETTINGS = {"LEASE_SECONDS": "10", "MAXIMUM_CONCURRENCY": "6"}
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def take(stack: Stack, chromium: "browser.Browser") -> None:
-    wide = Visitor(stack, chromium.new_context(**DESKTOP, color_scheme="light", reduced_motion="reduce"))
+    wide = Visitor(stack, chromium.new_context(**DESKTOP, color_scheme="light"))
     page = wide.open()
     send(page, "What time is it, and what is 6 * 7?")
     run_in(page, "succeeded")
@@ -60,7 +60,7 @@ def take(stack: Stack, chromium: "browser.Browser") -> None:
     page.wait_for_selector("article:nth-child(2) .prose:has-text('on purpose')")
     page.wait_for_selector(".timeline li:nth-child(4)")
     picture(page, "console-desktop.png")
-    narrow = Visitor(stack, chromium.new_context(**PHONE, color_scheme="dark", reduced_motion="reduce"))
+    narrow = Visitor(stack, chromium.new_context(**PHONE, color_scheme="dark"))
     phone = narrow.open(chat_of(page))
     phone.wait_for_selector("article:nth-child(2) .prose:has-text('on purpose')")
     phone.locator("#stop").click()

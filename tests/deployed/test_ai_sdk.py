@@ -152,20 +152,30 @@ def test_use_chat_shows_a_structured_output() -> None:
                 assert outcomes(played, major, case) == {(major, case): ""}
 
 
+@pytest.fixture(scope="module")
+def killed(stack: Stack) -> Results:
+    """Of the case whose worker is killed: all major versions wait for it, and one kill is for all."""
+    results: Results = {}
+    with ExitStack() as plays:
+        begun = {major: plays.enter_context(play(stack, major, "killed")) for major in MAJORS if not missing(major)}
+        # A line, or nothing when it has ended; why it did, its outcome tells.
+        waiting = [played for played in begun.values() if played.stdout and '"kill"' in played.stdout.readline()]
+        assert not waiting or stack.kill_workers()
+        for played in waiting:
+            assert played.stdin is not None
+            played.stdin.write("killed\n")
+            played.stdin.flush()
+        for major, played in begun.items():
+            results |= outcomes(played, major, "killed")
+    return results
+
+
 @pytest.mark.parametrize("major", MAJORS)
-def test_use_chat_while_the_worker_is_killed(stack: Stack, major: str) -> None:
+def test_use_chat_while_the_worker_is_killed(killed: Results, major: str) -> None:
     """The text of the killed worker does not stay on the page."""
     if reason := missing(major):
         pytest.skip(reason)
-    with play(stack, major, "killed") as played:
-        assert played.stdout is not None
-        assert played.stdin is not None
-        # A line, or nothing when it has ended; why it did, its outcome tells.
-        if '"kill"' in played.stdout.readline():
-            assert stack.kill_workers()
-            played.stdin.write("killed\n")
-            played.stdin.flush()
-        assert outcomes(played, major, "killed") == {(major, "killed"): ""}
+    assert killed[major, "killed"] == ""
 
 
 def test_every_case_is_played() -> None:

@@ -52,7 +52,7 @@ def test_a_run_that_goes_in_circles_fails_and_keeps_what_it_did(stack):
 
 
 @pytest.mark.together
-def test_transient_errors_are_got_over_and_nothing_is_said_twice(stack):
+def test_a_run_survives_transient_errors_and_repeats_no_text(stack):
     """[22] A step is tried again after a transient error, and its text is stored once."""
     entries = [
         {"text": "a ", "tools": [CALL]},
@@ -92,7 +92,7 @@ def test_a_permanent_error_fails_the_run_at_once(stack):
 
 
 @pytest.mark.together
-def test_what_a_tool_refuses_is_told_to_the_model_and_the_run_goes_on(stack):
+def test_the_model_receives_a_tools_refusal_and_the_run_continues(stack):
     """[23] A tool that refuses its input does not fail the run: the model gets the error as the result."""
     calls = [
         ["calculate", {"expression": "1 / 0"}],

@@ -5,16 +5,15 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
-from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
+from proof.stacks.deployed import PATIENCE, ROOT, Stack
 from tests.handlers.event_reader import EventReader, content_parts
 
-from .runs import begin, ended, held, new_chat, once, script, seen
+from .runs import begin, held, new_chat, script, seen
 
 COMMAND = ROOT / ".envs" / "cli" / "bin" / "outlive"
 TOOLS: list[list[Any]] = [["clock", {}], ["calculate", {"expression": "6 * 7"}]]
@@ -271,27 +270,3 @@ def test_a_watch_outlives_a_killed_worker(stack):
     reader.take(without_nulls(first + events_of_lines(out)))
     assert reader.voided == [1]
     assert reader.parts == content_parts(seen(stack, run)["message"]["parts"])
-
-
-def test_a_watch_outlives_the_api(tmp_path: Path):
-    """The whole API stops and starts again during a watch: no event is lost and none comes twice."""
-    own = Stack(tmp_path / "state", LEASE_SECONDS="4")
-    own.start()
-    try:
-        chat = new_chat()
-        run = begin(own, {"text": "Before. ", "tools": [["clock", {}]]}, held("After. ", chat), chat=chat)
-        process = open_command(own, "watch", run["id"], "--json")
-        first = lines_until(process, "tool-result")
-        own.stop()
-        own.start()
-        # The sweep resends the step of the killed worker, unless its message was redelivered and the run has ended.
-        own.release(chat)
-        until(lambda: own.sweep()["resent"] or own.row(run, "finished_at")["finished_at"], every=0.5)
-        out, err = rest_of(process)
-        assert (process.returncode, err) == (0, "")
-        reader = EventReader()
-        reader.take(without_nulls(first + events_of_lines(out)))
-        assert reader.parts == content_parts(ended(own, run)["message"]["parts"])
-        assert once(own, run, lambda now: now["status"] == "succeeded")
-    finally:
-        own.stop()

@@ -123,7 +123,7 @@ def test_reasoning_is_folded_away(ada):
     assert thought.is_visible()
 
 
-def test_a_lost_connection_is_said_and_mended(ada, stack, gate):
+def test_a_lost_connection_is_shown_and_restored(ada, stack, gate):
     page = ada.open()
     send(page, script(held(WORDS, gate)))
     page.wait_for_selector(LIVE)
@@ -148,7 +148,7 @@ def test_the_timeline_has_the_queue_and_every_step(ada, stack):
 # --- how a run ends
 
 
-def test_a_stop_in_mid_stream_ends_it_with_what_was_said(ada, stack):
+def test_a_stop_in_mid_stream_keeps_the_text_on_the_page(ada, stack):
     """[31] The page shows an aborted answer with the text that was streamed and stored before the stop."""
     page = ada.open()
     send(page, script({"text": WORDS, "seconds": 300}))
@@ -183,6 +183,40 @@ def test_a_run_that_failed_says_why(ada):
     assert "This run failed" in notice.text_content()
     assert "model_rejected" in notice.text_content()
     assert "the script asks for a permanent error" in notice.text_content()
+
+
+def test_a_structured_output_is_shown_as_formatted_json(ada, chat):
+    """The same while the run is followed and when its message is read again."""
+    output = {"name": "Ulm", "people": [7, 8]}
+    part = {"type": "data-output", "data": output}
+
+    def with_output(route):
+        answer = route.fetch()
+        body = answer.json() if answer.status == 200 else {}
+        for message in body.get("messages", [body.get("message") or {}]):
+            if message.get("role") == "assistant" and message["parts"]:
+                message["parts"].append(part)
+        events = body.get("events", [])
+        for index, event in enumerate(events):
+            if event["type"] == "step" and event["state"] == "finished":
+                events.insert(
+                    index, {"type": "part", "id": event["id"], "at": event["at"], "step": event["step"], "part": part}
+                )
+                break
+        return route.fulfill(response=answer, json=body) if body else route.fulfill(response=answer)
+
+    page = ada.open(chat)
+    page.wait_for_selector("#empty h2")
+    page.route("**/runs/*/events*", with_output)
+    page.route("**/chats/*/messages*", with_output)
+    page.route("**/chats/*/run", with_output)
+    send(page, script({"text": "Here it is."}))
+    for again in (False, True):
+        if again:
+            page.reload()
+        shown = run_in(page, "succeeded").locator(".output pre")
+        shown.wait_for()
+        assert shown.text_content() == json.dumps(output, indent=2)
 
 
 # --- sending
@@ -292,7 +326,7 @@ def test_a_token_that_expires_can_be_replaced_in_mid_run_without_losing_anything
     assert page.locator("#token-form").is_hidden()
 
 
-def test_a_token_that_the_gateway_refuses_is_asked_for_again(ada, stack):
+def test_the_page_asks_for_another_token_after_the_gateway_refused_one(ada, stack):
     head, _, signature = stack.token().split(".")
     _, claims, _ = stack.token(user="grace").split(".")
     page = ada.open("some-chat", token=f"{head}.{claims}.{signature}")
@@ -386,7 +420,7 @@ def test_a_chat_can_be_left_found_again_and_forgotten(ada):
 def test_axe_finds_nothing_serious(visitor, stack, device, scheme):
     """In every state of the console: asking for a token, empty, at work, failed, stopped, refused, with its sheets
     open."""
-    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme, reduced_motion="reduce")
+    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme)
     page = who.open(token=None)
     page.wait_for_selector("#token-form")
     found = axe(page)
@@ -499,7 +533,7 @@ def test_the_console_asks_for_documented_calls_alone(ada, stack):
     assert asked - files - known == set()
 
 
-def test_a_new_visitor_to_a_chat_that_does_not_exist_is_told_nothing_of_it(ada):
+def test_a_chat_that_does_not_exist_looks_like_a_new_chat(ada):
     page = ada.open(new_chat())
     page.wait_for_selector("#empty h2")
     assert page.locator("article").count() == 0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proof.stacks.deployed import Stack, until
+from tests.handlers.event_reader import EventReader, content_parts
 
 from .runs import (
     LOOK_EVERY,
@@ -28,6 +29,7 @@ from .runs import (
     stop,
     transcript,
 )
+from .test_command import events_in, lines_until, open_command, rest_of, without_nulls
 
 CALL = ["clock", {}]
 LEASE = {"LEASE_SECONDS": "8"}
@@ -226,7 +228,7 @@ def a_step_lets_go_before_its_time_is_up(own):
 @pytest.mark.together(long=True)
 def test_what_is_switched_off_keeps_what_is_under_way(stack):
     """[10] [12] [20] A stack that is stopped and started again goes on with its runs; a switch refuses new ones
-    only."""
+    only. A watch outlives the whole API: no event is lost and none comes twice."""
     chat, headers = new_chat(), {"Idempotency-Key": "before"}
     entries = [
         {"text": "one ", "tools": [CALL]},
@@ -236,7 +238,9 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
     with own_stack(**LEASE) as own:
         run = begin(own, *entries, chat=chat, headers=headers)
         running(own, run, 1)
-        assert own.stop() == 0
+        watch = open_command(own, "watch", run["id"], "--json")
+        events = lines_until(watch, "tool-result")
+        assert own.stop(signal.SIGTERM) == 0
         own.start(RUNS_ENABLED="false")
         own.release("two")
         done = ended(own, run)
@@ -244,6 +248,11 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
             ("succeeded", "stop", None),
             "one " + "two " * 5 + "three",
         )
+        out, err = rest_of(watch)
+        assert (watch.returncode, err) == (0, "")
+        reader = EventReader()
+        reader.take(without_nulls(events + events_in(out)))
+        assert reader.parts == content_parts(done["message"]["parts"])
 
         refusals = {"runs_disabled": 403}
         for code, status in refusals.items():

@@ -12,14 +12,6 @@ from proof.stacks.deployed import PATIENCE, PYTHON, ROOT, Stack, until
 from proof.stacks.ports import reserved
 
 
-@pytest.fixture
-def own(tmp_path):
-    """A stack for one test alone."""
-    stack = Stack(tmp_path / "state")
-    yield stack
-    stack.stop()
-
-
 def test_a_run_goes_from_start_to_finish(stack, chat):
     started = stack.call("POST", f"/chats/{chat}/runs", {"prompt": "hello"})
     assert started.status == 202
@@ -28,38 +20,35 @@ def test_a_run_goes_from_start_to_finish(stack, chat):
     assert (seen["run"]["status"], seen["message"]["status"]) == ("succeeded", "completed")
 
 
-def test_state_and_queued_messages_survive_a_clean_stop(own, chat):
-    own.start()
-    script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "a long answer", "seconds": 600}]
-    run = own.call("POST", f"/chats/{chat}/runs", {"prompt": f"#script {json.dumps(script)}"}).body["run"]
-    until(lambda: own.call("GET", f"/runs/{run['id']}").body["run"]["step_count"], lambda steps: steps == 1)
-    token, url = own.token(), own.url
-    assert own.stop(signal.SIGTERM) == 0
-    own.start()
-    assert own.url == url
-    kept = own.call("GET", f"/runs/{run['id']}", token=token)
-    assert (kept.status, kept.body["run"]["step_count"]) == (200, 1)
-    assert own.queued() == 1
-
-
-def test_nothing_is_left_running_after_ctrl_c(own, chat):
-    own.start()
-    script = [{"text": "a long answer", "seconds": 600}]
-    run = own.call("POST", f"/chats/{chat}/runs", {"prompt": f"#script {json.dumps(script)}"}).body["run"]
-    until(lambda: own.call("GET", f"/runs/{run['id']}").body["run"]["status"], lambda status: status == "running")
-    assert own.workers("Step")
-    own.stop()
-    until(lambda: own.workers("Step") + own.workers("Start") + own.workers("Read"), lambda pids: not pids)
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", own.port)) != 0
-
-
-def test_a_runner_that_is_killed_takes_everything_with_it(own):
-    own.start()
-    own.stop(signal.SIGKILL)
+def nothing_is_left(own: Stack) -> None:
+    """Neither a worker nor a server on its port."""
+    until(lambda: [pid for name in ("Step", "Start", "Read") for pid in own.workers(name)], lambda pids: not pids)
     with socket.socket() as probe:
         until(lambda: probe.connect_ex(("127.0.0.1", own.port)), lambda refused: refused != 0)
-    until(lambda: own.workers("Step") + own.workers("Start"), lambda pids: not pids)
+
+
+def test_a_stack_ends_as_a_whole_and_keeps_its_state(tmp_path, chat):
+    """Nothing is left running after Ctrl-C, or after a runner that was killed. State and queued messages survive a clean
+    stop."""
+    own = Stack(tmp_path / "state")
+    try:
+        own.start()
+        script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "a long answer", "seconds": 600}]
+        run = own.call("POST", f"/chats/{chat}/runs", {"prompt": f"#script {json.dumps(script)}"}).body["run"]
+        until(lambda: own.row(run, "claimed_step")["claimed_step"], lambda step: step == "1")
+        assert own.workers("Step")
+        token, url = own.token(), own.url
+        assert own.stop() == 0
+        nothing_is_left(own)
+        own.start()
+        assert own.url == url
+        kept = own.call("GET", f"/runs/{run['id']}", token=token)
+        assert (kept.status, kept.body["run"]["step_count"]) == (200, 1)
+        assert own.queued() == 1
+        own.stop(signal.SIGKILL)
+        nothing_is_left(own)
+    finally:
+        own.stop()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +60,7 @@ def test_a_runner_that_is_killed_takes_everything_with_it(own):
         ({"RUNS_ENABLED": "maybe"}, "RUNS_ENABLED must be one of true, false"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(stack, tmp_path, settings, sentence):
+def test_an_error_is_one_sentence(stack, tmp_path, settings, sentence):
     known = {"taken": str(stack.port), "state": str(stack.state)}
     env = os.environ | {"STATE": str(tmp_path)}
     with reserved() as free:

@@ -15,7 +15,7 @@ def moves(stack, run):
     return [(line["move"], line["from"], line["to"]) for line in sorted(lines, key=lambda line: line["timestamp"])]
 
 
-def test_one_line_a_move_and_nothing_of_what_was_said(stack):
+def test_each_move_is_one_log_line_without_any_content(stack):
     run = begin(stack, {"text": SECRET, "tools": [["calculate", {"expression": "1 + 1"}]]}, {"text": "b"})
     ended(stack, run)
     stop(stack, run)
@@ -31,6 +31,20 @@ def test_one_line_a_move_and_nothing_of_what_was_said(stack):
         ("succeed", "running", "succeeded"),
     ]
     assert SECRET not in stack.log + "".join(stack.logged())
+
+
+PER_LINE = 26
+"""Bytes that CloudWatch counts for each line besides its own."""
+
+
+def test_a_run_of_ten_steps_logs_less_than_8_kb(stack):
+    """Of lines of ours; docs/cost.md has what that costs."""
+    run = begin(stack, *[{"text": "a", "tools": [["clock", {}]]}] * 9, {"text": "b"}, chat="c" * 36)
+    ended(stack, run)
+    until(lambda: [move for move, *_ in moves(stack, run)], lambda made: "succeed" in made, every=LOOK_EVERY)
+    lines = [line for line in stack.logged() if line.startswith("{") and run["id"] in line]
+    assert len(lines) == 22
+    assert sum(len(line.encode()) + PER_LINE for line in lines) < 8_000
 
 
 def test_nothing_to_worry_about_and_no_token_was_logged(stack):

@@ -42,7 +42,7 @@ def test_a_stop_right_after_the_start_again_and_again(stack, by):
 
 
 @pytest.mark.together
-def test_a_stop_in_mid_stream_keeps_what_was_said(stack):
+def test_a_stop_in_mid_stream_keeps_the_streamed_text(stack):
     """[15] [31] A repeated stop is answered true, and the time of the first one is kept."""
     run = begin(stack, {"text": "before. ", "tools": [["clock", {}]]}, WORDS, {"text": "never"})
     showing(stack, run, lambda reader: "word word " in str(reader.steps.get(1)))

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -250,3 +251,35 @@ def test_use_chat_over_a_stream(streamed: Results, major: str, case: str) -> Non
     if reason := missing(major):
         pytest.skip(reason)
     assert streamed[major, case] == ""
+
+
+def test_the_local_stack_streams_too_for_pages_of_any_origin(tmp_path: Path) -> None:
+    """[71] With STREAMING_FUNCTION=true: a message of a chat page is answered as it is written, and the server ends with the stack."""
+    own = Stack(tmp_path / "state", STREAMING_FUNCTION="true", REQUIRED_SCOPE="outlive/chat")
+    try:
+        own.start()
+        assert own._process is not None
+        assert own._process.stdout is not None
+        lines = iter(own._process.stdout.readline, "")
+        url = next(line for line in lines if line.startswith("stream ")).removeprefix("stream ").strip()
+        with asked(url, "OPTIONS", "/api/chat", None, Origin="http://localhost:3000") as answer:
+            assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "*")
+        chat = new_chat()
+        # A scope that is required is required at both doors: an ID token of the same audience has none.
+        assert own.call("GET", f"/chats/{chat}/run").status == 403
+        with asked(url, "GET", f"/api/chat/{chat}/stream", own.token()) as answer:
+            assert answer.status == 401
+        token = own.token(scope="openid outlive/chat")
+        assert own.call("GET", f"/chats/{chat}/run", token=token).status == 200
+        with asked(url, "POST", "/api/chat", token, sent(chat, held("A long text.", "read"))) as answer:
+            assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+            for frame in frames(answer):
+                if "text-delta" in frame:
+                    own.release("read")  # only once some of it was read does the rest come
+                if "DONE" in frame:
+                    break
+            else:
+                raise AssertionError("the stream ended before the run")
+    finally:
+        own.stop()
+    until(lambda: not listens(urlsplit(url).port or 0))

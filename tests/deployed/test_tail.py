@@ -26,7 +26,7 @@ def follow(stack: Stack, run: dict[str, Any], reader: EventReader, cursor: str =
 
 
 @pytest.mark.together
-def test_a_run_is_told_from_its_start_to_its_end(stack):
+def test_events_cover_a_run_from_its_start_to_its_end(stack):
     """The reader gets each text, call and result once, then a 204."""
     run = begin(stack, {"text": "one ", "tools": TOOL}, {"text": "two ", "tools": TOOL}, {"text": "three"})
     reader = EventReader()
@@ -104,7 +104,7 @@ def test_a_stop_in_mid_stream_leaves_a_reader_with_what_the_transcript_has(stack
     assert reader.finished[0]["kind"] == "partial"
 
 
-def test_what_a_killed_worker_said_is_void_and_is_said_once(stack):
+def test_the_text_of_a_killed_worker_is_void_and_is_then_delivered_once(stack):
     """[20] The reader gets the step's new beginning, and its text once."""
     chat = new_chat()
     run = begin(stack, held("word " * 300, chat), {"text": "over"}, chat=chat)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from moto import mock_aws
 
 from outlive.clock import Clock
 from outlive.store.rows import Row
+from outlive.sweep import in_turn
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import ENVIRONMENT, ROOT, Faults, Hands, Stack, load
 
@@ -37,8 +39,11 @@ def cloud() -> Iterator[tuple[Any, Any]]:
     patch.undo()
 
 
+VERBS = ("start", "step", "stop", "answer", "read", "tail", "chat", "sweep")
+
+
 @pytest.fixture(scope="module")
-def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, list[ModuleType]]]:
+def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, dict[str, ModuleType]]]:
     """The handlers by their environment, each cold-started once."""
     Row._connection = None
     yield {}
@@ -48,7 +53,7 @@ def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, list[ModuleType]]]:
 @pytest.fixture
 def stack(
     cloud: tuple[Any, Any],
-    started: dict[str, list[ModuleType]],
+    started: dict[str, dict[str, ModuleType]],
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
 ) -> Iterator[Stack]:
@@ -60,16 +65,19 @@ def stack(
         monkeypatch.setenv(name, value)
     key = json.dumps(environment, sort_keys=True)
     if key not in started:
-        started[key] = [load(verb) for verb in ("start", "step", "stop", "answer", "read", "tail", "chat", "sweep")]
+        started[key] = {verb: load(verb) for verb in VERBS}
     modules = started[key]
-    for verb, module in zip(("start", "step"), modules, strict=False):
-        monkeypatch.setattr(module, verb, getattr(module, verb))
+    for verb in ("start", "step"):
+        monkeypatch.setattr(modules[verb], verb, getattr(modules[verb], verb))
+    # In one thread, so that a fault that is planned for a call meets the same one each time.
+    monkeypatch.setattr(modules["sweep"], "sweep", replace(modules["sweep"].sweep, side_by_side=in_turn))
     hands, real = Hands(), Clock.now
     monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
     client = Row._get_connection().connection.client
     monkeypatch.setattr(client, "_make_api_call", client._make_api_call)
-    yield Stack(*modules, dynamodb, sqs, queue_url, hands, Faults(client))
+    faults = Faults(client)
+    yield Stack(**modules, dynamodb=dynamodb, sqs=sqs, queue_url=queue_url, clock=hands, faults=faults)
     sqs.delete_queue(QueueUrl=queue_url)
     dynamodb.delete_table(TableName="outlive")
 

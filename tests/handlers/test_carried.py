@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from itertools import product
 from typing import Any
 
 import pytest
@@ -53,30 +54,29 @@ def read(stack: Stack, path: str, accept: str, **how: Any) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
-def test_the_largest_message_is_readable_however_it_is_asked_for(stack: Stack, accept: str) -> None:
+def test_the_largest_message_is_readable_with_every_accept_header(stack: Stack) -> None:
     """[46] Nearly 4 MB of text that does not compress: `parts` hold it all, `content` is left out and says so."""
     text = noise(MAX_PARTS_BYTES - 2_000)
     texts = [text[at : at + 450_000] for at in range(0, len(text), 450_000)]
     run_id = answered(stack, *texts)
-    one = read(stack, f"/runs/{run_id}", accept).body["message"]
-    assert (one["content"], one["content_omitted"]) == ("", True)
-    assert "".join(part.get("text", "") for part in one["parts"]) == text
-    assert read(stack, "/chats/chat-1/run", accept).body["message"] == one
+    for accept in ACCEPTED:
+        one = read(stack, f"/runs/{run_id}", accept).body["message"]
+        assert (one["content"], one["content_omitted"]) == ("", True)
+        assert "".join(part.get("text", "") for part in one["parts"]) == text
+        assert read(stack, "/chats/chat-1/run", accept).body["message"] == one
 
-    page = read(stack, "/chats/chat-1/messages", accept).body
-    assert (page["messages"][1:], page["cursor"]) == ([one], None)
+        page = read(stack, "/chats/chat-1/messages", accept).body
+        assert (page["messages"][1:], page["cursor"]) == ([one], None)
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
-def test_content_is_there_as_long_as_the_page_holds_it(stack: Stack, accept: str) -> None:
+def test_content_is_there_as_long_as_the_page_holds_it(stack: Stack) -> None:
     """Up to `PAGE_BYTES` for the message as JSON; one byte more, and it is in `parts` alone."""
     run_id = answered(stack, "a")
     around = len(json.dumps(stack.call("GET", f"/runs/{run_id}").body["message"], separators=(",", ":"))) - 2
     most = (PAGE_BYTES - around) // 2
     for length, omitted in ((most, False), (most + 1, True)):
         run_id = answered(stack, "a" * length)
-        for path in (f"/runs/{run_id}", "/chats/chat-1/run"):
+        for path, accept in product((f"/runs/{run_id}", "/chats/chat-1/run"), ACCEPTED):
             message = read(stack, path, accept).body["message"]
             assert message["parts"][-1]["text"] == "a" * length
             assert ("content_omitted" in message, message["content"] == "") == (omitted, omitted)
@@ -107,18 +107,16 @@ def test_a_page_of_messages_is_cut_by_its_bytes(stack: Stack) -> None:
             assert found[-1][-1]["content"] == "b" * length
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
 @pytest.mark.parametrize("character", ['"', "\\", "\u2028", "\x85", "\x01", "😀", "я"])
-def test_no_character_makes_an_answer_too_large(stack: Stack, character: str, accept: str) -> None:
+def test_no_character_makes_an_answer_too_large(stack: Stack, character: str) -> None:
     """As text in many bits, and as a tool's result in one: escaped twice, it would take up to three times its room."""
     room = len(json.dumps(character, ensure_ascii=False).encode()) - 2
     text, output = character * (1_400_000 // room), character * (2_500_000 // room)
     tool = {"type": "tool-x", "toolCallId": "1", "state": "output-available", "input": {}, "output": output}
     run_id = left(stack, [{"type": "step-start"}, tool, {"type": "text", "text": text}])
-    message = read(stack, f"/runs/{run_id}", accept).body["message"]
-    assert message["parts"][1]["output"] == output
-
-    for kind in ("application/json", "text/event-stream"):
+    for accept, kind in product(ACCEPTED, ("application/json", "text/event-stream")):
+        message = read(stack, f"/runs/{run_id}", accept).body["message"]
+        assert message["parts"][1]["output"] == output
         reader, cursor = EventReader(), None
         while True:
             answer = read(
@@ -133,8 +131,7 @@ def test_no_character_makes_an_answer_too_large(stack: Stack, character: str, ac
         assert reader.parts == content_parts(message["parts"])
 
 
-@pytest.mark.parametrize("accept", ACCEPTED)
-def test_a_chat_stream_is_cut_by_its_bytes(stack: Stack, accept: str) -> None:
+def test_a_chat_stream_is_cut_by_its_bytes(stack: Stack) -> None:
     """Window after window until it is done, each one that Lambda can carry, also for a client that names no wait."""
     text = noise(3_900_000)
     texts = [text[at : at + 450_000] for at in range(0, len(text), 450_000)]
@@ -146,7 +143,7 @@ def test_a_chat_stream_is_cut_by_its_bytes(stack: Stack, accept: str) -> None:
     run_id = stack.begin().body["run"]["id"]
     first = stack.call("GET", "/api/chat/chat-1/stream", query={"wait": "0"})
     stack.work()
-    for query in ({}, {"wait": "0"}):
+    for accept, query in product(ACCEPTED, ({}, {"wait": "0"})):
         client = Client()
         client.read(first.body)
         while not client.done:

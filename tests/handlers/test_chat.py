@@ -99,7 +99,7 @@ def test_a_message_starts_a_run_and_its_answer_streams_to_the_end(stack: Stack) 
     assert stream(stack).status == 204
 
 
-def test_a_client_that_comes_back_is_told_all_from_the_start(stack: Stack) -> None:
+def test_a_client_that_reconnects_receives_the_answer_from_its_start(stack: Stack) -> None:
     """[70] After a reload in mid-run the stream begins with the stored message's id and contains what is stored so far."""
     send(stack, message(script({"text": "a ", "tools": TOOL}, {"text": "b"})))
     stack.deliver(stack.take() or {})
@@ -162,7 +162,7 @@ def test_a_dead_attempts_text_is_void(stack: Stack) -> None:
     assert client.parts == [{"type": "step-start"}, {"type": "text", "text": "ali", "state": "streaming"}]
 
 
-def test_what_was_not_sent_yet_is_told_anew_instead(stack: Stack) -> None:
+def test_a_step_that_begins_again_replaces_what_was_not_sent_yet(stack: Stack) -> None:
     """A client that is given one long answer gets no void text in it."""
     send(stack, message(script({"text": "alive"})))
     run_id = claimed(stack)

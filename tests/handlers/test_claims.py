@@ -124,7 +124,7 @@ def both(stack: Stack, door: Door, said: dict[str, Any]) -> list[tuple[int, Any]
 
 
 @pytest.mark.parametrize("name", ["sub", "workspace_id"])
-def test_who_calls_must_be_said_in_a_usable_string(stack: Stack, door: Door, name: str) -> None:
+def test_the_claims_of_a_caller_must_be_usable_strings(stack: Stack, door: Door, name: str) -> None:
     """[48] Of whatever kind the claim is: 401 that names it, the same at both doors."""
     for kind, value in WRONG.items():
         gateway, own = both(stack, door, claims(**{name: value}))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Usage
+from outlive.asked import AskedCall
 from outlive.clock import SECOND
 from outlive.delivery import Delivery
 from outlive.follow.passages import Words
@@ -141,7 +142,7 @@ def test_a_heartbeat_is_one_write_and_one_visibility_change_and_a_look_is_one_re
     assert watch.interrupt.reason is None
 
 
-def test_what_is_said_live_is_a_write_for_each_piece_and_nothing_else(stack: Stack, meter: Meter) -> None:
+def test_live_text_costs_one_write_for_each_piece_and_nothing_else(stack: Stack, meter: Meter) -> None:
     """A piece is due after 1 KB or a second, whichever is first: linear in the text, and apart from the step's two writes."""
 
     def slow(ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
@@ -227,11 +228,11 @@ def test_a_sweep_over_ten_thousand_young_runs_reads_none_of_them(stack: Stack, m
 
 
 def test_a_sweep_reads_each_older_run_once(stack: Stack, memory: MemoryTable) -> None:
-    """[63] One read per active run older than a lease; one that is held costs nothing more."""
+    """[63] One read for each hundred active runs of a shard older than a lease; one that is held costs nothing more."""
     fill(memory, stack, 500, seconds_ago=stack.sweep.settings.lease_seconds + 5)
     stack.faults.calls.clear()
     assert stack.sweep_now()["seen"] == 500
-    assert Counter(stack.faults.calls) == {"Query": 16, "GetItem": 500}
+    assert Counter(stack.faults.calls) == {"Query": 16, "BatchGetItem": 8}
 
 
 def fill(memory: MemoryTable, stack: Stack, count: int, *, seconds_ago: float) -> None:
@@ -278,3 +279,47 @@ def test_a_run_with_ids_as_long_as_uuids_is_one_write_unit_at_every_move(stack: 
     # The settle writes three, and the run leaves one index.
     assert [units.write for units in billed["TransactWriteItems"]] == [12, 8]
     assert heaviest <= 1024
+
+
+def test_an_approval_costs_a_question_an_answer_and_one_more_step(stack: Stack, memory: MemoryTable) -> None:
+    """[72] [63] Eight write units to ask, 4 for an answer, 8 and one send to go on, and nothing while it waits."""
+    billed: list[tuple[str, Units]] = []
+
+    def billing(operation: str, request: dict[str, Any]) -> Any:
+        answer, units = bill(memory, operation, request)
+        billed.append((operation, units))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def writes() -> list[float]:
+        found = [units.write for operation, units in billed if operation == "TransactWriteItems"]
+        billed.clear()
+        return found
+
+    Row._get_connection().connection.client._make_api_call = billing
+    calls = tuple(AskedCall(f"call_{number * 24}", "approval", "book_table", {"seats": 2}) for number in "12")
+    open_parts = [
+        {"type": "tool-book_table", "toolCallId": call.tool_call_id, "state": "approval-requested", "input": call.input}
+        for call in calls
+    ]
+    stack.answer_with(Outcome("asked", [{"type": "step-start"}, *open_parts], "[]", Usage(), asked=calls))
+    who = {"workspace": UUID.format("1"), "user": UUID.format("2")}
+    run = stack.begin(UUID.format("3"), **who).body["run"]
+    billed.clear()
+    deliver_next(stack)
+    assert writes() == [8]
+    stack.clock.forward(6 * 86_400)
+    assert stack.sweep_now()["seen"] == 0
+    assert [units.read for operation, units in billed if operation != "Query"] == []
+    billed.clear()
+    answered = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[0].tool_call_id: {"approved": True}}}, **who
+    )
+    assert (answered.status, writes()) == (200, [4])
+    resumed = stack.call(
+        "POST", f"/runs/{run['id']}/answers", {"answers": {calls[1].tool_call_id: {"approved": True}}}, **who
+    )
+    assert (resumed.body["run"]["status"], writes()) == ("running", [8])
+    assert stack.take() is not None
+    assert stack.take() is None

@@ -101,7 +101,7 @@ def server() -> Iterator[tuple[Server, Table, Queue]]:
     patch.undo()
     httpd.shutdown()
     httpd.server_close()
-    thread.join(5)
+    thread.join()
 
 
 def calls(table: Table, queue: Queue) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_what_the_store_did_not_say_is_unanswered(server: tuple[Server, Table, Q
     assert taken == {}
 
 
-def test_what_the_store_said_is_an_answer(server: tuple[Server, Table, Queue]) -> None:
+def test_an_answer_of_the_store_is_read_with_a_checksum_and_without(server: tuple[Server, Table, Queue]) -> None:
     """An item, the lack of one, and a refusal with its item are told apart as ever, with a checksum and without."""
     said, table, queue = server
     for headers in (KIND, {**KIND, "x-amz-crc32": str(crc32(WHOLE))}):

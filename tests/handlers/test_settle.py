@@ -6,13 +6,14 @@ import pytest
 
 from outlive.agent import AgentError, Outcome, Usage
 from proof.stacks.handlers import Stack
+from tests.handlers.usage import used
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "stop")
 REJECTED = Outcome("partial", [], None, error=AgentError("permanent", "model_rejected", "bad request"))
 
 
 @pytest.mark.parametrize("fault", ["lose", "twice"])
-def test_a_settle_whose_answer_was_lost_is_known_again(stack: Stack, fault: str) -> None:
+def test_a_settle_whose_answer_was_lost_recognises_its_own_write(stack: Stack, fault: str) -> None:
     """[36] The settler recognises its own write and does not settle twice."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]
@@ -33,10 +34,10 @@ def test_the_second_settler_is_quiet_and_changes_nothing(stack: Stack) -> None:
     stack.faults.then("PutItem", sweep)
     assert stack.deliver(stack.take() or {})
     run = stack.run_of(run_id)
-    assert (run["status"], run["usage"]) == ("succeeded", {"input_tokens": 1, "output_tokens": 2, "requests": 1})
+    assert (run["status"], run["usage"]) == ("succeeded", used(1, 2, 1))
 
 
-def test_a_settle_is_tried_three_times_then_said_and_the_message_goes_back(
+def test_a_settle_is_tried_three_times_then_logged_and_the_message_is_given_back(
     stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """[37] One ERROR line with a stable key, one metric; the final record keeps its outcome."""

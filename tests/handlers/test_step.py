@@ -127,6 +127,7 @@ def test_nothing_is_added_to_an_ended_run(stack: Stack, end: str) -> None:
         if end == "abort":
             assert stack.call("POST", f"/runs/{ask.run_id}/stop").body["stopped"] is True
         else:
+            stack.sweep_in_vain()
             assert stack.sweep_now()["settled"] == {"stale": 1}
         return FINAL
 
@@ -156,7 +157,9 @@ def test_a_dead_workers_step_runs_again_and_finished_steps_are_kept(stack: Stack
     assert stack.run_of(run_id)["status"] == "succeeded"
 
 
-def test_killed_between_record_and_send_nobody_is_asked_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_killed_between_record_and_send_costs_no_second_model_request(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """[21] The next delivery finds the record and sends the next message."""
     asked = stack.answer_with(STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
@@ -228,6 +231,25 @@ def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
     assert pauses[0] < pauses[1] < pauses[2] < 30
 
 
+def test_while_the_table_is_out_a_message_comes_back_less_and_less_often(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[73] Up to once a lease, and no attempt is counted."""
+    hidden: list[float] = []
+    monkeypatch.setattr(
+        type(stack.step.step.tools.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds)
+    )
+    run_id = stack.begin().body["run"]["id"]
+    message = stack.take() or {}
+    stack.faults.refuse("UpdateItem", times=100)
+    for receives in range(1, 9):
+        message["Attributes"] = {"ApproximateReceiveCount": str(receives)}
+        assert not stack.deliver(message)
+    assert [pause for pause in hidden if pause != 31] == [1, 2, 4, 8, 16, 30, 30, 30]
+    stack.faults.planned.clear()
+    assert stack.item(run_id)["attempt"]["N"] == "0"
+
+
 def test_attempts_are_counted_on_the_run_and_end_it_with_the_last_error(stack: Stack) -> None:
     """[22] However often the queue delivered; and what the last attempt streamed is kept."""
     asked = stack.answer_with(transient("half"))
@@ -286,7 +308,7 @@ def test_an_error_message_is_cut_at_2000_characters(stack: Stack) -> None:
     assert len(stack.run_of(run_id)["error"]["message"]) == 2000
 
 
-def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_what_was_said(stack: Stack) -> None:
+def test_an_exception_anywhere_fails_the_run_with_its_cause_and_keeps_the_streamed_text(stack: Stack) -> None:
     """[23] Streamed text and reasoning become the partial step."""
 
     def explode(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
@@ -488,7 +510,7 @@ def test_a_busy_store_at_any_point_only_delays_the_step(stack: Stack, operation:
     assert stack.transcript()[1]["content"] == "once"
 
 
-def test_the_next_run_is_asked_with_all_that_was_said(stack: Stack) -> None:
+def test_the_next_run_receives_the_whole_history(stack: Stack) -> None:
     """Guarantee 7: prompts, answers and tool results in order, each once; the prompt last."""
     asked = stack.watch_the_agent()
     stack.script("chat-1", {"text": "a", "tools": TOOL}, {"text": "b"})

@@ -52,7 +52,7 @@ def test_a_further_step_reads_no_history_and_sends_nothing(stack: Stack) -> None
     assert stack.take() is None
 
 
-def test_what_a_further_step_is_told_is_what_it_would_have_read(stack: Stack) -> None:
+def test_a_further_step_gets_the_history_that_it_would_have_read(stack: Stack) -> None:
     """Guarantee 7: a worker's own memory and the table never differ."""
     stack.answer_with(STEP, STEP, STEP, FINAL)
     stack.begin(prompt="an earlier run")
@@ -158,7 +158,7 @@ def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nob
     assert stack.run_of(run_id)["status"] == "succeeded"
 
 
-def test_a_stop_between_two_steps_of_a_message_is_heard_before_the_model_is_asked(stack: Stack) -> None:
+def test_a_stop_between_two_steps_of_a_message_costs_no_model_request(stack: Stack) -> None:
     """[14] The stop refuses the claim of the second step."""
 
     def stopped_meanwhile(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:

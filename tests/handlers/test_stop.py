@@ -153,7 +153,7 @@ def test_by_chat_it_hits_the_run_active_then_and_no_later_one(stack: Stack) -> N
     assert stack.run_of(later[0])["status"] == "pending"
 
 
-def test_a_step_under_way_notices_and_keeps_what_was_said(stack: Stack) -> None:
+def test_a_step_under_way_notices_the_stop_and_keeps_the_streamed_text(stack: Stack) -> None:
     """[31] With the watch driven by hand: one look at the run and the agent is interrupted."""
     watches: list[Watch] = []
 

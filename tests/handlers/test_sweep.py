@@ -6,7 +6,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from outlive.agent import AgentError, Outcome, Usage
+from outlive.clock import iso
+from outlive.store.rows import Run
 from proof.stacks.handlers import Context, Stack
+from tests.handlers.usage import used
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 2, 1), "length")
 STEP = Outcome("step", [{"type": "text", "text": "more"}], "[]", Usage(1, 1, 1))
@@ -56,9 +59,11 @@ def test_a_run_without_progress_for_the_stale_window_is_aborted(stack: Stack) ->
     stack.answer_with(BUSY)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})
-    stack.clock.forward(599)
+    stack.clock.forward(31)
+    stack.sweep_in_vain()
+    stack.clock.forward(570 - 31 - 3 * 61)
     assert stack.sweep_now()["settled"] == {}
-    stack.clock.forward(2)
+    stack.clock.forward(31)
     assert stack.sweep_now()["settled"] == {"stale": 1}
     run = stack.run_of(run_id)
     assert (run["status"], run["error"]["code"], run["finish_reason"]) == ("aborted", "stale", "aborted")
@@ -71,7 +76,9 @@ def test_a_run_nobody_ever_claimed_is_given_up_after_the_pending_time(stack: Sta
     """[40] And not before, however long the queue is."""
     run_id = stack.begin().body["run"]["id"]
     stack.take()
-    stack.clock.forward(3590)
+    stack.clock.forward(31)
+    stack.sweep_in_vain()
+    stack.clock.forward(3590 - 31 - 3 * 61)
     assert stack.sweep_now()["settled"] == {}
     stack.clock.forward(20)
     assert stack.sweep_now()["settled"] == {"never_started": 1}
@@ -127,15 +134,96 @@ def test_the_next_claim_starts_the_count_of_resends_anew(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_a_pending_run_is_resent_after_a_lease_then_5_then_30_minutes(stack: Stack) -> None:
-    """[41] And no more often in between."""
+def test_a_pending_run_is_resent_after_a_lease_and_then_once_a_minute(stack: Stack) -> None:
+    """[41] Up to the limit, and then it has to wait for the pending time."""
     stack.begin()
     stack.take()
     resent = []
     for _ in range(59):
         stack.clock.forward(60)
         resent.append(stack.sweep_now()["resent"])
-    assert [minute + 1 for minute, count in enumerate(resent) if count] == [1, 6, 36]
+    assert [minute + 1 for minute, count in enumerate(resent) if count] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_the_first_sweep_after_an_outage_gives_no_run_up(stack: Stack, *, claimed: bool) -> None:
+    """[85] However long ago the run moved: its message is sent again first, as often as may be."""
+    run_id = dead(stack) if claimed else stack.begin().body["run"]["id"]
+    while stack.take():
+        pass
+    stack.clock.forward(5000)
+    for _ in range(3):
+        assert stack.sweep_now() == {"seen": 1, "resent": 1, "failed": 0, "settled": {}, "unfinished": False}
+        stack.clock.forward(61)
+    assert stack.sweep_now()["settled"] == {"stale" if claimed else "never_started": 1}
+    assert stack.run_of(run_id)["status"] == "aborted"
+
+
+def line(stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int | None, in_flight: int = 1) -> None:
+    """From now on the queue says that so many messages wait; None: it does not answer."""
+
+    def attributes(**_: Any) -> dict[str, Any]:
+        if waiting is None:
+            raise EndpointConnectionError(endpoint_url="http://queue")
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return {"Attributes": {name: str(count) for name, count in zip(names, (waiting, in_flight), strict=True)}}
+
+    for operation in (stack.sweep.sweep, stack.start.start):
+        monkeypatch.setattr(operation.queue._sqs, "get_queue_attributes", attributes)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("waiting", [6, 60_000, None])
+def test_a_run_in_line_is_neither_sent_again_nor_ended_for_a_day(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int | None, *, claimed: bool
+) -> None:
+    """[85] While many messages wait and workers hold others; nor does a start of its chat end it."""
+    run_id = dead(stack) if claimed else stack.begin().body["run"]["id"]
+    line(stack, monkeypatch, waiting)
+    for _ in range(5):
+        stack.clock.forward(17_000)
+        assert stack.sweep_now() == {"seen": 1, "resent": 0, "failed": 0, "settled": {}, "unfinished": False}
+        assert stack.begin().status == 409
+    assert stack.run_of(run_id)["status"] in ("pending", "running")
+    stack.clock.forward(17_000)
+    assert stack.sweep_now()["resent"] == 1, "the ceiling"
+
+
+@pytest.mark.parametrize(("waiting", "in_flight"), [(5, 9), (60_000, 0)])
+def test_a_short_line_or_one_that_stands_keeps_no_run(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, waiting: int, in_flight: int
+) -> None:
+    """[85] [41] A tenth of `MaximumConcurrency` is no line, and a line that no worker takes from does not move."""
+    dead(stack)
+    line(stack, monkeypatch, waiting, in_flight)
+    stack.clock.forward(61)
+    assert stack.sweep_now()["resent"] == 1
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_a_message_that_was_sent_again_waits_in_line_as_well(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, *, claimed: bool
+) -> None:
+    """[85] Its way through the queue begins anew."""
+    _ = dead(stack) if claimed else stack.begin()
+    stack.clock.forward(5000)
+    stack.sweep_in_vain()
+    line(stack, monkeypatch, 100)
+    assert stack.sweep_now()["settled"] == {}
+
+
+def test_the_guard_of_the_line_is_in_the_write(stack: Stack) -> None:
+    """[85] A sweep that decided on an old look at the run is refused."""
+    run_id = dead(stack)
+    stack.clock.forward(5000)
+    stack.sweep_in_vain()
+    run = stack.sweep.sweep.table.run("acme", run_id)
+    now = stack.step.clock.now()
+    stale = lambda: stack.change(f"acme#{run_id}", "RUN", resend_after={"S": iso(now + 900_000)})  # noqa: E731
+    stack.faults.first("TransactWriteItems", stale)
+    assert stack.sweep_now()["settled"] == {}
+    assert run is not None
+    assert stack.run_of(run_id)["status"] == "running"
 
 
 def test_a_given_back_message_is_not_doubled(stack: Stack) -> None:
@@ -159,7 +247,7 @@ def test_a_final_record_nobody_settled_is_settled_with_its_outcome(stack: Stack)
     assert stack.sweep_now()["settled"] == {"answered": 1}
     run = stack.run_of(run_id)
     assert (run["status"], run["finish_reason"], run["error"], run["step_count"]) == ("succeeded", "length", None, 1)
-    assert run["usage"] == {"input_tokens": 1, "output_tokens": 2, "requests": 1}
+    assert run["usage"] == used(1, 2, 1)
 
 
 def test_a_final_record_under_a_requested_stop_ends_aborted(stack: Stack) -> None:
@@ -185,16 +273,22 @@ def test_one_bad_row_does_not_stop_the_rest(stack: Stack) -> None:
     )  # fmt: skip
     stack.clock.forward(3700)
     counts = stack.sweep_now()
-    assert (counts["seen"], counts["failed"], counts["settled"]) == (2, 0, {"never_started": 1, "unreadable": 1})
+    assert (counts["seen"], counts["failed"], counts["settled"]) == (2, 0, {"unreadable": 1})
+    for _ in range(2):
+        stack.clock.forward(61)
+        stack.sweep_now()
+    stack.clock.forward(61)
+    assert stack.sweep_now()["settled"] == {"never_started": 1}
     assert stack.run_of(good)["status"] == "aborted"
 
 
-@pytest.mark.parametrize("operation", ["GetItem", "Query", "TransactWriteItems"])
+@pytest.mark.parametrize("operation", ["BatchGetItem", "Query", "TransactWriteItems"])
 def test_a_store_error_does_not_fail_the_schedule(stack: Stack, operation: str) -> None:
     """[43] It returns, counts and logs."""
     stack.begin("a")
     stack.begin("b")
     stack.clock.forward(3700)
+    stack.sweep_in_vain()
     stack.faults.refuse(operation, times=3)
     counts = stack.sweep_now()
     assert counts["failed"] >= 1
@@ -212,6 +306,7 @@ def test_a_bad_row_of_the_index_or_a_throttled_shard_stops_no_other(stack: Stack
         })  # fmt: skip
     good = stack.begin().body["run"]["id"]
     stack.clock.forward(3700)
+    stack.sweep_in_vain()
     stack.faults.refuse("Query")
     counts = stack.sweep_now()
     assert counts["failed"] >= 1
@@ -257,6 +352,7 @@ def test_a_malformed_record_keeps_no_run_from_ending(stack: Stack) -> None:
             UpdateExpression="SET created_at = :x", ExpressionAttributeValues={":x": {"S": "junk"}},
         )  # fmt: skip
         stack.clock.forward(700)
+        stack.sweep_in_vain()
         if who == "sweep":
             assert stack.sweep_now()["settled"] == {"stale": 1}
         elif who == "stop":
@@ -281,6 +377,7 @@ def test_two_sweeps_at_once_settle_each_run_once(stack: Stack) -> None:
     for chat in ("a", "b"):
         stack.begin(chat)
     stack.clock.forward(3700)
+    stack.sweep_in_vain()
     inner: list[dict[str, Any]] = []
     stack.faults.first("TransactWriteItems", lambda: inner.append(stack.sweep_now()))
     outer = stack.sweep_now()
@@ -394,7 +491,7 @@ def test_a_cold_start_settles_nothing(stack: Stack) -> None:
 
 
 def test_a_sweep_reads_no_run_younger_than_a_lease(stack: Stack) -> None:
-    """[63] One read per active run older than a lease."""
+    """[63] One read for each hundred active runs of a shard that are older than a lease."""
     for number in range(5):
         stack.begin(f"chat-{number}")
     stack.faults.calls.clear()
@@ -403,4 +500,6 @@ def test_a_sweep_reads_no_run_younger_than_a_lease(stack: Stack) -> None:
     stack.clock.forward(31)
     stack.faults.calls.clear()
     stack.sweep_now()
-    assert stack.faults.calls.count("GetItem") == 5
+    read = [asked["RequestItems"]["outlive"]["Keys"] for asked in stack.faults.requests if "RequestItems" in asked]
+    assert sum(map(len, read)) == 5
+    assert len(read) == len({Run.shard(key["pk"]["S"].partition("#")[2]) for keys in read for key in keys})

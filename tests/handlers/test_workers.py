@@ -73,7 +73,7 @@ def test_trouble_of_the_process_gives_the_run_back_and_ends_the_process(
     exhausts(stack, run_id)
 
 
-def test_a_step_whose_agent_met_such_trouble_is_given_back(stack: Stack) -> None:
+def test_a_step_whose_agent_reports_an_exhausted_process_is_given_back(stack: Stack) -> None:
     """[22] The step is given back, the process ends, and another process executes the step."""
     stack.answer_with(Outcome("partial", [], None, error=AgentError("transient", EXHAUSTED, "no thread")))
     run_id = stack.begin().body["run"]["id"]

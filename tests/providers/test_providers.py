@@ -71,7 +71,7 @@ def disconnect(made: PydanticAgent) -> None:
         if closing is not None:
             await closing
 
-    turn.LOOP.start(close).result(10)
+    turn.LOOP.start(close).result()
 
 
 def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float = 30) -> Ask:
@@ -272,11 +272,11 @@ def test_signed_reasoning_of_a_whole_step_is_sent_back_and_of_a_partial_is_not(
     ("status", "kind", "code"),
     [
         (401, "permanent", "model_rejected"),
-        (429, "transient", "model_rate_limited"),
-        (503, "transient", "model_unavailable"),
+        (429, "busy", "model_rate_limited"),
+        (503, "busy", "model_unavailable"),
     ],
 )
-def test_an_error_is_told_apart_after_one_request(
+def test_an_error_is_classified_after_one_request(
     wire: Wire, server: Double, answerer: PydanticAgent, status: int, kind: str, code: str
 ) -> None:
     """[22] Each error has its kind, after one request: the client's own retries would multiply ours."""
@@ -329,13 +329,13 @@ def test_a_stream_that_breaks_is_transient_and_keeps_its_text(
     assert len(server.requests) == 1
 
 
-def test_a_refused_connection_is_transient(wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[22] A provider that refuses the connection is a transient error."""
+def test_a_refused_connection_is_a_busy_provider(wire: Wire, server: Double) -> None:
+    """[84] A provider that refuses the connection is asked again later."""
     made = agent_for(wire)
     server.close()
     error = answer(made).error
     assert error is not None
-    assert (error.kind, error.code) == ("transient", "model_connection")
+    assert (error.kind, error.code) == ("busy", "model_connection")
     disconnect(made)
 
 
@@ -419,3 +419,30 @@ def test_openai_quota_is_permanent_though_it_comes_as_a_rate_limit(monkeypatch: 
     assert (error.kind, error.code) == ("permanent", "model_quota")
     disconnect(made)
     server.close()
+
+
+def test_a_provider_that_falls_silent_is_given_up_long_before_the_step_is(
+    wire: Wire, server: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[84] After `LONGEST_SILENCE` seconds without a byte, which counts as an attempt."""
+    monkeypatch.setattr(model, "LONGEST_SILENCE", 0.3)
+    server.replies = [wire.broken("One. ", hangs=True)]
+    made = agent_for(wire)
+    outcome = answer(made, ask(seconds=PATIENCE))
+    assert outcome.error is not None
+    assert outcome.error.kind == "transient"
+    assert text(outcome) == "One. "
+    disconnect(made)
+
+
+def test_connections_to_a_provider_are_kept_alive(wire: Wire, server: Double, answerer: PydanticAgent) -> None:
+    """A connection that was lost while the function was frozen must not cost a step its time."""
+    server.replies = [wire.said("One.")]
+    answer(answerer)
+    assert answerer._model is not None
+    client: Any = answerer._model[1].client  # type: ignore[attr-defined]
+    if isinstance(wire, Bedrock):
+        config = client.meta.config
+        assert (config.tcp_keepalive, config.connect_timeout, config.read_timeout) == (True, 5, 90)
+    else:
+        assert set(model.KEEPALIVE) <= set(client._client._transport._pool._socket_options)

@@ -91,7 +91,7 @@ class Front(BaseHTTPRequestHandler):
             if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
                 self.send_header(name, value)
         if status != http.HTTPStatus.NO_CONTENT:
-            length = dict((name.lower(), value) for name, value in headers).get("content-length")
+            length = {name.lower(): value for name, value in headers}.get("content-length")
             self.send_header("Content-Length", str(length) if self.command == "HEAD" and length else str(len(answer)))
         self.end_headers()
         if self.command != "HEAD":

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from local import smoke
-from local.messages import UserError
 from proof.stacks.deployed import Stack, until
 from proof.stacks.ports import reserved
 
@@ -246,29 +245,6 @@ def test_a_deleted_stack_leaves_its_table_and_another_stack_can_use_it(
     assert account.left_of("second").get("tables") is None
     assert call(account, "second", "GET", "/chats/kept/run")["message"]["content"] == "It is still here."
     account.smoke("second", capsys)
-
-
-def test_smoke_says_in_a_sentence_what_is_wrong(
-    account: Account, first: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A wrong address, no server, a wrong token, a token without a workspace, nothing given."""
-    aws = account.aws
-    for base, token, wrong in (
-        (aws.url, "x", "TOKEN is refused"),
-        (aws.url, aws.token(workspace_id=None), "claim workspace_id"),
-        (aws.url, aws.token(aud="other"), "TOKEN is refused"),
-        (f"{aws.endpoint}/nowhere", aws.token(), "not the address of an Outlive API"),
-        ("http://127.0.0.1:1", aws.token(), "BASE does not answer"),
-        ("", "x", "BASE must be"),
-        (aws.url, "", "TOKEN must be"),
-    ):
-        monkeypatch.setenv("BASE", base)
-        monkeypatch.setenv("TOKEN", token)
-        with pytest.raises(UserError, match=wrong) as found:
-            smoke.main()
-        assert "\n" not in str(found.value)
-        assert len(str(found.value)) < 400
-    capsys.readouterr()
 
 
 def call(account: Account, name: str, method: str, path: str, body: object = None) -> Any:

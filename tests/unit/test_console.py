@@ -86,7 +86,7 @@ def test_no_answer_lets_a_page_load_or_become_anything_else(app, name):
     assert policy["require-trusted-types-for"] == "'script'"
 
 
-def test_a_file_that_is_known_is_not_sent_again(app):
+def test_a_cached_file_is_not_sent_again(app):
     console = app()
     first = console.handler(asked("main.js"), None)
     tag = first["headers"]["etag"]

@@ -416,6 +416,8 @@ def test_docs_name_every_field_of_a_script():
 
 
 def test_docs_explain_every_code_a_run_may_end_with():
-    """The table of docs/api.md is generated from the codes; so each permanent error of the agent must be among them."""
+    """Their table is generated from the codes, so each permanent error of the agent must be one of them."""
     permanent = {code for _, kind, code in engine_errors.KINDS if kind == "permanent"}
     assert permanent <= set(RunErrorCode)
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert {code for code in RunErrorCode if f"| `{code}` | " not in page} == set()

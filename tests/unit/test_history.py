@@ -78,7 +78,7 @@ def test_many_steps_that_cant_be_read_make_one_warning(caplog: pytest.LogCapture
     assert [record.getMessage()[:2] for record in caplog.records] == ["3 "]
 
 
-def test_a_step_of_which_only_the_text_is_known_is_sent_as_its_text_without_a_warning(
+def test_a_step_without_messages_is_sent_as_its_text_without_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -145,7 +145,7 @@ def test_a_history_never_starts_with_an_answer_or_a_result() -> None:
     assert shape(history) == [["user-prompt"]]
 
 
-def test_a_step_replaced_by_its_text_is_followed_by_a_request_so_that_the_model_is_asked() -> None:
+def test_a_step_sent_as_its_text_is_followed_by_a_request() -> None:
     messages = messages_of([prompt("One"), Turn("assistant", "Words | Call.", "?")])
     assert isinstance(messages[-1], ModelRequest)
     assert [part.content for part in messages[-1].parts if isinstance(part, UserPromptPart)] == [GO_ON]

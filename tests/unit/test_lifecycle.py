@@ -58,6 +58,8 @@ FACTS = Facts(
     resends=1,
     resent_by="earlier",
     asked=ASKED,
+    sent_before=NOW,
+    resend_limit=1,
     as_read={"attempt": {"N": "1"}, "finish_reason": None},
 )
 UPDATES = [move for move in MOVES if move is not START]
@@ -76,7 +78,8 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.OWNER: {"owner": "ada"},
     Guard.NO_PROGRESS: {"progress_at": NOW - 60_000},
     Guard.NEVER_CLAIMED: {"claimed_step": -1, "created_at": NOW - 60_000},
-    Guard.RESEND_DUE: {"resend_after": NOW},
+    Guard.NOT_IN_LINE: {"resend_after": NOW, "created_at": NOW - 60_000},
+    Guard.RESENT_IN_VAIN: {"resends": 1},
     Guard.RESENT_BY_AS_READ: {"resent_by": "earlier"},
     Guard.RESENDS_AS_READ: {"resends": 1},
     Guard.ASKED_AS_READ: {"asked": ASKED},
@@ -96,7 +99,8 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.OWNER: [{"owner": "bob"}],
     Guard.NO_PROGRESS: [{"progress_at": NOW - 59_999}, {"progress_at": None}],
     Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}],
-    Guard.RESEND_DUE: [{"resend_after": NOW + 1}],
+    Guard.NOT_IN_LINE: [{"resend_after": NOW + 1}, {"lease_until": NOW + 1}, {"created_at": NOW + 1}],
+    Guard.RESENT_IN_VAIN: [{"resends": 0}],
     Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
     Guard.RESENDS_AS_READ: [{"resends": 2}],
     Guard.ASKED_AS_READ: [{"asked": ASKED.without({"c1"})}, {"asked": None}],
@@ -184,9 +188,9 @@ def make(table: Table, move: Move, run: Run) -> None:
         ]  # fmt: skip
         table.answer(a_run(Status.WAITING, asked=ASKED), answers, NOW + 30_000, NOW)
     elif move is RESEND:
-        table.resend(a_run(resends=FACTS.resends, resent_by=FACTS.resent_by), NOW + 60_000, "sweep", NOW)
+        table.resend(a_run(resends=FACTS.resends, resent_by=FACTS.resent_by), FACTS, NOW + 60_000, "sweep")
     elif move is COUNT_RESEND:
-        table.count_resend(a_run(claimed_step=FACTS.step, resends=FACTS.resends), NOW + 60_000, NOW)
+        table.count_resend(a_run(claimed_step=FACTS.step, resends=FACTS.resends), NOW)
     elif move is REQUEST_STOP:
         table.request_stop(run, "ada", "stop", NOW)
     else:
@@ -291,7 +295,7 @@ def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
                 kind(word)
 
 
-def test_triggers_are_the_known_five() -> None:
+def test_there_are_five_triggers() -> None:
     """[2] `user`, `schedule`, `api`, `event` and `continue`."""
     assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
 

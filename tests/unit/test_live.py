@@ -100,7 +100,7 @@ def test_a_kilobyte_is_written_at_once(log, store, clock):
     assert len(store.puts) == 1
 
 
-def test_there_are_two_writes_a_second_at_most_however_much_is_said(log, store, clock):
+def test_there_are_two_writes_a_second_at_most_however_much_is_streamed(log, store, clock):
     start = clock.at
     for _ in range(100):
         log.show(Words("text", "x" * 3000))
@@ -120,7 +120,7 @@ def test_writes_are_linear_in_the_text(log, store, clock):
     assert len(store.puts) <= 60
 
 
-def test_nothing_is_written_when_nothing_is_said(log, store, clock):
+def test_nothing_is_written_when_nothing_is_streamed(log, store, clock):
     log.show(Words("text", ""))
     run_on(log, clock, 60)
     assert store.puts == []
@@ -164,7 +164,7 @@ def test_a_piece_whose_write_failed_is_written_again_as_it_was_before_any_other(
     assert store.text == "one two"
 
 
-def test_a_store_that_goes_on_failing_is_asked_less_and_less_and_said_once(log, store, clock, capsys):
+def test_writes_to_a_failing_store_back_off_and_are_logged_once(log, store, clock, capsys):
     store.fails = ["refused"] * 1000
     log.show(Words("text", "one"))
     run_on(log, clock, 60)

@@ -387,7 +387,7 @@ def test_whatever_happens_every_reader_ends_with_the_message(steps: list[Any], p
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(said=st.lists(SAID | st.integers(0, 1500), max_size=20), page=st.sampled_from([1, 400, 5_000_000]))
-def test_what_a_worker_has_said_is_what_a_reader_sees(said: list[Any], page: int) -> None:
+def test_a_reader_sees_what_the_worker_has_streamed(said: list[Any], page: int) -> None:
     """Live, before there is any record: after a second or two it is all there."""
     world = World(page)
     world.do("claim")
@@ -462,7 +462,7 @@ def test_a_reader_of_a_run_that_is_over_waits_for_nothing():
     assert world.clock.slept == []
 
 
-def test_a_reader_who_loses_the_right_to_read_while_it_waits_is_told_nothing():
+def test_a_reader_who_loses_access_while_waiting_receives_nothing():
     """The owner is looked at each time."""
     world = begun()
     table = Tail(world.table, world.clock, str)
@@ -562,7 +562,7 @@ def test_a_record_that_was_deleted_leaves_the_others(small):
     assert [part["text"] for part in reader.shown.parts] == ["a", "c"]
 
 
-def test_other_parts_are_told_as_they_are():
+def test_other_parts_are_events_as_they_are():
     """A file, a source, a dynamic tool, one that the model's provider ran: nothing of a message is left out."""
     world = begun()
     parts = [
@@ -640,7 +640,7 @@ def test_no_cursor_is_the_beginning():
 
 
 @given(st.lists(SAID, max_size=6), st.data())
-def test_a_position_is_the_same_however_what_was_said_is_cut(said: list[Words | Call], data: Any) -> None:
+def test_a_position_does_not_depend_on_how_text_is_cut(said: list[Words | Call], data: Any) -> None:
     """So text that came in other pieces, or in one, is known again; and what differs in anything is not."""
     found = list(passages.passages(clean(parts_of(said, "output-available"))))
     length = sum(map(passages.weight, found))

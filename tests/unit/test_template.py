@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from local.build import GROUP
+from outlive.settings import BOUNDS, MODEL_NAME
+from outlive.store.rows import SHARDS
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -145,8 +147,18 @@ def test_what_is_in_the_dead_letter_queue_is_kept_and_raises_an_alarm():
 
 def test_a_sweep_is_due_every_minute_and_over_before_the_next():
     """[39] Its function times out in less than a minute."""
-    (schedule,) = of("Sweep")["Events"].values()
-    assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "Enabled": True}}
+    schedule = of("Sweep")["Events"]["EveryMinute"]
+    state = {"Fn::If": ["SweepsByShard", "DISABLED", "ENABLED"]}
+    assert schedule == {"Type": "Schedule", "Properties": {"Schedule": "rate(1 minute)", "State": state}}
+
+
+def test_every_shard_can_be_swept_by_an_invocation_of_its_own():
+    """Of the two kinds of schedules one is on, and together they cover all shards."""
+    events = of("Sweep")["Events"]
+    shards = [one["Properties"] for name, one in events.items() if name.startswith("Shard")]
+    assert [json.loads(one["Input"]) for one in shards] == [{"shard": number} for number in range(SHARDS)]
+    assert all(one["State"] == {"Fn::If": ["SweepsByShard", "ENABLED", "DISABLED"]} for one in shards)
+    assert len(events) == SHARDS + 1
     assert of("Sweep")["Timeout"] < 60
 
 
@@ -322,7 +334,7 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
     assert trusted["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_nothing_that_streams_is_there_unless_it_is_asked_for():
+def test_nothing_of_the_streaming_function_is_deployed_by_default():
     """An address without a gateway before it, and a role that starts runs, are nobody's default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
@@ -377,7 +389,7 @@ def test_what_readers_ask_every_second_is_not_traced():
     assert tracing == set(FUNCTIONS) - untraced
 
 
-def test_an_index_is_asked_by_the_one_function_that_needs_it():
+def test_an_index_may_be_queried_only_by_the_function_that_needs_it():
     for index, function in (("active", "Sweep"), ("due", "Sweep"), ("by_chat", "Read")):
         arn = table_arn(f"/index/{index}")
         assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
@@ -391,19 +403,26 @@ def test_nobody_may_list_or_delete_rows():
 def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
     asking = [name for name in FUNCTIONS if any("bedrock:" in one for s in statements(name) for one in actions(s))]
     assert asking == ["Step"]
-    (guarded,) = [policy for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
-    assert guarded["Fn::If"][0] == "UsesBedrock"
+    guards = [policy["Fn::If"][0] for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
+    assert guards == ["HasKey", "UsesBedrock"]
     assert TEMPLATE["Conditions"]["UsesBedrock"] == {
         "Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "AgentModel"}]}]}, "bedrock"]
     }
 
 
-def test_the_models_key_is_known_to_the_step_function_alone():
-    keys = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
-    assert not keys & set(GLOBALS["Environment"]["Variables"])
+def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_read_it():
+    """[86] Its environment has the name of the secret, and its role that one secret."""
+    assert "resolve:secretsmanager" not in (ROOT / "template.yaml").read_text()
     for name in FUNCTIONS:
-        variables = set(of(name).get("Environment", {}).get("Variables", {}))
-        assert variables & keys == (keys if name == "Step" else set())
+        variables = {**GLOBALS["Environment"]["Variables"], **of(name).get("Environment", {}).get("Variables", {})}
+        assert not {variable for variable in variables if variable.endswith("API_KEY")}
+        assert ("MODEL_KEY_SECRET" in variables) == (name == "Step")
+        reads = [one for one in statements(name) if "secretsmanager:GetSecretValue" in actions(one)]
+        assert len(reads) == (1 if name == "Step" else 0)
+    policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == "HasKey")["Fn::If"][1]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${ModelKeySecret}-??????"
+    assert statement["Resource"] == {"Fn::If": ["KeyIsArn", {"Ref": "ModelKeySecret"}, {"Fn::Sub": arn}]}
 
 
 # --- functions
@@ -431,6 +450,17 @@ def test_every_setting_the_code_reads_is_given():
     code = (ROOT / "shared" / "outlive" / "settings.py").read_text()
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
     assert read == {name for name in GLOBALS["Environment"]["Variables"] if not name.startswith("POWERTOOLS_")}
+
+
+def test_the_bounds_of_a_parameter_are_those_of_its_setting():
+    """A value that the deployment accepts is one with which the functions start, and the other way round."""
+    given = {
+        name: (PARAMETERS[parameter["Ref"]]["MinValue"], PARAMETERS[parameter["Ref"]]["MaxValue"])
+        for name, parameter in GLOBALS["Environment"]["Variables"].items()
+        if "Ref" in parameter and PARAMETERS.get(parameter["Ref"], {}).get("Type") == "Number"
+    }
+    assert given == BOUNDS
+    assert PARAMETERS["AgentModel"]["AllowedPattern"] == f"^({MODEL_NAME.pattern})$"
 
 
 def test_the_defaults_are_those_of_the_contract():
@@ -468,7 +498,7 @@ def test_lambda_runs_what_the_project_says():
 
 
 @pytest.mark.parametrize("logs", [*(f"{name}Logs" for name in FUNCTIONS), "ApiLogs"])
-def test_logs_are_kept_as_long_as_was_said(logs):
+def test_logs_are_kept_as_long_as_the_parameter_says(logs):
     assert of(logs)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 

@@ -45,15 +45,18 @@ def http(category: Any, status: int, body: object = None) -> ModelHTTPError:
         (http(ModelQuotaExceededError, 402), "permanent", "model_quota"),
         (http(ModelQuotaExceededError, 429), "permanent", "model_quota"),
         (ModelHTTPError(413, "m"), "permanent", "model_rejected"),
-        (http(ModelRateLimitError, 429), "transient", "model_rate_limited"),
-        (http(ModelOverloadedError, 529), "transient", "model_unavailable"),
+        (http(ModelRateLimitError, 429), "busy", "model_rate_limited"),
+        (http(ModelOverloadedError, 529), "busy", "model_unavailable"),
         (http(ModelServerError, 500), "transient", "model_server_error"),
         (ModelHTTPError(599, "m"), "transient", "model_server_error"),
         (ModelHTTPError(408, "m"), "transient", "model_timeout"),
-        (ModelHTTPError(409, "m"), "transient", "model_unavailable"),
+        (ModelHTTPError(409, "m"), "busy", "model_unavailable"),
         (ModelHTTPError(424, "m"), "transient", "model_server_error"),
-        (ModelConnectionError("m", "refused"), "transient", "model_connection"),
+        (ModelConnectionError("m", "refused"), "busy", "model_connection"),
+        (ModelConnectionError("m", "reset", phase="read"), "busy", "model_connection"),
         (ModelTimeoutError("m", "too slow"), "transient", "model_timeout"),
+        (ModelTimeoutError("m", "no connection", phase="connect"), "busy", "model_connection"),
+        (ModelHTTPError(503, "m"), "busy", "model_unavailable"),
         (ModelRequestTimeout("m", 3), "transient", "model_timeout"),
         (ModelAPIError("m", "garbage"), "transient", "model_bad_answer"),
         (OutputTokenLimitExceeded("too long"), "permanent", "model_output_limit"),
@@ -96,7 +99,7 @@ def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -
         (None, "The model m answered 400"),
     ],
 )
-def test_a_message_says_what_the_provider_said(body: object, said: str) -> None:
+def test_an_error_message_contains_the_providers_message(body: object, said: str) -> None:
     assert agent_error(http(ModelRequestRejectedError, 400, body)).message == said
 
 

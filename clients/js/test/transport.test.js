@@ -128,7 +128,7 @@ test("an expired token is replaced, once for each request", async () => {
   await assert.rejects(send(new OutliveChatTransport({ fetch: server(401).fetch })), { status: 401 });
 });
 
-const voided = frame("c3", { type: "data-void", data: { step: 0 }, transient: true });
+const voided = frame("c3", { type: "data-void", data: { step: 0, restart: "behind the start" }, transient: true });
 
 test("a step that begins anew is reset in place", async () => {
   const api = server(
@@ -177,7 +177,7 @@ test("a resumed stream shows the whole message, also if the run has ended by the
   await assert.rejects(transport.reconnectToStream({ chatId: "a b" }), TypeError);
   const resumed = await transport.reconnectToStream({ chatId: "a b" });
   assert.deepEqual(types(await all(resumed)), ["start", "start-step", "text-start", "text-delta", "finish"]);
-  for (const { url } of api.requests.slice(3)) assert.ok(url.endsWith("/stream?wait=0&after=c1"), "after the start");
+  for (const { url } of api.requests.slice(3)) assert.ok(url.endsWith("/stream?wait=0&after=behind%20the%20start"));
   assert.equal(await transport.reconnectToStream({ chatId: "a b" }), null, "only once");
 });
 
@@ -215,9 +215,28 @@ test("a stop whose answer was lost never hits a later run", async () => {
     api.requests.map(({ url }) => url),
     ["http://api/chats/a%20b/run", stop, stop],
   );
+  const waiting = server(latest("r1", "waiting"), JSON.stringify({ stopped: true, run: { id: "r1" } }));
+  assert.equal((await new OutliveChatTransport({ fetch: waiting.fetch }).stop("a")).stopped, true);
   const idle = server(latest("r1", "succeeded"));
   assert.deepEqual(await new OutliveChatTransport({ fetch: idle.fetch }).stop("a"), { stopped: false, run: null });
   assert.equal(idle.requests.length, 1);
+});
+
+test("answers whose answer was lost are sent again, and a refusal says who decided", async () => {
+  const parts = [{ type: "tool-pay", toolCallId: "c", state: "approval-responded", approval: { id: "0:c", approved: true } }];
+  const message = { id: "r1-answer", role: "assistant", parts };
+  const options = { messages: [message], messageId: message.id };
+  const api = server(lost(), start + end);
+  assert.deepEqual(types(await all(await send(new OutliveChatTransport({ fetch: api.fetch }), options))), ["start", "finish"]);
+  assert.deepEqual(api.requests[0].body, api.requests[1].body);
+  assert.deepEqual(api.requests[0].body.messages, [message]);
+  const problem = JSON.stringify({ code: "answered_otherwise", answered_by: "bob" });
+  const refused = server(new Response(problem, { status: 409 }));
+  await assert.rejects(send(new OutliveChatTransport({ fetch: refused.fetch }), options), {
+    status: 409,
+    code: "answered_otherwise",
+    answeredBy: "bob",
+  });
 });
 
 /** Fails when the request is aborted, and never answers. */

@@ -118,10 +118,12 @@ class AnsweredStep:
         _, part = ui_parts([ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[result])])
         decision = self.ask.decisions.get(call.tool_call_id)
         if decision is not None and decision.approved is True and "approval" not in part:
-            part["approval"] = {"id": call.tool_call_id, "approved": True}
+            part["approval"] = {"approved": True}
+        if "approval" in part:
+            part["approval"]["id"] = call.approval_id
         return part
 
     def _open_part(self, call: AskedCall) -> dict[str, Any]:
         """A call that is asked about once more, as a UI part."""
         _, part = ui_parts([ModelResponse(parts=[self._as_run(call)])], {call.tool_call_id: call})
-        return {**part, **approval_requested(call.tool_call_id)} if call.kind == "approval" else part
+        return {**part, **approval_requested(call)} if call.kind == "approval" else part

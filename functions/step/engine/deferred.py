@@ -35,19 +35,21 @@ class AskedCalls(AbstractCapability[StepDeps]):
 
     async def handle_deferred_tool_calls(
         self,
-        ctx: RunContext[StepDeps],  # noqa: ARG002  # the library calls it by name
+        ctx: RunContext[StepDeps],
         *,
         requests: DeferredToolRequests,
     ) -> DeferredToolResults:
         """Note the calls, and deny them for now."""
         for call in [*requests.approvals, *requests.calls]:
             metadata = requests.metadata.get(call.tool_call_id)
+            kind = requests.kind(call.tool_call_id)
             self.asked[call.tool_call_id] = AskedCall(
                 call.tool_call_id,
-                requests.kind(call.tool_call_id),
+                kind,
                 call.tool_name,
                 clean(to_jsonable_python(call.args_as_dict())),
                 clean(to_jsonable_python(metadata)) if metadata else None,
+                f"{ctx.deps.step}:{call.tool_call_id}" if kind == "approval" else "",
             )
         return requests.build_results(
             approvals={call.tool_call_id: ToolDenied("") for call in requests.approvals},

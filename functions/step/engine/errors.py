@@ -9,12 +9,13 @@
                 tool_failed              a tool raised
                 output_invalid           the output does not fit the agent's output type, and the tries are used up
                 agent_failed             anything else, probably a bug
-    transient   worker_exhausted         no thread, file descriptor or memory left in this process
+    busy        model_unavailable        503, 529, 409; the secret with the key cannot be read now
                 model_rate_limited       429; `retry_after` is what the provider asked for
-                model_unavailable        503, 529, 409
+                model_connection         no connection, or one that broke before anything was answered
+    transient   worker_exhausted         no thread, file descriptor or memory left in this process
                 model_server_error       500 and above, also in the middle of a stream
                 model_timeout            no answer in time
-                model_connection         refused, reset, dropped in mid-stream
+                model_connection         dropped in mid-stream: what was answered until then is paid for
                 model_bad_answer         the stream could not be understood
 
 A message contains no key, token or account number, also if the provider repeats one in its error.
@@ -23,7 +24,7 @@ A message contains no key, token or account number, also if the provider repeats
 import os
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from botocore.exceptions import NoCredentialsError
 from pydantic_ai.exceptions import (
@@ -48,6 +49,7 @@ from outlive.text import clean
 from outlive.worker import EXHAUSTED, exhausted
 
 LONGEST_MESSAGE = 2000
+Kind: TypeAlias = Literal["transient", "permanent", "busy"]
 
 
 class UnusableModel(Exception):
@@ -56,6 +58,10 @@ class UnusableModel(Exception):
 
 class OutputInvalid(Exception):
     """The model gave no output of the agent's output type, and it may not try again."""
+
+
+class KeyUnavailable(Exception):
+    """The model's key can't be read now."""
 
 
 class ToolBroke(Exception):
@@ -67,10 +73,10 @@ class ToolBroke(Exception):
         self.error = error
 
 
-# The first match counts: rejected and quota errors are HTTP errors as well, and a timeout is a connection error. An
-# error that matches nothing is a bug.
-KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str], ...] = (
+# The first match counts: rejected and quota errors are HTTP errors as well. An error that matches nothing is a bug.
+KINDS: tuple[tuple[type[BaseException], Kind, str], ...] = (
     (UnusableModel, "permanent", "model_not_configured"),
+    (KeyUnavailable, "busy", "model_unavailable"),
     (NoCredentialsError, "permanent", "model_not_configured"),
     (ToolBroke, "permanent", "tool_failed"),
     (OutputInvalid, "permanent", "output_invalid"),
@@ -79,33 +85,38 @@ KINDS: tuple[tuple[type[BaseException], Literal["transient", "permanent"], str],
     (ModelQuotaExceededError, "permanent", "model_quota"),
     (OutputTokenLimitExceeded, "permanent", "model_output_limit"),
     (ContentFilterError, "permanent", "model_content_filter"),
-    (ModelRateLimitError, "transient", "model_rate_limited"),
-    (ModelUnavailableError, "transient", "model_unavailable"),
+    (ModelRateLimitError, "busy", "model_rate_limited"),
+    (ModelUnavailableError, "busy", "model_unavailable"),
     (ModelServerError, "transient", "model_server_error"),
     (ModelRequestTimeout, "transient", "model_timeout"),
-    (ModelTimeoutError, "transient", "model_timeout"),
-    (ModelConnectionError, "transient", "model_connection"),
 )
-TRANSIENT_STATUS = {
-    408: "model_timeout",
-    409: "model_unavailable",
-    424: "model_server_error",  # Bedrock: the model failed while it streamed
-    425: "model_unavailable",
-    429: "model_rate_limited",
+STATUSES: dict[int, tuple[Kind, str]] = {
+    408: ("transient", "model_timeout"),
+    409: ("busy", "model_unavailable"),
+    424: ("transient", "model_server_error"),  # Bedrock: the model failed while it streamed
+    425: ("busy", "model_unavailable"),
+    429: ("busy", "model_rate_limited"),
+    503: ("busy", "model_unavailable"),
+    529: ("busy", "model_unavailable"),
 }
 
 
-def agent_error(error: BaseException) -> AgentError:
-    """The error as a run stores it: kind, code, and a message of at most 2,000 characters without secrets."""
+def agent_error(error: BaseException, *, answered: bool = False) -> AgentError:
+    """The error as a run stores it: kind, code, and a message of at most 2,000 characters without secrets.
+
+    With `answered`, the model had begun to answer: a connection that breaks then costs an attempt, as it costs money.
+    """
     if isinstance(error, FallbackExceptionGroup):
         each = [agent_error(inner) for inner in error.exceptions]
-        return next((inner for inner in each if inner.kind == "transient"), each[0])
+        return next((inner for inner in each if inner.kind != "permanent"), each[0])
     kind, code = _kind_and_code(error)
-    retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind == "transient" else None
+    if answered and code == "model_connection":
+        kind = "transient"
+    retry_after = error.retry_after if isinstance(error, ModelAPIError) and kind != "permanent" else None
     return AgentError(kind, code, public_message(error), retry_after)
 
 
-def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanent"], str]:
+def _kind_and_code(error: BaseException) -> tuple[Kind, str]:
     # This is checked first, because anything may fail in an exhausted process, also a tool.
     broken = error.error if isinstance(error, ToolBroke) else error
     if exhausted(broken, of_a_tool=isinstance(error, ToolBroke)):
@@ -113,13 +124,21 @@ def _kind_and_code(error: BaseException) -> tuple[Literal["transient", "permanen
     for error_class, kind, code in KINDS:
         if isinstance(error, error_class):
             return kind, code
+    if isinstance(error, ModelConnectionError):
+        return _of_connection(error)
     if isinstance(error, ModelHTTPError):
-        if error.status_code >= 500:
-            return "transient", "model_server_error"
-        if error.status_code in TRANSIENT_STATUS:
-            return "transient", TRANSIENT_STATUS[error.status_code]
-        return "permanent", "model_rejected"
+        other: tuple[Kind, str] = ("permanent", "model_rejected")
+        return STATUSES.get(
+            error.status_code, ("transient", "model_server_error") if error.status_code >= 500 else other
+        )
     return ("transient", "model_bad_answer") if isinstance(error, ModelAPIError) else ("permanent", "agent_failed")
+
+
+def _of_connection(error: ModelConnectionError) -> tuple[Kind, str]:
+    """A provider that can't be reached is busy. One that was silent for too long has the request."""
+    if isinstance(error, ModelTimeoutError) and error.phase not in ("pool", "connect"):
+        return "transient", "model_timeout"
+    return "busy", "model_connection"
 
 
 def public_message(error: BaseException) -> str:
@@ -133,7 +152,7 @@ def full_message(error: BaseException) -> str:
     if isinstance(error, ModelHTTPError):
         message = _provider_message(error.body)
         return f"The model {error.model_name} answered {error.status_code}{': ' + message if message else ''}"
-    if isinstance(error, ModelAPIError | UnusableModel | OutputInvalid | ToolBroke):
+    if isinstance(error, ModelAPIError | UnusableModel | KeyUnavailable | OutputInvalid | ToolBroke):
         return str(error)
     try:
         text = str(error)
@@ -172,11 +191,19 @@ SECRET_SETTING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECA
 HIDDEN = "[hidden]"
 
 
+_KEYS: set[str] = set()
+
+
+def hide(key: str) -> None:
+    """Have this key hidden in every message from now on."""
+    _KEYS.add(key)
+
+
 def redacted(text: str) -> str:
     """`text` with this process's secrets hidden, and everything that looks like a key, a token or an ARN."""
     text = clean(text)
-    own = (value for name, value in os.environ.items() if SECRET_SETTING.search(name) and len(value) >= 8)
-    for value in sorted(own, key=len, reverse=True):
+    own = {value for name, value in os.environ.items() if SECRET_SETTING.search(name)} | _KEYS
+    for value in sorted((value for value in own if len(value) >= 8), key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return LONG_RUN.sub(_random_hidden, SECRET.sub(HIDDEN, text))
 

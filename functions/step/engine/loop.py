@@ -71,11 +71,19 @@ class OwnLoop:
             self._work = None
             return self.generation
 
-    def start(self, work: Callable[[], Coroutine[Any, Any, T]]) -> "Future[T]":
-        """Run `work()` in the loop. The future is done when the work has ended, and it is never cancelled."""
+    def start(
+        self, work: Callable[[], Coroutine[Any, Any, T]], over: "Callable[[Future[T]], None] | None" = None
+    ) -> "Future[T]":
+        """Run `work()` in the loop. The future is done when the work has ended, and it is never cancelled.
+
+        `over` is called with the future then, before a loop that the work ended is closed. A caller that adds its own
+        callback to the future may come later than that.
+        """
         self.ready()
         runner = self._runner = self._runner or asyncio.Runner()
         future: Future[T] = Future()
+        if over is not None:
+            future.add_done_callback(over)
         self._work = future
 
         def run() -> None:

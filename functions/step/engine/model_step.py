@@ -49,7 +49,7 @@ class ModelStep:
             conversation_id=ask.chat_id,
             model=self.model,
             deps=deps,
-            model_settings=step_settings(self.model, ask.seconds, text_only=ask.text_only),
+            model_settings=step_settings(self.model, ask.seconds, text_only=ask.text_only, caching=ask.prompt_caching),
             cancellation_token=self.token,
             capabilities=[self.tools, self.asked],
         ) as run:

@@ -52,7 +52,8 @@ def _messages(
 
 def _partial(result: StepResult, response: ModelResponse | None, failure: BaseException | None) -> Outcome:
     """The outcome of a step that broke off."""
-    error = None if failure is None else agent_error(failure)
+    answered = response is not None and bool(response.parts)
+    error = None if failure is None else agent_error(failure, answered=answered)
     if response is None:
         return Outcome("partial", [], None, result.usage, error=error)
     failures = {failure.tool_call_id: public_message(failure.error)} if isinstance(failure, ToolBroke) else {}

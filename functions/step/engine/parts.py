@@ -101,7 +101,7 @@ def _ui_part(part: dict[str, Any], asked: Mapping[str, AskedCall]) -> dict[str, 
         part.pop("providerExecuted", None)
     call = asked.get(part.get("toolCallId", ""))
     if call is not None and part["state"] == "input-available":
-        return {**part, **approval_requested(call.tool_call_id)} if call.kind == "approval" else part
+        return {**part, **approval_requested(call)} if call.kind == "approval" else part
     if part.get("state") == "output-denied":
         part["approval"]["id"] = part["toolCallId"]  # the adapter makes up another id each time
     if part.get("state") == "input-available" or metadata.get("pydantic_ai", {}).get("outcome") == "interrupted":
@@ -111,9 +111,9 @@ def _ui_part(part: dict[str, Any], asked: Mapping[str, AskedCall]) -> dict[str, 
     return part
 
 
-def approval_requested(call_id: str) -> dict[str, Any]:
+def approval_requested(call: AskedCall) -> dict[str, Any]:
     """The state of a call that waits for an approval."""
-    return {"state": "approval-requested", "approval": {"id": call_id}}
+    return {"state": "approval-requested", "approval": {"id": call.approval_id}}
 
 
 def call_passage(call: ToolCallPart) -> Call | None:

@@ -12,7 +12,7 @@ from engine.errors import ToolBroke
 from engine.parts import UNSTORABLE, messages_json
 from outlive.agents import StepDeps
 from outlive.asked import AskedCall
-from outlive.usage import Usage
+from outlive.usage import DIGITS, Usage
 
 
 @dataclass
@@ -40,7 +40,9 @@ class StepResult:
     def usage(self) -> Usage:
         """Tokens and requests of this step."""
         used = RunUsage() if self.run is None else self.run.usage
-        return Usage(used.input_tokens, used.output_tokens, used.requests)
+        cost = None if used.cost is None else round(float(used.cost), DIGITS)
+        cached = used.cache_read_tokens, used.cache_write_tokens
+        return Usage(used.input_tokens, used.output_tokens, used.requests, *cached, cost)
 
     @property
     def new_messages(self) -> list[ModelMessage]:

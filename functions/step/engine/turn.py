@@ -21,7 +21,8 @@ from pydantic_ai import Agent
 from pydantic_ai.models import Model
 
 from engine.answered_step import AnsweredStep
-from engine.errors import UnusableModel, agent_error
+from engine.errors import KeyUnavailable, UnusableModel, agent_error
+from engine.key import renew
 from engine.loop import OwnLoop, left_behind
 from engine.model import model_named
 from engine.model_step import ModelStep
@@ -56,7 +57,7 @@ class PydanticAgent:
         try:
             kind = AnsweredStep if ask.asked else ModelStep
             step = kind(ask, self._agent, self._model_for(ask))
-        except UnusableModel as error:
+        except (UnusableModel, KeyUnavailable) as error:
             return Outcome("partial", [], None, error=agent_error(error))
         error_of_step = _run(step, show, interrupt)
         interrupted = interrupt.reason is not None
@@ -75,6 +76,7 @@ class PydanticAgent:
         name = own or self._name
         if name == OFFLINE:
             return offline_model(ask)
+        renew()
         generation = LOOP.ready()
         if self._model is None or self._model[0] != generation:
             # A model's connections belong to the loop in which they were opened.
@@ -89,13 +91,12 @@ def _run(
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.show = mail.put
     errors: list[BaseException | None] = []
-    work: Future[None] = LOOP.start(step.take)
 
     def over(work: Future[None]) -> None:
         errors.append(step.tools.blamed(work.exception()))
         mail.put("over")
 
-    work.add_done_callback(over)
+    LOOP.start(step.take, over)
 
     def cancel() -> None:
         step.token.cancel()

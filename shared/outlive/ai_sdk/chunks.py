@@ -11,6 +11,10 @@
     step started again, discarded   data-void: everything since its start-step is void
     settled                         finish, abort or error; with the message's metadata
 
+A client that sends its message automatically looks at the calls of the message's last step when a stream ends: it sends
+while one of them is approved and has no result, or while all of them have results. So a stream that follows such a message
+and adds nothing to it ends with an empty step: otherwise the client would send the message again, for ever.
+
 A window can end between any two events, and the next window continues there. Which parts the client has open follows from
 the reader's state. So the ids of parts are made of the step alone, and a step has one open part of a kind at a time.
 """
@@ -19,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from outlive.follow.events import (
     Event,
@@ -41,7 +46,7 @@ Chunk = dict[str, Any]
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 VOID = "data-void"
-FINISH_REASONS = {"content_filter": "content-filter", "max_steps": "other"}
+FINISH_REASONS = {"content_filter": "content-filter", "max_steps": "other", "handed_over": "other"}
 """The AI SDK's finish reasons where they differ from ours."""
 FILES = {"url", "mediaType"}
 SOURCES = {"sourceId", "url", "title", "mediaType", "filename"}
@@ -56,6 +61,8 @@ class Encoder(msgspec.Struct):
     """The step under way has sent its `start-step`."""
     open: str = ""
     """The kind of the open text part; empty if none is open."""
+    idle: bool = False
+    """The stream follows the client's own copy of the message, and has added no step to it."""
 
     @classmethod
     def at(cls, state: ReaderState) -> "Encoder":
@@ -93,22 +100,24 @@ class Encoder(msgspec.Struct):
                 yield from self._show(event.step)
                 yield from _other(event.part)
             case SettledEvent():
+                if self.idle:
+                    yield from ({"type": "start-step"}, {"type": "finish-step"})
                 yield from _end(event.run)
 
     def _tool(self, event: ToolCallEvent | ToolResultEvent | ToolApprovalEvent) -> Iterator[Chunk]:
         if isinstance(event, ToolCallEvent):
             yield from self._show(event.step)
             by_provider = {"providerExecuted": True} if event.provider_executed is True else {}
-            call: Chunk = {"toolCallId": event.tool_call_id, "toolName": event.tool_name, "input": event.input}
-            yield {"type": "tool-input-available", **call, **by_provider}
+            yield {**_call(event), **by_provider}
             return
         # Of an earlier step's call it may be the first thing in its step: a client shows it where the call is.
         yield from self._close(event.step)
-        if isinstance(event, ToolResultEvent):
+        if event.input is not UNSET:
+            yield _call(event)
+        if isinstance(event, ToolApprovalEvent):
+            yield {"type": "tool-approval-request", "approvalId": event.approval_id, "toolCallId": event.tool_call_id}
+        elif event.state.startswith("output-"):
             yield _result(event)
-        else:
-            # A call is asked about once at a time, so its own id tells the request.
-            yield {"type": "tool-approval-request", "approvalId": event.tool_call_id, "toolCallId": event.tool_call_id}
 
     def _words(self, event: TextEvent) -> Iterator[Chunk]:
         part = f"{event.kind}-{event.step}"
@@ -122,17 +131,12 @@ class Encoder(msgspec.Struct):
         yield from self._close(step)
         if not self.shown:
             yield {"type": "start-step"}
-        self.shown = True
+        self.shown, self.idle = True, False
 
     def _close(self, step: int) -> Iterator[Chunk]:
         if self.open:
             yield {"type": f"{self.open}-end", "id": f"{self.open}-{step}"}
         self.open = ""
-
-
-def is_void(chunks: list[Chunk]) -> bool:
-    """True if one of the chunks declares earlier chunks void."""
-    return any(chunk["type"] == VOID for chunk in chunks)
 
 
 def framed(chunks: list[Chunk], cursor: str) -> str:
@@ -148,10 +152,15 @@ DONE = "data: [DONE]\n\n"
 NOTHING_NEW = ": nothing new\n\n"
 
 
+def _call(event: ToolCallEvent | ToolResultEvent | ToolApprovalEvent) -> Chunk:
+    call = {"toolCallId": event.tool_call_id, "toolName": event.tool_name, "input": event.input}
+    return {"type": "tool-input-available", **call}
+
+
 def _result(event: ToolResultEvent) -> Chunk:
     chunk: Chunk = {"type": f"tool-{event.state}", "toolCallId": event.tool_call_id}
     if event.state == "output-available":
-        chunk["output"] = None if event.output is msgspec.UNSET else event.output
+        chunk["output"] = None if event.output is UNSET else event.output
     elif event.state == "output-error":
         chunk["errorText"] = event.error_text or "The tool failed."
     return chunk

@@ -19,12 +19,12 @@ from outlive.request import (
     parse_start,
     sanitized,
 )
-from outlive.text import clean
 
 BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata"}
 """`useChat` sends the first four by itself, and what the application adds."""
 MESSAGE = {"id", "role", "parts", "metadata"}
-ANSWER_STATES = {"approval-responded", "output-available", "output-error"}
+CLOSED_STATES = {"approval-responded", "output-available", "output-error", "output-denied"}
+"""States of a call to which a client has an answer or a result."""
 PART = {"type", "text", "state", "providerMetadata"}
 
 
@@ -35,22 +35,21 @@ class ChatAnswers:
     chat_id: str
     run_id: str
     parts: dict[str, dict[str, Any]]
-    """The message's calls that have an answer or a result, by id. Most have a result that this service gave them."""
+    """The calls of the message's last step that have an answer or a result, by id. Some have one of this service's."""
     where: str
-    """What the message is called in errors."""
+    """What the message's parts are called in errors."""
 
-    def decision(self, call_id: str, *, is_approval: bool) -> Decision | None:
-        """How the client answers this call; None if it does not. Raises InvalidRequest."""
-        part = self.parts.get(call_id, {})
-        match part.get("state"):
-            case "approval-responded" if is_approval:
-                return _approval(part.get("approval"), f"{self.where}.approval")
-            case "output-available" if not is_approval:
-                answer: dict[str, Any] = {"output": part.get("output")}
-            case "output-error" if not is_approval:
+    def decision(self, call_id: str) -> Decision:
+        """How the client answers this call. Raises InvalidRequest."""
+        part = self.parts[call_id]
+        answer: dict[str, Any]
+        match part["state"]:
+            case "approval-responded":
+                answer = _approval(part.get("approval"), f"{self.where}.approval")
+            case "output-error":
                 answer = {"error_text": part.get("errorText")}
             case _:
-                return None
+                answer = {"output": part.get("output")}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
 
 
@@ -104,21 +103,24 @@ def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:
         _wrong(f"{where}.id", "must be the id of an answer of this service")
     if not isinstance(parts, list):
         _wrong(f"{where}.parts", "must be a list of parts")
-    calls = {
-        part["toolCallId"]: part
-        for part in parts
-        if isinstance(part, dict) and isinstance(part.get("toolCallId"), str) and part.get("state") in ANSWER_STATES
-    }
+    calls: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        if not isinstance(part, dict):
+            _wrong(f"{where}.parts", "must be a list of parts")
+        if part.get("type") == "step-start":
+            calls = {}
+        elif isinstance(part.get("toolCallId"), str) and part.get("state") in CLOSED_STATES:
+            calls[part["toolCallId"]] = part
     return ChatAnswers(chat_id, run_id, calls, f"{where}.parts")
 
 
-def _approval(approval: Any, where: str) -> Decision:
+def _approval(approval: Any, where: str) -> dict[str, Any]:
     if not isinstance(approval, dict) or not isinstance(approval.get("approved"), bool):
         _wrong(f"{where}.approved", "must be true or false")
     reason = approval.get("reason")
     if approval["approved"] or not isinstance(reason, str):
-        return Decision(approved=approval["approved"])
-    return Decision(approved=False, reason=str(clean(reason)))
+        return {"approved": approval["approved"]}
+    return {"approved": False, "reason": reason}
 
 
 def _texts(parts: Any, where: str) -> list[str]:

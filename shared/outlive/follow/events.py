@@ -17,7 +17,7 @@ class BaseEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class RunEvent(BaseEvent, frozen=True, kw_only=True, tag="run"):
-    """The run: the first event, and again after its status changed or a stop was requested."""
+    """The run: the first event, and again after its status, a requested stop or `retrying` changed."""
 
     run: RunView
 
@@ -63,13 +63,16 @@ class ToolCallEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-call"):
 
 class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
     """A tool returned (`output-available`, with `output`), failed (`output-error`, with `error_text`), or was not allowed
-    to run (`output-denied`). Its call may be of an earlier step.
+    to run (`output-denied`). Its call may be of an earlier step; then it may also be open again (`input-available`), if the
+    tool asked a question once it was approved.
     """
 
     step: int
     tool_call_id: str
     tool_name: str
     state: str
+    input: Any = UNSET
+    """The arguments that were approved, of a call of an earlier step. They may differ from those of its `tool-call`."""
     output: Any = UNSET
     error_text: str | UnsetType = UNSET
 
@@ -80,6 +83,10 @@ class ToolApprovalEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-approval
     step: int
     tool_call_id: str
     tool_name: str
+    approval_id: str
+    """Names this request: a call that is asked about again gets another one."""
+    input: Any = UNSET
+    """The arguments, of a call of an earlier step that is asked about again."""
 
 
 class PartEvent(BaseEvent, frozen=True, kw_only=True, tag="part"):

@@ -7,6 +7,7 @@ the record begins with the same passages, and starts the step again if it does n
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -37,7 +38,7 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of a call: `fields` contains `output` or `error_text`."""
+    """What became of a call: `fields` contains `output` or `error_text`, and `input` where the call was made with others."""
 
     id: str
     name: str
@@ -46,10 +47,11 @@ class Result(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """The call waits for an approval."""
+    """The call waits for an approval. `fields` contains `approval_id`, and `input` where the call was made with others."""
 
     id: str
     name: str
+    fields: dict[str, Any]
 
 
 class Other(NamedTuple):
@@ -81,18 +83,25 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
             if calls_are_new:
                 yield Call(part["toolCallId"], name, part.get("input"), bool(part.get("providerExecuted")))
             state = str(part.get("state", ""))
-            if state.startswith("output-"):
-                fields = {"output": part["output"]} if "output" in part else {}
+            fields = {} if calls_are_new else _changed_input(part, state)
+            if state == "approval-requested":
+                results.append(Approval(part["toolCallId"], name, {"approval_id": part["approval"]["id"], **fields}))
+            elif state.startswith("output-") or not calls_are_new:
+                fields |= {"output": part["output"]} if "output" in part else {}
                 fields |= {"error_text": str(part["errorText"])} if "errorText" in part else {}
                 results.append(Result(part["toolCallId"], name, state, fields))
-            elif state == "approval-requested":
-                results.append(Approval(part["toolCallId"], name))
         elif kind == OUTPUT_PART:
             output.append(Other(part))
         elif kind != "step-start":
             yield Other(part)
     yield from results
     yield from output
+
+
+def _changed_input(part: dict[str, Any], state: str) -> dict[str, Any]:
+    """The input of a call of an earlier step, if it may be another one by now: a person approves other arguments."""
+    approved = part.get("approval", {}).get("approved") is True
+    return {"input": part.get("input")} if approved or not state.startswith("output-") else {}
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -119,6 +128,11 @@ class Position(msgspec.Struct, frozen=True):
 
 
 BEGINNING = Position()
+
+
+def position_after(step: Iterable[Passage]) -> Position:
+    """The position after all of the passages."""
+    return reduce(Position.after, step, BEGINNING)
 
 
 def weight(passage: Passage) -> int:

@@ -14,7 +14,7 @@ from outlive.opaque import seal, unseal
 FORM = (
     r"([0-9]{1,6})\.([01])\.([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,9})"
     r"\.([0-9]{1,9})\.([0-9]{1,10})\.([0-9]{1,10})\.(text|reasoning|results|)"
-    r"\.([a-z]{0,9})\.([01])\.([01])"
+    r"\.([a-z]{0,9})\.([01])\.([01])(?:\.([01]))?"
 )
 
 
@@ -37,6 +37,8 @@ class ReaderState(msgspec.Struct, frozen=True):
     stopping: bool = False
     """Whether that event said that a stop was requested."""
     settled: bool = False
+    retrying: bool = False
+    """Whether the last `run` event said that the run waits for a busy provider; a cursor from before has none of it."""
 
 
 AT_THE_START = ReaderState()
@@ -47,7 +49,7 @@ def cursor_of(state: ReaderState, *scope: str) -> str:
     at = state.position
     fields: list[object] = [
         state.step, int(state.started), state.attempt, state.number, state.inside,
-        at.length, at.crc, at.adler, at.last, state.status, int(state.stopping), int(state.settled),
+        at.length, at.crc, at.adler, at.last, state.status, int(state.stopping), int(state.settled), int(state.retrying),
     ]  # fmt: skip
     return seal(".".join(map(str, fields)), *scope)
 
@@ -62,5 +64,5 @@ def reader_state_of(cursor: str | None, *scope: str) -> ReaderState:
     step, started, attempt, number, inside, length, crc, adler = (int(one) for one in found.groups()[:8])
     return ReaderState(
         step, started == 1, attempt, number, inside, Position(length, crc, adler, found[9]),
-        found[10], found[11] == "1", found[12] == "1",
+        found[10], found[11] == "1", found[12] == "1", found[13] == "1",
     )  # fmt: skip

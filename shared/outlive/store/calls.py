@@ -1,6 +1,6 @@
 """How the table is called, and what its errors mean."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -94,8 +94,8 @@ class Calls:
         answer = self._call("GetItem", {"TableName": self._name, "Key": key, "ConsistentRead": True})
         return answer.get("Item")
 
-    def _get_all(self, keys: list[Item]) -> Iterator[Item]:
-        asked = {self._name: {"Keys": keys, "ConsistentRead": True}} if keys else {}
+    def _get_all(self, keys: list[Item], projection: Mapping[str, Any] | None = None) -> Iterator[Item]:
+        asked = {self._name: {"Keys": keys, "ConsistentRead": True, **(projection or {})}} if keys else {}
         for _ in range(BATCH_ROUNDS):
             if not asked:
                 return

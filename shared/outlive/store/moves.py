@@ -19,7 +19,8 @@ from outlive.lifecycle import (
 from outlive.log import logger
 from outlive.run_error import LastError
 from outlive.store.calls import Calls
-from outlive.store.rows import Live, Record, Row, Run, Ticket
+from outlive.store.refused import Refused
+from outlive.store.rows import Bucket, Live, Record, Row, Run, Ticket
 
 SPARE_MS = 7 * DAY
 """How much longer than its run a prompt or record is kept. Its expiry is set when it is put, and no run lasts that long."""
@@ -64,6 +65,8 @@ class Moves(Calls):
             Run.resends.set(0),
             Run.resend_after.remove(),
             Run.last_error.remove(),
+            Run.retries.remove(),
+            Run.retrying_since.remove(),
             Run.lease_id.set(lease_id),
             Run.lease_until.set(lease_until),
             Run.progress_at.set(now),
@@ -96,34 +99,32 @@ class Moves(Calls):
 
     def release(self, key: Run, lease_id: str, last_error: LastError, redelivered_at: int, now: int) -> Run:
         """Let go of the run; its message is redelivered at `redelivered_at`. Refused by `run`."""
-        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), [
+        actions: list[Action] = [
             Run.last_error.set(last_error),
             Run.lease_id.remove(),
             Run.lease_until.remove(),
             Run.resend_after.set(redelivered_at),
             Run.updated_at.set(now),
-        ])  # fmt: skip
+        ]
+        if last_error.kind == "busy":
+            actions += [Run.retries.add(1), Run.retrying_since.set(Run.retrying_since | now)]
+        run = self._move(RELEASE, key, Facts(now, lease_id=lease_id), actions)
         moved(RELEASE.name, run, Status.RUNNING)
         return run
 
-    def resend(self, run: Run, again_after: int, sweep_id: str, now: int) -> Run:
+    def resend(self, run: Run, facts: Facts, again_after: int, sweep_id: str) -> Run:
         """Let `sweep_id` alone send the claimed step of `run`, as it was read, until `again_after`. Refused by `run`."""
-        after = self._move(RESEND, run, Facts(now, resends=run.resends, resent_by=run.resent_by), [
+        after = self._move(RESEND, run, facts, [
             Run.resend_after.set(again_after),
             Run.resent_by.set(sweep_id),
         ])  # fmt: skip
         moved(RESEND.name, after, run.status)
         return after
 
-    def count_resend(self, run: Run, again_after: int | None, now: int) -> Run:
-        """Count that the claimed step of `run`, as it was read, was sent again. Refused by `run`.
-
-        The next message may follow after `again_after`, None being when `resend` says.
-        """
-        actions: list[Action] = [Run.resends.set(run.resends + 1)]
-        if again_after is not None:
-            actions.append(Run.resend_after.set(again_after))
-        after = self._move(COUNT_RESEND, run, Facts(now, step=run.claimed_step, resends=run.resends), actions)
+    def count_resend(self, run: Run, now: int) -> Run:
+        """Count that the claimed step of `run`, as it was read, was sent again. Refused by `run`."""
+        facts = Facts(now, step=run.claimed_step, resends=run.resends)
+        after = self._move(COUNT_RESEND, run, facts, [Run.resends.set(run.resends + 1)])
         moved(COUNT_RESEND.name, after, run.status)
         return after
 
@@ -151,6 +152,35 @@ class Moves(Calls):
     def put_ticket(self, ticket: Ticket) -> None:
         """Put a ticket; its key is as good as random."""
         self._call("PutItem", ticket.get_save_kwargs_from_instance())
+
+    def take_token(self, bucket: Bucket, interval: int, capacity: int, now: int) -> int:
+        """Take a token of a bucket that gets one each `interval` ms and holds `capacity`. Returns 0, or the ms until there is one.
+
+        One conditional write if the bucket was full or is empty, two in between.
+        """
+        room, expires_at = (capacity - 1) * interval, (now + DAY) // SECOND
+        full = Bucket.full_at.does_not_exist() | (Bucket.full_at <= now)
+        try:
+            self._change_bucket(bucket, Bucket.full_at.set(now + interval), full, expires_at)
+        except Refused as refused:
+            found = refused.bucket
+            full_at = now if found is None or found.full_at is None else found.full_at
+            if full_at <= now + room:
+                return self._take_another(bucket, interval, room, now, expires_at)
+            return full_at - room - now
+        return 0
+
+    def _take_another(self, bucket: Bucket, interval: int, room: int, now: int, expires_at: int) -> int:
+        try:
+            more = Bucket.full_at.set(Bucket.full_at + interval)
+            self._change_bucket(bucket, more, Bucket.full_at <= now + room, expires_at)
+        except Refused:
+            return interval  # Other requests took what was left.
+        return 0
+
+    def _change_bucket(self, bucket: Bucket, action: Action, condition: Condition, expires_at: int) -> None:
+        actions = [action, Bucket.expires_at.set(expires_at)]
+        self._call("UpdateItem", self._updating(bucket, actions, condition)["Update"], "bucket")
 
     def _expiry(self, now: int, spare: int = 0) -> int | None:
         """When a row written now may go. Run and header are marked by settle: nothing of an active run may."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +18,17 @@ class Sqs(Protocol):
     def send_message(self, **request: Any) -> Any: ...
     def change_message_visibility(self, **request: Any) -> Any: ...
     def delete_message(self, **request: Any) -> Any: ...
+    def get_queue_attributes(self, **request: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """About how many messages the queue holds."""
+
+    waiting: int
+    """They can be received now."""
+    in_flight: int
+    """They were received and not acknowledged: workers hold them, or they are hidden for a pause."""
 
 
 class Queue:
@@ -36,6 +48,16 @@ class Queue:
             )
         except (BotoCoreError, ClientError) as error:
             raise StoreUnanswered(f"the queue: {type(error).__name__}") from error
+
+    def depth(self) -> Depth:
+        """How many messages there are now. Raises StoreUnanswered."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        try:
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnanswered(f"the queue: {type(error).__name__}") from error
+        waiting, in_flight = (int(answer["Attributes"][name]) for name in names)
+        return Depth(waiting, in_flight)
 
     def acknowledge(self, receipt: str) -> None:
         """Have a delivered message come never again."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from outlive.errors import Item
 from outlive.store.calls import Calls
+from outlive.store.glance import PROJECTION
 from outlive.store.readable import readable, record_of, row_of
 from outlive.store.rows import Answer, Chat, Live, Message, Record, Row, Run, Ticket
 
@@ -23,6 +25,11 @@ class Reads(Calls):
         """The run of this key as it stands now, or None."""
         item = self._get(key.pk, Run.SK)
         return Run.of(item) if item else None
+
+    def glances(self, partitions: list[str]) -> list[Item]:
+        """Of at most 100 runs the attributes that `glance` looks at, as items and in any order."""
+        asked = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
+        return list(self._get_all(asked, PROJECTION))
 
     def transcript(
         self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
@@ -95,12 +102,12 @@ class Reads(Calls):
         runs = sorted((run for run in rows if run is not None), key=lambda run: -run.assistant_seq)
         return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
 
-    def active_runs(self, shard: int, created_before: int) -> Iterator[Run]:
-        """The keys of a shard's active runs started before `created_before`, oldest first; may lag."""
+    def active_runs(self, shard: int, created_before: int) -> Iterator[str]:
+        """The partitions of a shard's active runs started before `created_before`, oldest first; may lag."""
         for item in self._query(str(shard), Run.created_at < created_before, index=Row.active):
-            yield Run(item["pk"]["S"], item["sk"]["S"])
+            yield item["pk"]["S"]
 
-    def due_runs(self, shard: int, now: int) -> Iterator[Run]:
-        """The keys of a shard's runs that are due, the longest overdue first; may lag."""
+    def due_runs(self, shard: int, now: int) -> Iterator[str]:
+        """The partitions of a shard's runs that are due, the longest overdue first; may lag."""
         for item in self._query(str(shard), Run.due_at <= now, index=Row.due):
-            yield Run(item["pk"]["S"], item["sk"]["S"])
+            yield item["pk"]["S"]

@@ -2,7 +2,7 @@
 
 from outlive.errors import Item, OutliveError
 from outlive.store.readable import record_of
-from outlive.store.rows import Chat, Record, Run
+from outlive.store.rows import Bucket, Chat, Record, Run
 
 
 class Refused(OutliveError):
@@ -42,3 +42,9 @@ class Refused(OutliveError):
     def met(self, action: str) -> bool:
         """True if the refused action met a row."""
         return self._items[action] is not None
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """The bucket as it stands, or None."""
+        item = self._items.get("bucket")
+        return Bucket.of(item) if item else None

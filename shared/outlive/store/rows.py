@@ -9,6 +9,7 @@
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
     | same                 | TICKET#<hash>        | Ticket  |
+    | workspace # user hash | BUCKET#<what>       | Bucket  |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -49,7 +50,7 @@ class Closing(TypedDict, total=False):
 
     error: dict[str, str] | None
     finish_reason: str | None
-    usage: dict[str, int] | None
+    usage: dict[str, int | float | None] | None
 
 
 class Role(StrEnum):
@@ -243,6 +244,10 @@ class Run(Row):
     resent_by = OptionalText()
     last_error = Encoded(LastError)
     """Why the last attempt broke off; apart from `error`, which only settle writes."""
+    retries = OptionalWhole()
+    """How many attempts of the claimed step the provider did not take: they do not count as attempts."""
+    retrying_since = OptionalTime()
+    """When the provider first did not take the claimed step's request."""
 
     asked = Encoded(Asked)
     """What a waiting run waits for; not there for any other."""
@@ -296,6 +301,17 @@ class Run(Row):
     def chat_pk(self) -> str:
         """The partition of the run's chat."""
         return Chat.key(self.workspace_id, self.chat_id)
+
+    @property
+    def attempts_used(self) -> int:
+        """How many attempts of the claimed step count, the one under way included."""
+        return self.attempt - (self.retries or 0)
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether the run waits for a provider that took no request when it was asked last."""
+        busy = self.last_error is not None and self.last_error.kind == "busy"
+        return busy and self.status == Status.RUNNING and self.retrying_since is not None
 
     @property
     def max_steps(self) -> int:
@@ -429,3 +445,20 @@ class Ticket(Row):
     def sort_key(ticket: str) -> str:
         """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
         return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
+
+
+class Bucket(Row):
+    """A user's tokens for one kind of request. Only the moment when it is full again is stored; unused ones expire."""
+
+    full_at = OptionalWhole()
+    """Milliseconds since the epoch."""
+
+    @staticmethod
+    def key(workspace_id: str, user: str) -> str:
+        """The partition of the user's buckets. A user's name may hold any character, its hash none of ours."""
+        return f"{workspace_id}#{hashlib.sha256(user.encode()).hexdigest()}"
+
+    @staticmethod
+    def sort_key(what: str) -> str:
+        """Where the bucket for this kind of request stands."""
+        return f"BUCKET#{what}"

@@ -13,6 +13,7 @@ refused it, and the caller looks at those instead of reading the table again.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,10 +25,13 @@ from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Facts, Move
 from outlive.run_error import RunError
 from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.reads import Reads
+from outlive.store.refused import Refused
 from outlive.store.rows import Chat, Message, Record, Row, Run
 from outlive.store.waiting import Waiting
 from outlive.usage import Usage
 
+GOES_ON_MS = DAY // 2
+"""How long a run may take after its last answer, until it ends or asks again."""
 GONE_AT_THE_END = ("active_shard", "lease_id", "lease_until", "resend_after", "asked", "due_shard", "due_at")
 """Attributes that no ended run has."""
 
@@ -102,6 +106,22 @@ class Table(Waiting, Reads):
             written["holder"] = self._checking(held_by, ended)
         self._transact(written)
         moved(START.name, run, "none")
+
+    def keep(self, run: Run, until: int) -> None:
+        """Have nothing of the run expire while it waits until then, nor within half a day after.
+
+        No row's expiry comes any nearer, so it does no harm if the run never waits.
+        """
+        if not self._retention or until + GOES_ON_MS <= run.created_at + self._retention + SPARE_MS:
+            return
+        expires_at = self._expiry(until, spare=SPARE_MS)
+        rows = Row.sk.between(Message.sort_key(run.user_seq), Message.sort_key(run.assistant_seq) + "~")
+        for item in self._query(run.chat_pk, rows, consistent=True):
+            row = Row(item["pk"]["S"], item["sk"]["S"])
+            expires_before = Row.expires_at < expires_at
+            with suppress(Refused):  # It is kept for as long already, or it is gone.
+                update = self._updating(row, [Row.expires_at.set(expires_at)], expires_before)
+                self._call("UpdateItem", update["Update"], "row")
 
     def settle(self, run: Run, ending: Ending, *, chat_there: bool, message_there: bool) -> Run:
         """End the run: run, chat slot, assistant message and seal, together and once.

@@ -15,7 +15,7 @@ class Waiting(Moves):
 
     def ask(self, run: Run, record: Record, asked: Asked, now: int) -> None:
         """Put the record of the step that `run` holds, and have the run wait. Refused by `run` or `record`."""
-        record.expires_at = self._expiry(record.created_at, spare=SPARE_MS)
+        record.expires_at = self._expiry(asked.until, spare=SPARE_MS)
         actions: list[Action] = [
             Run.status.set(Status.WAITING),
             Run.asked.set(asked),
@@ -59,7 +59,7 @@ class Waiting(Moves):
         condition = condition_of(move, Facts(now, asked=run.asked))
         written = {"run": self._updating(run, [*actions, Run.updated_at.set(now)], condition)}
         for number, answer in enumerate(answers):
-            answer.expires_at = self._expiry(now, spare=SPARE_MS)
+            answer.expires_at = self._expiry(run.asked.until, spare=SPARE_MS)
             written[f"answer {number}"] = self._putting(answer, Row.pk.does_not_exist())
         self._transact(written)
         moved(move.name, after, run.status)

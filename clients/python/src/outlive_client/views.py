@@ -27,12 +27,23 @@ class RunError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Retrying(msgspec.Struct, frozen=True):
+    """The model's provider takes no requests now; the run waits and asks again."""
+
+    code: str
+    message: str = ""
+    since: datetime | None = None
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens and model requests that a run has used so far."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float | None = None
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -76,6 +87,7 @@ class Run(msgspec.Struct, frozen=True):
     step_count: int = 0
     asked: Asked | None = None
     error: RunError | None = None
+    retrying: Retrying | None = None
     finish_reason: str | None = None
     output: Any = None
     """The structured output of the agent as JSON; None for an agent that answers with text."""

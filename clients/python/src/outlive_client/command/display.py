@@ -69,6 +69,8 @@ class RunDisplay:
         status = f"run {run.id} in chat {run.chat_id}: {run.status}"
         if run.stop_requested_at and not run.ended:
             status += ", stop requested"
+        if run.retrying:
+            status += f", waiting for the model's provider ({run.retrying.code})"
         if status != self._status:
             self._screen.note(status)
         self._status = status
@@ -131,7 +133,9 @@ def _show_part(screen: Screen, part: dict[str, Any]) -> None:
 
 
 def other_line(part: dict[str, Any]) -> str:
-    """The line for a part of another type: its type, and its name or address."""
+    """The line for a part of another type: its type, and its data, name or address."""
+    if part.get("type") == "data-output":
+        return f"= {one_line(part.get('data'))}"
     reference = part.get("filename") or part.get("title") or part.get("url") or ""
     # A data: address contains the whole file.
     return f"+ {one_line(str(part.get('type', '')))} {one_line(str(reference)[:200])}".rstrip()

@@ -64,6 +64,9 @@ def show(ctx: click.Context, run: str) -> int:
         summary_of(snapshot.run) if snapshot.run.ended else f"{snapshot.run.status}, {steps_of(snapshot.run)} so far",
         style_of(snapshot.run.status),
     )
+    if snapshot.run.retrying:
+        retrying = snapshot.run.retrying
+        screen.line(f"waiting for the model's provider: {retrying.code}: {retrying.message}", "yellow")
     for name in ("created_at", "started_at", "stop_requested_at", "finished_at"):
         at = getattr(snapshot.run, name)
         if at is not None:

@@ -1,0 +1,75 @@
+"""What a client's copy of a message answers, and how much of the run it has."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from outlive.ai_sdk.request import ChatAnswers
+from outlive.asked import Decision, is_open
+from outlive.errors import InvalidRequest
+from outlive.store.rows import Record
+
+
+class Place(NamedTuple):
+    """The newest step of which the client has everything, and how the client answers the calls it asked about."""
+
+    record: Record
+    decisions: dict[str, Decision]
+
+
+def place_of(request: ChatAnswers, records: Iterable[Record]) -> Place | None:
+    """Where a client with this message stands in the run of these records; None if no call of the message is the run's.
+
+    A part that repeats what the run's message has is no answer, however it came there. Raises InvalidRequest.
+    """
+    known = {call_id: _Call() for call_id in request.parts}
+    for record in records:
+        for part in record.body.parts:
+            if part.get("toolCallId") in known:
+                known[part["toolCallId"]].add(record, part)
+    seen: list[Record] = []
+    answers: list[tuple[Record, str]] = []
+    for call_id, call in known.items():
+        if call.last is None:
+            continue
+        asked = call.asked_by(request.parts[call_id], request.where)
+        seen.append(asked or call.last)
+        if asked is not None:
+            answers.append((asked, call_id))
+    if not seen:
+        return None
+    # What a client gets a second time of the steps after this one are results alone: it shows them in the same place.
+    record = min(seen, key=lambda each: each.step)
+    decided = {call_id: request.decision(call_id) for asked, call_id in answers if asked.step == record.step}
+    return Place(record, decided)
+
+
+class _Call:
+    """A call as the run's records have it."""
+
+    def __init__(self) -> None:
+        self.last: Record | None = None
+        self._part: dict[str, Any] = {}
+        self._asked: list[tuple[Record, dict[str, Any]]] = []
+
+    def add(self, record: Record, part: dict[str, Any]) -> None:
+        self.last, self._part = record, part
+        if is_open(part):
+            self._asked.append((record, part))
+
+    def asked_by(self, part: dict[str, Any], where: str) -> Record | None:
+        """The record with the request that the client's part answers; None if it only repeats what is stored."""
+        if part["state"] == "approval-responded":
+            given = part.get("approval")
+            wanted = given.get("id") if isinstance(given, dict) else None
+            for record, asked in self._asked:
+                if asked["state"] == "approval-requested" and asked["approval"]["id"] == wanted:
+                    return record
+            raise InvalidRequest(f"{where}.approval.id", "must be the id of a request for an approval of this call")
+        if not self._asked or part["state"] == "output-denied":
+            return None
+        record, asked = self._asked[-1]
+        if is_open(self._part):
+            return record
+        # An approved tool's result is this service's, and a result that is another one is somebody else's answer.
+        same = all(part.get(name) == self._part.get(name) for name in ("state", "output", "errorText"))
+        return None if same or asked["state"] == "approval-requested" else record
