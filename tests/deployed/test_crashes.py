@@ -29,7 +29,7 @@ from .runs import (
     stop,
     transcript,
 )
-from .test_command import events_in, lines_until, open_command, rest_of, without_nulls
+from .test_command import events_of_lines, lines_until, open_command, rest_of, without_nulls
 
 CALL = ["clock", {}]
 LEASE = {"LEASE_SECONDS": "8"}
@@ -251,7 +251,7 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         out, err = rest_of(watch)
         assert (watch.returncode, err) == (0, "")
         reader = EventReader()
-        reader.take(without_nulls(events + events_in(out)))
+        reader.take(without_nulls(events + events_of_lines(out)))
         assert reader.parts == content_parts(done["message"]["parts"])
 
         refusals = {"runs_disabled": 403}
