@@ -109,6 +109,7 @@ __all__ = [
     "TextEvent",
     "Ticket",
     "TicketExpired",
+    "TooManyRequests",
     "ToolApprovalEvent",
     "TooManyRequests",
     "ToolCallEvent",
