@@ -111,7 +111,6 @@ __all__ = [
     "TicketExpired",
     "TooManyRequests",
     "ToolApprovalEvent",
-    "TooManyRequests",
     "ToolCallEvent",
     "ToolResultEvent",
     "Unauthorized",
