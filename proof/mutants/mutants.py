@@ -115,7 +115,7 @@ WRITTEN = (
     Mutant("start forgets at the end", "nor after the last try",
            (Edit(START, "Start._start", "if A is None: raise B", "raise B"),)),
     Mutant("start ignores the key when busy", "the busy check comes before the replay",
-           (Edit(START, "Start._try", "A and (B or C)", "A and C"),)),
+           (Edit(START, "Start._try", "A and (B or C or D)", "A and (C or D)"),)),
     Mutant("start takes a foreign chat's run", "the owner is not looked at before",
            (Edit(ACCESS, "own_chat", "A is not None and A.owner != B", "False"),)),
     Mutant("start makes room too soon", "a start ends a run that is rightly at work",
