@@ -26,6 +26,7 @@ def run_body(**other: Any) -> dict[str, Any]:
         "step_count": 0,
         "asked": None,
         "error": None,
+        "retrying": None,
         "finish_reason": None,
         "output": None,
         "usage": {"input_tokens": 0, "output_tokens": 0, "requests": 0, "cached_tokens": 7},

@@ -20,7 +20,14 @@ ENDED = run_body(
     status="succeeded",
     step_count=2,
     finish_reason="stop",
-    usage={"input_tokens": 1, "output_tokens": 2, "requests": 2},
+    usage={
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "requests": 2,
+        "cache_read_tokens": 3,
+        "cache_write_tokens": 4,
+        "cost_usd": 0.01,
+    },
     finished_at="2026-11-21T09:11:05.250Z",
 )
 ANSWER = {
@@ -175,6 +182,14 @@ def test_a_step_that_restarts_before_any_output_shows_no_line(command):
 def test_a_stop_request_is_shown(command):
     done = command(api_with({"type": "run", "run": run_body(stop_requested_at="2026-11-21T09:10:01Z")}), "watch", "r1")
     assert "run r1 in chat c1: running, stop requested" in done.err
+
+
+def test_a_run_that_waits_for_its_provider_says_so(command):
+    retrying = {"code": "model_rate_limited", "message": "Slow down.", "since": "2026-11-21T09:10:01Z"}
+    done = command(api_with({"type": "run", "run": run_body(retrying=retrying)}), "watch", "r1")
+    assert "run r1 in chat c1: running, waiting for the model's provider (model_rate_limited)" in done.err
+    shown = command(listing(run=run_body(retrying=retrying), message=None), "show", "r1").out
+    assert "waiting for the model's provider: model_rate_limited: Slow down." in shown
 
 
 def test_a_watch_that_loses_the_api_says_how_to_resume(command):
