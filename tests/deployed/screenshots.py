@@ -44,7 +44,10 @@ ASKING_RUN = script(
         "text": "Everything is prepared. I announce it as soon as you agree.",
         "tools": [
             ["clock", {"time_zone": "Europe/Lisbon"}],
-            ["announce", {"text": "Tea is at five, in the garden if the weather holds.\nEverybody is invited: bring a cup."}],
+            [
+                "announce",
+                {"text": "Tea is at five, in the garden if the weather holds.\nEverybody is invited: bring a cup."},
+            ],
             ["ask_user", {"question": "Where do we meet if it rains?"}],
         ],
     },
