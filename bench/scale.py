@@ -103,7 +103,14 @@ def report() -> None:
     put("scale.md", "rates", table(["steps a second", "where it binds", "what moves it"], a_second(runs[1]), left=3))
     measured = swept(5000)
     say(f"{measured.calls} calls for {measured.runs} runs on DynamoDB Local, {measured.seconds:.1f} s")
-    heads = ["active runs", "calls", "seconds to see all", "seen in one sweep", "seconds, one function a shard", "USD a month"]
+    heads = [
+        "active runs",
+        "calls",
+        "seconds to see all",
+        "seen in one sweep",
+        "seconds, one function a shard",
+        "USD a month",
+    ]
     rows = [sweeping(active, measured) for active in (1000, 10_000, 100_000, MILLION)]
     put("scale.md", "sweep", table(heads, rows, left=0))
     put("scale.md", "swept", f"{measured.runs:,} active runs took {measured.calls} calls and {1e6 * measured.processor_seconds_a_run:.0f} µs of a processor each.")  # fmt: skip

@@ -53,7 +53,7 @@ def swept(runs: int) -> Swept:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
         }
-        Row._connection = None
+        Row._connection = None  # noqa: SLF001
         engine = Client(endpoint)
         now = Clock().now()
         items = [{"PutRequest": {"Item": _waiting(number, now).serialize()}} for number in range(runs)]
@@ -61,21 +61,21 @@ def swept(runs: int) -> Swept:
             engine.client.batch_write_item(RequestItems={TABLE: items[start : start + ROWS_A_WRITE]})
         settings = Settings(table_name=TABLE)
         table = table_of(settings)
-        client: Any = Row._get_connection().connection.client
-        real, calls = client._make_api_call, Counter[str]()
+        client: Any = Row._get_connection().connection.client  # noqa: SLF001
+        real, calls = client._make_api_call, Counter[str]()  # noqa: SLF001
 
         def counted(operation: str, request: dict[str, Any]) -> Any:
             calls[operation] += 1
             return real(operation, request)
 
-        client._make_api_call = counted
+        client._make_api_call = counted  # noqa: SLF001
         logger.setLevel("CRITICAL")
         sweep = Sweep(table, LongLine(), Clock(), new_id, settings, side_by_side)  # type: ignore[arg-type]
         began, used = time.monotonic(), time.process_time()
         counts = sweep.run(now + 10 * MINUTE)
         seconds, processor = time.monotonic() - began, time.process_time() - used
         assert (counts.seen, counts.failed, counts.resent) == (runs, 0, 0), counts
-        Row._connection = None
+        Row._connection = None  # noqa: SLF001
         return Swept(runs, calls.total(), seconds, processor / runs)
 
 

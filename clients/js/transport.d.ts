@@ -30,8 +30,18 @@ export declare class OutliveError extends Error {
   readonly code: string | undefined;
   readonly field: string | undefined;
   readonly activeRunId: string | undefined;
+  /** Who answered the call before, and otherwise: with the code `answered_otherwise`. */
+  readonly answeredBy: string | undefined;
 }
 
+/**
+ * Connects useChat to Outlive: one stream per answer, which ends with the run or when the run waits for answers.
+ *
+ * To answer, call `addToolApprovalResponse({ id: part.approval.id, approved, reason })` for a part in the state
+ * `approval-requested`, and `addToolOutput({ tool, toolCallId, output })` for a question or a tool of the client. With
+ * `sendAutomaticallyWhen` (`lastAssistantMessageIsCompleteWithApprovalResponses`,
+ * `lastAssistantMessageIsCompleteWithToolCalls`) the answers are sent once the last one is given.
+ */
 export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessage>
   implements ChatTransport<UI_MESSAGE>
 {

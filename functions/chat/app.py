@@ -35,24 +35,24 @@ def send_message(caller: Caller) -> Response[str]:
     wait = _wait()
     request = check_chat(api.body, settings.max_steps)
     if isinstance(request, ChatAnswers):
-        text = chats.answer(answers, caller, request, wait)
-        return Response(200, KIND, text, headers={**HEADERS, **run_headers(request.run_id, replayed=False)})
-    started, said = chats.start(start, caller, request, wait)
+        stream = chats.answer(answers, caller, request, wait)
+        return Response(200, KIND, stream, headers={**HEADERS, **run_headers(request.run_id, replayed=False)})
+    started, stream = chats.start(start, caller, request, wait)
     headers = {**HEADERS, **run_headers(started.run.id, replayed=started.replayed)}
-    return Response(200, KIND, said, headers=headers)
+    return Response(200, KIND, stream, headers=headers)
 
 
 @api.get("/api/chat/<chat_id>/stream", problems=[TooManyRequests, ReadFailed])
 def chat_stream(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's active run as a stream, from its start or after a cursor."""
     with cursor_from("after"):
-        said = chats.stream(caller, chat_id, api.query("after"), _wait())
-    return nothing() if said is None else Response(200, KIND, said, headers=HEADERS)
+        stream = chats.stream(caller, chat_id, api.query("after"), _wait())
+    return nothing() if stream is None else Response(200, KIND, stream, headers=HEADERS)
 
 
 def _wait() -> float | None:
-    asked = api.query("wait")
-    return None if asked is None else check_wait(asked, MAX_WAIT_S)
+    wait = api.query("wait")
+    return None if wait is None else check_wait(wait, MAX_WAIT_S)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def not_found() -> dict[str, Any]:
     """The answer for what isn't there, in the form all problems have."""
-    said = {
+    problem = {
         "type": "urn:outlive:problem:not_found",
         "title": "There is nothing here",
         "status": 404,
@@ -95,7 +95,7 @@ def not_found() -> dict[str, Any]:
         "code": "not_found",
     }
     headers = {**HEADERS, "content-type": "application/problem+json"}
-    return {"statusCode": 404, "headers": headers, "body": json.dumps(said)}
+    return {"statusCode": 404, "headers": headers, "body": json.dumps(problem)}
 
 
 def _listed(event: dict[str, Any], header: str) -> list[str]:

@@ -59,7 +59,7 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
         return
     now = clock.now()
     deadline = now + lambda_context.get_remaining_time_in_millis()
-    receives = int(record.attributes.get("ApproximateReceiveCount", 1))
+    receives = int(record.attributes.get("ApproximateReceiveCount") or 1)
     delivery = Delivery(due.workspace_id, due.run_id, due.step, record.receipt_handle, deadline, now, receives)
     if step.run(delivery) is Answer.GIVE_BACK:
         raise NotDone

@@ -95,11 +95,11 @@ async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
     with cursor_from("after"):
         reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
-    said = None if reader is None else await asyncio.to_thread(_first, reader)
-    if reader is None or said is None:
+    first = None if reader is None else await asyncio.to_thread(_first, reader)
+    if reader is None or first is None:
         await _reply(send, Response(204, body=""))
         return
-    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _chunks_of(reader), said, pace)
+    await stream(send, request, {**HEADERS, "Content-Type": KIND}, _chunks_of(reader), first, pace)
 
 
 def _first(reader: ChatReader) -> str | None:
@@ -114,10 +114,10 @@ def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
         if reader.ended:
             return "", True
         try:
-            said = chats.next_chunks(reader)
+            chunks = chats.next_chunks(reader)
         except StoreError:
             return "", False  # the next look may be luckier
-        return said or "", said is None or reader.ended
+        return chunks or "", chunks is None or reader.ended
 
     return look
 
@@ -138,14 +138,14 @@ async def _events(request: Request, send: Send, read: Callable[[str | None], Win
         except StoreError:
             return "", False
         except Problem:
-            return "", True  # the ticket is over: whoever comes back is told
+            return "", True  # the ticket has expired: a client that reconnects gets 401
         if window is None:
             return "", True
         at = window.cursor
         return "".join(map(framed, window.events)), False
 
-    said = "".join([f"retry: {RETRY_MS}\n\n", *map(framed, first.events)])
-    await stream(send, request, {"Cache-Control": "no-store", "Content-Type": KIND}, look, said, pace)
+    chunks = "".join([f"retry: {RETRY_MS}\n\n", *map(framed, first.events)])
+    await stream(send, request, {"Cache-Control": "no-store", "Content-Type": KIND}, look, chunks, pace)
 
 
 async def _reply(send: Send, response: Response[str]) -> None:

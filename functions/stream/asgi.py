@@ -81,11 +81,11 @@ Look = Callable[[], tuple[str, bool]]
 """Reads what is new, in a thread, and says whether it was the last."""
 
 
-async def stream(send: Send, request: Request, headers: Mapping[str, str], look: Look, said: str, pace: Pace) -> None:
-    """Send `said`, then what `look` finds, until it finds the end, the client hangs up, or time is over."""
+async def stream(send: Send, request: Request, headers: Mapping[str, str], look: Look, first: str, pace: Pace) -> None:
+    """Send `first`, then what `look` returns, until the end, until the client disconnects, or until time is over."""
     until = time.monotonic() + pace.longest
     await send({"type": "http.response.start", "status": 200, "headers": encoded(headers)})
-    await send({"type": "http.response.body", "body": said.encode(), "more_body": True})
+    await send({"type": "http.response.body", "body": first.encode(), "more_body": True})
     gone = asyncio.ensure_future(request.gone())
     over, quiet_since = False, time.monotonic()
     try:
@@ -96,7 +96,7 @@ async def stream(send: Send, request: Request, headers: Mapping[str, str], look:
             try:
                 new, over = await asyncio.to_thread(look)
             except Exception as error:
-                # The client comes back, and is then told by a status.
+                # The client reconnects, and then receives an error status.
                 unexpected("stream_broken", error)
                 break
             if not new and time.monotonic() - quiet_since > pace.heartbeat:

@@ -677,6 +677,26 @@ def queries() -> Iterator[Case]:
         runs,
         exotic_calls=frozenset({"from a broken start", "from a foreign start", "consistent", "no such index"}),
     )
+    due = {"IndexName": "due", "KeyConditionExpression": "due_shard = :s AND due_at <= :t"}
+    waiting = [item("w", f"{n}", due_shard="3", due_at=f"2026-0{n}") for n in range(1, 4)]
+    at_work = item("w", "run", active_shard="3", created_at="2026-01")
+    record = {"Put": put(item("w", "record"), **when("attribute_not_exists(pk)"))}
+    asks = change("SET due_shard = :s, due_at = :t REMOVE active_shard", v(s="3", t="2026-02"))
+    goes_on = change("SET active_shard = :s REMOVE due_shard, due_at", v(s="3"))
+    yield Case(
+        "from one index to another",
+        [
+            Call("at work", "Query", by(active, v(s="3", t="2026-03"))),
+            Call("asks", "TransactWriteItems", transact({"Update": at(key("w", "run"), **asks)}, record)),
+            Call("no longer at work", "Query", by(active, v(s="3", t="2026-03"))),
+            Call("due", "Query", by(due, v(s="3", t="2026-02"))),
+            Call("asks again", "TransactWriteItems", transact({"Update": at(key("w", "run"), **goes_on)}, record)),
+            Call("goes on", "UpdateItem", at(key("w", "run"), **goes_on)),
+            Call("no longer due", "Query", by(due, v(s="3", t="2026-02"))),
+            Call("at work again", "Query", by(active, v(s="3", t="2026-03"))),
+        ],
+        [*waiting, at_work],
+    )
     half = 512 * 1024
     wide = [item("p", f"{n}", f="x" * (300 * 1024)) for n in range(5)]
     exact = [item("e", f"{n}", f="x" * (half // 2 - 6 - 1)) for n in range(6)]

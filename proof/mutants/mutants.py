@@ -254,7 +254,7 @@ WRITTEN = (
            (Edit(SWEEP, "Sweep._sweep_shard", "self.table.due_runs(...)", "()"),)),
     Mutant("sweep sends for waiting runs", "a run that waits is taken for one whose message was lost",
            (Edit(SWEEP, "Sweep._deal_with", "A.status in ACTIVE and B", "B"),)),
-    # waiting: asked
+    # a run that waits: asked
     Mutant("ask torn apart", "the run waits first, and then its record is stored",
            (Edit(WAITING, "Waiting.ask", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
     Mutant("ask over a record", "the slot is not looked at: the last record wins",
@@ -271,7 +271,7 @@ WRITTEN = (
            (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "A is None and self.end.was_asked_to_stop(B)", "False"),)),
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
-    # waiting: answered
+    # a run that waits: answered
     Mutant("answer torn apart", "the run goes on first, and then the answers are stored",
            (Edit(WAITING, "Waiting.answer", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
     Mutant("answer over an answer", "the slot is not looked at: the last answer wins",
@@ -291,7 +291,7 @@ WRITTEN = (
            (Edit(ANSWER, "Answers._send_next", "A.status != Status.RUNNING or B", "A.status != Status.RUNNING or A.lease_id is not None"),
             Edit(ANSWER, "Answers._send_next", "self.queue.send(A, S + 1)", "self.queue.send(A, A.claimed_step + 1)"))),
     Mutant("answers repeated send nothing", "an answer that is repeated after its sender died leaves the run to a sweep",
-           (Edit(ANSWER, "Answers._try", "self._send_next(R, S)\nreturn R", "return R"),)),
+           (Edit(ANSWER, "Answers._try", "if not N:\n    self._send_next(R, S)\n    return R", "if not N: return R"),)),
     Mutant("any answer is the first", "a decision that came too late is said to stand",
            (Edit(ANSWER, "Answers._check_earlier", "A.decision != B", "False"),)),
     Mutant("anybody answers", "whose run it is is not looked at",
@@ -333,6 +333,8 @@ SURVIVES: dict[str, str] = {
     "abort_unanswered from any status": "only a run that waits is due",
     "sweep sends for waiting runs": "`resend` is a move of active runs only",
     "answer over an answer": "what is open is part of the condition, and a call that was answered is not",
+    "resume without progress": "a run is given up only once its message was sent again as often as it may be, and that count "
+    "begins anew",
     "ask refused, own question kept": "whoever stored the record sends the next message, or a sweep does",
     "heartbeat from any status": LEASE_GOES,
     "release from any status": LEASE_GOES,

@@ -345,7 +345,13 @@ class Cast:
         rows.SHARDS = sweep.SHARDS = 1
 
     def start(
-        self, chat: str = "c", *, key: str | None = None, user: str = "ada", workspace: str = "w", prompt: str = "hello",
+        self,
+        chat: str = "c",
+        *,
+        key: str | None = None,
+        user: str = "ada",
+        workspace: str = "w",
+        prompt: str = "hello",
         in_place: bool = False,
     ) -> Callable[[], Hashable]:
         """A start: ends with ("accepted", run id, replayed) or with ("problem", status, code, active run id).
@@ -385,7 +391,13 @@ class Cast:
         return _safely(program)
 
     def answer(
-        self, run_id: str, decisions: dict[str, bool], *, user: str = "ada", workspace: str = "w", approves: bool = False
+        self,
+        run_id: str,
+        decisions: dict[str, bool],
+        *,
+        user: str = "ada",
+        workspace: str = "w",
+        approves: bool = False,
     ) -> Callable[[], Hashable]:
         """Answers: ends with ("answered", run id, status) or with ("problem", …)."""
 

@@ -219,14 +219,14 @@ def slow(director: Director) -> None:
     director.passes(LEASE_JUMP)
 
 
-def waiting(director: Director) -> None:
+def unanswered(director: Director) -> None:
     """A run's first step asked; it waits, and no message is left."""
     director.run("a")
     director.work()
 
 
 def waiting_and_mail(director: Director) -> None:
-    """As waiting; the message of the step that asked comes once more."""
+    """As unanswered; the message of the step that asked comes once more."""
     director.run("a")
     director.deliver()
     director.move("!again 1")
@@ -235,13 +235,13 @@ def waiting_and_mail(director: Director) -> None:
 
 def overdue(director: Director) -> None:
     """A run waits, and its deadline has passed."""
-    waiting(director)
+    unanswered(director)
     director.passes(ANSWER_SECONDS * SECOND + SECOND)
 
 
 def resumed(director: Director) -> None:
     """Every call was answered; the message of the next step waits."""
-    waiting(director)
+    unanswered(director)
     director.run("p")
 
 
@@ -254,7 +254,7 @@ def resumed_twice(director: Director) -> None:
 
 def resumed_unsent(director: Director) -> None:
     """Whoever answered the last call died before the send; a lease has gone by."""
-    waiting(director)
+    unanswered(director)
     director.until("p", "SendMessage")
     director.move("p !crash")
     director.passes(LEASE_JUMP)
@@ -395,28 +395,31 @@ def scenes() -> list[Scene]:
               asks_first(), at_the_model, a, jumps=(LEASE_JUMP,), kinds=("crash", "lost"), commands=(),
               settings=replace(PATIENT, steps_per_message=2)),
         Scene("two-decisions", "the owner denies what an approver approves", {"p": answer(c1=False),
-              "q": answer(user="boss", approves=True, c1=True)}, asks_first(), waiting, a, workers=1, settings=PATIENT),
+              "q": answer(user="boss", approves=True, c1=True)}, asks_first(), unanswered, a, workers=1, settings=PATIENT),
         Scene("two-halves", "two people answer one call each, at once", {"p": answer(c1=True), "q": answer(c2=False)},
-              asks_first("ask both"), waiting, a, workers=1, settings=PATIENT),
+              asks_first("ask both"), unanswered, a, workers=1, settings=PATIENT),
         Scene("half-and-all", "one answers a call, another one both, and otherwise",
-              {"p": answer(c1=True), "q": answer(c1=False, c2=True)}, asks_first("ask both"), waiting, a, workers=1,
+              {"p": answer(c1=True), "q": answer(c1=False, c2=True)}, asks_first("ask both"), unanswered, a, workers=1,
               settings=PATIENT),
         Scene("answer-again", "the same answer again, while its step runs and breaks off",
               {"q": answer(c1=True)}, asks_first(resumed=("run", "transient")), resumed,
               {"a": start(), "p": answer(c1=True)}, workers=1, settings=PATIENT, troubled=True),
-        Scene("answer-stop", "an answer and a stop", {"p": answer(c1=True), "s": stop()}, asks_first(), waiting, a,
+        Scene("answer-stop", "an answer and a stop", {"p": answer(c1=True), "s": stop()}, asks_first(), unanswered, a,
               workers=1, settings=PATIENT),
         Scene("answer-sweep", "an answer and a sweep at the deadline", {"p": answer(c1=True), "z": sweep()},
               asks_first(), overdue, a, workers=1, settings=PATIENT),
         Scene("answer-deadline", "an answer and a sweep, while the deadline passes",
-              {"p": answer(c1=True), "z": sweep()}, asks_first(), waiting, a, workers=1, kinds=UNTIMED,
+              {"p": answer(c1=True), "z": sweep()}, asks_first(), unanswered, a, workers=1, kinds=UNTIMED,
               jumps=((ANSWER_SECONDS + 1) * SECOND,), settings=PATIENT, succeeds=False),
         Scene("asked-again", "a sweep at the deadline of a question; the run is answered and asks once more",
               {"p": answer(c1=True), "z": sweep()}, asks_first(resumed=("ask again",)), overdue, a, workers=1,
               kinds=("crash", "lost"), settings=PATIENT),
-        Scene("resumed-unsent", "a sweep and the same answer again find a resumed run whose message was never sent",
-              {"q": answer(c1=True), "z": sweep()}, asks_first(), resumed_unsent,
-              {"a": start(), "p": answer(c1=True)}, workers=1, settings=PATIENT),
+        Scene("resumed-unsent", "the same answer again finds a resumed run whose message was never sent",
+              {"q": answer(c1=True)}, asks_first(), resumed_unsent, {"a": start(), "p": answer(c1=True)}, workers=1,
+              settings=PATIENT),
+        Scene("resumed-swept", "so do a sweep and the same answer at once", {"q": answer(c1=True), "z": sweep()},
+              asks_first(), resumed_unsent, {"a": start(), "p": answer(c1=True)}, workers=1,
+              kinds=("crash", "lost", "refused"), settings=PATIENT),
         Scene("resumed-twice", "the message that runs answered calls comes to two workers", {}, asks_first(),
               resumed_twice, {"a": start(), "p": answer(c1=True)}, settings=PATIENT),
         Scene("resumed-stop", "a stop while approved calls are about to run", {"s": stop()}, asks_first(), resumed,
@@ -424,20 +427,20 @@ def scenes() -> list[Scene]:
         Scene("dead-in-the-tool", "a worker that runs an approved call is overtaken", {}, asks_first(), in_the_tool,
               {"a": start(), "p": answer(c1=True)}, jumps=(LEASE_JUMP,), kinds=UNTIMED, commands=(), settings=PATIENT),
         Scene("typed-answer", "a message typed in place of a decision, and the decision",
-              {"b": typed(), "p": answer(c1=True)}, asks_first(), waiting, a, workers=1, settings=PATIENT),
+              {"b": typed(), "p": answer(c1=True)}, asks_first(), unanswered, a, workers=1, settings=PATIENT),
         Scene("typed-half", "a message typed in place of two decisions, and one of them",
-              {"b": typed(), "p": answer(c1=True)}, asks_first("ask both"), waiting, a, workers=1, settings=PATIENT),
+              {"b": typed(), "p": answer(c1=True)}, asks_first("ask both"), unanswered, a, workers=1, settings=PATIENT),
         Scene("typed-stop", "a message typed in place of a decision, and a stop", {"b": typed(), "s": stop()},
-              asks_first(), waiting, a, workers=1, settings=PATIENT),
+              asks_first(), unanswered, a, workers=1, settings=PATIENT),
         Scene("typed-twice", "two messages typed in place of a decision", {"b": typed(), "c": typed(key="k")},
-              asks_first(), waiting, a, workers=1, settings=PATIENT),
+              asks_first(), unanswered, a, workers=1, settings=PATIENT),
         Scene("typed-sweep", "a message typed in place of a decision, and a sweep, at the deadline",
               {"b": typed(), "z": sweep()}, asks_first(), overdue, a, workers=1, settings=PATIENT),
         Scene("late-message-answer", "the message of the step that asked comes again, and an answer",
               {"p": answer(c1=True)}, asks_first(), waiting_and_mail, a, workers=1, settings=PATIENT),
         Scene("foreign-answers", "other users and another workspace answer by the same ids",
               {"e": answer(user="eve", c1=True), "g": answer(workspace="x", user="boss", approves=True, c1=True),
-               "i": answer("a.9", c1=True), "h": start()}, asks_first(), waiting, a, workers=1, kinds=("crash", "lost", "late"),
+               "i": answer("a.9", c1=True), "h": start()}, asks_first(), unanswered, a, workers=1, kinds=("crash", "lost", "late"),
               settings=PATIENT),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),

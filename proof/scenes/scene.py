@@ -569,7 +569,9 @@ class Scene:
             left = [
                 name
                 for name, look in looks.items()
-                if look.stopped and seen.runs[name].text("status") in ACTIVE and not is_held(seen.runs[name], after.clock)
+                if look.stopped
+                and seen.runs[name].text("status") in ACTIVE
+                and not is_held(seen.runs[name], after.clock)
             ]
             stopped = [name for name in left if seen.runs[name].text("stop_requested_at") is not None]
             return [f"[behaviour 42] the sweep {actor} left {name}, which was stopped" for name in stopped]

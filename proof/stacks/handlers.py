@@ -19,6 +19,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from outlive.agent import Ask, Interrupt, Outcome
 from outlive.errors import RouteNotFound
 from outlive.follow.passages import Words
+from proof.dynamodb.memory_table import MemoryTable
+from proof.dynamodb.values import copy_attributes
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
@@ -83,6 +85,7 @@ class Stack:
     chat: ModuleType
     sweep: ModuleType
     dynamodb: Any
+    table: MemoryTable
     sqs: Any
     queue_url: str
     clock: "Hands"
@@ -242,8 +245,7 @@ class Stack:
 
     def items(self) -> list[dict[str, Any]]:
         """Every item, as DynamoDB holds it."""
-        rows: list[dict[str, Any]] = self.dynamodb.scan(TableName="outlive")["Items"]
-        return sorted(rows, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+        return [copy_attributes(item) for item in self.table.items()]
 
     def item(self, run_id: str, workspace: str | None = None) -> dict[str, Any]:
         """The run's item."""

@@ -7,12 +7,12 @@ of it. The system under test has to answer the same, to the millisecond.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from outlive.asked import closed, is_open
 from outlive.clock import iso
 
 SECOND = 1000
-MINUTE = 60 * SECOND
 
-How = Literal["answers", "calls a tool", "stumbles", "is refused", "raises"]
+How = Literal["answers", "calls a tool", "asks", "stumbles", "is refused", "raises"]
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Rules:
     attempts: int = 2
     poll: int = 1
     invocation: int = 300
+    answer: int = 1800
     enabled: bool = True
 
 
@@ -34,7 +35,7 @@ class Rules:
 class Record:
     """A step as it is shown."""
 
-    kind: Literal["step", "final", "partial"]
+    kind: Literal["step", "asked", "final", "partial"]
     parts: list[dict[str, Any]]
     messages: str | None
     requests: int
@@ -83,6 +84,9 @@ class Run:
     started_at: int | None = None
     stop_requested_at: int | None = None
     finished_at: int | None = None
+    due_at: int = 0
+    answers: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    """By call the step that asked, and whether it was approved."""
 
     def __repr__(self) -> str:
         return f"<{self.status} run {self.id} of {self.chat.user}>"
@@ -93,6 +97,22 @@ class Run:
 
     def held(self, now: int) -> bool:
         return self.holder is not None and self.lease_until > now
+
+    @property
+    def waits(self) -> bool:
+        return self.status == "waiting"
+
+    @property
+    def resumed(self) -> bool:
+        """True if the next step runs answered calls."""
+        return bool(self.log) and self.log[-1].kind == "asked"
+
+    def is_last(self, step: int) -> bool:
+        """True if the step is the last one that may ask a model."""
+        before = self.log[:step]
+        follow_asked = sum(record.kind == "asked" for record in before[:-1])
+        asked = bool(before) and before[-1].kind == "asked"
+        return not asked and len(before) - follow_asked >= self.max_steps - 1
 
     @property
     def requests(self) -> int:
@@ -184,11 +204,31 @@ class Contract:
             self._end(run, "aborted")
         return Expected(200, run, stopped=True)
 
+    def answer(self, workspace: str, user: str, run: Run, call_id: str, approved: bool) -> Expected:
+        if (run.chat.workspace, run.chat.user) != (workspace, user):
+            return Expected(404, code="run_not_found")
+        earlier = run.answers.get(call_id)
+        if earlier is not None:
+            if earlier[1] is not approved:
+                return Expected(409, code="answered_otherwise")
+            if run.status == "running" and run.claimed == earlier[0]:
+                self.sent.append((run, run.claimed + 1))
+            return Expected(200, run)
+        if not run.waits:
+            return Expected(409, code="not_waiting")
+        if call_id not in [part.get("toolCallId") for part in run.log[-1].parts]:
+            return Expected(422, code="invalid_request")
+        run.answers[call_id] = run.claimed, approved
+        run.status, run.progress_at, run.resends = "running", self.now, 0
+        run.resend_after = self.now + self.rules.lease * SECOND
+        self.sent.append((run, run.claimed + 1))
+        return Expected(200, run)
+
     # --- what a worker does ---
 
     def take(self, run: Run, step: int) -> Holding | Literal["acknowledged", "given back"]:
         """A message is delivered: who then waits for the model, or what became of the message."""
-        if run.ended or not run.claimed <= step <= run.claimed + 1:
+        if run.ended or run.waits or not run.claimed <= step <= run.claimed + 1:
             return "acknowledged"
         if step == run.claimed and run.held(self.now):
             return "given back"
@@ -238,6 +278,10 @@ class Contract:
             record.requests += run.log[holding.step - 1].requests
         if holding.reason is not None:
             how = "raises"
+        if how == "asks" and run.log[holding.step - 1 : holding.step] and run.log[holding.step - 1].kind == "asked":
+            how = "calls a tool"
+        if how == "asks":
+            return self._ask(holding, record)
         if how in ("answers", "calls a tool"):
             return self._record(holding, how, record, dies=dies)
         if run.ended and (holding.reason == "stop" or how != "stumbles" or holding.attempt >= self.rules.attempts):
@@ -263,20 +307,37 @@ class Contract:
     def _record(self, holding: Holding, how: How, record: Record, *, dies: bool) -> Literal["acknowledged", "dead"]:
         run = holding.run
         if len(run.log) == holding.step and not run.ended:
-            last = holding.step == run.max_steps - 1
-            record.kind = "final" if last or how == "answers" else "step"
+            last = run.is_last(holding.step)
+            record.kind = "final" if last or (how == "answers" and not run.resumed) else "step"
             record.finish_reason = None if record.kind == "step" else "max_steps" if last else "stop"
             run.log.append(record)
             if dies:
                 return "dead"
-        if len(run.log) > holding.step:
+        if len(run.log) > holding.step and run.log[holding.step].kind != "asked":
             self._follow(run, holding.step)
+        return "acknowledged"
+
+    def _ask(self, holding: Holding, record: Record) -> Literal["acknowledged", "given back"]:
+        run = holding.run
+        if run.ended or len(run.log) > holding.step:
+            if not run.ended and run.log[holding.step].kind != "asked":
+                self._follow(run, holding.step)
+            return "acknowledged"
+        if run.holder is not holding:
+            return "given back"
+        if run.stop_requested_at is not None:
+            record.kind, record.parts = "partial", [closed(part) for part in record.parts]
+            self._end(run, "aborted", partial=record)
+            return "acknowledged"
+        record.kind = "asked"
+        run.log.append(record)
+        run.status, run.holder, run.due_at = "waiting", None, self.now + self.rules.answer * SECOND
         return "acknowledged"
 
     def _follow(self, run: Run, step: int) -> None:
         """What comes after a stored record."""
         kind = run.log[step].kind
-        if kind == "step":
+        if kind in ("step", "asked"):
             self.sent.append((run, step + 1))
         elif kind == "final" and not run.ended:
             self._end(run, "aborted" if run.stop_requested_at is not None else "succeeded")
@@ -298,16 +359,17 @@ class Contract:
         """The counts of one sweep."""
         counts: dict[str, Any] = {"seen": 0, "resent": 0, "failed": 0, "settled": {}, "unfinished": False}
         for run in self.runs:
-            if run.ended or run.created_at > self.now - self.rules.lease * SECOND:
+            if run.ended or (run.waits and run.due_at > self.now):
+                continue
+            if not run.waits and run.created_at > self.now - self.rules.lease * SECOND:
                 continue
             counts["seen"] += 1
             cause = self._end_if_overdue(run)
             if cause:
                 counts["settled"][cause] = counts["settled"].get(cause, 0) + 1
             elif not run.held(self.now) and run.resends < self.rules.resends and run.resend_after <= self.now:
-                pause = 5 * MINUTE if run.resends == 0 else 30 * MINUTE
                 # The schedule may tick five seconds early.
-                run.resend_after = self.now + (pause if run.status == "pending" else 55 * SECOND)
+                run.resend_after = self.now + 55 * SECOND
                 run.resends += 1
                 self.sent.append((run, max(run.claimed, 0)))
                 counts["resent"] += 1
@@ -324,6 +386,13 @@ class Contract:
         if stopped:
             self._end(run, "aborted")
             return "stopped"
+        if run.waits:
+            if run.due_at > self.now:
+                return None
+            self._end(run, "aborted", ("unanswered", "pay"))
+            return "unanswered"
+        if run.resends < self.rules.resends or run.resend_after > self.now:
+            return None
         if run.progress_at is not None and run.progress_at <= self.now - self.rules.stale * SECOND:
             self._end(run, "aborted", ("stale", run.last_error))
             return "stale"
@@ -334,6 +403,10 @@ class Contract:
 
     def _end(self, run: Run, status: str, error: tuple[str, str] | None = None, partial: Record | None = None) -> None:
         assert not run.ended
+        if partial is None and run.resumed:
+            # The calls that nobody ran are closed.
+            parts = [closed(part) for part in run.log[-1].parts if is_open(part)]
+            partial = Record("partial", parts, None, run.requests)
         if partial is not None:
             run.log.append(partial)
         run.status, run.error, run.finished_at, run.holder = status, error, self.now, None
@@ -356,6 +429,9 @@ def shown(run: Run) -> dict[str, Any]:
         "created_by": run.chat.user,
         "assistant_message_id": run.assistant_message_id,
         "step_count": len(run.log),
+        "asked": asked_shown(run),
+        "retrying": None,
+        "output": None,
         "error": run.error[0] if run.error else None,
         "finish_reason": run.finish_reason,
         "usage": usage(run.requests),
@@ -366,6 +442,31 @@ def shown(run: Run) -> dict[str, Any]:
         "stop_requested_at": _at(run.stop_requested_at),
         "finished_at": _at(run.finished_at),
     }
+
+
+def asked_shown(run: Run) -> dict[str, Any] | None:
+    """What the run waits for."""
+    if not run.waits:
+        return None
+    calls = [
+        {"tool_call_id": part["toolCallId"], "kind": "approval", "tool_name": "pay", "input": part["input"]}
+        for part in run.log[-1].parts
+        if is_open(part)
+    ]
+    return {"step": len(run.log) - 1, "until": iso(run.due_at), "open": calls}
+
+
+def parts_shown(run: Run) -> list[dict[str, Any]]:
+    """The parts of its answer: a call that was answered in a later step stands where it was made."""
+    shown: list[dict[str, Any]] = []
+    for part in [part for record in run.log for part in record.parts]:
+        places = [place for place, earlier in enumerate(shown) if is_open(earlier)]
+        same = [place for place in places if shown[place]["toolCallId"] == part.get("toolCallId")]
+        if same:
+            shown[same[0]] = part
+        else:
+            shown.append(part)
+    return shown
 
 
 def answer_shown(run: Run) -> dict[str, Any]:
@@ -381,7 +482,7 @@ def answer_shown(run: Run) -> dict[str, Any]:
         "role": "assistant",
         "status": {"succeeded": "completed", "failed": "error", "aborted": "aborted"}.get(run.status, "streaming"),
         "content": "".join(record.text for record in run.log),
-        "parts": [part for record in run.log for part in record.parts],
+        "parts": parts_shown(run),
         "metadata": metadata,
         "created_at": iso(run.created_at),
     }
@@ -410,9 +511,10 @@ def history(run: Run) -> list[tuple[str, str, str | None]]:
     return turns
 
 
-def usage(requests: int) -> dict[str, int]:
+def usage(requests: int) -> dict[str, float | None]:
     """What so many model requests take up here."""
-    return {"input_tokens": 7 * requests, "output_tokens": 3 * requests, "requests": requests}
+    used = {"input_tokens": 7 * requests, "output_tokens": 3 * requests, "requests": requests}
+    return {**used, "cache_read_tokens": 0, "cache_write_tokens": 0, "cost_usd": None}
 
 
 def _at(moment: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The six handlers as they are, on the table and the queue in memory, under a clock that stands still unless it is moved.
+"""The handlers as they are, on the table and the queue in memory, under a clock that stands still unless it is moved.
 
 A worker runs in a thread of its own and waits in mid-step, in its request to the model, until the story answers for the
 model. Only one thread runs at a time. A worker that died never writes again.
@@ -31,6 +31,7 @@ from proof.stacks.handlers import ENVIRONMENT, Answer, Context, Hands, Stack, ev
 BEGIN: Final = 1_795_252_200_000
 INVOCATION_SECONDS: Final = 300
 PATIENCE: Final = 30
+VERBS: Final = ("start", "step", "stop", "answer", "read", "tail", "sweep")
 WRITES: Final = frozenset({"PutItem", "UpdateItem", "TransactWriteItems"})
 
 AgentAnswer = Callable[[Ask, Callable[[Words], None], Interrupt], Outcome]
@@ -151,12 +152,15 @@ class World:
         patch.setattr(Clock, "sleep", lambda clock, seconds: None)
         logger.setLevel(logging.CRITICAL)
         modules = _handlers(tuple(sorted(self.settings.items())))
-        self.start, self.step, self.stop, self.read, self.tail, self.sweep = modules.values()
+        self.start, self.step, self.stop, self.answer, self.read, self.tail, self.sweep = modules.values()
         client = modules["start"].start.table._connection.client
         patch.setattr(client, "_make_api_call", self._call)
         queue = Queue(_Sqs(self.queue), "memory")
         for verb, module in modules.items():
             if verb in ("read", "tail"):
+                continue
+            if verb == "answer":
+                patch.setattr(module, "answers", replace(module.answers, queue=queue))
                 continue
             parts: dict[str, Any] = {"new_id": self._new_id}
             if verb in ("start", "sweep"):
@@ -168,8 +172,9 @@ class World:
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
         self.http = Stack(
-            start=self.start, step=self.step, stop=self.stop, answer=None, read=self.read, tail=self.tail, chat=None, sweep=self.sweep,
-            dynamodb=None, sqs=None, queue_url="", clock=Hands(), faults=None,
+            start=self.start, step=self.step, stop=self.stop, answer=self.answer, read=self.read, tail=self.tail,
+            chat=None, sweep=self.sweep, dynamodb=None, table=self.table, sqs=None, queue_url="", clock=Hands(),
+            faults=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
     def close(self) -> None:
@@ -260,5 +265,5 @@ def _handlers(settings: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The handlers, cold-started once for these settings, on a connection that is theirs alone."""
     if settings not in _LOADED:
         Row._connection = None
-        _LOADED[settings] = {verb: load(verb) for verb in ("start", "step", "stop", "read", "tail", "sweep")}
+        _LOADED[settings] = {verb: load(verb) for verb in VERBS}
     return _LOADED[settings]

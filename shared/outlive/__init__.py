@@ -51,6 +51,7 @@ floor 6
 floor 7
     ai_sdk.chunks       events in the form that AI SDK chat clients read
     follow.sse          events as server-sent events
+    follow.storyline    the events that follow where a reader stands
     store.calls         how the table is called, and what its errors mean
 floor 8
     store.moves         the moves that write one item

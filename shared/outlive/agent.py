@@ -34,7 +34,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one step is asked with. `history` is oldest first and ends with this run's prompt or its last step."""
+    """The request for one step. `history` is oldest first and ends with this run's prompt or its last step."""
 
     workspace_id: str
     chat_id: str

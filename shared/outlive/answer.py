@@ -1,10 +1,8 @@
 """Answering calls that a run waits for: the first answer of each counts, and the last open one moves the run on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-
-import msgspec
 
 from outlive.access import run_to_answer
 from outlive.asked import AskedCall, Decision
@@ -22,7 +20,6 @@ from outlive.errors import (
 )
 from outlive.lifecycle import Status
 from outlive.log import cause, logger
-from outlive.request import MAX_ANSWERS, MAX_ANSWERS_BYTES
 from outlive.settings import Settings
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
@@ -141,20 +138,6 @@ class Answers:
             self.queue.send(run, asked + 1)
         except Exception as error:
             logger.error("send_failed", run=run.id, chat=run.chat_id, step=asked + 1, cause=cause(error))
-
-
-def portions(decisions: Mapping[str, Decision]) -> Iterator[dict[str, Decision]]:
-    """The decisions in as many parts as it takes for each to be one transaction."""
-    portion: dict[str, Decision] = {}
-    room = MAX_ANSWERS_BYTES
-    for call_id, decision in decisions.items():
-        size = len(msgspec.json.encode(decision))
-        if len(portion) == MAX_ANSWERS or size > room:
-            yield portion
-            portion, room = {}, MAX_ANSWERS_BYTES
-        portion[call_id] = decision
-        room -= size
-    yield portion
 
 
 def _checked(call: AskedCall, decision: Decision) -> tuple[AskedCall, Decision]:

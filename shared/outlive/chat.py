@@ -14,7 +14,7 @@ from outlive.access import chat_of, run_of
 from outlive.ai_sdk.answered import place_of
 from outlive.ai_sdk.chunks import DONE, NOTHING_NEW, VOID, Encoder, framed
 from outlive.ai_sdk.request import ChatAnswers
-from outlive.answer import Answers, portions
+from outlive.answer import Answers
 from outlive.caller import Caller
 from outlive.clock import SECOND, Clock
 from outlive.errors import AnswerFailed, CursorRefused, NotWaiting, RunNotFound, StoreError
@@ -25,7 +25,7 @@ from outlive.lifecycle import Status
 from outlive.log import cause, logger
 from outlive.opaque import mark
 from outlive.page import PAGE_BYTES
-from outlive.request import StartRequest
+from outlive.request import StartRequest, portions
 from outlive.start import Start, Started
 from outlive.store.retry import persistently
 from outlive.store.table import Table

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NewType, TypeVar
 
@@ -147,6 +148,20 @@ def parse_answers(fields: dict[str, Any]) -> dict[str, Decision]:
     if total > MAX_ANSWERS_BYTES:
         raise InvalidRequest("answers", f"must be at most {MAX_ANSWERS_BYTES:,} bytes as JSON")
     return answers
+
+
+def portions(decisions: Mapping[str, Decision]) -> Iterator[dict[str, Decision]]:
+    """The decisions in as many parts as it takes for each to be one transaction."""
+    portion: dict[str, Decision] = {}
+    room = MAX_ANSWERS_BYTES
+    for call_id, decision in decisions.items():
+        size = len(msgspec.json.encode(decision))
+        if len(portion) == MAX_ANSWERS or size > room:
+            yield portion
+            portion, room = {}, MAX_ANSWERS_BYTES
+        portion[call_id] = decision
+        room -= size
+    yield portion
 
 
 def check_chat_id(chat_id: str) -> ChatId:

@@ -75,10 +75,8 @@ class StepEnd:
             return self.give_back(error, pause_s)
         limited = error.code == RunErrorCode.MODEL_RATE_LIMITED
         code = RunErrorCode.MODEL_RATE_LIMITED if limited else RunErrorCode.MODEL_UNAVAILABLE
-        last = f"{error.code}: {error.message}"
-        self.fail(
-            code, f"the provider did not take step {self.run.claimed_step} for {patience_s} seconds; last: {last}"
-        )
+        waited = f"the provider did not take step {self.run.claimed_step} for {patience_s} seconds"
+        return self.fail(code, f"{waited}; last: {error.code}: {error.message}")
 
     def _settle(self, move: Move, log: Log, error: RunError | None = None) -> None:
         lease_id = self.run.lease_id

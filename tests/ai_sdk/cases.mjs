@@ -3,98 +3,34 @@
 //   node cases.mjs <case> …   with OUTLIVE_API, OUTLIVE_TOKEN, OUTLIVE_RELEASES and, for some cases, lines on standard input
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { DefaultChatTransport } from "ai";
+import {
+  API,
+  assertSame,
+  CLOCK,
+  ended,
+  get,
+  headers,
+  held,
+  latest,
+  MAJOR,
+  newChat,
+  open,
+  ours,
+  plain,
+  ready,
+  release,
+  resumedToTheEnd,
+  say,
+  script,
+  stored,
+  STREAM,
+} from "./stack.mjs";
+import { Tab, until } from "./tab.mjs";
+import { ownAgent, waiting } from "./waiting.mjs";
 
-import { OutliveChatTransport } from "./outlive-chat/transport.js";
-import { eventually, Tab, until } from "./tab.mjs";
-
-const API = process.env.OUTLIVE_API;
-const STREAM = process.env.OUTLIVE_STREAM || API;
-const MAJOR = Number(createRequire(import.meta.url)("ai/package.json").version.split(".")[0]);
-const headers = { authorization: `Bearer ${process.env.OUTLIVE_TOKEN}` };
-const CLOCK = [["clock", {}]];
 const AT_ONCE = 5;
-
-const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
-const script = (...entries) => ({ text: `#script ${JSON.stringify(entries)}` });
-const newChat = () => `chat-${crypto.randomUUID()}`;
-/** A step that streams until it is released. */
-const held = (id, text, more = {}) => ({ text, seconds: 300, until: id, ...more });
-const release = (id) => writeFileSync(join(process.env.OUTLIVE_RELEASES, id), "");
-
-async function get(path) {
-  const answer = await fetch(API + path, { headers });
-  assert.equal(answer.status, 200, path);
-  return answer.json();
-}
-
-/** With more patience than a page has: a busy machine is no failure. */
-const ours = (options = {}) =>
-  new OutliveChatTransport({ baseUrl: API, streamUrl: STREAM, headers, patience: 180_000, ...options });
-const plain = (options = {}) => new DefaultChatTransport({ api: `${STREAM}/api/chat`, headers, ...options });
-
-/** A tab with our transport; with ai 6 wired as the README says. */
-function open(options, wanted = {}) {
-  let tab;
-  const onRestart = MAJOR < 7 ? () => tab.chat.resumeStream() : undefined;
-  tab = new Tab(options, ours({ onRestart, ...wanted }));
-  return tab;
-}
-
-/** Waits until the page shows the end of every answer it requested. */
-const ready = (tab) => until("the chat is ready", () => tab.settled);
-const stored = (id) => ours().messages(id);
-const latest = async (id) => (await get(`/chats/${id}/run`)).run;
-const terminal = (run) => run && ["succeeded", "failed", "aborted"].includes(run.status);
-const ended = (id) => until("the run has ended", async () => [await latest(id)].find(terminal));
-
-/** Parts without what only one of two forms of the same part has. */
-function bare(parts) {
-  return JSON.parse(JSON.stringify(parts)).map((part) => {
-    if (part.type === "reasoning") delete part.id; // ai 7 shows the chunk's
-    for (const name of ["state", "providerMetadata", "title", "rawInput", "preliminary", "errorText"]) {
-      if (part.toolCallId && (name === "state" || name === "errorText")) continue;
-      delete part[name];
-    }
-    return part;
-  });
-}
-
-/** What the tab shows is what is stored: the same answer under the same id, each message once. */
-async function assertSame(tab, id) {
-  const storedMessages = await stored(id);
-  await eventually(() => {
-    assert.deepEqual(
-      tab.messages.map((message) => message.role),
-      storedMessages.map((message) => message.role),
-    );
-    assert.equal(tab.answer.id, storedMessages.at(-1).id);
-    assert.deepEqual(bare(tab.answer.parts), bare(storedMessages.at(-1).parts));
-    assert.deepEqual(tab.answer.metadata, storedMessages.at(-1).metadata);
-  });
-  assertNoDouble(tab);
-}
-
-/** At no moment did the page show a message twice. */
-function assertNoDouble(tab) {
-  for (const messages of tab.shown) {
-    assert.equal(new Set(messages.map((message) => message.id)).size, messages.length);
-    assert.ok(messages.filter((message) => message.role === "assistant").length <= messages.length / 2);
-  }
-}
-
-/** A page with the SDK's own transport resumes until the run is over, and shows what is stored. */
-async function resumedToTheEnd(tab, id) {
-  while (!terminal(await latest(id))) await tab.chat.resumeStream();
-  tab.chat.messages = await stored(id);
-  assertNoDouble(tab);
-  assert.deepEqual(tab.errors, []);
-}
 
 const STEPS = script(
   { reasoning: "Let me think. ", text: "One moment. ", tools: CLOCK },
@@ -427,6 +363,9 @@ const cases = {
     await until("it is refused", () => tab.chat.error?.field?.startsWith("messages[0].parts"));
     assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
   },
+
+  ...waiting,
+  ...ownAgent,
 };
 
 process.on("unhandledRejection", (error) => {

@@ -184,6 +184,14 @@ def test_a_stop_request_is_shown(command):
     assert "run r1 in chat c1: running, stop requested" in done.err
 
 
+def test_a_run_that_waits_for_its_provider_says_so(command):
+    retrying = {"code": "model_rate_limited", "message": "Slow down.", "since": "2026-11-21T09:10:01Z"}
+    done = command(api_with({"type": "run", "run": run_body(retrying=retrying)}), "watch", "r1")
+    assert "run r1 in chat c1: running, waiting for the model's provider (model_rate_limited)" in done.err
+    shown = command(listing(run=run_body(retrying=retrying), message=None), "show", "r1").out
+    assert "waiting for the model's provider: model_rate_limited: Slow down." in shown
+
+
 def test_a_watch_that_loses_the_api_says_how_to_resume(command):
     api = FakeApi(STORY, window_size=5)
     api.faults = [None] + [network_fault(httpx.ConnectError)] * 12

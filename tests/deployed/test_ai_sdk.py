@@ -33,6 +33,10 @@ CASES = (
         "stop of the SDK only hangs up",
     ),
     *("error", "tools", "busy", "lost answer", "broken connections", "expired token", "what can't be done"),
+    *("calls that are complete when a window ends", "stop between two steps", "approve", "deny", "question"),
+    *("two approvals, one by one", "an approval and a question", "reload while waiting", "approved elsewhere"),
+    *("a second tab decides otherwise", "a message in place of a decision", "stop while waiting"),
+    "lost answer of the answers",
 )
 SECONDS = 2 * PATIENCE
 
@@ -152,6 +156,40 @@ def test_use_chat_shows_a_structured_output() -> None:
                 assert outcomes(played, major, case) == {(major, case): ""}
 
 
+WITH_PAY = ("slow approved tool", "client tool", "asked again")
+PAY = """
+import time
+
+from pydantic_ai import ApprovalRequired, ExternalToolset, RunContext, ToolDefinition
+
+
+def pay(ctx: RunContext[StepDeps], amount: int) -> str:
+    if amount > 100 and not (ctx.tool_call_metadata or {}).get("again"):
+        raise ApprovalRequired(metadata={"again": True})
+    time.sleep(45)
+    return f"Paid {amount}."
+
+
+locate = ToolDefinition(name="locate", description="Where the user is.")
+
+agent = Agent(
+    deps_type=StepDeps, tools=[Tool(pay, timeout=60, requires_approval=True)], toolsets=[ExternalToolset([locate])]
+)
+"""
+"""`pay` is slower than two windows, and asks about a large amount twice."""
+
+
+def test_use_chat_answers_other_tools() -> None:
+    """[78] Tools of the client, a tool that asks twice, and one that takes longer than a window of a plain client."""
+    if reason := missing("7") or missing("6"):
+        pytest.skip(reason)
+    with own_stack() as own:
+        with_agent(own, PAY)
+        for major in MAJORS:
+            with play(own, major, *WITH_PAY) as played:
+                assert outcomes(played, major, *WITH_PAY) == {(major, case): "" for case in WITH_PAY}
+
+
 @pytest.fixture(scope="module")
 def killed(stack: Stack) -> Results:
     """Of the case whose worker is killed: all major versions wait for it, and one kill is for all."""
@@ -182,13 +220,14 @@ def test_every_case_is_played() -> None:
     """The cases here are those of the file."""
     if reason := missing(MAJORS[0]):
         pytest.skip(reason)
-    source = (ROOT / "tests" / "ai_sdk" / "cases.mjs").read_text()
-    known = [name.removesuffix("() {").removeprefix("async ").strip('"') for name in _methods(source)]
-    assert sorted(known) == sorted([*CASES, "killed", "structured output"])
+    sources = [(ROOT / "tests" / "ai_sdk" / name).read_text() for name in ("cases.mjs", "waiting.mjs")]
+    methods = [*_methods(sources[0], "const cases = {"), *_methods(sources[1], "export const waiting = {")]
+    known = [name.removesuffix("() {").removeprefix("async ").strip('"') for name in methods]
+    assert sorted(known) == sorted([*CASES, *WITH_PAY, "killed", "structured output"])
 
 
-def _methods(source: str) -> list[str]:
-    body = source[source.index("const cases = {") :]
+def _methods(source: str, beginning: str) -> list[str]:
+    body = source[source.index(beginning) :]
     return [text.strip() for text in body.splitlines() if text.startswith("  async ") and text.endswith("() {")]
 
 

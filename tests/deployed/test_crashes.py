@@ -32,6 +32,8 @@ from .runs import (
 from .test_command import events_of_lines, lines_until, open_command, rest_of, without_nulls
 
 CALL = ["clock", {}]
+RESTARTED = '"cause":"StoreUnanswered: EndpointConnectionError"'
+"""A request that is under way while the whole local AWS ends finds no store."""
 LEASE = {"LEASE_SECONDS": "8"}
 """Short, for what is waited for here is its end; long enough for a busy machine's worker to keep it."""
 
@@ -235,7 +237,7 @@ def test_what_is_switched_off_keeps_what_is_under_way(stack):
         held("two " * 5, "two", tools=[CALL]),
         {"text": "three"},
     ]
-    with own_stack(**LEASE) as own:
+    with own_stack(expected=RESTARTED, **LEASE) as own:
         run = begin(own, *entries, chat=chat, headers=headers)
         running(own, run, 1)
         watch = open_command(own, "watch", run["id"], "--json")

@@ -8,7 +8,8 @@ KNOWN = {
     *("start", "start-step", "finish-step", "finish", "abort", "error", "message-metadata"),
     *(f"{kind}-{what}" for kind in ("text", "reasoning") for what in ("start", "delta", "end")),
     *("tool-input-start", "tool-input-delta", "tool-input-available", "tool-input-error"),
-    *("tool-output-available", "tool-output-error", "file", "source-url", "source-document"),
+    *("tool-output-available", "tool-output-error", "tool-output-denied", "tool-approval-request"),
+    *("file", "source-url", "source-document"),
 }
 
 
@@ -73,12 +74,18 @@ class Client:
         elif kind in ("text-end", "reasoning-end"):
             self.open.pop(chunk["id"])["state"] = "done"
         elif kind == "tool-input-available":
-            part = self._tool(chunk["toolCallId"])
+            part = self._tool(chunk["toolCallId"], in_step=True)
             part |= {"type": f"tool-{chunk['toolName']}", "state": "input-available", "input": chunk["input"]}
         elif kind == "tool-output-available":
             self._tool(chunk["toolCallId"]).update(state="output-available", output=chunk["output"])
+        elif kind == "tool-output-denied":
+            self._tool(chunk["toolCallId"]).update(state="output-denied")
+        elif kind == "tool-approval-request":
+            self._tool(chunk["toolCallId"]).update(state="approval-requested", approval={"id": chunk["approvalId"]})
         elif kind in ("tool-output-error", "tool-input-error"):
-            self._tool(chunk["toolCallId"]).update(state="output-error", errorText=chunk["errorText"])
+            self._tool(chunk["toolCallId"], in_step=kind == "tool-input-error").update(
+                state="output-error", errorText=chunk["errorText"]
+            )
             if kind == "tool-input-error":
                 self._tool(chunk["toolCallId"]).update(type=f"tool-{chunk['toolName']}", input=chunk["input"])
         elif kind in ("finish", "abort", "error"):
@@ -94,10 +101,14 @@ class Client:
             pass
         self.open.clear()
 
-    def _tool(self, call_id: str) -> dict[str, Any]:
+    def _tool(self, call_id: str, *, in_step: bool = False) -> dict[str, Any]:
+        """The call; `in_step`: only a call of the newest step, or a new one."""
         for part in reversed(self.parts):
             if part.get("toolCallId") == call_id:
                 return part
+            if in_step and part["type"] == "step-start":
+                break
+        assert in_step, f"no call {call_id}"
         self.parts.append({"toolCallId": call_id})
         return self.parts[-1]
 

@@ -1,23 +1,22 @@
-"""The seven handlers on moto: one thread, one table, one queue, and a clock that tests can turn."""
+"""The seven handlers in one process: a table in memory, a queue of moto, and a clock that tests can turn."""
 
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
-import yaml
 from moto import mock_aws
 
 from outlive.clock import Clock
 from outlive.store.rows import Row
 from outlive.sweep import in_turn
 from proof.dynamodb.memory_table import MemoryTable
-from proof.stacks.handlers import ENVIRONMENT, ROOT, Faults, Hands, Stack, load
+from proof.stacks.handlers import ENVIRONMENT, Faults, Hands, Stack, load
 
 
 @pytest.fixture
@@ -51,15 +50,21 @@ def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, dict[str, ModuleType]]
 
 
 @pytest.fixture
+def memory() -> MemoryTable:
+    """The table, empty."""
+    return MemoryTable("outlive")
+
+
+@pytest.fixture
 def stack(
     cloud: tuple[Any, Any],
     started: dict[str, dict[str, ModuleType]],
+    memory: MemoryTable,
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
 ) -> Iterator[Stack]:
     """An empty table and queue, and the handlers on them."""
     dynamodb, sqs = cloud
-    dynamodb.create_table(**_table())
     queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
     for name, value in {**environment, "QUEUE_URL": queue_url}.items():
         monkeypatch.setenv(name, value)
@@ -74,36 +79,16 @@ def stack(
     hands, real = Hands(), Clock.now
     monkeypatch.setattr(Clock, "now", lambda self: real(self) + hands.ahead)
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    client = Row._get_connection().connection.client
-    monkeypatch.setattr(client, "_make_api_call", client._make_api_call)
-    faults = Faults(client)
-    yield Stack(**modules, dynamodb=dynamodb, sqs=sqs, queue_url=queue_url, clock=hands, faults=faults)
-    sqs.delete_queue(QueueUrl=queue_url)
-    dynamodb.delete_table(TableName="outlive")
+    client, whole = Row._get_connection().connection.client, Lock()
 
+    def call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        # A step has threads of its own, and the table in memory is made for one.
+        with whole:
+            return memory.call(operation, request)
 
-@pytest.fixture
-def memory(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MemoryTable:
-    """The table in memory in moto's place: it holds more, answers sooner, and pages as DynamoDB does."""
-    table = MemoryTable("outlive")
-    monkeypatch.setattr(Row._get_connection().connection.client, "_make_api_call", table.call)
-    stack.faults.__post_init__()
-    return table
-
-
-@cache
-def _table() -> dict[str, Any]:
-    """The template's table: its keys and indexes stand there alone."""
-
-    class Loader(yaml.SafeLoader):
-        """Reads CloudFormation's short forms as plain values."""
-
-    Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(node, "value", None))
-    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
-    properties = next(
-        resource["Properties"]
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::DynamoDB::Table"
+    for one in (client, dynamodb):
+        monkeypatch.setattr(one, "_make_api_call", call)
+    yield Stack(
+        **modules, dynamodb=dynamodb, table=memory, sqs=sqs, queue_url=queue_url, clock=hands, faults=Faults(client)
     )
-    wanted = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
-    return {"TableName": "outlive", **{name: properties[name] for name in wanted}}
+    sqs.delete_queue(QueueUrl=queue_url)

@@ -47,6 +47,8 @@ class EventReader:
         self.open: int | None = None
         self.attempt: int | None = None
         self.settled = False
+        self.updates: set[int] = set()
+        """The steps that changed calls of earlier steps."""
         self.voided: list[int] = []
         self.seen: list[str] = []
 
@@ -73,6 +75,7 @@ class EventReader:
             assert step not in self.finished, f"step {step} begins after it was finished"
             assert self.open in (None, step), f"step {step} begins while {self.open} is open"
             assert all(earlier < step for earlier in self.finished)
+            assert step not in self.updates, f"step {step} begins again after results of earlier steps' calls"
             if self.steps.get(step):
                 self.voided.append(step)
             self.steps[step], self.open, self.attempt = [], step, event.get("attempt")
@@ -97,10 +100,26 @@ class EventReader:
         name = {"type": f"tool-{event['tool_name']}", "toolCallId": event["tool_call_id"]}
         parts.append({**name, "state": "input-available", "input": event["input"]})
 
-    def _tool_result(self, event: dict[str, Any]) -> None:
-        (part,) = [part for part in self._parts(event) if part.get("toolCallId") == event["tool_call_id"]]
-        assert part["state"] == "input-available", f"twice: {event}"
+    def _tool_approval(self, event: dict[str, Any]) -> None:
+        part = self._call(event)
+        part |= {"state": "approval-requested", "approval": {"id": event["approval_id"]}}
+
+    def _call(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The call, which is of this step or of an earlier one, and open."""
+        own = [part for part in self._parts(event) if part.get("toolCallId") == event["tool_call_id"]]
+        if not own:
+            self.updates.add(event["step"])
+            own = [part for part in reversed(self.parts) if part.get("toolCallId") == event["tool_call_id"]][:1]
+            assert own, f"no call: {event}"
+        (part,) = own
+        assert part["state"] in ("input-available", "approval-requested"), f"twice: {event}"
         assert part["type"] == f"tool-{event['tool_name']}"
+        part.pop("approval", None)
+        part |= {"input": event["input"]} if "input" in event else {}
+        return part
+
+    def _tool_result(self, event: dict[str, Any]) -> None:
+        part = self._call(event)
         part["state"] = event["state"]
         part |= {"output": event["output"]} if "output" in event else {}
         part |= {"errorText": event["error_text"]} if "error_text" in event else {}

@@ -67,7 +67,6 @@ def test_an_overtaken_worker_that_finds_the_calls_answered_runs_them_as_they_wer
             stack.clock.forward(60)
             assert stack.deliver(stack.message(run_id, 0))
             assert send(stack, run_id, BOTH).body["run"]["status"] == "running"
-            clear(stack)
         return FINAL if ask.step else asking(*CALLS)
 
     stack.equip(settings=replace(stack.step.settings, steps_per_message=2), agent=agent)

@@ -115,7 +115,6 @@ def test_two_readers_see_the_same_and_change_nothing(stack: Stack) -> None:
     assert stack.run_of(run_id)["stop_requested_at"] is None
 
 
-@pytest.mark.usefixtures("memory")
 def test_500_messages_page_without_a_gap(stack: Stack) -> None:
     """[55] In order, each once, whatever the page size."""
     table, chat = stack.read.read.table, Chat.key("acme", "chat-1")

@@ -234,7 +234,7 @@ def test_the_delay_before_another_attempt_grows_and_stays_shorter_than_a_lease(
 def test_while_the_table_is_out_a_message_comes_back_less_and_less_often(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """[73] Up to once a lease, and no attempt is counted."""
+    """[85] Up to once a lease, and no attempt is counted."""
     hidden: list[float] = []
     monkeypatch.setattr(
         type(stack.step.step.tools.queue), "hide", lambda self, receipt, seconds: hidden.append(seconds)

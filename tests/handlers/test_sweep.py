@@ -86,7 +86,6 @@ def test_a_run_nobody_ever_claimed_is_given_up_after_the_pending_time(stack: Sta
     assert (run["status"], run["error"]["code"], run["started_at"]) == ("aborted", "never_started", None)
 
 
-@pytest.mark.usefixtures("memory")
 def test_steady_steps_keep_a_run_of_hours_alive(stack: Stack) -> None:
     """[40] Each claim is progress, so the run never becomes stale."""
     stack.answer_with(STEP)
@@ -133,7 +132,6 @@ def test_the_next_claim_starts_the_count_of_resends_anew(stack: Stack) -> None:
     assert stack.item(run_id)["resends"]["N"] == "0"
 
 
-@pytest.mark.usefixtures("memory")
 def test_a_pending_run_is_resent_after_a_lease_and_then_once_a_minute(stack: Stack) -> None:
     """[41] Up to the limit, and then it has to wait for the pending time."""
     stack.begin()
@@ -314,7 +312,6 @@ def test_a_bad_row_of_the_index_or_a_throttled_shard_stops_no_other(stack: Stack
     assert stack.run_of(good)["status"] == "aborted"
 
 
-@pytest.mark.usefixtures("memory")
 def test_a_sweep_that_never_gets_to_the_end_still_gets_to_every_run(stack: Stack) -> None:
     """Guarantee 3: each sweep begins with another shard."""
     chats = [f"chat-{number}" for number in range(24)]

@@ -24,7 +24,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outlive.agent import AgentError, Interrupt, Outcome, Usage
+from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
+from outlive.asked import INTERRUPTED, AskedCall
 from outlive.follow.passages import Words
 from proof.sqs.memory_queue import Letter
 from proof.stories.contract import (
@@ -53,6 +54,9 @@ SETTINGS: Final = {
     "MAX_STEPS": str(RULES.max_steps),
     "STEP_ATTEMPTS": str(RULES.attempts),
     "STOP_POLL_SECONDS": str(RULES.poll),
+    "ANSWER_SECONDS": str(RULES.answer),
+    # No story has so many messages that they are a line.
+    "MAXIMUM_CONCURRENCY": "1000",
 }
 
 # A workspace may hold any character: this one is as close to another one's keys as it gets.
@@ -62,7 +66,7 @@ chats = st.sampled_from(["garden", "garden", "kitchen"])
 prompts = st.sampled_from(["hello", "and now?"])
 budgets = st.sampled_from([None, 1, 2])
 keys = st.sampled_from([None, "key-1", "key-2"])
-hows: st.SearchStrategy[How] = st.sampled_from(["answers", "calls a tool", "stumbles", "is refused", "raises"])
+hows: st.SearchStrategy[How] = st.sampled_from(["answers", "calls a tool", "asks", "stumbles", "is refused", "raises"])
 
 
 class Story(RuleBasedStateMachine):
@@ -122,6 +126,17 @@ class Story(RuleBasedStateMachine):
         self.world.loses_an_answer = answer_lost
         self._same_answer(self._call("POST", path, workspace, user), expected)
 
+    @rule(run=runs, approved=st.sampled_from([True, True, False]), which=st.integers(0, 2), answer_lost=st.booleans())
+    def answer(self, run: Run, approved: bool, which: int, answer_lost: bool) -> None:
+        """Of the newest question, or of an older one once more; also where nothing was asked."""
+        steps = [step for step, record in enumerate(run.log) if record.kind == "asked"] or [0]
+        call_id = f"ask-{steps[-1 - which % len(steps)]}"
+        workspace, user = run.chat.workspace, run.chat.user
+        expected = self.contract.answer(workspace, user, run, call_id, approved)
+        self.world.loses_an_answer = answer_lost
+        body = {"answers": {call_id: {"approved": approved}}}
+        self._same_answer(self._call("POST", f"/runs/{run.id}/answers", workspace, user, body), expected)
+
     @rule(run=runs, workspace=workspaces, user=users)
     def stranger_looks_and_stops(self, run: Run, workspace: str, user: str) -> None:
         """For every user but its owner, a run and its chat do not exist."""
@@ -130,6 +145,8 @@ class Story(RuleBasedStateMachine):
         got = self._call("POST", f"/runs/{run.id}/stop", workspace, user)
         self._same_answer(got, self.contract.stop_run(workspace, user, run))
         assert self._call("GET", f"/runs/{run.id}", workspace, user).status == 404
+        body = {"answers": {"ask-0": {"approved": True}}}
+        assert self._call("POST", f"/runs/{run.id}/answers", workspace, user, body).status == 404
         other = self.contract.chats.get((workspace, run.chat.id))
         if other is None or other.user != user:
             assert self._call("GET", f"/chats/{run.chat.id}/run", workspace, user).body == {
@@ -294,7 +311,10 @@ class Story(RuleBasedStateMachine):
         ask = worker.pending
         assert ask is not None, "the model was not asked"
         assert (ask.run_id, ask.step, ask.attempt) == (run.id, expected.step, expected.attempt)
-        assert ask.text_only is (expected.step == run.max_steps - 1)
+        assert ask.text_only is run.is_last(expected.step)
+        decided = {call: approved for call, (step, approved) in run.answers.items() if step == expected.step - 1}
+        assert {call: decision.approved for call, decision in ask.decisions.items()} == decided
+        assert {call.tool_call_id for call in ask.asked} == set(decided)
         assert [(turn.role, turn.text, turn.messages) for turn in ask.history] == history(run)
         assert 1000 <= self._visible_at(letter) - run.lease_until < 2000
         self._always()
@@ -309,13 +329,16 @@ class Story(RuleBasedStateMachine):
         run = holding.run
         text = f"{run.chat.id} {run.id}, step {holding.step}, attempt {holding.attempt}. "
         interrupted = holding.reason is not None
-        record = _record(text, how, interrupted=interrupted)
+        if how == "asks" and who.pending.text_only:
+            how = "answers"
+        resumed = who.pending.asked[0].tool_call_id if who.pending.asked else None
+        record = _record(text, how, holding.step, resumed, interrupted=interrupted)
         expected = self.contract.go_on(holding, how, record, f"{how} {text}", dies=dies and not interrupted)
         if dies and expected == "dead":
             self.world.dies_after = "PutItem"
         # A release whose answer is lost is not tried again: the lease runs out.
         self.world.loses_an_answer = answer_lost and how in ("answers", "calls a tool") and not interrupted
-        self.world.reply(who, lambda ask, say, interrupt: _outcome(text, how, say, interrupt))
+        self.world.reply(who, lambda ask, say, interrupt: _outcome(text, how, ask, say, interrupt))
         self.world.loses_an_answer, self.world.dies_after = False, None
         self._same_run(run)
         assert who.acknowledged is {"acknowledged": True, "given back": False, "dead": None}[expected]
@@ -375,27 +398,40 @@ class Story(RuleBasedStateMachine):
             query["cursor"] = got.body["cursor"]
 
 
-def _parts(text: str, how: How, *, interrupted: bool) -> list[dict[str, Any]]:
+def _parts(text: str, how: How, step: int, resumed: str | None, *, interrupted: bool) -> list[dict[str, Any]]:
+    """What a step shows; `resumed` is the answered call that it runs."""
+    if resumed is not None:
+        ran = how in ("answers", "calls a tool", "asks") and not interrupted
+        outcome = (
+            {"state": "output-available", "output": text}
+            if ran
+            else {"state": "output-error", "errorText": INTERRUPTED}
+        )
+        return [{"type": "tool-pay", "toolCallId": resumed, "input": {}, **outcome}]
     parts: list[dict[str, Any]] = [{"type": "step-start"}, {"type": "text", "text": text}]
+    if how == "asks" and not interrupted:
+        parts.append({"type": "tool-pay", "toolCallId": f"ask-{step}", "input": {}, "state": "approval-requested"})
     if how == "calls a tool" and not interrupted:
         call = {"toolCallId": "call", "state": "output-available", "input": {}, "output": text}
         parts.append({"type": "tool-clock", **call})
     return parts
 
 
-def _record(text: str, how: How, *, interrupted: bool) -> Record:
+def _record(text: str, how: How, step: int, resumed: str | None, *, interrupted: bool) -> Record:
     """The record that the model expects of a step; the model decides its kind."""
     broken = how == "raises" and not interrupted
-    return Record(
-        "step", _parts(text, how, interrupted=interrupted), None if broken else json.dumps([text]), 0 if broken else 1
-    )
+    parts = _parts(text, how, step, resumed, interrupted=interrupted)
+    return Record("step", parts, None if broken else json.dumps([text]), 0 if broken or resumed is not None else 1)
 
 
-def _outcome(text: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
+def _outcome(text: str, how: How, ask: Ask, say: Any, interrupt: Interrupt) -> Outcome:
     """The outcome of a step: the model's answer, or an interruption."""
-    say(Words("text", text))
+    resumed = ask.asked[0].tool_call_id if ask.asked else None
+    if resumed is None:
+        say(Words("text", text))
     interrupted = interrupt.reason is not None
-    shared: Any = (_parts(text, how, interrupted=interrupted), json.dumps([text]), Usage(7, 3, 1))
+    parts = _parts(text, how, ask.step, resumed, interrupted=interrupted)
+    shared: Any = (parts, json.dumps([text]), Usage() if resumed is not None else Usage(7, 3, 1))
     if interrupted:
         return Outcome("partial", *shared)
     if how == "raises":
@@ -403,6 +439,10 @@ def _outcome(text: str, how: How, say: Any, interrupt: Interrupt) -> Outcome:
     if how in ("stumbles", "is refused"):
         kind: Any = ("transient", "unavailable") if how == "stumbles" else ("permanent", "refused")
         return Outcome("partial", *shared, error=AgentError(*kind, f"{how} {text}"))
+    if resumed is not None:
+        return Outcome("step", *shared)
+    if how == "asks":
+        return Outcome("asked", *shared, asked=(AskedCall(f"ask-{ask.step}", "approval", "pay", {}),))
     return Outcome("final" if how == "answers" else "step", *shared)
 
 
@@ -423,6 +463,10 @@ def _without_question_id(message: dict[str, Any]) -> dict[str, Any]:
 def _settled_part(run: dict[str, Any]) -> dict[str, Any]:
     """A listed run: its steps and usage are as of the last claim or settle."""
     active = run["finished_at"] is None
+    if run["asked"] is not None:
+        # Lists leave the arguments out.
+        calls = [{name: value for name, value in call.items() if name != "input"} for call in run["asked"]["open"]]
+        run = {**run, "asked": {**run["asked"], "open": calls}}
     return {name: value for name, value in run.items() if not (active and name in ("usage", "step_count"))}
 
 

@@ -15,6 +15,7 @@ from engine import model, turn
 from engine.turn import PydanticAgent
 from outlive.agent import Ask, Interrupt, Outcome, Turn
 from outlive.agents import StepDeps
+from outlive.asked import Decision
 from outlive.follow.passages import Words
 from tests.providers.provider_doubles import WIRES, Anthropic, Bedrock, Call, Double, OpenAIChat, Reply, Wire
 
@@ -204,6 +205,34 @@ def test_the_history_after_a_stop_in_mid_call_is_valid(wire: Wire, server: Doubl
     assert text(answer(answerer, ask(*history))) == "Sure."
     assert_valid(wire, server.requests[1])
     assert [held for _, holds in wire.turns(server.requests[1]) for held in holds] == ["text", "text", "text"]
+
+
+@pytest.mark.parametrize("fate", ["answered", "denied", "left", "lost", "unreadable"])
+def test_the_history_after_a_question_is_valid(wire: Wire, server: Double, fate: str) -> None:
+    """[31] [72] Guarantee 7: answered, or ended by a stop, a deadline or a message typed in its place: each call has one
+    result, right after it, though it came in a later step or never."""
+
+    def pay(amount: int) -> str:
+        return f"Paid {amount}."
+
+    tools = [Tool(double), Tool(pay, requires_approval=True)]
+    made = PydanticAgent(Agent(deps_type=StepDeps, tools=tools), wire.model)
+    server.replies = [wire.said("Go. ", calls=[DOUBLE_4, Call("call_2", "pay", '{"amount": 5}')]), wire.said("Sure.")]
+    asked = answer(made)
+    assert (asked.kind, [call.tool_call_id for call in asked.asked]) == ("asked", ["call_2"])
+    history = [Turn("user", "Hello"), Turn("assistant", "Go. ", asked.messages)]
+    if fate in ("answered", "denied"):
+        decision = Decision(approved=True) if fate == "answered" else Decision(approved=False, reason="No.")
+        ran = answer(made, replace(ask(*history, step=1), asked=asked.asked, decisions={"call_2": decision}))
+        assert (ran.kind, len(server.requests)) == ("step", 1)
+        history.append(Turn("assistant", "", ran.messages))
+    elif fate != "lost":
+        history.append(Turn("assistant", "", "not JSON" if fate == "unreadable" else None))
+    assert text(answer(made, ask(*history, Turn("user", "Go on"), step=2))) == "Sure."
+    assert_valid(wire, server.requests[1])
+    held = [held for _, holds in wire.turns(server.requests[1]) for held in holds if held != "cachePoint"]
+    assert held == ["text", "text", "call call_1", "call call_2", "result call_1", "result call_2", "text"]
+    disconnect(made)
 
 
 @pytest.mark.parametrize(

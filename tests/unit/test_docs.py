@@ -30,8 +30,9 @@ OPERATIONS = {
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "clients").glob("*/*.md"))]
 PARAMETERS = {one.name: one for group in template.parameters(template.read()).values() for one in group}
 
-# The handlers on moto, as their own tests have them.
-cloud, environment, started, stack = handlers.cloud, handlers.environment, handlers.started, handlers.stack
+# The handlers, as their own tests have them.
+cloud, environment, started = handlers.cloud, handlers.environment, handlers.started
+memory, stack = handlers.memory, handlers.stack
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
     assert codes == {
         "start_run": everywhere
         | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
-        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"},
+        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long", "too_many_requests"},
         "latest_run": everywhere | {"invalid_request", "read_failed"},
         "one_run": everywhere | {"run_not_found", "read_failed"},
         "answer_calls": everywhere | ANSWERS,
@@ -152,14 +153,15 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "stop_run": everywhere | {"stop_failed"},
         "list_messages": everywhere | {"invalid_request", "read_failed"},
         "list_runs": everywhere | {"invalid_request", "read_failed"},
-        "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed"},
+        "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed", "too_many_requests"},
         "open_ticket": everywhere | {"run_not_found", "read_failed"},
-        "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"},
+        "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"}
+        | {"too_many_requests"},
         "send_message": everywhere
         | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
-        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long"}
+        | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long", "too_many_requests"}
         | ANSWERS,
-        "chat_stream": everywhere | {"invalid_request", "read_failed"},
+        "chat_stream": everywhere | {"invalid_request", "read_failed", "too_many_requests"},
     }
 
 

@@ -33,6 +33,14 @@ def test_the_transport_needs_nothing_built_and_nothing_installed():
         assert set(sources) <= {"./windows.js", *(["ai"] if file.endswith(".d.ts") else [])}
 
 
+def test_the_page_in_the_documentation_is_the_one_that_compiles():
+    """What readers copy is what the compiler has read."""
+    page = (ROOT / "tests" / "ai_sdk" / "decisions.tsx").read_text()
+    written = (ROOT / "docs" / "chat-page.md").read_text()
+    assert page[page.index("export function Chat") :] in written
+    assert page[page.index("import { useChat") : page.index("import { OutliveChatTransport")] in written
+
+
 @pytest.mark.parametrize("major", ["7", "6"])
 def test_the_types_fit_those_of_the_sdk(major, request):
     """A page in strict TypeScript compiles, and what it must not write does not."""
@@ -43,7 +51,7 @@ def test_the_types_fit_those_of_the_sdk(major, request):
     page = packages / f"types-{os.getpid()}"
     request.addfinalizer(lambda: shutil.rmtree(page, ignore_errors=True))
     page.mkdir()
-    for file in ("page.tsx", "tsconfig.json"):
+    for file in ("page.tsx", "decisions.tsx", "tsconfig.json"):
         shutil.copy(ROOT / "tests" / "ai_sdk" / file, page)
     shutil.copytree(CLIENT, page / "outlive-chat", ignore=shutil.ignore_patterns("test"))
     compiler = packages / "node_modules" / ".bin" / "tsc"

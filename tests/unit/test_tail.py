@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outlive import tail
+from outlive.ai_sdk.chunks import Encoder
+from outlive.asked import Asked, AskedCall, closed, is_open
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import CursorRefused, RunNotFound, StoreBusy
 from outlive.follow import passages
+from outlive.follow.events import Event
 from outlive.follow.live import LiveLog
 from outlive.follow.passages import BEGINNING, Call, Words
 from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
@@ -27,7 +30,9 @@ from outlive.store.table import Table
 from outlive.tail import Tail
 from outlive.text import clean
 from outlive.usage import Usage
+from outlive.views import folded
 from proof.dynamodb.memory_table import MemoryTable
+from tests.handlers.chunks import Client
 from tests.handlers.event_reader import EventReader, content_parts
 
 NOW = 1_780_000_000_000
@@ -98,6 +103,8 @@ class World:
         self.ghosts: list[tuple[int, LiveLog, list[Words | Call]]] = []
         self.log: LiveLog | None = None
         self.failures: list[str] = []
+        self.answered: list[dict[str, Any]] = []
+        """The parts of the calls that were asked about and have no result yet."""
         self.save()
 
     def save(self) -> None:
@@ -127,7 +134,7 @@ class World:
 
     def claim(self) -> None:
         """The next step if this one is recorded, else this one once more, after its worker was lost."""
-        if self.final:
+        if self.final or self.run.status == "waiting":
             return
         self.lose()
         if len(self.recorded) > self.run.claimed_step:
@@ -147,7 +154,7 @@ class World:
         self.held = False
 
     def say(self, said: Words | Call) -> None:
-        if self.held and self.log and len(self.recorded) == self.run.claimed_step:
+        if self.held and self.log and len(self.recorded) == self.run.claimed_step and not self.answered:
             self.said.append(numbered(said, len(self.said)))
             self.log.show(self.said[-1])
 
@@ -176,14 +183,81 @@ class World:
 
     def record(self, more: list[Words | Call], kind: str, of: int) -> None:
         """The step's record: this worker's, or of one that was overtaken, which was first."""
-        if self.held and len(self.recorded) == self.run.claimed_step:
+        if self.held and self.answered:
+            self.carry_out(["done"])
+        elif self.held and len(self.recorded) == self.run.claimed_step:
             mine = [self.said, *(said for step, _, said in self.ghosts if step == self.run.claimed_step)]
             said = mine[of % len(mine)]
             self._put_record([*said, *(numbered(one, number) for number, one in enumerate(more, len(said)))], kind)
             self.log = None
 
+    def ask(self, kinds: list[str]) -> None:
+        """The step ends with calls of these kinds, which are asked about; `done` has its result at once."""
+        if not self.held:
+            self.claim()
+        if not self.held or self.answered or len(self.recorded) != self.run.claimed_step:
+            return
+        said = [*self.said, *(Call(f"asked_{len(self.recorded)}_{n}", "pay", {"n": n}) for n in range(len(kinds)))]
+        parts = parts_of(said, "output-available")
+        for part, kind in zip(parts[-len(kinds) :], kinds, strict=True):
+            if kind != "done":
+                del part["output"]
+                part.update(self._opened(part, kind))
+        self._wait(parts)
+
+    def _opened(self, part: dict[str, Any], kind: str) -> dict[str, Any]:
+        if kind == "question":
+            return {"state": "input-available"}
+        approval_id = f"{len(self.recorded)}:{part['toolCallId']}"
+        return {"state": "approval-requested", "approval": {"id": approval_id}}
+
+    def _wait(self, parts: list[dict[str, Any]]) -> None:
+        """Record these parts; the run waits if one of them is open."""
+        self.answered = [dict(part) for part in parts if is_open(part)]
+        step = len(self.recorded)
+        self._put_parts(parts, "asked" if self.answered else "step")
+        if self.answered:
+            self.held, self.log, self.run.status = False, None, "waiting"
+            calls = [AskedCall(part["toolCallId"], "question", "pay") for part in self.answered]
+            self.run.asked = Asked(step, NOW, tuple(calls))
+            self.save()
+
+    def answer(self, count: int) -> None:
+        """So many of the open calls are answered; with the last one the run goes on."""
+        if self.run.status == "waiting":
+            left = self.run.asked.open[count:]
+            self.run.asked = Asked(self.run.asked.step, NOW, left) if left else None
+            self.run.status = "waiting" if left else "running"
+            self.save()
+
+    def carry_out(self, outcomes: list[str]) -> None:
+        """The step that runs the answered calls: each has a result, or is asked about once more."""
+        self.answer(len(self.answered))
+        if not self.held:
+            self.claim()
+        if not self.held or not self.answered or len(self.recorded) != self.run.claimed_step:
+            return
+        parts = []
+        for n, part in enumerate(self.answered):
+            outcome = outcomes[n % len(outcomes)]
+            approval = {"approval": {**part["approval"], "approved": outcome != "denied"}} if "approval" in part else {}
+            bare = {name: value for name, value in part.items() if name != "approval"}
+            if "approval" in part and outcome in ("other", "again", "question"):
+                bare["input"] = {"other": n}
+            if outcome in ("again", "question") and "approval" in part:
+                parts.append(bare | self._opened(part, outcome))
+            elif outcome == "denied" and approval:
+                parts.append(bare | approval | {"state": "output-denied"})
+            elif outcome == "failed":
+                parts.append(bare | approval | {"state": "output-error", "errorText": "Failed."})
+            else:
+                parts.append(bare | approval | {"state": "output-available", "output": n})
+        self._wait(parts)
+
     def _put_record(self, said: list[Words | Call], kind: str) -> None:
-        parts = clean(parts_of(said, "output-error" if kind == "partial" else "output-available"))
+        self._put_parts(clean(parts_of(said, "output-error" if kind == "partial" else "output-available")), kind)
+
+    def _put_parts(self, parts: list[dict[str, Any]], kind: str) -> None:
         row = Record(
             self.run.chat_pk, Record.sort_key(2, len(self.recorded)), run_id="run-1", step=len(self.recorded), kind=kind,
             packed=pack(Body(parts)), size=0, usage=Usage(len(self.recorded), 1, 1), created_at=self.clock.at,
@@ -200,19 +274,28 @@ class World:
     def settle(self, how: str, seal: str) -> None:
         """End the run: over its final record, or with a seal, which is what was said or nothing."""
         if not self.final:
-            if len(self.recorded) == self.run.claimed_step and seal == "partial" and self.held:
+            if self.answered:
+                self._put_parts([closed(part) for part in self.answered], "partial")
+            elif len(self.recorded) == self.run.claimed_step and seal == "partial" and self.held:
                 self._put_record(self.said, "partial")
             else:
                 self._put_record([], "end")
             how = "aborted" if how == "succeeded" else how
         self.run.status, self.run.finished_at, self.held = how, self.clock.at, False
         self.run.usage, self.run.step_count = Usage(9, 9, 9), len(self.recorded)
+        self.run.asked = None
         self.save()
 
     @property
     def parts(self) -> list[dict[str, Any]]:
-        """The run's message."""
-        return content_parts([part for parts in self.recorded for part in parts])
+        """The run's message. How a call was approved is in the message alone: a reader learns what came of it."""
+        parts = content_parts(folded(part for parts in self.recorded for part in parts))
+        return [undecided(part) if part.get("state", "").startswith("output-") else part for part in parts]
+
+
+def undecided(part: dict[str, Any]) -> dict[str, Any]:
+    """The part without its approval."""
+    return {name: value for name, value in part.items() if name != "approval"}
 
 
 def spelled(parts: list[dict[str, Any]]) -> str:
@@ -288,7 +371,8 @@ class Following:
         """One window; what comes of it is applied."""
         asked = Window(self.world, happen, seen)
         got = Tail(asked, self.world.clock, str).after(*WHO, self.cursor, 0)
-        assert asked.reads <= (2 if self.cursor else 3)
+        # One more where a step has just asked, or its calls were just answered.
+        assert asked.reads <= (3 if self.cursor else 4)
         self.over = got is None
         if got is not None:
             events = [msgspec.json.decode(msgspec.json.encode(event)) for event in got.events]
@@ -297,6 +381,9 @@ class Following:
             assert got.cursor == (events[-1]["id"] if events else self.cursor)
             self.cursor = got.cursor
             self.look_over()
+        run = self.world.run
+        if run.status == "waiting" and run.asked.step in self.shown.finished:
+            assert self.shown.finished[run.asked.step].get("waits") is True
 
     def look_over(self) -> None:
         """What is shown of the step under way is how the attempt began that it is said to be of, or its record."""
@@ -331,6 +418,12 @@ SPEAK = st.tuples(st.just("speak"), st.lists(SAID, min_size=1, max_size=3), FAIL
 RECORD = st.tuples(
     st.just("record"), st.lists(SAID, max_size=2), st.sampled_from(["step", "step", "final"]), st.integers(0, 2)
 )
+ASK = st.tuples(st.just("ask"), st.lists(st.sampled_from(["approval", "question", "done"]), min_size=1, max_size=3))
+ANSWER = st.tuples(st.just("answer"), st.integers(1, 3))
+CARRY_OUT = st.tuples(
+    st.just("carry_out"),
+    st.lists(st.sampled_from(["done", "other", "denied", "failed", "again", "question"]), min_size=1, max_size=3),
+)
 AGAIN = st.tuples(st.just("again"), st.lists(SAID, max_size=3))
 OTHER = st.one_of(
     st.builds(lambda said: ("say", said), SAID),
@@ -341,9 +434,16 @@ OTHER = st.one_of(
     ),
 )
 # Drawn by a number, so that what makes a story comes often and an end seldom.
-HAPPENS = st.integers(0, 19).flatmap(
-    lambda n: SPEAK if n < 10 else AGAIN if n < 13 else RECORD if n < 15 else st.just(("claim",)) if n < 18 else OTHER
-)
+OFTEN = [
+    *[SPEAK] * 10,
+    *[AGAIN] * 3,
+    *[RECORD] * 2,
+    *[st.just(("claim",))] * 4,
+    *[ASK, ANSWER, CARRY_OUT] * 2,
+    OTHER,
+    OTHER,
+]
+HAPPENS = st.sampled_from(OFTEN).flatmap(lambda strategy: strategy)
 READS = st.tuples(
     st.just("read"), st.integers(0, 2), st.lists(HAPPENS, max_size=3), st.lists(st.booleans(), max_size=3)
 )
@@ -383,6 +483,24 @@ def test_whatever_happens_every_reader_ends_with_the_message(steps: list[Any], p
     middle.cursor = events[at]["id"]
     middle.to_the_end()
     assert middle.shown.parts == world.parts
+    assert chat_parts(late.events, 0) == world.parts
+    assert chat_parts(late.events, where % len(late.events)) == world.parts
+
+
+def chat_parts(events: list[dict[str, Any]], cut: int) -> list[dict[str, Any]]:
+    """The parts that a chat client makes of the events, the encoder being another one from the cut on."""
+    client, encoder = Client(), Encoder()
+    for number, event in enumerate(events):
+        if number == cut and number > 0:
+            encoder = Encoder.at(reader_state_of(events[number - 1]["id"], "acme", "run-1"))
+        for chunk in encoder.chunks(msgspec.convert(event, Event)):
+            if client.ended is not None and chunk["type"] not in ("abort", "error", "message-metadata"):
+                # The stream ended because the run waited; the next one goes on with the same message.
+                client.ended = None
+            client.take(chunk)
+    return [
+        undecided(part) if part.get("state", "").startswith("output-") else part for part in content_parts(client.parts)
+    ]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -411,6 +529,17 @@ def test_a_reader_sees_what_the_worker_has_streamed(said: list[Any], page: int) 
 
 
 # --- waiting
+
+
+def test_a_step_that_asks_while_it_is_read_is_told_to_wait():
+    """The record is read after the run: what the row did not say yet must not be lost, for it is said once."""
+    world = World()
+    world.do("claim")
+    reader = Following(world)
+    reader.read([], [])
+    reader.read([("wait", 0, []), ("wait", 0, []), ("ask", ["approval"])], [])
+    reader.read([], [])
+    assert reader.shown.finished[0]["waits"] is True
 
 
 def begun(*, by_hand: bool = False) -> World:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import yaml
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
 from outlive.store.rows import SHARDS
+from proof.dynamodb.memory_table import BASE, INDEXES
+from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
@@ -194,6 +197,14 @@ def test_a_table_that_was_kept_or_restored_takes_the_place_of_the_stacks_own():
 
 def test_finished_rows_can_expire():
     assert of("Table")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_the_table_in_memory_has_the_keys_and_indexes_of_this_one():
+    """The proof and the tests of the handlers run on it."""
+    table, deployed = declaration("outlive", BASE, INDEXES), of("Table")
+    for name, key in (("AttributeDefinitions", "AttributeName"), ("GlobalSecondaryIndexes", "IndexName")):
+        assert sorted(table[name], key=itemgetter(key)) == sorted(deployed[name], key=itemgetter(key))
+    assert (table["KeySchema"], table["BillingMode"]) == (deployed["KeySchema"], deployed["BillingMode"])
 
 
 def test_the_indexes_carry_keys_only():

@@ -117,10 +117,10 @@ class AnsweredStep:
         """The call with its result, as a UI part."""
         _, part = ui_parts([ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[result])])
         decision = self.ask.decisions.get(call.tool_call_id)
-        if decision is not None and decision.approved is True and "approval" not in part:
-            part["approval"] = {"approved": True}
-        if "approval" in part:
-            part["approval"]["id"] = call.approval_id
+        if decision is not None and decision.approved is not UNSET:
+            # As the person gave it: a reason that nobody gave is the library's own.
+            reason = {} if decision.reason is UNSET else {"reason": decision.reason}
+            part["approval"] = {"id": call.approval_id, "approved": decision.approved, **reason}
         return part
 
     def _open_part(self, call: AskedCall) -> dict[str, Any]:

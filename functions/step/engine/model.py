@@ -103,7 +103,7 @@ def step_settings(
         longest = max(seconds, SHORTEST_REQUEST)
         chosen = ModelSettings(request_timeout=min(longest, own.get("request_timeout", longest)))
         if "timeout" not in own and "timeout" not in model.unsupported_settings:
-            chosen["timeout"] = _timeout(longest)
+            chosen["timeout"] = cast(Any, _timeout(longest))  # typed for the legacy client alone
         if "max_retries" not in own and "max_retries" not in model.unsupported_settings:
             chosen["max_retries"] = 0
         if caching and "cache" not in own and "cache" not in model.unsupported_settings:

@@ -168,13 +168,13 @@ def _model_error(kind: Literal["transient", "permanent"]) -> ModelHTTPError:
 def _unscripted(ask: Ask, prompt: str, messages: Sequence[ModelMessage], tools: Collection[str]) -> Entry:
     if ask.step == 0 and "clock" in tools and not ask.text_only:
         return Entry(text="Let me look at the clock first. ", seconds=0.2, tools=(("clock", {}),))
-    told = [part.content for part in _last_request(messages).parts if isinstance(part, ToolReturnPart)]
+    results = [part.content for part in _last_request(messages).parts if isinstance(part, ToolReturnPart)]
     short = prompt if len(prompt) <= 200 else prompt[:200] + "…"
     return Entry(
         text=(
             "I am the offline stand-in, not a language model: nothing was asked over a network, and I can't answer you."
             f" You wrote: “{short}”."
-            + (f" The clock tool says {told[0]}." if told else "")
+            + (f" The clock tool says {results[0]}." if results else "")
             + f" To see long, slow or failing runs, start the prompt with {MARK};"
             " for real answers, set AGENT_MODEL to a model."
         ),

@@ -71,5 +71,6 @@ class _Call:
         if is_open(self._part):
             return record
         # An approved tool's result is this service's, and a result that is another one is somebody else's answer.
-        same = all(part.get(name) == self._part.get(name) for name in ("state", "output", "errorText"))
+        result = "errorText" if part["state"] == "output-error" else "output"
+        same = all(part.get(name) == self._part.get(name) for name in ("state", result))
         return None if same or asked["state"] == "approval-requested" else record

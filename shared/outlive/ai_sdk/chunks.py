@@ -100,9 +100,7 @@ class Encoder(msgspec.Struct):
                 yield from self._show(event.step)
                 yield from _other(event.part)
             case SettledEvent():
-                if self.idle:
-                    yield from ({"type": "start-step"}, {"type": "finish-step"})
-                yield from _end(event.run)
+                yield from self._end(event.run)
 
     def _tool(self, event: ToolCallEvent | ToolResultEvent | ToolApprovalEvent) -> Iterator[Chunk]:
         if isinstance(event, ToolCallEvent):
@@ -118,6 +116,11 @@ class Encoder(msgspec.Struct):
             yield {"type": "tool-approval-request", "approvalId": event.approval_id, "toolCallId": event.tool_call_id}
         elif event.state.startswith("output-"):
             yield _result(event)
+
+    def _end(self, run: RunView) -> Iterator[Chunk]:
+        if self.idle:
+            yield from ({"type": "start-step"}, {"type": "finish-step"})
+        yield from _end(run)
 
     def _words(self, event: TextEvent) -> Iterator[Chunk]:
         part = f"{event.kind}-{event.step}"

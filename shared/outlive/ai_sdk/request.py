@@ -47,7 +47,9 @@ class ChatAnswers:
             case "approval-responded":
                 answer = _approval(part.get("approval"), f"{self.where}.approval")
             case "output-error":
-                answer = {"error_text": part.get("errorText")}
+                if not isinstance(part.get("errorText"), str):
+                    _wrong(f"{self.where}.errorText", "must be a string")
+                answer = {"error_text": part["errorText"]}
             case _:
                 answer = {"output": part.get("output")}
         return parse_answers(sanitized({"answers": {call_id: answer}}))[call_id]
@@ -81,7 +83,7 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
     if not isinstance(message.get("id"), str) or not message["id"]:
         _wrong(f"{where}.id", "must be a string that is not empty")
     if asked.get("messageId") not in (None, message["id"]):
-        _wrong("messageId", "must be the last message's id: what was said before stays as it is")
+        _wrong("messageId", "must be the last message's id: earlier messages cannot be changed")
     prompt = "\n".join(_texts(message.get("parts"), f"{where}.parts"))
     added = ("budget", "agent", "metadata")
     start = {"prompt": prompt, **{name: asked[name] for name in added if asked.get(name) is not None}}
