@@ -32,7 +32,7 @@ export function showChats(openId) {
     mark(dot, "data-status", status || null);
     mark(link, "title", status ? STATUS[status] : null);
     write(name, title || id);
-    write(note, status ? `. ${STATUS[status]}` : "");
+    write(note, status ? ` (${STATUS[status].toLowerCase()})` : "");
     mark(link, "aria-current", id === openId ? "page" : null);
     mark(forget, "aria-label", `Forget ${title || id} on this device`);
   });

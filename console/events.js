@@ -77,7 +77,14 @@ const HANDLERS = {
       parts.push(tool);
     }
     progress.hasAnswers ||= !parts.includes(tool);
-    Object.assign(tool, { state: TOOL_STATES[event.state], output: event.output, error: event.error_text });
+    const state = TOOL_STATES[event.state] ?? "running";
+    Object.assign(tool, { state, output: event.output, error: event.error_text });
+    if ("input" in event) tool.input = event.input;
+  },
+  // A call that was approved can be asked about again, with other arguments.
+  "tool-approval": (progress, event) => {
+    const tool = toolUpTo(progress, event.step, event.tool_call_id);
+    if (tool && "input" in event) tool.input = event.input;
   },
   part: (progress, event) => {
     stepAt(progress, event.step).parts.push(otherOf(event.part));

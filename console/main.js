@@ -90,6 +90,7 @@ onClickIn("runs", "[data-run]", (row) => chooseRun(row.dataset.run));
 onClickIn("chat-list", "[data-chat]", (button) => forgetChat(button.dataset.chat));
 
 addEventListener("scroll", showLatestButton, { passive: true });
+addEventListener("storage", redraw);
 addEventListener("online", refresh);
 addEventListener("offline", () => showLink("offline"));
 addEventListener("popstate", () => openChat(token.readAddress() ?? ""));

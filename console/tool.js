@@ -69,7 +69,7 @@ function summary(value) {
   return values.join(", ").slice(0, MAX_SUMMARY_CHARACTERS);
 }
 
-function block(label, value) {
+export function block(label, value) {
   const text = typeof value === "string" ? value : JSON.stringify(value ?? null, null, 2);
   const hidden = text.length - MAX_SHOWN_CHARACTERS;
   const shown = hidden > 0 ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}\n… ${hidden} more characters` : text;

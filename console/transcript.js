@@ -16,7 +16,7 @@ import {
   write,
 } from "./dom.js";
 import { prose } from "./prose.js";
-import { ToolView } from "./tool.js";
+import { block, ToolView } from "./tool.js";
 
 const FAILURE = {
   step_attempts: "A step broke off on each of its attempts.",
@@ -81,9 +81,9 @@ export class TurnView {
     this.#showPrompt(turn.prompt);
     const status = turn.run ? statusOf(turn.run) : (RUN_STATUS[turn.message?.status] ?? "running");
     const isActive = turn.run ? !isOver(turn.run) : turn.message?.status === "streaming";
-    const asked = turn.run?.status === "waiting" ? turn.run.asked.open : null;
-    this.#showSteps(turn.steps, isActive, asked);
-    this.#showAsked(asked ?? [], turn.answers);
+    const asked = turn.run?.status === "waiting" ? turn.run.asked : null;
+    this.#showSteps(turn.steps, isActive, asked?.open ?? null);
+    this.#showAsked(asked, turn.answers);
     this.#answer.setAttribute("aria-busy", String(isActive && !asked));
     this.node.dataset.status = status;
     this.#mark.dataset.status = status;
@@ -108,13 +108,14 @@ export class TurnView {
     arrange(this.#steps, nodes);
   }
 
-  #showAsked(calls, answers) {
-    const items = calls.map((call) => ({ id: call.tool_call_id, call }));
+  #showAsked(asked, answers) {
+    // A tool that was approved can ask again: then the same call is open in a later step.
+    const items = (asked?.open ?? []).map((call) => ({ id: `${asked.step} ${call.tool_call_id}`, call }));
     keyed(
       this.#asks,
       items,
       ({ call }) => newAsk(call),
-      (node, { id }) => showAnswer(node, answers.get(id)),
+      (node, { call }) => showAnswer(node, answers.get(call.tool_call_id)),
     );
   }
 

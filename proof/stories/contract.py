@@ -432,7 +432,6 @@ def shown(run: Run) -> dict[str, Any]:
         "asked": asked_shown(run),
         "output": None,
         "error": run.error[0] if run.error else None,
-        "retrying": None,
         "finish_reason": run.finish_reason,
         "usage": usage(run.requests),
         "budget": {"max_steps": run.max_steps},

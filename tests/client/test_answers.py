@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from outlive_client import AnsweredOtherwise, NotWaiting, ToolApprovalEvent, message_of
+from outlive_client import AnsweredOtherwise, MessageFold, NotWaiting, ToolApprovalEvent, message_of
 from outlive_client.calls import WAITING_SECONDS, WINDOW_SECONDS
 
 from .fake_api import FakeApi, body_of, network_fault, numbered, problem, problem_fault, run_body
@@ -34,7 +34,7 @@ ASKED = [
     {"type": "text", "step": 0, "text": "Let me pay."},
     call_event(PAY),
     call_event(WHICH),
-    {"type": "tool-approval", "step": 0, "tool_call_id": "t1", "tool_name": "pay"},
+    {"type": "tool-approval", "step": 0, "tool_call_id": "t1", "tool_name": "pay", "approval_id": "a1"},
     {"type": "step", "step": 0, "state": "finished", "kind": "asked", "waits": True},
 ]
 REST = [
@@ -199,8 +199,32 @@ def test_a_denied_call_has_no_result(make_client):
     api.events = numbered(*ASKED, *denied)
     message = message_of(make_client(api)("watch", "r1"))
     assert [part for part in message.parts if part.get("toolCallId") == "t1"] == [
-        {"type": "tool-pay", "toolCallId": "t1", "state": "output-denied", "input": {"amount": 5}, "approval": {"id": "t1"}}
+        {"type": "tool-pay", "toolCallId": "t1", "state": "output-denied", "input": {"amount": 5}, "approval": {"id": "a1"}}
     ]  # fmt: skip
+
+
+def test_a_call_has_the_arguments_that_were_approved_and_can_be_asked_about_again(make_client):
+    """[77] The tool of an approved call can ask for another approval, or a question."""
+    again = {
+        "type": "tool-approval",
+        "step": 1,
+        "tool_call_id": "t1",
+        "tool_name": "pay",
+        "approval_id": "a2",
+        "input": {"amount": 4},
+    }
+    api = FakeApi(numbered(*ASKED, *REST[:2], again))
+    fold = MessageFold()
+    events = make_client(api)("watch", "r1", until_waiting=True)
+    for event in (*events, *make_client(api)("events", "r1", events[-1].id).events):
+        fold.apply(event)
+    pay, _ = [part for part in fold.message.parts if "toolCallId" in part]
+    assert (pay["state"], pay["input"], pay["approval"]) == ("approval-requested", {"amount": 4}, {"id": "a2"})
+    api.events = numbered(*ASKED, *REST[:2], result_event(PAY, state="input-available", input=None))
+    for event in make_client(api)("events", "r1", events[-1].id).events:
+        fold.apply(event)
+    pay, _ = [part for part in fold.message.parts if "toolCallId" in part]
+    assert (pay["state"], pay["input"], "output" in pay) == ("input-available", None, False)
 
 
 # ------------------------------------------------------------------ the command
@@ -266,7 +290,7 @@ def test_lists_and_show_say_what_a_run_waits_for(command):
         "r1", "waiting", "1", "2026-11-21T09:10:00.000Z", "", "pay (approval), ask_user (question)",
     ]  # fmt: skip
     shown = command(WaitingApi(), "show", "r1")
-    assert (shown.code, shown.out.splitlines()[1]) == (0, "waiting, 1 steps so far")
+    assert (shown.code, shown.out.splitlines()[1]) == (0, "waiting, 1 step so far")
     assert shown.err.splitlines() == WAITS_FOR
 
 

@@ -20,7 +20,14 @@ ENDED = run_body(
     status="succeeded",
     step_count=2,
     finish_reason="stop",
-    usage={"input_tokens": 1, "output_tokens": 2, "requests": 2},
+    usage={
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "requests": 2,
+        "cache_read_tokens": 3,
+        "cache_write_tokens": 4,
+        "cost_usd": 0.01,
+    },
     finished_at="2026-11-21T09:11:05.250Z",
 )
 ANSWER = {

@@ -1,14 +1,17 @@
-"""One local stack for every test of this folder, and tests that share their waiting."""
+"""One local stack for every test of this folder, a browser, and tests that share their waiting."""
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from proof.stacks.deployed import Stack
+
+from . import browser
+from .browser import DESKTOP, Visitor
 
 # A lease is longer than a busy machine keeps a worker from its heartbeat, and shorter than a user has it: what is killed is
 # waited for. Few workers: each costs the machine a cold start of its own, again after each test that kills them all.
@@ -37,6 +40,37 @@ def chat() -> str:
 def workspace() -> str:
     """The name of a new workspace."""
     return f"workspace-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    """The browser. Of this module alone: while its driver runs, nothing else in this process may run an event loop."""
+    try:
+        with browser.running() as started:
+            yield started
+    except browser.Absent as absent:
+        pytest.skip(str(absent))
+
+
+@pytest.fixture
+def visitor(chromium, stack: Stack) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors. After each test, no page has logged an error, and none has called another origin."""
+    made: list[Visitor] = []
+
+    def make(**how: object) -> Visitor:
+        made.append(Visitor(stack, chromium.new_context(**{**DESKTOP, **how})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.context.close()
+    assert [complaint for one in made for complaint in one.complaints] == []
+    assert [stray for one in made for stray in one.strays] == []
+
+
+@pytest.fixture
+def ada(visitor) -> Visitor:
+    return visitor()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 console-desktop.png    a run at work, on a wide page in light colours
 console-phone.png      one that was stopped, on a phone in dark colours
+console-asks.png       one that waits for an approval and an answer, on a narrower page
 """
 
 import sys
@@ -14,6 +15,8 @@ from proof.stacks.deployed import Stack
 from . import browser
 from .browser import DESKTOP, PHONE, Visitor, chat_of, pictures, run_in, send
 from .runs import script
+
+MIDDLE = {"viewport": {"width": 1100, "height": 900}}
 
 ANSWER = (
     "The time in Lisbon is **on the card above**, and six times seven is `42`.\n\n"
@@ -36,6 +39,22 @@ RUN = script(
 )
 
 
+ASKING_RUN = script(
+    {
+        "text": "Everything is prepared. I announce it as soon as you agree.",
+        "tools": [
+            ["clock", {"time_zone": "Europe/Lisbon"}],
+            [
+                "announce",
+                {"text": "Tea is at five, in the garden if the weather holds.\nEverybody is invited: bring a cup."},
+            ],
+            ["ask_user", {"question": "Where do we meet if it rains?"}],
+        ],
+    },
+    {"text": "It is announced."},
+)
+
+
 def main() -> int:
     """Take them. Raises `UserError` without a browser."""
     with tempfile.TemporaryDirectory() as folder:
@@ -44,6 +63,7 @@ def main() -> int:
         try:
             with browser.running() as chromium:
                 take(stack, chromium)
+                take_asking(stack, chromium)
         except browser.Absent as absent:
             raise UserError(str(absent)) from absent
         finally:
@@ -67,6 +87,17 @@ def take(stack: Stack, chromium: "browser.Browser") -> None:
     run_in(phone, "aborted", 1)
     phone.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     picture(phone, "console-phone.png")
+
+
+def take_asking(stack: Stack, chromium: "browser.Browser") -> None:
+    visitor = Visitor(stack, chromium.new_context(**MIDDLE, color_scheme="light", reduced_motion="reduce"))
+    page = visitor.open()
+    send(page, ASKING_RUN)
+    page.locator(".ask").nth(1).wait_for()
+    page.locator(".ask textarea").last.fill("In the library")
+    page.locator("#say:has-text('waits')").wait_for(state="attached")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    picture(page, "console-asks.png")
 
 
 def picture(page: "browser.Page", name: str) -> None:

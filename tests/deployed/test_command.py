@@ -7,9 +7,11 @@ import signal
 import subprocess
 from typing import Any
 
+import msgspec
 import pytest
 
 from outlive_client import AsyncOutlive, Latest, Outlive, SettledEvent, message_of
+from outlive_client.events import read_events
 from proof.stacks.deployed import PATIENCE, ROOT, Stack
 from tests.handlers.event_reader import EventReader, content_parts
 
@@ -162,6 +164,34 @@ def test_a_failed_run_is_exit_code_1_and_a_busy_chat_5(stack):
     assert (done.returncode, done.stdout) == (5, "")
     assert f"outlive watch {run_id}" in done.stderr
     assert outlive_json(stack, "stop", "--chat", chat)["run"]["id"] == run_id
+
+
+@pytest.mark.together
+def test_a_run_that_waits_is_exit_code_9_and_is_answered(stack):
+    """[72] [74] The rest is shown after the event at which the first command ended, or by one that stays."""
+    asking = script(
+        {"text": "May I? ", "tools": [["announce", {"text": "Tea"}], ["ask_user", {"question": "Which?"}]]},
+        {"text": "There."},
+    )
+    first = events_of_lines(outlive(stack, "start", new_chat(), asking, "--json", code=9))
+    assert first[-1]["waits"] is True
+    run = first[0]["run"]["id"]
+    stays = open_command(stack, "watch", run, "--wait")
+    announce, ask_user = (call["tool_call_id"] for call in outlive_json(stack, "show", run)["run"]["asked"]["open"])
+    outlive(stack, "watch", run, "--after", first[-1]["id"], code=9)
+    edited = ("--approve", announce, "--input", '{"text": "Coffee"}')
+    assert outlive_json(stack, "answer", run, *edited)["run"]["status"] == "waiting"
+    outlive(stack, "answer", run, "--deny", announce, code=5)
+    assert outlive(stack, "answer", run, "--output", ask_user, "blue") == f"run {run} goes on: outlive watch {run}\n"
+    rest = events_of_lines(outlive(stack, "watch", run, "--after", first[-1]["id"], "--json"))
+    message = message_of(read_events(msgspec.Raw(json.dumps(event).encode()) for event in first + rest))
+    assert message.parts[2]["output"] == "Announced: Coffee"
+    assert message.parts[2]["input"] == {"text": "Coffee"}
+    assert (message.parts[3]["output"], message.content) == ("blue", "May I? There.")
+    outlive(stack, "answer", run, *edited)
+    outlive(stack, "answer", run, "--approve", "no-such-call", code=4)
+    out, _ = rest_of(stays)
+    assert (stays.returncode, out.splitlines()[-1]) == (0, "There.")
 
 
 @pytest.mark.together

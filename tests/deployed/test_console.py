@@ -3,7 +3,6 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,42 +10,11 @@ from local.identity import TOKEN_SECONDS
 from proof.stacks.deployed import Stack, until
 
 from . import browser
-from .browser import DESKTOP, PHONE, Visitor, axe, chat_of, run_in, said, send
+from .browser import DESKTOP, PHONE, axe, chat_of, run_in, said, send
 from .runs import ask, begin, ended, held, new_chat, script, transcript
 
 WORDS = " ".join(f"word{number:03}" for number in range(240))
 LIVE = "article .prose:has-text('word003')"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    """The browser. Of this module alone: while its driver runs, nothing else in this process may run an event loop."""
-    try:
-        with browser.running() as started:
-            yield started
-    except browser.Absent as absent:
-        pytest.skip(str(absent))
-
-
-@pytest.fixture
-def visitor(chromium, stack: Stack) -> Iterator[Callable[..., Visitor]]:
-    """Makes visitors. After each test, no page has logged an error, and none has called another origin."""
-    made: list[Visitor] = []
-
-    def make(**how: object) -> Visitor:
-        made.append(Visitor(stack, chromium.new_context(**{**DESKTOP, **how})))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.context.close()
-    assert [complaint for one in made for complaint in one.complaints] == []
-    assert [stray for one in made for stray in one.strays] == []
-
-
-@pytest.fixture
-def ada(visitor) -> Visitor:
-    return visitor()
 
 
 @pytest.fixture

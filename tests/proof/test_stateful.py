@@ -55,7 +55,7 @@ SETTINGS: Final = {
     "STEP_ATTEMPTS": str(RULES.attempts),
     "STOP_POLL_SECONDS": str(RULES.poll),
     "ANSWER_SECONDS": str(RULES.answer),
-    # No line: a message that nobody takes is lost.
+    # No story has so many messages that they are a line.
     "MAXIMUM_CONCURRENCY": "1000",
 }
 

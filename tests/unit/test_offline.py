@@ -268,7 +268,7 @@ def test_usage_does_not_grow_with_the_history() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("transient", ("transient", "model_unavailable")), ("permanent", ("permanent", "model_rejected"))],
+    [("transient", ("transient", "model_server_error")), ("permanent", ("permanent", "model_rejected"))],
 )
 def test_an_error_entry_raises_that_kind_of_model_error(kind: str, expected: tuple[str, str]) -> None:
     """[22] `transient` and `permanent` are those of a real model."""
@@ -277,7 +277,7 @@ def test_an_error_entry_raises_that_kind_of_model_error(kind: str, expected: tup
 
 def test_an_error_without_times_is_raised_on_every_attempt() -> None:
     prompt = script({"error": "transient"}, {"text": "Never."})
-    assert {error_of(first(prompt, attempt=attempt)) for attempt in (1, 2, 50)} == {("transient", "model_unavailable")}
+    assert {error_of(first(prompt, attempt=attempt)) for attempt in (1, 2, 50)} == {("transient", "model_server_error")}
 
 
 def test_an_error_with_nothing_else_is_passed_over_after_its_times_within_the_same_step() -> None:
@@ -289,7 +289,7 @@ def test_an_error_with_nothing_else_is_passed_over_after_its_times_within_the_sa
 
 def test_an_error_goes_on_with_the_rest_of_its_entry_after_its_times() -> None:
     prompt = script({"error": "transient", "times": 1, "text": "Once.", "tools": [["clock", {}]]})
-    assert error_of(first(prompt, attempt=1)) == ("transient", "model_unavailable")
+    assert error_of(first(prompt, attempt=1)) == ("transient", "model_server_error")
     assert first(prompt, attempt=1).parts == []
     again = first(prompt, attempt=2)
     assert (again.kind, text(again), calls(again)) == ("step", "Once.", ["tool-clock"])

@@ -39,7 +39,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelUnavailableError
+from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
@@ -161,7 +161,7 @@ def _call_id(ask: Ask, index: int) -> str:
 def _model_error(kind: Literal["transient", "permanent"]) -> ModelHTTPError:
     body = {"message": f"the script asks for a {kind} error here"}
     if kind == "transient":
-        return ModelHTTPError.for_category(ModelUnavailableError, status_code=503, model_name=NAME, body=body)
+        return ModelHTTPError.for_category(ModelServerError, status_code=500, model_name=NAME, body=body)
     return ModelHTTPError.for_category(ModelRequestRejectedError, status_code=400, model_name=NAME, body=body)
 
 

@@ -6,6 +6,7 @@ OutliveError
 └── Problem             the API refused the call or failed (RFC 9457)
     ├── Unauthorized · TicketExpired        get a new token or ticket
     ├── ChatNotFound · RunNotFound          it does not exist or belongs to another user
+    ├── TooManyRequests                     wait: the user's limit of tokens is used up for now
     ├── RunAlreadyActive                    wait for `active_run_id`, watch it or stop it
     ├── NotWaiting · AnsweredOtherwise      read the run: it takes no answer to this call any more
     ├── InvalidRequest · UnknownAgent · PromptTooLong · IdempotencyKeyReused    change the request
@@ -158,7 +159,7 @@ class InvalidRequest(Problem):
 
 
 class TooManyRequests(Problem):
-    """The user's starts, or reads that wait, of this minute are used up."""
+    """The user's tokens are used up for now. The API says with Retry-After when there are new ones."""
 
     problem_code = "too_many_requests"
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from outlive_client.views import Run, Usage
 
@@ -62,8 +63,9 @@ class ToolCallEvent(msgspec.Struct, frozen=True, tag="tool-call"):
 class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
     """The result of a tool call, which may be of an earlier step.
 
-    `state` is output-available (with `output`), output-error (with `error_text`) or output-denied (the tool was not
-    allowed to run).
+    `state` is output-available (with `output`), output-error (with `error_text`), output-denied (the tool was not allowed
+    to run) or input-available (an approved call waits for an answer now). `input` are the arguments that were approved, if
+    they may differ from those of the `ToolCallEvent`.
     """
 
     id: str
@@ -71,18 +73,21 @@ class ToolResultEvent(msgspec.Struct, frozen=True, tag="tool-result"):
     tool_call_id: str
     tool_name: str
     state: str
+    input: Any | UnsetType = UNSET
     output: Any = None
     error_text: str | None = None
     at: datetime | None = None
 
 
 class ToolApprovalEvent(msgspec.Struct, frozen=True, tag="tool-approval"):
-    """A tool call waits for an approval. Its call may be of an earlier step."""
+    """A tool call waits for an approval. It may be of an earlier step; then `input` are its arguments now."""
 
     id: str
     step: int
     tool_call_id: str
     tool_name: str
+    approval_id: str = ""
+    input: Any | UnsetType = UNSET
     at: datetime | None = None
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from msgspec import UNSET
+
 from outlive_client.events import (
     Event,
     PartEvent,
@@ -42,11 +44,14 @@ class MessageFold:
                 self._steps.setdefault(step, []).append(self._open_call(event))
             case PartEvent(step=step, part=part):
                 self._steps.setdefault(step, []).append(dict(part))
-            case ToolApprovalEvent(tool_call_id=call_id):
-                self._update_call(event, {"state": "approval-requested", "approval": {"id": call_id}})
-            case ToolResultEvent(state=state):
-                result = {"errorText": event.error_text} if state == "output-error" else {"output": event.output}
-                self._update_call(event, {"state": state, **({} if state == "output-denied" else result)})
+            case ToolApprovalEvent(approval_id=approval_id):
+                self._update_call(event, {"state": "approval-requested", "approval": {"id": approval_id}})
+            case ToolResultEvent(state="output-available"):
+                self._update_call(event, {"state": event.state, "output": event.output})
+            case ToolResultEvent(state="output-error"):
+                self._update_call(event, {"state": event.state, "errorText": event.error_text})
+            case ToolResultEvent():
+                self._update_call(event, {"state": event.state})
         self._at = event.at or self._at
 
     @property
@@ -97,7 +102,7 @@ class MessageFold:
         calls = (part for parts in steps for part in parts if part.get("toolCallId") == event.tool_call_id)
         part = next(calls, None)
         if part is not None:
-            part |= update
+            part |= update if event.input is UNSET else {**update, "input": event.input}
 
 
 def message_of(events: Iterable[Event]) -> Message | None:

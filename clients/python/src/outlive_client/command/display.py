@@ -179,7 +179,7 @@ def summary_of(run: Run) -> str:
     """How the run ended, in a sentence."""
     if run.error:
         return f"{run.status}: {one_line(run.error.message)} ({run.error.code})"
-    steps, requests = run.step_count, run.usage.requests
+    requests = run.usage.requests
     reason = {
         "max_steps": ", the most it may take",
         "length": ", cut off at the model's limit",
@@ -187,9 +187,14 @@ def summary_of(run: Run) -> str:
     }.get(run.finish_reason or "", "")
     duration = duration_of(run)
     return (
-        f"{run.status} after {steps} {'step' if steps == 1 else 'steps'}{reason}, "
+        f"{run.status} after {steps_of(run)}{reason}, "
         f"{requests} model {'request' if requests == 1 else 'requests'}" + (f", {duration}" if duration else "")
     )
+
+
+def steps_of(run: Run) -> str:
+    """How many steps the run has taken."""
+    return f"{run.step_count} {'step' if run.step_count == 1 else 'steps'}"
 
 
 def duration_of(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 import click
 
-from outlive_client.command.display import duration_of, show_asked, show_message, summary_of, wanted_by
+from outlive_client.command.display import duration_of, show_asked, show_message, steps_of, summary_of, wanted_by
 from outlive_client.command.exits import Exit
 from outlive_client.command.options import client_of, screen_of, with_api_options
 from outlive_client.command.terminal import Screen, iso, local_time, style_of
@@ -61,9 +61,7 @@ def show(ctx: click.Context, run: str) -> int:
         return Exit.DONE
     screen.line(f"run {snapshot.run.id} in chat {snapshot.run.chat_id}", "bold")
     screen.line(
-        summary_of(snapshot.run)
-        if snapshot.run.ended
-        else f"{snapshot.run.status}, {snapshot.run.step_count} steps so far",
+        summary_of(snapshot.run) if snapshot.run.ended else f"{snapshot.run.status}, {steps_of(snapshot.run)} so far",
         style_of(snapshot.run.status),
     )
     if snapshot.run.retrying:
