@@ -272,6 +272,8 @@ WRITTEN = (
            (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "A is None and self.end.was_asked_to_stop(B)", "False"),)),
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
+    Mutant("a question found is a question answered", "an overtaken worker goes on from a question that was just asked",
+           (Edit(CLAIMED, "ClaimedStep._after_record", "self._stop_requested()"),)),
     # a run that waits: answered
     Mutant("answer torn apart", "the run goes on first, and then the answers are stored",
            (Edit(WAITING, "Waiting.answer", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
@@ -456,6 +458,7 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "ask refused, own question kept": ("ask-overtaken none",),
     "ask deaf to a stop": ("ask-stop none",),
     "calls run by an old history": ("ask-overtaken-two-in-one none",),
+    "a question found is a question answered": ("ask-overtaken crash",),
     "answer torn apart": ("two-halves none",),
     "answer over an answer": ("two-decisions none", "two-halves none"),
     "resume stays out of the index": ("answer-stop none",),

@@ -201,4 +201,8 @@ class ClaimedStep:
         if record.kind == RecordKind.FINAL:
             self.end.succeed(record)
         elif record.kind in (RecordKind.STEP, RecordKind.ASKED):
+            if record.kind == RecordKind.ASKED:
+                # A worker that took over may have asked just now, and what this one read is older than the answers. With
+                # its lease it knows that they came before its claim.
+                self._stop_requested()
             self.followed = record

@@ -242,3 +242,30 @@ def test_the_rows_of_an_answer_never_change(stack: Stack) -> None:
     stack.call("POST", f"/runs/{run_id}/stop")
     assert answers() == before
     assert [Answer.of(item).decision.output for item in before] == ["the blue one"]
+
+
+def test_an_overtaken_worker_that_reads_the_question_leaves_it_to_who_answers(stack: Stack) -> None:
+    """[73] It claimed the step, another worker claimed it again and asked: what it read is older than the answers."""
+    asks: list[Ask] = []
+    run_id = ""
+
+    def agent(ask: Ask, *_: Any) -> Outcome:
+        asks.append(ask)
+        if ask.asked:
+            return answered(ask)
+        return FINAL if ask.step else asking(*CALLS)
+
+    def meanwhile() -> None:
+        stack.clock.forward(60)
+        assert stack.deliver(stack.message(run_id, 0))
+        stack.faults.then("Query", lambda: send(stack, run_id, BOTH))
+
+    stack.equip(settings=replace(stack.step.settings, steps_per_message=2), agent=agent)
+    run_id = stack.begin().body["run"]["id"]
+    message = stack.take()
+    assert message is not None
+    stack.faults.then("UpdateItem", meanwhile)
+    stack.deliver(message)
+    stack.work()
+    assert [(ask.step, set(ask.decisions)) for ask in asks] == [(0, set()), (1, {"c1", "c2"}), (2, set())]
+    assert stack.run_of(run_id)["status"] == "succeeded"
