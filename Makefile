@@ -54,7 +54,7 @@ cli: .envs/cli/.done ## set up the command .envs/cli/bin/outlive and print its p
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
 	@$(DEV) -m pytest -n 2 $(ARGS)
 
-test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with the real SAM CLI into the local AWS: first, update, second stack, deletion (4 minutes)
+test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with the real SAM CLI into the local AWS: first, update, failure, deletion (5 minutes)
 	@SAM_DEPLOY=1 $(DEV) -m pytest tests/sam $(ARGS)
 
 shuffled: ## run every test in a random order; it prints the seed: make shuffled SEED=… repeats that order

@@ -22,6 +22,7 @@ STEP = "shared/outlive/step.py"
 CLAIMED = "shared/outlive/claimed_step.py"
 WATCH = "shared/outlive/watch.py"
 START = "shared/outlive/start.py"
+BUSY_CHAT = "shared/outlive/busy_chat.py"
 STOP = "shared/outlive/stop.py"
 ACCESS = "shared/outlive/access.py"
 SETTLE = "shared/outlive/settle.py"
@@ -81,7 +82,7 @@ def _start_over(*places: str) -> Edit:
     return Edit(TABLE, "Table.start", f"{{'chat': C, {before}}}", f"{{'chat': C, {after}}}")
 
 
-MADE_ROOM = "if D is not None: settle_overdue(...)\nelif W:\n    F = Facts(...)\n    S.end(...)"
+RIGHTLY = "A != Status.WAITING or not B"
 PUT_RECORD = "persistently(partial(self.tools.table.record, self.run, R), C)"
 SEND_NEXT = "self.tools.queue.send(self.run, R.step + 1) if R.kind == 'step' else None"
 SETTLE_FINAL = "self.end.succeed(R) if R.kind == 'final' else None"
@@ -115,11 +116,11 @@ WRITTEN = (
     Mutant("start forgets at the end", "nor after the last try",
            (Edit(START, "Start._start", "if A is None: raise B", "raise B"),)),
     Mutant("start ignores the key when busy", "the busy check comes before the replay",
-           (Edit(START, "Start._try", "A and (B or C)", "A and C"),)),
+           (Edit(START, "Start._try", "A and (B or C or D)", "A and (C or D)"),)),
     Mutant("start takes a foreign chat's run", "the owner is not looked at before",
            (Edit(ACCESS, "own_chat", "A is not None and A.owner != B", "False"),)),
     Mutant("start makes room too soon", "a start ends a run that is rightly at work",
-           (Edit(START, "Start._make_room", f"{MADE_ROOM}\nelse: raise _busy_with(B)", MADE_ROOM),)),
+           (Edit(BUSY_CHAT, "make_room", f"if {RIGHTLY}: raise _busy_with(C)", f"if {RIGHTLY}: return None"),)),
     # claim, heartbeat, release: what they write
     Mutant("claim keeps the attempts", "a step begins with the attempts of the one before",
            (Edit(MOVES, "Moves.claim", "Run.attempt.set(1)", "Run.attempt.add(1)"),)),
@@ -297,9 +298,9 @@ WRITTEN = (
     Mutant("anybody answers", "whose run it is is not looked at",
            (Edit(ACCESS, "run_to_answer", "A is not None and B.approves and C", "A is not None"),)),
     Mutant("typed message refused", "a message in place of a decision is taken for a second start",
-           (Edit(START, "Start._make_room", "A == Status.WAITING and B", "False"),)),
+           (Edit(BUSY_CHAT, "make_room", RIGHTLY, "True"),)),
     Mutant("start makes room by itself", "any start ends a run that waits",
-           (Edit(START, "Start._make_room", "A == Status.WAITING and B", "A == Status.WAITING"),)),
+           (Edit(BUSY_CHAT, "make_room", RIGHTLY, "A != Status.WAITING"),)),
     # damaged rows
     Mutant("damaged run ended under a live lease", "a worker's run is given up while it is at work",
            (Edit(UNREADABLE, "end_unreadable", "'lease_until' in A and B", "False"),)),

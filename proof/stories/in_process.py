@@ -172,9 +172,8 @@ class World:
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
         self.http = Stack(
-            start=self.start, step=self.step, stop=self.stop, answer=self.answer, read=self.read, tail=self.tail,
-            chat=None, sweep=self.sweep, dynamodb=None, table=self.table, sqs=None, queue_url="", clock=Hands(),
-            faults=None,
+            start=self.start, step=self.step, stop=self.stop, answer=self.answer, read=self.read, tail=self.tail, chat=None,
+            sweep=self.sweep, dynamodb=None, table=self.table, sqs=None, queue_url="", clock=Hands(), faults=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
     def close(self) -> None:

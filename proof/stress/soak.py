@@ -3,7 +3,7 @@
     python -m proof.stress.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
 
 Each chat's client starts one scripted run after the other, each with an idempotency key, watches it, and now and then
-stops it. Meanwhile workers are killed with SIGKILL, messages of any step come again, sweeps run out of turn, and the
+stops it. What a run asks is approved or denied, at times twice. Meanwhile workers are killed with SIGKILL, messages of any step come again, sweeps run out of turn, and the
 stack is stopped and started. In the end every run has ended as its script and its stops say, the transcript and the
 records are exact, and no step was claimed more often than kills, restarts and the script's own errors explain.
 
@@ -60,6 +60,8 @@ class Script:
     refused: bool
     """The model refuses the step after the last of `says` for good."""
     stop_after: float | None
+    asks: int
+    """How many of its steps ask for an approval. Each is followed by one that asks no model."""
 
 
 @dataclass
@@ -80,21 +82,27 @@ def script_of(chance: random.Random, name: str, stops: float) -> Script:
     steps = chance.randint(1, 4)
     says, hiccups = [f"{name}, step {number}. " for number in range(steps)], {}
     entries: list[dict[str, Any]] = []
-    refused = chance.random() < 0.06
+    refused, asks = chance.random() < 0.06, 0
     for number, text in enumerate(says):
         entry: dict[str, Any] = {"text": text, "seconds": round(chance.uniform(0, 0.9), 2)}
+        step = number + asks
         if number < steps - 1 or refused:
-            entry["tools"] = chance.choice(
-                [[["clock", {}]], [["calculate", {"expression": "6 * 7"}]], [["wait", {"seconds": 0.3}]]]
+            calls = (
+                ["clock", {}],
+                ["calculate", {"expression": "6 * 7"}],
+                ["wait", {"seconds": 0.3}],
+                ["announce", {"text": "x"}],
             )
+            entry["tools"] = [chance.choice(calls)]
+            asks += entry["tools"][0][0] == "announce"
         if chance.random() < 0.08:
-            hiccups[number] = 1
+            hiccups[step] = 1
             entry |= {"error": "transient", "times": 1}
         entries.append(entry)
     if refused:
         entries.append({"error": "permanent"})
     stop_after = chance.uniform(0, 3) if chance.random() < stops else None
-    return Script(says, f"#script {json.dumps(entries)}", hiccups, refused, stop_after)
+    return Script(says, f"#script {json.dumps(entries)}", hiccups, refused, stop_after, asks)
 
 
 @dataclass
@@ -188,12 +196,25 @@ class Soak:
             client_run.seen = self._surely("GET", f"/runs/{client_run.id}").body
             if client_run.seen["run"]["finished_at"] is not None:
                 return
+            if client_run.seen["run"]["status"] == "waiting":
+                self._answer(client_run)
             if self._late and time.time() > self.begun + self.seconds + QUIET_SECONDS:
                 raise AssertionError(
                     f"run {client_run.id} of {client_run.chat} has not ended: {client_run.seen['run']}"
                 )
             left = LOOK_SECONDS if stop_at is None else min(LOOK_SECONDS, max(0.0, stop_at - time.monotonic()))
             time.sleep(left)
+
+    def _answer(self, client_run: ClientRun) -> None:
+        """Answer what the run waits for; a second time if no answer came, and every other one twice in any case."""
+        asked = client_run.seen["run"]["asked"]
+        calls = [call["tool_call_id"] for call in asked["open"]]
+        body = {"answers": {call_id: {"approved": asked["step"] % 3 != 0} for call_id in calls}}
+        for _ in range(1 + asked["step"] % 2):
+            answer = self._surely("POST", f"/runs/{client_run.id}/answers", body)
+            if answer.status not in (200, 409) or (answer.status == 409 and not client_run.stops):
+                raise AssertionError(f"answers to {client_run.id} were answered {answer.status} {answer.body}")
+        self.done["answers"] += 1
 
     def _stop(self, client_run: ClientRun) -> None:
         while not client_run.stops or client_run.stops[-1] is None:
@@ -488,9 +509,12 @@ def _judged(client_run: ClientRun, question: dict[str, Any], answer: dict[str, A
     content, steps = answer["content"], run["step_count"]
     if question["content"] != script.prompt:
         wrong.append("its question is not the prompt")
-    if run["usage"]["requests"] != steps:
-        wrong.append(f"{run['usage']['requests']} model requests recorded for {steps} steps")
-    if sum(part["type"] == "step-start" for part in answer["parts"]) != steps:
+    asked = sum(part["type"] == "tool-announce" for part in answer["parts"])
+    # A step that a stop ended may have come to its calls and not to its question.
+    unasked = steps - run["usage"]["requests"]
+    if unasked != asked and (run["status"] != "aborted" or unasked != asked - 1):
+        wrong.append(f"{run['usage']['requests']} model requests recorded for {steps} steps, {asked} of which asked")
+    if sum(part["type"] == "step-start" for part in answer["parts"]) != run["usage"]["requests"]:
         wrong.append(f"{steps} steps, shown otherwise")
     calls = [part for part in answer["parts"] if part["type"].startswith("tool-")]
     open_calls = [part for part in calls if not part["state"].startswith("output-")]
@@ -504,7 +528,7 @@ def _judged(client_run: ClientRun, question: dict[str, Any], answer: dict[str, A
     else:
         if True in client_run.stops:
             wrong.append(f"{run['status']} though a stop was answered true")
-        expected = ("failed", len(script.says)) if script.refused else ("succeeded", len(script.says))
+        expected = ("failed" if script.refused else "succeeded", len(script.says) + script.asks)
         if (run["status"], steps) != expected or content != whole:
             wrong.append(f"{run['status']} after {steps} steps, {run['error']}, saying {content!r}")
     return wrong

@@ -74,6 +74,7 @@ floor 12
     workbench           what a worker works with
 floor 13
     agent_call          calling the agent for one step, while its lease is extended
+    busy_chat           whether the run that holds a chat makes room for a start
     step_end            the ways in which a worker lets go of a step
 floor 14
     claimed_step        a step while its worker holds the run

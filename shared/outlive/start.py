@@ -12,7 +12,6 @@ from outlive.errors import (
     ChatNotFound,
     IdempotencyKeyReused,
     ModelNotConfigured,
-    Overtaken,
     Problem,
     RunAlreadyActive,
     RunsDisabled,
@@ -23,7 +22,7 @@ from outlive.errors import (
     TooManyRequests,
     UnknownAgent,
 )
-from outlive.lifecycle import HAND_OVER, TERMINAL, Facts, Status, Trigger, lease_is_live
+from outlive.lifecycle import TERMINAL, Status, Trigger
 from outlive.limits import Limits
 from outlive.log import cause, logger
 from outlive.request import StartRequest
@@ -132,11 +131,11 @@ class Start:
         refusal = self._refusal(asking)
         if refusal is not None:
             raise refusal
+        gives_way = self._make_room(asking, holder) if holder is not None else None
         if not again:
-            # Before room is made: a start that is refused has ended no run that waits.
             Limits(self.table, self.clock, self.settings).admit_start(asking.caller)
-        if holder is not None:
-            self._make_room(asking, holder)
+        if gives_way is not None:
+            gives_way()
         run = asking.new_run(chat.sequence if chat is not None else 0)
         self.table.start(chat, run, request.prompt, asking.at, holder)
         self._send(run)
@@ -166,44 +165,13 @@ class Start:
             raise StartFailed("the chat has messages but no owner")
         return refused.chat
 
-    def _make_room(self, asking: "_Asking", holder: str) -> None:
-        """End the run that holds the chat's slot if a sweep would now, or if it waits and the request stands in for answers.
-
-        Raises RunAlreadyActive if it is rightly at work, or waits. Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
-        """
+    def _make_room(self, asking: "_Asking", holder: str) -> Callable[[], None] | None:
+        """See `make_room`."""
         # Only a busy chat's start needs it, and every cold start would wait for it.
-        from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
-        from outlive.settle import End, Log, Settler
-        from outlive.unreadable import end_unreadable
+        from outlive.busy_chat import make_room
 
-        try:
-            active = self.table.run(asking.caller.workspace_id, holder)
-        except StoreUnreadable as found:
-            try:
-                end_unreadable(found, self.table, self.clock, self.new_id())
-            except Overtaken:
-                raise _busy_with(holder) from None
-            return
-        if active is None or active.status in TERMINAL:
-            return
-        now = self.clock.now()
-        if lease_is_live(active, now):
-            raise _busy_with(active.id)
-        last = self.table.last_record(active)
-        settler = Settler(self.table, self.clock)
-        due = overdue(
-            active, last, now, self.settings, lambda: lost_before(depth_of(self.queue, self.clock), now, self.settings)
-        )
-        try:
-            if due is not None:
-                settle_overdue(active, last, due, settler, self.new_id())
-            elif active.status == Status.WAITING and asking.request.replaces_answers:
-                facts = Facts(now, user=asking.caller.user)
-                settler.end(active, End(HAND_OVER, facts, self.new_id()), Log.upto(last))
-            else:
-                raise _busy_with(active.id)
-        except Overtaken:
-            raise _busy_with(active.id) from None
+        store = self.table, self.queue, self.clock, self.settings
+        return make_room(*store, asking.caller, holder, self.new_id(), replaces_answers=asking.request.replaces_answers)
 
     def _found(self, run: Run, asking: "_Asking") -> Started:
         """The run that stands under this request's id: an earlier request's, or our own by a write with no answer."""
@@ -266,7 +234,3 @@ class _Asking:
             created_at=self.at,
             updated_at=self.at,
         )
-
-
-def _busy_with(run_id: str) -> RunAlreadyActive:
-    return RunAlreadyActive("wait for it, watch it or stop it", active_run_id=run_id)

@@ -22,10 +22,10 @@ import {
   ready,
   release,
   resumedToTheEnd,
+  STREAM,
   say,
   script,
   stored,
-  STREAM,
 } from "./stack.mjs";
 import { Tab, until } from "./tab.mjs";
 import { ownAgent, waiting } from "./waiting.mjs";

@@ -2,9 +2,9 @@
 
 import { useChat } from "@ai-sdk/react";
 import {
-  isToolUIPart,
   lastAssistantMessageIsCompleteWithApprovalResponses as allApproved,
   lastAssistantMessageIsCompleteWithToolCalls as allCalled,
+  isToolUIPart,
   type UIMessage,
 } from "ai";
 import { useEffect, useState } from "react";
@@ -33,7 +33,8 @@ export function Chat({ id, stored }: { id: string; stored: UIMessage[] }) {
     navigator.geolocation.getCurrentPosition(
       ({ coords: { latitude, longitude } }) =>
         addToolOutput({ tool: "locate", toolCallId: callId, output: { latitude, longitude } }),
-      ({ message: errorText }) => addToolOutput({ tool: "locate", toolCallId: callId, state: "output-error", errorText }),
+      ({ message: errorText }) =>
+        addToolOutput({ tool: "locate", toolCallId: callId, state: "output-error", errorText }),
     );
   }, [callId, addToolOutput]);
 
@@ -60,8 +61,12 @@ export function Chat({ id, stored }: { id: string; stored: UIMessage[] }) {
             return (
               <div key={key}>
                 {part.type.slice(5)} {JSON.stringify(part.input)}
-                <button onClick={() => decide(true)}>Approve</button>
-                <button onClick={() => decide(false, "Not now.")}>Deny</button>
+                <button type="button" onClick={() => decide(true)}>
+                  Approve
+                </button>
+                <button type="button" onClick={() => decide(false, "Not now.")}>
+                  Deny
+                </button>
               </div>
             );
           }
@@ -74,10 +79,15 @@ export function Chat({ id, stored }: { id: string; stored: UIMessage[] }) {
       )}
       {error && (
         <p>
-          {error.message} <button onClick={reload}>Show the chat as it stands</button>
+          {error.message}{" "}
+          <button type="button" onClick={reload}>
+            Show the chat as it stands
+          </button>
         </p>
       )}
-      <button onClick={stop}>Stop</button>
+      <button type="button" onClick={stop}>
+        Stop
+      </button>
       <Ask question="Message" onAnswer={(text) => sendMessage({ text })} />
     </>
   );
@@ -88,7 +98,9 @@ function Ask({ question, onAnswer }: { question: string; onAnswer: (text: string
   return (
     <label>
       {question} <input value={text} onChange={(event) => setText(event.target.value)} />
-      <button onClick={() => onAnswer(text)}>Send</button>
+      <button type="button" onClick={() => onAnswer(text)}>
+        Send
+      </button>
     </label>
   );
 }

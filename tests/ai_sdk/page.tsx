@@ -18,7 +18,8 @@ const typed = new OutliveChatTransport<OutliveMessage<{ name: string }>>();
 export async function Page({ id }: { id: string }) {
   const stored: Message[] = await transport.messages(id);
   const { messages, sendMessage, error } = useChat({ id, messages: stored, transport, resume: true });
-  if (error instanceof OutliveError) console.log(error.activeRunId?.length, error.status.toFixed(), error.answeredBy?.length);
+  if (error instanceof OutliveError)
+    console.log(error.activeRunId?.length, error.status.toFixed(), error.answeredBy?.length);
   const { stopped, run } = await transport.stop(id);
   console.log(stopped && run?.status.length, messages.at(-1)?.metadata?.usage.requests, plain);
   await sendMessage({ text: "hello" });

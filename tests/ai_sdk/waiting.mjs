@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 
 import {
-  convertToModelMessages,
   lastAssistantMessageIsCompleteWithApprovalResponses as byApprovals,
   lastAssistantMessageIsCompleteWithToolCalls as byCalls,
+  convertToModelMessages,
   validateUIMessages,
 } from "ai";
 
@@ -43,7 +43,11 @@ const withBoth = (play) =>
   Promise.all(
     [open, (options, wanted) => new Tab(options, plain(wanted))].map((opened) => {
       const chat = newChat();
-      return play({ chat, page: (options, wanted) => opened({ id: chat, ...options }, wanted), isOurs: opened === open });
+      return play({
+        chat,
+        page: (options, wanted) => opened({ id: chat, ...options }, wanted),
+        isOurs: opened === open,
+      });
     }),
   );
 
@@ -372,7 +376,9 @@ export const waiting = {
       const { sent, fetch } = posts();
       const tab = page({ sendAutomaticallyWhen: byCalls }, { fetch });
       await until("the page is there", () => tab.chat);
-      await tab.chat.sendMessage(script({ text: "Before. ", tools: CLOCK }, { seconds: 23, tools: CLOCK }, { text: "After." }));
+      await tab.chat.sendMessage(
+        script({ text: "Before. ", tools: CLOCK }, { seconds: 23, tools: CLOCK }, { text: "After." }),
+      );
       await shows(tab, "Before. After.");
       assert.deepEqual(tab.errors, []);
       await assertSame(tab, chat);

@@ -48,6 +48,8 @@ def test_a_run_that_is_given_up_is_counted_once_whoever_gives_it_up(
     with caplog.at_level(logging.INFO):
         stack.begin()
         stack.take()
+        stack.clock.forward(31)
+        stack.sweep_in_vain()
         stack.clock.forward(3601)
         caplog.clear()
         if logs == "SweepLogs":

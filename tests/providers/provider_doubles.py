@@ -419,7 +419,10 @@ class Bedrock(Wire):
         return message + struct.pack("!I", binascii.crc32(message))
 
     def turns(self, body: dict[str, Any]) -> list[tuple[str, list[str]]]:
-        return [(message["role"], [self._held(block) for block in message["content"]]) for message in body["messages"]]
+        return [
+            (message["role"], [self._held(block) for block in message["content"] if "cachePoint" not in block])
+            for message in body["messages"]
+        ]
 
     @staticmethod
     def _held(block: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ PROFILE = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profi
 
 def allowed(model: str) -> tuple[list[str], str] | None:
     """The resources that may be invoked, and the profile through which any model may; None if there is no policy."""
-    policy = resolved_with(of("StepRole")["Policies"], AgentModel=model, **ACCOUNT)[1]
+    policies = resolved_with(of("StepRole")["Policies"], AgentModel=model, **ACCOUNT)
+    policy = next((one for one in policies if one is not None and one["PolicyName"] == "model"), None)
     if policy is None:
         return None
     direct, through = policy["PolicyDocument"]["Statement"]

@@ -223,11 +223,16 @@ test("a stop whose answer was lost never hits a later run", async () => {
 });
 
 test("answers whose answer was lost are sent again, and a refusal says who decided", async () => {
-  const parts = [{ type: "tool-pay", toolCallId: "c", state: "approval-responded", approval: { id: "0:c", approved: true } }];
+  const parts = [
+    { type: "tool-pay", toolCallId: "c", state: "approval-responded", approval: { id: "0:c", approved: true } },
+  ];
   const message = { id: "r1-answer", role: "assistant", parts };
   const options = { messages: [message], messageId: message.id };
   const api = server(lost(), start + end);
-  assert.deepEqual(types(await all(await send(new OutliveChatTransport({ fetch: api.fetch }), options))), ["start", "finish"]);
+  assert.deepEqual(types(await all(await send(new OutliveChatTransport({ fetch: api.fetch }), options))), [
+    "start",
+    "finish",
+  ]);
   assert.deepEqual(api.requests[0].body, api.requests[1].body);
   assert.deepEqual(api.requests[0].body.messages, [message]);
   const problem = JSON.stringify({ code: "answered_otherwise", answered_by: "bob" });
