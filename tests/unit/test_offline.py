@@ -268,10 +268,14 @@ def test_usage_does_not_grow_with_the_history() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("transient", ("transient", "model_server_error")), ("permanent", ("permanent", "model_rejected"))],
+    [
+        ("transient", ("transient", "model_server_error")),
+        ("busy", ("busy", "model_unavailable")),
+        ("permanent", ("permanent", "model_rejected")),
+    ],
 )
 def test_an_error_entry_raises_that_kind_of_model_error(kind: str, expected: tuple[str, str]) -> None:
-    """[22] `transient` and `permanent` are those of a real model."""
+    """[22] They are those of a real model."""
     assert error_of(first(script({"error": kind}))) == expected
 
 
@@ -350,8 +354,9 @@ def test_an_error_at_the_end_is_passed_over_for_the_plain_sentence() -> None:
         ('[{"text": "a", "repeat": 1000000000}]', '"repeat" must be a whole number'),
         ('[{"text": "aaaaaaaaaa", "repeat": 1000000}]', "more than 8000000 characters"),
         ('[{"repeat": 2, "tools": [["clock", {}]]}]', '"repeat" needs "text"'),
-        ('[{"error": "sometimes"}]', '"error" must be "transient" or "permanent"'),
+        ('[{"error": "sometimes"}]', '"error" must be "transient", "busy" or "permanent"'),
         ('[{"error": null}]', '"error" must be'),
+        ('[{"error": ["busy"]}]', '"error" must be'),
         ('[{"error": "transient", "times": -1}]', '"times" must be a whole number'),
         ('[{"text": "a", "times": 1}]', '"times" needs "error"'),
         ('[{"tools": {}}]', '"tools" must be a list'),

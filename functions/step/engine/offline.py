@@ -17,7 +17,7 @@ A prompt that starts with `#script` and goes on with a JSON list is a script: on
     reasoning what the step thinks first; shown, streamed at once
     tools     the calls the step ends with: a list of [name, input]. The next entry is the next step that asks a model: a
               step that runs answered calls plays none. An entry without tools is the answer and ends the run
-    error     "transient" or "permanent": the step fails with that kind of model error before it says anything, on its
+    error     "transient", "busy" or "permanent": the step fails with that kind of model error before it says anything, on its
               first `times` attempts (without `times`: on all of them). After that the rest of the entry counts; if it
               has none, it is passed over for the next entry, within the same step. Attempts are the run's claims of
               that step, whatever ended them, so of several such entries in a row the largest `times` decides
@@ -37,9 +37,9 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelServerError
+from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelServerError, ModelUnavailableError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
@@ -55,6 +55,14 @@ RELEASES = "OFFLINE_RELEASES"
 RELEASE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 LOOK_SECONDS = 0.1
 """Between two looks for a release."""
+
+ErrorKind: TypeAlias = Literal["transient", "busy", "permanent"]
+Category: TypeAlias = type[ModelServerError] | type[ModelUnavailableError] | type[ModelRequestRejectedError]
+MODEL_ERRORS: dict[ErrorKind, tuple[Category, int]] = {
+    "transient": (ModelServerError, 500),
+    "busy": (ModelUnavailableError, 503),
+    "permanent": (ModelRequestRejectedError, 400),
+}
 
 type_names = {str: "a text", list: "a list", int: "a whole number"}
 
@@ -72,7 +80,7 @@ class Entry:
     repeat: int = 1
     reasoning: str = ""
     tools: tuple[tuple[str, dict[str, Any]], ...] = ()
-    error: Literal["transient", "permanent"] | None = None
+    error: ErrorKind | None = None
     times: float = math.inf
     until: str = ""
 
@@ -158,11 +166,10 @@ def _call_id(ask: Ask, index: int) -> str:
     return "call_" + hashlib.sha256(json.dumps([ask.run_id, ask.step, index]).encode()).hexdigest()[:24]
 
 
-def _model_error(kind: Literal["transient", "permanent"]) -> ModelHTTPError:
+def _model_error(kind: ErrorKind) -> ModelHTTPError:
     body = {"message": f"the script asks for a {kind} error here"}
-    if kind == "transient":
-        return ModelHTTPError.for_category(ModelServerError, status_code=500, model_name=NAME, body=body)
-    return ModelHTTPError.for_category(ModelRequestRejectedError, status_code=400, model_name=NAME, body=body)
+    category, status = MODEL_ERRORS[kind]
+    return ModelHTTPError.for_category(category, status_code=status, model_name=NAME, body=body)
 
 
 def _unscripted(ask: Ask, prompt: str, messages: Sequence[ModelMessage], tools: Collection[str]) -> Entry:
@@ -203,13 +210,9 @@ def entry_of(script: Sequence[Entry], number: int, attempt: int) -> Entry:
             return Entry(error=entry.error)
         if entry.says:
             if passed == number:
-                return entry if entry.error is None else _without_error(entry)
+                return replace(entry, error=None)
             passed += 1
     return Entry(text="The script is over.")
-
-
-def _without_error(entry: Entry) -> Entry:
-    return replace(entry, error=None)
 
 
 def parse(script: str, tools: Collection[str]) -> list[Entry]:
@@ -231,8 +234,8 @@ def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
     if unknown := sorted(value.keys() - known):
         raise ScriptMistake(f"{where} has a field {unknown[0][:80]!r}; there are only {', '.join(sorted(known))}")
     error = value.get("error")
-    if "error" in value and error not in ("transient", "permanent"):
-        raise ScriptMistake(f'{where}: "error" must be "transient" or "permanent"')
+    if "error" in value and (not isinstance(error, str) or error not in MODEL_ERRORS):
+        raise ScriptMistake(f'{where}: "error" must be "transient", "busy" or "permanent"')
     entry = Entry(
         text=_text(where, value, "text"),
         seconds=_number(where, value, "seconds", 0, LONGEST_SECONDS),
