@@ -336,6 +336,7 @@ SURVIVES: dict[str, str] = {
     "answer over an answer": "what is open is part of the condition, and a call that was answered is not",
     "resume without progress": "a run is given up only once its message was sent again as often as it may be, and that count "
     "begins anew",
+    "sweep sends for waiting runs": "`resend` is a move of active runs only",
     "ask refused, own question kept": "whoever stored the record sends the next message, or a sweep does",
     "heartbeat from any status": LEASE_GOES,
     "release from any status": LEASE_GOES,
