@@ -453,6 +453,13 @@ def moody(ask: Ask) -> tuple[str, ...]:
     return (usual, usual, usual, "transient", "permanent", "raise")
 
 
+def curious(ask: Ask) -> tuple[str, ...]:
+    """An agent that asks, at times once more for the same call, and now and then fails."""
+    if ask.asked:
+        return ("run", "run", "ask again", "transient", "permanent", "raise")
+    return ("answer",) if ask.step >= 3 or ask.text_only else ("ask", "ask both", "call", "answer", "transient")
+
+
 def wide_scenes() -> list[Scene]:
     """Scenes with far more going on; for walks."""
     times = (7 * SECOND, LEASE_JUMP, LEASE_JUMP, STALE_JUMP, LEASE_JUMP, PENDING_JUMP)
@@ -486,11 +493,28 @@ def wide_scenes() -> list[Scene]:
         "cc": start(workspace="x"),
         "r": read(workspace="x"),
     }
+    answers = {
+        "p": answer(c1=True),
+        "q": answer(user="boss", approves=True, c1=False),
+        "l": answer(c1=True, c2=True),
+        "m": answer("b.1", c1=True),
+        "n": typed(),
+        "o": answer(user="eve", c1=True),
+    }
     rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
     loose = {"succeeds": False, "troubled": True, "skewed": True}
     return [
         Scene("wide-chat", "all actors at once in one chat", one_chat, moody, **rest, **loose),
         Scene("wide-chats", "all actors at once in chats of two workspaces", two_chats, moody, **rest, **loose),
+        Scene(
+            "wide-asked",
+            "all actors at once in one chat whose runs ask",
+            {**one_chat, **answers},
+            curious,
+            settings=PATIENT,
+            **rest,
+            **loose,
+        ),
         Scene("wide-steady", "all actors at once, the agent never failing", one_chat, steps(2), **rest, **loose),
     ]
 

@@ -424,9 +424,8 @@ class Scene:
             keys = [body["Key"]] if "Key" in body else body["RequestItems"][TABLE]["Keys"]
             for key in keys:
                 row = stage.tables[before.table].get((key["pk"]["S"], "RUN"))
-                run = Item(("", ""), row) if row is not None else None
-                # What it sent it may see a second time: a run that begins to go on stands in another index then.
-                if run is not None and not (run.text("resent_by") or "").startswith(f"{actor}."):
+                if row is not None:
+                    run = Item(("", ""), row)
                     looks[actor, run.text("id") or ""] = _look(run, before.clock)
             return ghost._replace(looks=tuple(sorted(looks.items(), key=lambda each: each[0])))
         if role is None or role.part != "stop" or actor in dict(ghost.targets):
@@ -529,7 +528,11 @@ class Scene:
             return []
         if not (run.text("resent_by") or "").startswith(f"{event.actor}."):
             return [f"[behaviour 41] {event.actor} sent before it kept others from sending"]
-        look, after_then = dict(ghost.looks)[event.actor, due["run_id"]], from_iso(run.text("resend_after") or "")
+        look, resend_after = dict(ghost.looks)[event.actor, due["run_id"]], run.text("resend_after")
+        if resend_after is None:
+            # A worker has claimed the step in between.
+            return []
+        after_then = from_iso(resend_after)
         if run.whole("resends") != look.resends or after_then > after.clock + MINUTE + SKEW:
             return [f"[behaviour 41] {event.actor} counted before it sent, so that a send that fails counts"]
         return []
@@ -563,6 +566,9 @@ class Scene:
         if role.part == "sweep" and quiet:
             for name, look in looks.items():
                 run = seen.runs[name]
+                if (look.resent_by or "").startswith(f"{actor}."):
+                    # It saw the run a second time, after it had sent: what goes on again stands in another index.
+                    continue
                 sent = (run.text("resent_by") or "").startswith(f"{actor}.") and run.text("status") in ACTIVE
                 if sent and (run.whole("claimed_step"), run.whole("resends")) == (look.step, look.resends):
                     return [f"[behaviour 41] the sweep {actor} sent {name} again and did not count it"]
@@ -627,23 +633,23 @@ class Scene:
         """Accepted: each decision stands. Refused: nothing was written, and what refused it is true."""
         run = seen.runs.get(role.run_id or "")
         mine = run is not None and run.text("workspace_id") == role.workspace
-        decided: dict[str, bool] = {}
+        decided: set[tuple[str, bool]] = set()
         if run is not None and mine:
             for record in seen.log(run):
                 if record.text("kind") == "asked":
-                    decided |= seen.decided(run, record.whole("step"))
+                    decided |= seen.decided(run, record.whole("step")).items()
         wanted = dict(role.decisions)
         if result[0] == "answered":
             if not mine or not (role.approves or (run and run.text("owner") == role.user)):
                 return [f"[behaviour 76] {actor} answered {role.run_id}, which is not theirs"]
-            if any(decided.get(call) is not approved for call, approved in wanted.items()):
+            if not wanted.items() <= decided:
                 return [f"[behaviour 74] {actor} was told {wanted} stands, and {decided} does"]
             return []
         _, status, code, _ = result
         if actor in ghost.wrote and status < 500:
             return [f"[behaviour 74] {actor} was refused with {status} {code} and has written"]
         if code == "answered_otherwise" and not any(
-            call in decided and decided[call] is not approved for call, approved in wanted.items()
+            (call, not approved) in decided for call, approved in wanted.items()
         ):
             return [f"[behaviour 74] {actor} was refused by another decision, and {decided} is decided"]
         if quiet and status >= 500:
