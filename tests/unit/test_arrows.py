@@ -36,7 +36,6 @@ OUTSIDE = {
     "follow.reader_state": {"msgspec"},
     "follow.sse": {"msgspec"},
     "follow.storyline": {"msgspec"},
-    "follow.storyline": {"msgspec"},
     "follow.ticket": {"msgspec"},
     "http": {"aws_lambda_powertools", "msgspec"},
     "log": {"aws_lambda_powertools"},
