@@ -36,7 +36,7 @@ help: ## list the targets
 # ------------------------------------------------------------------ run it here
 
 .PHONY: run serve token cli
-run: $(stack) ## start the local stack, show a run, stay until Ctrl-C
+run: $(stack) ## start the local stack, show two runs, stay until Ctrl-C
 	@$(LOCAL) -m local.run
 
 serve: $(stack) ## start the local stack, stay until Ctrl-C

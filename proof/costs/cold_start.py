@@ -129,7 +129,7 @@ class Race:
         return median(own / floor for own, floor in zip(self.own, self.floors, strict=True))
 
 
-MOST = {**dict.fromkeys(LIGHT, 1.15), "chat": 1.2, "step": 1.25}
+MOST = {**dict.fromkeys(LIGHT, 1.2), "chat": 1.25, "step": 1.25}
 """How many floors a function may cost. Its own code is a tenth: a new library, or a second client, is more. `chat` has the
 code of `start` and of `tail`."""
 MOST_ROUNDS = 30

@@ -279,7 +279,7 @@ def test_arguments_are_text_and_read_as_they_are(ada):
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_axe_finds_nothing_serious_while_a_run_waits(visitor, device, scheme):
     """As it asks, with each form open, with a mistake, and in the list of chats."""
-    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme, reduced_motion="reduce")
+    who = visitor(**(PHONE if device == "phone" else DESKTOP), color_scheme=scheme)
     page = who.open()
     send(page, BOTH)
     card = asked(page)
