@@ -33,7 +33,7 @@ CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 def kind_of(resource: Any) -> str:
     """How the deployed resource's ARN ends: `:queue`, `/index/active` or `` for the table."""
     named = json.dumps(resource)
-    return next((one for one in ("/index/active", "/index/by_chat", "Queue") if one in named), "Table")
+    return next((one for one in ("/index/active", "/index/due", "/index/by_chat", "Queue") if one in named), "Table")
 
 
 GRANTED = [
