@@ -33,7 +33,7 @@ CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 def kind_of(resource: Any) -> str:
     """How the deployed resource's ARN ends: `:queue`, `/index/active` or `` for the table."""
     named = json.dumps(resource)
-    return next((one for one in ("/index/active", "/index/by_chat", "Queue") if one in named), "Table")
+    return next((one for one in ("/index/active", "/index/due", "/index/by_chat", "Queue") if one in named), "Table")
 
 
 GRANTED = [
@@ -225,6 +225,23 @@ def deliver(stack: Stack) -> str:
     return ""
 
 
+def waiting(stack: Stack) -> dict[str, Any]:
+    """A run that waits for an approval."""
+    stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
+    run = begin(stack, f"#script {json.dumps([{'text': 'one', 'tools': [['announce', {'text': 'hello'}]]}])}")
+    assert deliver(stack) == ""
+    return run
+
+
+def approve_it(stack: Stack, run: dict[str, Any]) -> str:
+    (call,) = stack.call("GET", f"/runs/{run['id']}").body["run"]["asked"]["open"]
+    before = stack.queued()
+    answer = stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {call["tool_call_id"]: {"approved": True}}})
+    if answer.status != 200 or answer.body["run"]["status"] != "running":
+        return f"answered {answer}"
+    return "" if stack.queued() == before + 1 else "nothing was sent"
+
+
 def nothing(_stack: Stack) -> None:
     """The console needs no rows."""
 
@@ -241,6 +258,7 @@ JOBS = {
     "Start": Job(left_and_stale, start_over_it),
     "Step": Job(two_steps, work_on_it),
     "Stop": Job(left_alone, stop_it),
+    "Answer": Job(waiting, approve_it),
     "Read": Job(begin, read_everything),
     "Tail": Job(live, follow_it),
     "Chat": Job(left_and_stale, chat_over_it),
