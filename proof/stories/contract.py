@@ -430,6 +430,7 @@ def shown(run: Run) -> dict[str, Any]:
         "assistant_message_id": run.assistant_message_id,
         "step_count": len(run.log),
         "asked": asked_shown(run),
+        "retrying": None,
         "output": None,
         "error": run.error[0] if run.error else None,
         "finish_reason": run.finish_reason,

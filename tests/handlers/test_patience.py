@@ -16,6 +16,7 @@ from outlive.patience import LONGEST_S, SHORTEST_S, pause_before
 from outlive.store.rows import Run
 from proof.stacks.handlers import Stack
 from tests.providers.provider_doubles import Double, OpenAIChat, Reply
+from tests.providers.test_providers import disconnect
 
 FINAL = Outcome("final", [{"type": "text", "text": "done"}], "[]", Usage(1, 1, 1), "stop")
 RUNS = 50
@@ -88,12 +89,14 @@ def test_a_provider_that_is_out_for_five_minutes_ends_no_run_and_gets_few_reques
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     server.replies = Replies(stack, wire)  # type: ignore[assignment]
     try:
-        stack.equip(agent=Agents(("assistant",), "assistant", wire.model))
+        agents = Agents(("assistant",), "assistant", wire.model)
+        stack.equip(agent=agents)
         ids = begun(stack, line, RUNS)
         server.replies.began = stack.step.clock.now()  # type: ignore[attr-defined]
         while line.due:
             line.deliver()
         statuses = Counter(stack.run_of(run_id)["status"] for run_id in ids)
+        disconnect(agents._agents["assistant"])
     finally:
         server.close()
     assert statuses == {"succeeded": RUNS}
