@@ -113,10 +113,11 @@ export async function answer(runId, callId, decision) {
   const turn = view.turns.get(runId);
   if (turn.answers.get(callId)?.isSending) return;
   composer.clearNotice();
+  const step = turn.run.asked?.step ?? null;
   turn.answers.set(callId, { isSending: true, error: "" });
   redraw();
   try {
-    const { run } = await api.withRetries(() => api.answer(runId, { [callId]: decision }));
+    const { run } = await api.withRetries(() => api.answer(runId, { [callId]: decision }, step));
     turn.answers.delete(callId);
     setRun(turn, run);
     announce("Answered.");

@@ -20,7 +20,8 @@ answers = Answers(table_of(settings), queue_of(settings), Clock(), settings)
 @api.post("/runs/<run_id>/answers", problems=ANSWER_PROBLEMS)
 def answer_calls(caller: Caller, run_id: RunId) -> Response[str]:
     """Answer calls that the run waits for."""
-    answered = answers.run(caller, run_id, check_answers(api.body))
+    decisions, step = check_answers(api.body)
+    answered = answers.run(caller, run_id, decisions, step)
     return answer({"run": view_run(answered.run, answered.last)})
 
 

@@ -404,8 +404,8 @@ class Cast:
         def program() -> Hashable:
             sent = {"answers": {call_id: {"approved": approved} for call_id, approved in decisions.items()}}
             try:
-                checked = check_answers(json.dumps(sent).encode())
-                answered = self.answering.run(Caller(workspace, user, approves=approves), run_id, checked)
+                checked, step = check_answers(json.dumps(sent).encode())
+                answered = self.answering.run(Caller(workspace, user, approves=approves), run_id, checked, step)
             except Problem as problem:
                 return _problem(problem)
             return ("answered", answered.run.id, str(answered.run.status))

@@ -54,6 +54,17 @@ class AnswersBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The answers to calls that a run waits for."""
 
     answers: Decisions
+    step: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=0,
+                description="The `step` of the run's `asked` that is answered. With it, a request that comes late never answers "
+                "what a later step asks about the same call.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -127,9 +138,10 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
     return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, validated)
 
 
-def check_answers(body: bytes) -> dict[str, Decision]:
-    """The decisions that were sent, by call. Raises InvalidRequest."""
-    return parse_answers(sanitized(json_object(body)))
+def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:
+    """The decisions that were sent, by call, and the step they are meant for if it was named. Raises InvalidRequest."""
+    fields = sanitized(json_object(body))
+    return parse_answers(fields), _structured(fields, AnswersBody).step
 
 
 def parse_answers(fields: dict[str, Any]) -> dict[str, Decision]:

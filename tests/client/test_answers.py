@@ -107,6 +107,8 @@ def test_answers_are_sent_as_they_are_given(make_client):
     assert (request.method, request.url.path, body_of(request)) == (
         "POST", "/base/runs/r1/answers", {"answers": answers},
     )  # fmt: skip
+    make_client(api)("answer", "r1", answers, step=3)
+    assert body_of(api.requests[-1])["step"] == 3
 
 
 @pytest.mark.parametrize("fault", [problem_fault(503, "answer_failed"), network_fault(httpx.ReadTimeout)])

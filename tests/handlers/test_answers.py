@@ -249,6 +249,22 @@ def test_a_waiting_step_is_no_step_of_the_model(stack: Stack) -> None:
     assert stack.run_of(run_id)["status"] == "succeeded"
 
 
+def test_a_late_repeat_never_answers_what_a_later_step_asks(stack: Stack) -> None:
+    """[74] About the same call: the request names the step that it saw."""
+    call = CALLS[0]
+    stack.answer_with(asking(call), asking(call), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    first = {"answers": APPROVED, "step": 0}
+    assert stack.call("POST", f"/runs/{run_id}/answers", first).status == 200
+    stack.work()
+    assert stack.run_of(run_id)["asked"]["step"] == 1
+    late = stack.call("POST", f"/runs/{run_id}/answers", first)
+    assert (late.status, late.body["run"]["status"], late.body["run"]["asked"]["step"]) == (200, "waiting", 1)
+    assert stack.call("POST", f"/runs/{run_id}/answers", {**first, "step": 1}).body["run"]["status"] == "running"
+    assert stack.call("POST", f"/runs/{run_id}/answers", {**first, "step": -1}).body["field"] == "step"
+
+
 def test_an_approver_reads_and_answers_anybodys_waiting_run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """[76] Only with the claim, only in the workspace, and nothing but runs that wait."""
     run_id = waiting(stack)

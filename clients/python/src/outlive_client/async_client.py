@@ -88,9 +88,11 @@ class AsyncOutlive:
         """As `Outlive.stop_chat`."""
         return await self._result_of(calls.stop_chat(chat_id))
 
-    async def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Answered:
+    async def answer(
+        self, run_id: str, answers: Mapping[str, Mapping[str, Any]], *, step: int | None = None
+    ) -> Answered:
         """As `Outlive.answer`."""
-        return await self._result_of(calls.answer(run_id, answers))
+        return await self._result_of(calls.answer(run_id, answers, step))
 
     async def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
         """As `Outlive.events`."""

@@ -79,9 +79,10 @@ def stop_chat(chat_id: str) -> Plan[Stopped]:
     return (yield from stop_run(current_run.id))
 
 
-def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Plan[Answered]:
+def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]], step: int | None = None) -> Plan[Answered]:
     """Answer calls of this run. A try that is repeated changes nothing."""
-    body = {"answers": {call_id: dict(decision) for call_id, decision in answers.items()}}
+    body: dict[str, Any] = {"answers": {call_id: dict(decision) for call_id, decision in answers.items()}}
+    body |= {} if step is None else {"step": step}
     headers = {"Content-Type": "application/json"}
     return call(Request("POST", _run(run_id, "answers"), headers=headers, body=_encoded(body)), _reader(Answered))
 

@@ -95,14 +95,15 @@ class Outlive:
         """Request a stop of the run that is active in the chat now. A retry never stops a later run."""
         return self._result_of(calls.stop_chat(chat_id))
 
-    def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Answered:
+    def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]], *, step: int | None = None) -> Answered:
         """Answer calls that the run waits for: all of `answers`, or none. With the last open call the run goes on.
 
         By call id: `{"approved": True}`, also with the `input` to run the tool with, or `{"approved": False}`, also with a `reason`, for an
         approval; `{"output": …}` or `{"error_text": …}` for a question or a tool of the client. The same answers again change nothing.
+        With `step`, that of the run's `asked`, they never answer what a later step asks about the same call.
         Raises AnsweredOtherwise, NotWaiting, RunNotFound or InvalidRequest.
         """
-        return self._result_of(calls.answer(run_id, answers))
+        return self._result_of(calls.answer(run_id, answers, step))
 
     def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
         """The run's events after the cursor `after`. If there are none, the API waits up to `wait` seconds (at most 20) for one."""

@@ -127,7 +127,7 @@ def _ask(client: Outlive, screen: Screen, run_id: str) -> Exit:
         if decision is None:
             continue
         try:
-            run = client.answer(run.id, {call.tool_call_id: decision}).run
+            run = client.answer(run.id, {call.tool_call_id: decision}, step=run.asked.step).run
         except (AnsweredOtherwise, NotWaiting) as error:
             # Somebody else was faster. The other calls may still be open.
             screen.message(f"outlive: {explain(error)[1]}")
