@@ -84,8 +84,7 @@ const query = (values) => {
 export const start = (chatId, prompt, agent, key) =>
   call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent }, headers: { "idempotency-key": key } });
 /** Answers calls that the run waits for: decisions by call id. */
-export const answer = (runId, answers, step) =>
-  call("POST", `/runs/${id(runId)}/answers`, { body: { answers, step } });
+export const answer = (runId, answers, step) => call("POST", `/runs/${id(runId)}/answers`, { body: { answers, step } });
 export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });
 export const latest = (chatId, signal) => call("GET", `/chats/${id(chatId)}/run`, { signal });
 export const run = (runId, signal) => call("GET", `/runs/${id(runId)}`, { signal });
