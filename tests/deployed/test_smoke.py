@@ -11,7 +11,7 @@ from local.messages import UserError
 from local.smoke import Answer, Deployment
 from proof.stacks.deployed import PYTHON, ROOT
 
-FROM_OUTSIDE = ["make", "-s", "smoke", f"PYTHON={PYTHON}"]
+FROM_OUTSIDE = ["make", "-s", "smoke", f"PYTHON='{PYTHON}'"]
 
 
 def test_a_deployment_that_works_is_proven_in_less_than_a_minute(stack):
