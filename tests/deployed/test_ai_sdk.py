@@ -166,7 +166,7 @@ from pydantic_ai import ApprovalRequired, ExternalToolset, RunContext, ToolDefin
 def pay(ctx: RunContext[StepDeps], amount: int) -> str:
     if amount > 100 and not (ctx.tool_call_metadata or {}).get("again"):
         raise ApprovalRequired(metadata={"again": True})
-    time.sleep(45)
+    time.sleep(45)  # the time is the subject: a window is held for 20 seconds
     return f"Paid {amount}."
 
 

@@ -20,8 +20,8 @@ async def pay(ctx: RunContext[Any], amount: int, ledger: str) -> str:
     """Pay. The first attempt never gets further than the ledger."""
     with Path(ledger).open("a") as book:
         book.write(f"{ctx.deps.idempotency_key(ctx.tool_call_id)} {amount}\\n")
-    while ctx.deps.attempt == 1:
-        await asyncio.sleep(0.1)
+    if ctx.deps.attempt == 1:
+        await asyncio.Event().wait()
     return f"paid {amount}"
 
 

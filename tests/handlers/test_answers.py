@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outlive.agent import Ask, Outcome, Usage
+from outlive.agent import AgentError, Ask, Outcome, Usage
 from outlive.asked import AskedCall
 from proof.stacks.handlers import Stack
 
@@ -209,6 +209,19 @@ def test_a_resumed_run_whose_message_was_never_sent_is_sent_on_by_the_sweep(stac
     stack.answer_with(answered, FINAL)
     stack.work()
     assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_a_run_that_was_answered_does_not_wait_for_the_provider_of_an_earlier_attempt(stack: Stack) -> None:
+    """[84] The step that asked had to be tried twice; what follows begins anew."""
+    busy = Outcome("partial", [], None, error=AgentError("busy", "model_rate_limited", "slow down"))
+    stack.answer_with(busy, asking(*CALLS), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    assert stack.run_of(run_id)["retrying"]["code"] == "model_rate_limited"
+    stack.deliver(stack.message(run_id, 0))
+    assert stack.run_of(run_id)["status"] == "waiting"
+    assert send(stack, run_id, {**APPROVED, **BLUE}).body["run"]["retrying"] is None
+    assert stack.run_of(run_id)["retrying"] is None
 
 
 def test_a_late_message_of_the_step_that_asked_changes_nothing(stack: Stack) -> None:

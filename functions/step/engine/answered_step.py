@@ -1,58 +1,37 @@
 """A step that runs the calls that were asked about, as they were answered. It asks no model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
-from pydantic_ai import Agent, CancellationToken
+from pydantic_ai import Agent
 from pydantic_ai.messages import (
-    FunctionToolResultEvent,
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
     ToolCallPart,
     ToolReturnPart,
 )
-from pydantic_ai.models import Model
 
-from engine.broken_tools import BrokenTools
-from engine.deferred import AskedCalls, RunOnce, results_of
+from engine.agent_step import AgentStep
+from engine.deferred import RunOnce, results_of
 from engine.errors import ToolBroke, agent_error, public_message
 from engine.history import messages_of
-from engine.model_step import deps_of
 from engine.parts import UNSTORABLE, approval_requested, closing_return, messages_json, ui_parts
-from engine.step_result import StepResult
-from outlive.agent import Ask, Outcome
-from outlive.agents import StepDeps
+from outlive.agent import Outcome
 from outlive.asked import AskedCall
-from outlive.follow.passages import Call, Words
 
 
-@dataclass
-class AnsweredStep:
-    """One step of `agent` that runs answered calls. `take` runs in the loop's thread and writes `result` as it goes."""
-
-    ask: Ask
-    agent: Agent[StepDeps, Any]
-    model: Model
-    show: Callable[[Words | Call], None] = lambda _: None
-    token: CancellationToken = field(default_factory=CancellationToken)
-    tools: BrokenTools = field(default_factory=BrokenTools)
-    asked: AskedCalls = field(default_factory=AskedCalls)
-    result: StepResult = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.result = StepResult(text_only=False, asked=self.asked.asked)
+class AnsweredStep(AgentStep):
+    """One step of `agent` that runs answered calls."""
 
     async def take(self) -> None:
         """Run the calls. Raises every error of tools and agent; `result` then holds what there was until then."""
-        ask, result, deps = self.ask, self.result, deps_of(self.ask)
+        ask, result = self.ask, self.result
         async with self.agent.iter(
             message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
             conversation_id=ask.chat_id,
             model=self.model,
-            deps=deps,
+            deps=self.deps,
             deferred_tool_results=results_of(ask.asked, ask.decisions, ask.answered_by),
             cancellation_token=self.token,
             capabilities=[self.tools, RunOnce(), self.asked],
@@ -61,14 +40,7 @@ class AnsweredStep:
             node = run.next_node
             while not Agent.is_call_tools_node(node):
                 node = await run.next(node)  # type: ignore[arg-type]
-            deps.number_calls(
-                (call.tool_name, call.args_as_dict(), call.tool_call_id) for call in node.model_response.tool_calls
-            )
-            async with node.stream(run.ctx) as events:
-                async for event in events:
-                    if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
-                        result.early_returns[event.part.tool_call_id] = event.part
-            node = await run.next(node)
+            node = await self.run_calls(run, node)
             if Agent.is_model_request_node(node):
                 result.next_request = node.request
             result.kind = "asked" if result.asked else "step"
@@ -118,7 +90,7 @@ class AnsweredStep:
         _, part = ui_parts([ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[result])])
         decision = self.ask.decisions.get(call.tool_call_id)
         if decision is not None and decision.approved is not UNSET:
-            # As the person gave it: a reason that nobody gave is the library's own.
+            # As the person gave it: without one the library adds its own.
             reason = {} if decision.reason is UNSET else {"reason": decision.reason}
             part["approval"] = {"id": call.approval_id, "approved": decision.approved, **reason}
         return part

@@ -20,6 +20,7 @@ import pydantic_ai
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
 
+from engine.agent_step import AgentStep
 from engine.answered_step import AnsweredStep
 from engine.errors import KeyUnavailable, UnusableModel, agent_error
 from engine.key import renew
@@ -84,9 +85,7 @@ class PydanticAgent:
         return self._model[1]
 
 
-def _run(
-    step: ModelStep | AnsweredStep, show: Callable[[Words | Call], None], interrupt: Interrupt
-) -> BaseException | None:
+def _run(step: AgentStep, show: Callable[[Words | Call], None], interrupt: Interrupt) -> BaseException | None:
     """Run the step to its end and show its passages. Returns what it raised; None also if it was left behind."""
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.show = mail.put

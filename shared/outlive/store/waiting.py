@@ -23,6 +23,7 @@ class Waiting(Moves):
             Run.due_at.set(asked.until),
             Run.updated_at.set(now),
             *(gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)),
+            *(gone.remove() for gone in (Run.last_error, Run.retries, Run.retrying_since)),
         ]
         condition = condition_of(ASK, Facts(now, lease_id=run.lease_id or ""))
         self._transact({
