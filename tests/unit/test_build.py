@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -32,6 +33,29 @@ def test_all_functions_but_three_are_light():
 def test_the_light_functions_carry_neither_the_agent_library_nor_what_it_brings():
     assert not {name for name in required("light") if name.startswith(("pydantic", "openai", "anthropic", "boto3"))}
     assert required("step") >= required("light")
+
+
+def git(tree, *arguments):
+    who = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    done = subprocess.run(["git", "-C", tree, *who, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_no_commit_holds_the_answers_of_a_guided_deployment(tmp_path):
+    """[81] `sam deploy --guided` writes them into samconfig.toml after the build, also where there is no git."""
+    committed = (ROOT / "samconfig.toml").read_text()
+    assert "default.deploy" not in committed
+    build.leave_answers_alone(tmp_path)
+    git(tmp_path, "init")
+    (tmp_path / "samconfig.toml").write_text(committed)
+    git(tmp_path, "add", "samconfig.toml")
+    git(tmp_path, "commit", "-m", "as it comes")
+    build.leave_answers_alone(tmp_path)
+    with (tmp_path / "samconfig.toml").open("a") as config:
+        config.write('[default.deploy.parameters]\nparameter_overrides = "JwtIssuer=https://login.example.com/"\n')
+    (tmp_path / "more").write_text("more")
+    git(tmp_path, "add", "--all")
+    assert git(tmp_path, "status", "--porcelain") == "A  more\n"
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "requirements").glob("*.txt")))
