@@ -101,8 +101,15 @@ build: .envs/sam/.done ## build the functions for AWS (then: sam deploy --guided
 smoke: ## prove that a deployment works: make smoke BASE=https://… TOKEN=…
 	@BASE="$(BASE)" TOKEN="$(TOKEN)" $(PYTHON) -m local.smoke
 
+# `sam deploy --guided` writes into samconfig.toml: git overlooks the copy, so no commit holds an answer. Without git, or while
+# the build of another function holds its lock, nothing happens. `git update-index --no-skip-worktree` takes it back.
+.PHONY: answers-stay
+answers-stay:
+	@git update-index --skip-worktree samconfig.toml 2>/dev/null || true
+
 # `sam build` calls this for each function and for the layer, by its name in template.yaml: build-Start, build-Shared.
 build-%: .envs/uv/.done
+	@$(MAKE) --no-print-directory answers-stay
 	@$(PYTHON) -m local.build $* "$(ARTIFACTS_DIR)"
 
 lock: .envs/uv/.done ## pin the requirements again; UPGRADE=--upgrade takes the newest versions they allow

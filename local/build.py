@@ -11,7 +11,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -102,17 +101,6 @@ def layer(to: Path, platform: Platform = "lambda") -> None:
     _copy_source(ROOT / "shared", to / "python")
     (to / "python" / "outlive" / "agents.json").write_text(json.dumps(_agent_names()))
     _compile(to, platform)
-
-
-def leave_answers_alone(root: Path) -> None:
-    """Have git overlook what `sam deploy --guided` will write into samconfig.toml: no commit holds a user's answers.
-
-    `git update-index --no-skip-worktree samconfig.toml` takes that back. Without git, or while another build holds git's
-    lock, nothing happens: each function's build tries.
-    """
-    with suppress(OSError):
-        command = ["git", "-C", str(root), "update-index", "--skip-worktree", "samconfig.toml"]
-        subprocess.run(command, capture_output=True, check=False)
 
 
 def _agent_names() -> tuple[str, ...]:
@@ -231,7 +219,6 @@ def _size(folder: Path) -> str:
 def main() -> int:
     """`build.py <name> <folder>`: build the function or layer that has this name in template.yaml. `sam build` runs it."""
     name, to = sys.argv[1], Path(sys.argv[2])
-    leave_answers_alone(ROOT)
     if name == LAYER:
         layer(to)
     elif name.lower() in GROUP:

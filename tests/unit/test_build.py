@@ -45,12 +45,12 @@ def test_no_commit_holds_the_answers_of_a_guided_deployment(tmp_path):
     """[81] `sam deploy --guided` writes them into samconfig.toml after the build, also where there is no git."""
     committed = (ROOT / "samconfig.toml").read_text()
     assert "default.deploy" not in committed
-    build.leave_answers_alone(tmp_path)
+    subprocess.run(["make", "-s", "-f", ROOT / "Makefile", "answers-stay"], cwd=tmp_path, check=True)
     git(tmp_path, "init")
     (tmp_path / "samconfig.toml").write_text(committed)
     git(tmp_path, "add", "samconfig.toml")
     git(tmp_path, "commit", "-m", "as it comes")
-    build.leave_answers_alone(tmp_path)
+    subprocess.run(["make", "-s", "-f", ROOT / "Makefile", "answers-stay"], cwd=tmp_path, check=True)
     with (tmp_path / "samconfig.toml").open("a") as config:
         config.write('[default.deploy.parameters]\nparameter_overrides = "JwtIssuer=https://login.example.com/"\n')
     (tmp_path / "more").write_text("more")
