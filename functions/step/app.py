@@ -92,7 +92,9 @@ def handler(event: dict[str, Any], context: Context) -> Any:
         answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
         if spans is not None:
             # Before the answer, which freezes the process, and after all that the run needs.
-            spans.send(context.get_remaining_time_in_millis() / 1000 - 2 * LAST_SECOND)
+            lost = spans.send(context.get_remaining_time_in_millis() / 1000 - 2 * LAST_SECOND)
+            if lost is not None:
+                logger.warning("spans_not_sent", cause=lost)
         why = wear.look(answerer.left_behind())
         if why is not None:
             retire(why, [] if answer["batchItemFailures"] else event["Records"])

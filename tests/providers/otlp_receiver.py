@@ -69,6 +69,10 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def of(self, trace_id: str) -> list[Arrived]:
+        """The spans of this trace."""
+        return [span for span in self.spans if span.trace_id == trace_id]
+
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
         plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
         self.paths.append(path)

@@ -45,4 +45,6 @@ def _imported(name: str) -> Agent[object, object]:
     agent = import_module(f"agents.{name}").agent
     if not isinstance(agent, Agent):
         raise TypeError(f"agents/{name}.py: `agent` must be a Pydantic AI Agent")
+    # Its spans name it.
+    agent.name = agent.name or name
     return agent

@@ -24,10 +24,9 @@ from opentelemetry.util.re import parse_env_headers
 from pydantic_ai import Agent
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
-from engine.errors import LONGEST_MESSAGE, hide, redacted
+from engine.errors import LONGEST_MESSAGE, full_message, hide, redacted
 from engine.key import Secret
 from outlive.agent import Ask
-from outlive.log import cause, logger
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -72,8 +71,9 @@ class Spans(SpanProcessor):
         session = requests.Session()
         if headers is not None:
             session.auth = HeadersAuth(headers)
+        # Its own limit is longer than the wait, or it would not say why it means to try again.
         self._exporter = OTLPSpanExporter(
-            f"{endpoint.rstrip('/')}/v1/traces", timeout=LONGEST_S, compression=Compression.Gzip, session=session
+            f"{endpoint.rstrip('/')}/v1/traces", timeout=2 * LONGEST_S, compression=Compression.Gzip, session=session
         )
         self._ended: deque[ReadableSpan] = deque(maxlen=MOST_SPANS)
         self._sender: threading.Thread | None = None
@@ -125,34 +125,35 @@ class Spans(SpanProcessor):
         """Keep the span until it is sent."""
         self._ended.append(_without_secrets(span))
 
-    def send(self, seconds: float) -> None:
+    def send(self, seconds: float) -> str | None:
         """Send what has ended, and wait for that for `LONGEST_S`, or for `seconds` if they are less. Raises nothing.
 
-        Spans that an endpoint does not take in time are lost.
+        Spans that the endpoint does not take in time are lost; then the answer says why, and for a while none are sent.
         """
         if seconds <= 0 or not self._ended:
-            return
+            return None
         spans = [self._ended.popleft() for _ in range(len(self._ended))]
         if time.monotonic() < self._rest_until or (self._sender is not None and self._sender.is_alive()):
-            return
+            return None
         self._reasons.first = ""
         sent: list[SpanExportResult] = []
         self._sender = threading.Thread(target=self._export, args=(spans, sent), name="spans", daemon=True)
         try:
             self._sender.start()
         except RuntimeError:  # no thread can be started: the worker finds that out by itself
-            return
+            return None
         self._sender.join(min(LONGEST_S, seconds))
-        if sent != [SpanExportResult.SUCCESS]:
-            self._rest_until = time.monotonic() + PAUSE_S
-            logger.warning("spans_not_sent", spans=len(spans), cause=_shown(self._reasons.first) or "no answer in time")
+        if sent == [SpanExportResult.SUCCESS]:
+            return None
+        self._rest_until = time.monotonic() + PAUSE_S
+        return _shown(self._reasons.first) or "no answer in time"
 
     def _export(self, spans: list[ReadableSpan], sent: list[SpanExportResult]) -> None:
         try:
             sent.append(self._exporter.export(spans))
         except Exception as error:
             # The thread would print a stack trace, which may hold what must not be in a log.
-            self._reasons.first = cause(error)
+            self._reasons.first = full_message(error)
 
 
 class HeadersAuth(requests.auth.AuthBase):
