@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from engine.agents import Agents
-from engine.key import secret_named
 from outlive.clock import Clock
 from outlive.delivery import Delivery
 from outlive.log import cause, logger, retired
@@ -29,6 +28,7 @@ def sent_spans() -> "Spans | None":
     endpoint = os.environ.get("OTLP_ENDPOINT", "").strip()
     if not endpoint:
         return None
+    from engine.key import secret_named
     from engine.spans import Spans
 
     headers = secret_named("OTLP_HEADERS_SECRET", "the headers for the OTLP endpoint")
