@@ -156,9 +156,9 @@ WRITTEN = (
            (Edit(STEP, "Step._may_reclaim", "not self._covers(A, B)", "True"),)),
     # stop and step
     Mutant("no look before asking", "the stop is not read once more before money is spent",
-           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A.stop_requested_at is not None", "False"),)),
+           (Edit(STEP_END, "StepEnd.stop_requested", "A.stop_requested_at is not None", "False"),)),
     Mutant("asks though overtaken", "a worker that lost its lease asks all the same",
-           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A is None or A.lease_id != B", "A is None"),)),
+           (Edit(STEP_END, "StepEnd.stop_requested", "A is None or A.lease_id != B", "A is None"),)),
     Mutant("partial forgotten", "what was streamed before a stop is dropped",
            (Edit(CLAIMED, "ClaimedStep._broken_off", "partial_of(...)", "None"),)),
     Mutant("heartbeat after the end", "a refused heartbeat is taken for a good one",
@@ -273,7 +273,7 @@ WRITTEN = (
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
     Mutant("a question found is a question answered", "an overtaken worker goes on from a question that was just asked",
-           (Edit(CLAIMED, "ClaimedStep._after_record", "self._stop_requested()"),)),
+           (Edit(CLAIMED, "ClaimedStep._after_record", "self.end.stop_requested()"),)),
     # a run that waits: answered
     Mutant("answer torn apart", "the run goes on first, and then the answers are stored",
            (Edit(WAITING, "Waiting.answer", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),

@@ -33,6 +33,10 @@ class History:
         """True if the newest step asked about calls: the next one runs them."""
         return bool(self.records) and self.records[-1].kind == RecordKind.ASKED
 
+    def is_at_last_step(self, max_steps: int) -> bool:
+        """True if the next step is the last one that may ask a model, of `max_steps` in all."""
+        return not self.was_asked and self.model_steps >= max_steps - 1
+
     def followed_by(self, record: Record) -> "History":
         """The same history with the run's next record, unless it is in there already."""
         if len(self.records) != record.step:
