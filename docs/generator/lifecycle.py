@@ -7,7 +7,8 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Guard, Move, Status
+from outlive.guards import Guard
+from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Move, Status
 
 
 @cache

@@ -19,16 +19,18 @@ floor 1: these import nothing of ours
     usage               tokens and model requests
 floor 2
     agent               the seam between a run and the agent that answers it
-    lifecycle           the life of a run: statuses, moves, guards
+    guards              the clauses of the moves' conditions, each with its reason
     run_error           why a run ended without an answer
     store.attributes    how values stand in an item
     store.body          the packed body of a record
 floor 3
     cursor              where a list goes on
+    lifecycle           the life of a run: statuses and moves
     log                 one line in the log for what happened; metrics
     request             what a client may send, checked field by field
     settings            the settings, read from the environment once
     store.retry         how often a call to the store is tried again
+    store.row           what every item has: its key, the attributes of the indexes
     worker              whether this process can be trusted with another step
 floor 4
     ai_sdk.request      what an AI SDK chat client may send
@@ -36,6 +38,7 @@ floor 4
     follow.ticket       leave to read one run's events without a token
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms
+    store.short_lived   the items that expire within a day
 floor 5
     ai_sdk.answered     what a client's copy of a message answers, and how much of the run it has
     follow.live         what a step streams, written in pieces for readers

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Overtaken, RunAlreadyActive, StoreUnreadable
-from outlive.lifecycle import HAND_OVER, TERMINAL, Facts, Status, lease_is_live
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import HAND_OVER, TERMINAL, Status
 from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings
 from outlive.settle import End, Log, Settler

@@ -7,7 +7,7 @@ from outlive.caller import Caller
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import TooManyRequests
 from outlive.settings import Settings
-from outlive.store.rows import Bucket
+from outlive.store.short_lived import Bucket
 from outlive.store.table import Table
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from outlive.clock import DAY, SECOND, Clock
 from outlive.errors import StoreError
+from outlive.guards import Facts, lease_is_live
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_LEFT,
@@ -16,10 +17,8 @@ from outlive.lifecycle import (
     ABORT_UNANSWERED,
     HOLDING,
     SUCCEED,
-    Facts,
     Move,
     Status,
-    lease_is_live,
     refusals,
 )
 from outlive.log import cause, logger

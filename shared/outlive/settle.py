@@ -13,6 +13,7 @@ import msgspec
 from outlive.asked import closed, is_open
 from outlive.clock import Clock
 from outlive.errors import Overtaken, StoreError, StoreUnreadable
+from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_HELD,
@@ -24,9 +25,7 @@ from outlive.lifecycle import (
     HAND_OVER,
     SUCCEED,
     TERMINAL,
-    Facts,
     FinishReason,
-    Guard,
     Move,
     refusals,
 )

@@ -26,18 +26,8 @@ from outlive.claimed_step import ClaimedStep
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, Delivery, GivenBack, hide, hide_for_lease, pause_of
 from outlive.errors import Overtaken, StoreBroken, StoreError, StoreUnreadable
-from outlive.lifecycle import (
-    ABORT_LEFT,
-    ABORT_UNCLAIMED,
-    CLAIM,
-    RECLAIM,
-    TERMINAL,
-    Facts,
-    Move,
-    Status,
-    lease_is_live,
-    only_stop_refuses,
-)
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import ABORT_LEFT, ABORT_UNCLAIMED, CLAIM, RECLAIM, TERMINAL, Move, Status, only_stop_refuses
 from outlive.log import cause, logger, unexpected
 from outlive.settle import End, Log, Settler
 from outlive.store.refused import Refused

@@ -7,7 +7,8 @@ from outlive.agent import AgentError
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
 from outlive.errors import Overtaken, StoreError
-from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Facts, Move
+from outlive.guards import Facts
+from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Move
 from outlive.log import logger
 from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode

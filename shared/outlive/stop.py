@@ -8,7 +8,8 @@ from outlive.access import chat_of, run_of
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Overtaken, RunNotFound, StopFailed, StoreBroken, StoreBusy, StoreError
-from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import STOP, TERMINAL
 from outlive.log import cause, logger
 from outlive.settle import End, Log, Settler
 from outlive.store.refused import Refused

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ACTIVE, HOLDING, RESEND, Facts, lease_is_live, refusals
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import ACTIVE, HOLDING, RESEND, refusals
 from outlive.log import cause, logger
 from outlive.overdue import LONGEST_WAIT, depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings

@@ -29,7 +29,8 @@ from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
 from outlive.limits import Limits
 from outlive.page import PAGE_BYTES
-from outlive.store.rows import Live, Record, RecordKind, Run, Ticket
+from outlive.store.rows import Record, RecordKind, Run
+from outlive.store.short_lived import Live, Ticket
 from outlive.store.table import Table
 
 POLL_S = 0.5

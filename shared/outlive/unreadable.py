@@ -9,7 +9,8 @@ from typing import Any
 
 from outlive.clock import Clock, from_iso
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Facts, Status, Trigger
+from outlive.guards import Facts
+from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Status, Trigger
 from outlive.log import unreadable
 from outlive.run_error import RunError, RunErrorCode
 from outlive.settle import End, Log, Settled, Settler

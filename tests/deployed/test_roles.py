@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.unit.test_template import FUNCTIONS, actions, statements
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from proof.stacks.handlers import Answer, Stack
 from tests.handlers.chunks import Client, shown
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import Answer, Stack
 

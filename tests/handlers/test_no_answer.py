@@ -18,7 +18,9 @@ from outlive.errors import StoreUnanswered
 from outlive.settings import Settings
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
-from outlive.store.rows import Chat, Live, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Run
+from outlive.store.short_lived import Live
 from outlive.store.table import Table
 from tests.unit.test_lifecycle import a_run
 

@@ -13,7 +13,7 @@ import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.follow.passages import Call, Words
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from outlive.watch import Watch
 from proof.stacks.handlers import Answer, Stack
 from tests.handlers.event_reader import EventReader, content_parts, events_of_stream

@@ -9,7 +9,9 @@ from outlive.agent import Usage
 from outlive.errors import StoreUnreadable
 from outlive.run_error import LastError, RunError
 from outlive.store.body import Body, pack
-from outlive.store.rows import Chat, Live, Message, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Record, Run
+from outlive.store.short_lived import Live, Ticket
 from outlive.views import view_message, view_run
 from tests.unit.test_lifecycle import NOW, a_run
 

@@ -13,7 +13,8 @@ from outlive.clock import Clock
 from outlive.errors import StoreBusy
 from outlive.follow.live import MAX_INPUT_BYTES, PIECE_BYTES, WRITE_GAP_MS, LiveLog
 from outlive.follow.passages import Call, Words
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from outlive.watch import Watch, in_threads
 
 

@@ -25,7 +25,9 @@ from outlive.follow.live import LiveLog
 from outlive.follow.passages import BEGINNING, Call, Words
 from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
 from outlive.store.body import Body, pack
-from outlive.store.rows import Live, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Live
 from outlive.store.table import Table
 from outlive.tail import Tail
 from outlive.text import clean

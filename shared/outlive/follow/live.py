@@ -12,7 +12,8 @@ import msgspec
 from outlive.clock import DAY, SECOND, Clock
 from outlive.follow.passages import Call, Words, written_passages
 from outlive.log import cause, logger
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from outlive.text import clean
 
 PIECE_BYTES = 1024

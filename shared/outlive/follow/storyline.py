@@ -36,7 +36,8 @@ from outlive.follow.passages import (
 from outlive.follow.reader_state import ReaderState
 from outlive.lifecycle import TERMINAL
 from outlive.log import damaged
-from outlive.store.rows import Live, Record, Run
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Live
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
 

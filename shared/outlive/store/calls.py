@@ -13,7 +13,7 @@ from pynamodb.indexes import GlobalSecondaryIndex
 
 from outlive.errors import Item, StoreBroken, StoreBusy, StoreUnanswered
 from outlive.store.refused import Refused
-from outlive.store.rows import Row
+from outlive.store.row import Row
 
 BUSY = frozenset(
     {

@@ -5,7 +5,8 @@ from typing import Any
 
 from outlive.clock import from_iso
 from outlive.errors import Item
-from outlive.lifecycle import ACTIVE, Facts, Guard, lease_is_live
+from outlive.guards import Facts, Guard, lease_is_live
+from outlive.lifecycle import ACTIVE
 
 TIMES = ("created_at", "lease_until", "resend_after", "stop_requested_at")
 PROJECTION: dict[str, Any] = {

@@ -4,23 +4,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY, SECOND
-from outlive.lifecycle import (
-    CLAIM,
-    COUNT_RESEND,
-    HEARTBEAT,
-    RECLAIM,
-    RELEASE,
-    REQUEST_STOP,
-    RESEND,
-    Facts,
-    Move,
-    Status,
-)
+from outlive.guards import Facts
+from outlive.lifecycle import CLAIM, COUNT_RESEND, HEARTBEAT, RECLAIM, RELEASE, REQUEST_STOP, RESEND, Move, Status
 from outlive.log import logger
 from outlive.run_error import LastError
 from outlive.store.calls import Calls
 from outlive.store.refused import Refused
-from outlive.store.rows import Bucket, Live, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Bucket, Live, Ticket
 
 SPARE_MS = 7 * DAY
 """How much longer than its run a prompt or record is kept. Its expiry is set when it is put, and no run lasts that long."""

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 from outlive.errors import StoreUnreadable
 from outlive.log import damaged
 from outlive.store.body import Body, pack
-from outlive.store.rows import Answer, Message, Record, Row
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Message, Record
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 

@@ -6,7 +6,9 @@ from outlive.errors import Item
 from outlive.store.calls import Calls
 from outlive.store.glance import PROJECTION
 from outlive.store.readable import readable, record_of, row_of
-from outlive.store.rows import Answer, Chat, Live, Message, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Chat, Message, Record, Run
+from outlive.store.short_lived import Live, Ticket
 
 
 class Reads(Calls):

@@ -2,7 +2,8 @@
 
 from outlive.errors import Item, OutliveError
 from outlive.store.readable import record_of
-from outlive.store.rows import Bucket, Chat, Record, Run
+from outlive.store.rows import Chat, Record, Run
+from outlive.store.short_lived import Bucket
 
 
 class Refused(OutliveError):

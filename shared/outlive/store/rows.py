@@ -19,38 +19,22 @@ import hashlib
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypedDict
+from typing import Any, Self
 
-from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
-from pynamodb.expressions.operand import Path
-from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
-from pynamodb.models import Model
+from pynamodb.attributes import BinaryAttribute
 
 from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
 from outlive.run_error import LastError, RunError
-from outlive.store.attributes import Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Time, Whole, Word
+from outlive.store.attributes import Budget, Closing, Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Whole, Word
 from outlive.store.body import Body, unpack
+from outlive.store.row import Row
 from outlive.usage import Usage
 
 SHARDS = 8
 """How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
-
-
-class Budget(TypedDict):
-    """How much a run may use up."""
-
-    max_steps: int
-
-
-class Closing(TypedDict, total=False):
-    """How a message's run ended."""
-
-    error: dict[str, str] | None
-    finish_reason: str | None
-    usage: dict[str, int | float | None] | None
 
 
 class Role(StrEnum):
@@ -77,108 +61,6 @@ class RecordKind(StrEnum):
 
     END = "end"
     """Nothing was streamed when the run was ended. Seals the log."""
-
-
-class ActiveIndex(GlobalSecondaryIndex["Row"]):
-    """Every run that is not terminal, by age. For the sweep alone, and never a gate: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "active"
-        projection = KeysOnlyProjection()
-
-    active_shard = UnicodeAttribute(hash_key=True)
-    created_at = Time(range_key=True)
-
-
-class DueIndex(GlobalSecondaryIndex["Row"]):
-    """Every row that something has to happen to at a time. For the sweep alone, and never a gate: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "due"
-        projection = KeysOnlyProjection()
-
-    due_shard = UnicodeAttribute(hash_key=True)
-    due_at = Time(range_key=True)
-
-
-class ChatIndex(GlobalSecondaryIndex["Row"]):
-    """The runs of a chat, in the order they were started. For lists alone: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "by_chat"
-        projection = KeysOnlyProjection()
-
-    chat_key = UnicodeAttribute(hash_key=True)
-    assistant_seq = Whole(range_key=True)
-
-
-class Row(Model):
-    """Any item. It declares the keys and indexes, so that all kinds share one connection and one client."""
-
-    class Meta:
-        """Bound to the table at cold start."""
-
-        table_name = "unbound"
-        region = "us-east-1"
-        # A call and its one retry end within 10 seconds, three tries of ours under a hanging store within a function's 29.
-        connect_timeout_seconds = 2
-        read_timeout_seconds = 3
-        max_retry_attempts = 1
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    created_at = Time(null=True)
-    updated_at = Time(null=True)
-    expires_at = OptionalWhole()
-    """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
-    active_shard = OptionalText()
-    due_shard = OptionalText()
-    due_at = OptionalTime()
-    chat_key = OptionalText()
-    assistant_seq = Whole(null=True)
-
-    active = ActiveIndex()
-    due = DueIndex()
-    by_chat = ChatIndex()
-
-    NEEDED: ClassVar[tuple[str, ...]] = ()
-    """The attributes without which a row of this kind can't be read."""
-
-    @staticmethod
-    def path(name: str) -> Path:
-        """The attribute in a condition on its stored form."""
-        return Path(name)
-
-    @classmethod
-    def of(cls, item: dict[str, Any]) -> Self:
-        """The row an item of DynamoDB stands for. Raises StoreUnreadable if any of its attributes is damaged."""
-        try:
-            row = cls.from_raw_data(item)
-        except Exception:
-            raise StoreUnreadable(item, next(cls.damages(item), "?")) from None
-        if any(getattr(row, name) is None for name in cls.NEEDED) or any("NULL" in value for value in item.values()):
-            raise StoreUnreadable(item, next(cls.damages(item), "?"))
-        return row
-
-    @classmethod
-    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
-        """The attributes of an item that are missing or hold what is no value of theirs."""
-        for name, attribute in cls.get_attributes().items():
-            value = item.get(name)
-            if value is None:
-                if name in cls.NEEDED:
-                    yield name
-                continue
-            try:
-                attribute.deserialize(attribute.get_value(value))
-            except Exception:
-                yield name
 
 
 class Chat(Row):
@@ -409,56 +291,3 @@ class Answer(Row):
     def step(self) -> int:
         """The step whose call it answers."""
         return int(self.sk.split("#")[3])
-
-
-class Live(Row):
-    """Piece `k` of what attempt `a` of step `n` has said so far. For readers alone: no decision and no model sees it.
-
-    Never changed once it is written, and expired a day later: the record has it all.
-    """
-
-    said = Text()
-    """JSON: a list of passages, as `outlive.follow.passages` writes them."""
-
-    NEEDED = ("said", "created_at")
-
-    @staticmethod
-    def sort_key(step: int, attempt: int, number: int) -> str:
-        """Where the piece stands in its run's partition: before the run itself."""
-        return f"LIVE#{step:06d}#{attempt:06d}#{number:06d}"
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Step, attempt and number of the piece."""
-        _, step, attempt, number = self.sk.split("#")
-        return int(step), int(attempt), int(number)
-
-
-class Ticket(Row):
-    """Leave to read one run's events for a while, for whoever holds the secret that the key is a hash of."""
-
-    owner = Text()
-
-    NEEDED = ("owner", "expires_at")
-
-    @staticmethod
-    def sort_key(ticket: str) -> str:
-        """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
-        return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
-
-
-class Bucket(Row):
-    """A user's tokens for one kind of request. Only the moment when it is full again is stored; unused ones expire."""
-
-    full_at = OptionalWhole()
-    """Milliseconds since the epoch."""
-
-    @staticmethod
-    def key(workspace_id: str, user: str) -> str:
-        """The partition of the user's buckets. A user's name may hold any character, its hash none of ours."""
-        return f"{workspace_id}#{hashlib.sha256(user.encode()).hexdigest()}"
-
-    @staticmethod
-    def sort_key(what: str) -> str:
-        """Where the bucket for this kind of request stands."""
-        return f"BUCKET#{what}"

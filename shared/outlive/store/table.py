@@ -21,12 +21,14 @@ from pynamodb.connection.table import TableConnection
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY
-from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Facts, Move, Status
+from outlive.guards import Facts
+from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Move, Status
 from outlive.run_error import RunError
 from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.reads import Reads
 from outlive.store.refused import Refused
-from outlive.store.rows import Chat, Message, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.waiting import Waiting
 from outlive.usage import Usage
 
