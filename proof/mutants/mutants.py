@@ -16,6 +16,7 @@ from outlive.lifecycle import Move
 from proof.mutants.edit import Edit, edited
 
 LIFECYCLE = "shared/outlive/lifecycle.py"
+GUARDS = "shared/outlive/guards.py"
 TABLE = "shared/outlive/store/table.py"
 MOVES = "shared/outlive/store/moves.py"
 STEP = "shared/outlive/step.py"
@@ -215,13 +216,13 @@ WRITTEN = (
     Mutant("settle leaves calls open", "the calls that nobody answered stay open in the transcript",
            (Edit(SETTLE, "_Settling._ending", "P or _closing(L)", "P"),)),
     Mutant("settle over a final record", "an end that finds a final record in the log still gives up",
-           (Edit(SETTLE, "_Settling._learn_slot", "A.kind == RecordKind.FINAL and B", "False"),)),
+           (Edit(SETTLE, "_Settling._update_slot", "A.kind == RecordKind.FINAL and B", "False"),)),
     Mutant("settle twice over", "the second settler says that it was the one",
-           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=True)"),)),
+           (Edit(SETTLE, "_Settling._update_run", "self._ended(A)", "Settled(A, by_me=True)"),)),
     Mutant("settle forgets its own write", "a settler whose answer was lost says that it was not the one",
-           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=False)"),)),
+           (Edit(SETTLE, "_Settling._update_run", "self._ended(A)", "Settled(A, by_me=False)"),)),
     Mutant("settle gives up at a stop", "an end refused by a stop does not become the stop's",
-           (Edit(SETTLE, "_Settling._learn_run", "Guard.NO_STOP not in A or B", "True"),)),
+           (Edit(SETTLE, "_Settling._update_run", "Guard.NO_STOP not in A or B", "True"),)),
     # sweep
     Mutant("resend before it may", "the sweep sends, then keeps others from sending",
            (Edit(SWEEP, "Sweep._resend", "self.queue.send(A, B)"),
@@ -249,7 +250,7 @@ WRITTEN = (
     Mutant("sweep forgets unclaimed runs", "a run that no worker ever claimed is never ended",
            (Edit(OVERDUE, "overdue", "(ABORT_NEVER_STARTED, A)", "(ABORT_STALE, A)"),)),
     Mutant("lease for ever", "a lease that is over counts as live",
-           (Edit(LIFECYCLE, "lease_is_live", "A is not None and B", "A is not None"),)),
+           (Edit(GUARDS, "lease_is_live", "A is not None and B", "A is not None"),)),
     Mutant("sweep forgets unanswered runs", "a run that nobody answers is never ended",
            (Edit(OVERDUE, "overdue", "_unanswered(A, B)", "None"),)),
     Mutant("sweep sees no due runs", "the index of due rows is not read",

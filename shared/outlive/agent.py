@@ -19,7 +19,7 @@ class Turn:
     """One entry of a chat's history: a user's prompt, or one recorded step of an answer.
 
     `messages` is the agent's own form as it returned it in an `Outcome` (JSON text), None for a prompt and for a step
-    of which only the text is known. `text` is what the transcript shows; it serves when `messages` can't be read.
+    of which only the text is stored. `text` is what the transcript shows; it serves when `messages` can't be read.
     """
 
     role: Literal["user", "assistant"]
@@ -52,7 +52,7 @@ class Ask:
     """The owner of the chat."""
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict, repr=False)
-    """What the run's start kept of its caller's token."""
+    """The claims of the caller's token that tools get."""
     prompt_caching: bool = True
     """Whether the provider is asked to cache the conversation for the next step."""
     asked: tuple[AskedCall, ...] = ()
@@ -68,7 +68,7 @@ class AgentError:
     """Why a step broke off. A transient error is worth another attempt, a permanent one never is.
 
     `busy`: the provider takes no requests now. Trying again later uses up time, not attempts.
-    `retry_after` is the provider's own wish, in seconds.
+    `retry_after` is how long the provider asks to wait, in seconds.
     """
 
     kind: Literal["transient", "permanent", "busy"]
@@ -85,8 +85,7 @@ ModelFinish = Literal["stop", "length", "content_filter"]
 class Outcome:
     """One step as it came out.
 
-    `step`: the model asked for tools and they ran. `asked`: the same, but for the calls in `asked`, which somebody has
-    to answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
+    `step`: the model asked for tools and they ran. `asked`: the same, but the calls in `asked` need an answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
     where that is None, because `interrupt` was set; then `parts` and `messages` hold what there was until then, with
     every open tool call closed as interrupted.
 

@@ -1,4 +1,4 @@
-"""A start in a chat whose slot another run holds: whether that run makes room.
+"""A start in a chat whose slot another run holds: may it take the slot?
 
 Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
 """
@@ -30,9 +30,9 @@ def make_room(
     """
     try:
         active = table.run(caller.workspace_id, holder)
-    except StoreUnreadable as found:
+    except StoreUnreadable as damage:
         try:
-            end_unreadable(found, table, clock, settled_by)
+            end_unreadable(damage, table, clock, settled_by)
         except Overtaken:
             raise _busy_with(holder) from None
         return None

@@ -120,11 +120,11 @@ class Chats(msgspec.Struct, frozen=True):
             if chat is None or chat.active_run_id is None:
                 return None
             return self.from_the_start(caller, chat_id, chat.active_run_id)
-        found = re.fullmatch(CURSOR, after)
-        if not found or found[2] != mark(caller.workspace_id, chat_id, found[1]):
+        fields = re.fullmatch(CURSOR, after)
+        if not fields or fields[2] != mark(caller.workspace_id, chat_id, fields[1]):
             raise CursorRefused("is not one this chat gave")
-        place = reader_state_of(found[3], caller.workspace_id, found[1])
-        return ChatReader(caller, chat_id, found[1], found[3], Encoder.at(place))
+        state = reader_state_of(fields[3], caller.workspace_id, fields[1])
+        return ChatReader(caller, chat_id, fields[1], fields[3], Encoder.at(state))
 
     def from_the_start(self, caller: Caller, chat_id: str, run_id: str) -> ChatReader:
         """A reader of all of this run."""

@@ -60,7 +60,7 @@ class ClaimedStep:
 
     @contextmanager
     def _failing_the_run(self) -> Iterator[None]:
-        """The step is given back if the store fails, and fails the run if anything else of ours does."""
+        """Give the step back if the store fails in the block, and fail the run on any other error."""
         try:
             yield
         except (Overtaken, GivenBack):
@@ -156,7 +156,7 @@ class ClaimedStep:
             return self._adopt(there)
 
     def _adopt(self, record: Record) -> None:
-        """Go on from a record that was put while this worker held the step. From one that asks goes on whoever answers."""
+        """Go on from a record that was put while this worker held the step. If it asks about calls, the answer resumes the run."""
         if record.kind != RecordKind.ASKED:
             self._after_record(record)
 
@@ -166,7 +166,7 @@ class ClaimedStep:
             self.end.succeed(record)
         elif record.kind in (RecordKind.STEP, RecordKind.ASKED):
             if record.kind == RecordKind.ASKED:
-                # A worker that took over may have asked just now, and what this one read is older than the answers. With
-                # its lease it knows that they came before its claim.
+                # Another worker may have reclaimed the step and asked just now; then the history is older than the answers.
+                # If this worker still holds its lease, the answers were stored before its claim.
                 self.end.stop_requested()
             self.followed = record

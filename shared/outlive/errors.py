@@ -1,15 +1,15 @@
 """What can go wrong, named by who must act.
 
 OutliveError
-├── Refused             nobody: a condition was false, and the items it looked at came back
-├── StoreError          whoever called: try again
+├── Refused             no one (`store.refused`): a condition was false, and the rows that it compared came back
+├── StoreError          the caller: try again
 │   ├── StoreBusy           nothing was written
 │   ├── StoreUnanswered     it may have been written, or not
 │   └── StoreUnreadable     a sweep ends a run whose row can't be read; any other row an operator has to mend
 ├── StoreBroken         the operator: a permission, a name or a request is wrong
-├── Overtaken           nobody: another worker has the step, or the run has ended
+├── Overtaken           no one: another worker holds the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
-├── CursorRefused       the client; the handler knows which field it came in and answers with InvalidRequest
+├── CursorRefused       the client; the handler adds the field it came in and answers with InvalidRequest
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
@@ -21,26 +21,18 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 MAX_REPEATED = 200
-"""Characters of a name or value of the client's that a problem repeats."""
+"""How many characters of a client's name or value a problem repeats."""
 
 Item = dict[str, Any]
 """An item as DynamoDB sends it."""
 
 
 class OutliveError(Exception):
-    """The root of all of ours."""
-
-
-class Refused(OutliveError):
-    """A condition was false. `items` holds, for each refused action by its name, the item it met (None: there is none)."""
-
-    def __init__(self, items: dict[str, Item | None]) -> None:
-        super().__init__("refused: " + ", ".join(items))
-        self.items = items
+    """The root of all errors of Outlive."""
 
 
 class StoreError(OutliveError):
-    """The table or the queue could not do it now; it may later."""
+    """The table or the queue could not carry out a call; a retry may succeed."""
 
 
 class StoreBusy(StoreError):
@@ -52,7 +44,7 @@ class StoreUnanswered(StoreError):
 
 
 class StoreUnreadable(StoreError):
-    """A row is damaged: `item` is what is stored, `attribute` the first attribute of it that can't be read."""
+    """A row is damaged: `item` is the row as it is stored, `attribute` its first attribute that can't be read."""
 
     def __init__(self, item: Item, attribute: str) -> None:
         super().__init__(f"{attribute} of {item['sk']['S']} can't be read")
@@ -60,16 +52,16 @@ class StoreUnreadable(StoreError):
         self.attribute = attribute
 
     def is_of(self, user: str) -> bool:
-        """Whether the row is this user's, as far as it says; to others it does not exist."""
+        """True if the row still names this user as its owner; to any other user it does not exist."""
         return bool(self.item.get("owner") == {"S": user})
 
 
 class StoreBroken(OutliveError):
-    """The table refuses for good. Says the operation and the code, never a name: it may end up in front of a client."""
+    """The table refuses the call, and a retry will not help. The message has operation and code, and no name: a client may see it."""
 
 
 class Overtaken(OutliveError):
-    """This worker no longer holds the run: what it would write is somebody else's to write."""
+    """This worker no longer holds the run: another worker continues it, or it has ended."""
 
 
 class SettingError(OutliveError):
@@ -77,11 +69,11 @@ class SettingError(OutliveError):
 
 
 class CursorRefused(OutliveError):
-    """A cursor that was not made for what it is given to; the message says so without the field it came in."""
+    """The cursor was not made for this list or run. The message does not name the field that held the cursor."""
 
 
 class Problem(OutliveError):
-    """An answer in the form of RFC 9457. `fields` stand beside the standard members."""
+    """An error answer in the form of RFC 9457. `fields` are added to its standard members."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -101,7 +93,7 @@ class Unauthorized(Problem):
 
 
 class TicketExpired(Problem):
-    """The ticket is over, or never was one."""
+    """The ticket has expired or was never issued."""
 
     status, code, title = 401, "ticket_expired", "The ticket is not good any more"
 
@@ -113,13 +105,13 @@ class RunsDisabled(Problem):
 
 
 class ChatNotFound(Problem):
-    """The chat is somebody else's, which looks like no chat at all."""
+    """The chat belongs to another user, to whom alone it exists."""
 
     status, code, title = 404, "chat_not_found", "There is no such chat"
 
 
 class RunNotFound(Problem):
-    """No such run, or not yours."""
+    """There is no run of this id, or it belongs to another user."""
 
     status, code, title = 404, "run_not_found", "There is no such run"
 
@@ -131,7 +123,7 @@ class RouteNotFound(Problem):
 
 
 class RunAlreadyActive(Problem):
-    """The chat is busy; `active_run_id` says with what."""
+    """The chat has an active run; `active_run_id` names it."""
 
     status, code, title = 409, "run_already_active", "The chat already has an active run"
 
@@ -149,7 +141,7 @@ class NotWaiting(Problem):
 
 
 class AnsweredOtherwise(Problem):
-    """Somebody answered the call before, and differently; `answered_by` and `answered_at` say who and when."""
+    """The call has another answer already; `answered_by` and `answered_at` say who gave it and when."""
 
     status, code, title = 409, "answered_otherwise", "The call was answered otherwise before"
 
@@ -161,7 +153,7 @@ class PromptTooLong(Problem):
 
 
 class InvalidRequest(Problem):
-    """Something about the request is wrong; `field` names it."""
+    """A field of the request is wrong; `field` names it."""
 
     status, code, title = 422, "invalid_request", "The request is not valid"
 
@@ -175,9 +167,9 @@ class UnknownAgent(Problem):
 
     status, code, title = 422, "unknown_agent", "There is no such agent"
 
-    def __init__(self, name: str | None, known: Iterable[str]) -> None:
+    def __init__(self, name: str | None, deployed: Iterable[str]) -> None:
         missing = "a start has to name one" if name is None else f"none is called {_short(name)!r}"
-        super().__init__(f"agent: {missing}; there are: {', '.join(known)}", field="agent")
+        super().__init__(f"agent: {missing}; there are: {', '.join(deployed)}", field="agent")
 
 
 class TooManyRequests(Problem):
@@ -191,7 +183,7 @@ class TooManyRequests(Problem):
 
 
 class InternalError(Problem):
-    """Ours. The log says what."""
+    """A fault of the server. The log has the cause."""
 
     status, code, title = 500, "internal_error", "Something went wrong on our side"
 
@@ -203,7 +195,7 @@ class ModelNotConfigured(Problem):
 
 
 class StartFailed(Problem):
-    """The run could not be stored; nothing was."""
+    """The run could not be stored."""
 
     status, code, title = 503, "start_failed", "The run could not be started"
 
@@ -227,5 +219,5 @@ class ReadFailed(Problem):
 
 
 def _short(text: str) -> str:
-    """The text, which may hold a client's words, at a length that an answer repeats."""
+    """The text, which may come from a client, cut to the length that an answer repeats."""
     return text if len(text) <= MAX_REPEATED else text[:MAX_REPEATED] + "…"

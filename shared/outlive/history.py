@@ -1,4 +1,4 @@
-"""What was written in a chat before a step: the turns an agent is given, and the run's own records among them."""
+"""The history of a chat before a step: the turns that the agent receives, and the run's own records."""
 
 from dataclasses import dataclass
 

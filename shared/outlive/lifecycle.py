@@ -172,7 +172,7 @@ ABORT_HELD = Move(
 )  # fmt: skip
 ABORT_UNCLAIMED = Move(
     "abort_unclaimed", "step", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED, Guard.NEXT_STEP),
-    "settles a stopped run whose next step was only kept from being claimed by the stop",
+    "settles a stopped run whose next step could have been claimed but for the stop",
 )  # fmt: skip
 ABORT_ANSWERED = Move(
     "abort_answered", "step, sweep, start", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED,),
@@ -198,11 +198,11 @@ HAND_OVER = Move(
 )  # fmt: skip
 ABORT_UNANSWERED = Move(
     "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),
-    "gives up a run that nobody answered in time: error `unanswered`",
+    "gives up a run whose answers did not come in time: error `unanswered`",
 )  # fmt: skip
 ABORT_UNREADABLE = Move(
     "abort_unreadable", "sweep, start", HOLDING, Status.ABORTED, (Guard.AS_READ,),
-    "gives up a run whose row is damaged, whatever its status says, and mends the row: error `unreadable`",
+    "gives up a run whose row is damaged, in any status, and mends the row: error `unreadable`",
 )  # fmt: skip
 
 MOVES = (

@@ -47,7 +47,7 @@ class Overdue:
 
 
 def depth_of(queue: Queue, clock: Clock) -> Depth | None:
-    """How many messages the queue holds, None if it does not say.
+    """How many messages the queue holds, None if it does not answer.
 
     Where messages wait and no worker holds one, it is asked again: workers may all have been between two messages.
     """
@@ -113,7 +113,7 @@ def _unanswered(run: Run, now: int) -> Overdue | None:
     if refusals(ABORT_UNANSWERED, run, facts):
         return None
     tools = ", ".join(sorted({call.tool_name for call in run.asked.open})) if run.asked else "?"
-    error = RunError(RunErrorCode.UNANSWERED, f"nobody answered in time: {tools}")
+    error = RunError(RunErrorCode.UNANSWERED, f"no answer came in time: {tools}")
     return Overdue(ABORT_UNANSWERED, facts, "unanswered", error)
 
 

@@ -4,5 +4,5 @@ PAGE_BYTES = 4_600_000
 """Bytes of an answer's body.
 
 Lambda takes 6,291,556 bytes from a function: its whole return value as JSON. Any body of this size fits in base64, with
-status and headers, whatever characters it holds.
+status and headers, for any characters.
 """

@@ -76,7 +76,7 @@ class RunErrorCode(StrEnum):
     """No worker claimed the run within `PendingSeconds`; the sweep ended it."""
 
     UNANSWERED = "unanswered"
-    """Nobody answered within `AnswerSeconds` what the run waited for; the sweep ended it."""
+    """The answers that the run waited for did not come within `AnswerSeconds`; the sweep ended it."""
 
     UNREADABLE = "unreadable"
     """The stored row of the run is damaged; the message says which attribute. The sweep ended it."""

@@ -49,7 +49,7 @@ class Settings:
     answer_seconds: int = 604_800
     """How long a run waits for the answers to its calls."""
     approver_claim: str = ""
-    """`claim:value`: whoever's token has it may answer calls of any run of the workspace. Empty: only the owner may."""
+    """`claim:value`: a user whose token has it may answer calls of any run of the workspace. Empty: only the owner may."""
     provider_patience_seconds: int = 900
     """How long a step waits for a provider that takes no requests before its run fails."""
     stop_poll_seconds: float = 1.0

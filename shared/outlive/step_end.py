@@ -18,8 +18,8 @@ from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.workbench import Workbench
 
-NO_ANSWER = "the worker did not answer: it died, or a tool kept it from answering"
-"""All that is known of an attempt that ended with its lease."""
+NO_ANSWER = "the worker did not answer: it died, or a tool blocked it"
+"""The last error of an attempt whose lease expired: no worker wrote another."""
 RESEND_GRACE_S = 5.0
 """A sweep may send another message this long after the one that was given back should have been redelivered."""
 
@@ -32,14 +32,14 @@ class StepEnd:
     run: Run
     log: Log = field(default_factory=Log)
     partial: Partial | None = None
-    """What there is of the step, if the run ends with it."""
+    """The streamed part of the step, stored if the run ends with it."""
 
     def succeed(self, final: Record) -> None:
         """Settle the run by its final record."""
         self._settle(SUCCEED, Log.upto(final))
 
     def abort(self) -> None:
-        """Settle the run, which was asked to stop, with what was streamed."""
+        """Settle the stopped run with what was streamed."""
         self._settle(ABORT_HELD, self.log)
 
     def stop_requested(self) -> bool:
@@ -63,7 +63,7 @@ class StepEnd:
         try:
             self._settle(FAIL, self.log, RunError(code, message))
         except StoreError:
-            # The next worker fails the run by what is kept here, and asks no model again.
+            # The next worker fails the run with this error, and asks no model again.
             self.give_back(AgentError("permanent", code, message), REDELIVERY_SLACK_S)
         except Overtaken:
             raise

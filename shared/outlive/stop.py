@@ -1,4 +1,4 @@
-"""Stopping a run: the only thing a client can do that ends one."""
+"""Stopping a run: the only request of a client that aborts one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ MAX_TRIES = 6
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Whether this stop took effect, and the run (with its newest record) it acted on or was asked for."""
+    """Whether this stop took effect, and the run with its newest record."""
 
     stopped: bool
     run: Run | None = None
@@ -32,7 +32,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stops runs, on whatever worker they are."""
+    """Stops runs, also those that a worker holds."""
 
     table: Table
     clock: Clock

@@ -72,7 +72,7 @@ def in_turn(sweep: Callable[[int], Counts], shards: range) -> list[Counts]:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One sweep: its id, when it began and has to end, and what it knew of the queue when it began."""
+    """One sweep: its id, when it began and has to end, and the state of the queue when it began."""
 
     id: str
     began: int
@@ -94,7 +94,7 @@ class Sweep:
     side_by_side: SideBySide = in_turn
 
     def run(self, deadline: int, window: int | None = None, shards: range | None = None) -> Counts:
-        """Settle or send again whatever needs it, until `deadline`; a bad row or a store error stops nothing.
+        """Settle or resend every run that needs it, until `deadline`. A damaged row or a store error does not stop the sweep.
 
         `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
         `shards` are those to look at; all of them if it is None.
@@ -151,15 +151,15 @@ class Sweep:
         try:
             try:
                 run = self.table.reload(key)
-            except StoreUnreadable as found:
-                settled = end_unreadable(found, self.table, self.clock, tick.id)
+            except StoreUnreadable as damage:
+                settled = end_unreadable(damage, self.table, self.clock, tick.id)
                 if settled is not None and settled.by_me:
                     counts.settles("unreadable")
                 return
             if run is not None:
                 self._deal_with(run, tick, counts)
         except Overtaken:
-            return  # Somebody took it up after all.
+            return  # A worker has claimed it meanwhile.
         except Exception as error:
             logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
@@ -178,7 +178,7 @@ class Sweep:
             counts.resent += 1
 
     def _resend(self, run: Run, tick: Tick, now: int) -> bool:
-        """Send the claimed step again, if it is time. A final record never gets here, so there is a step to do."""
+        """Send the claimed step again, if it is time. The run has no final record, so there is a step to do."""
         if run.resends >= self.settings.sweep_resend_limit:
             return False
         # Also by hand, a message that was sent a moment ago is not sent again.
@@ -192,7 +192,7 @@ class Sweep:
             current = refused.run
             if current is None or current.resent_by != tick.id:
                 return False
-        # If this fails, or we die right here, nothing is counted, and the next sweep sends.
+        # If this fails, or the sweep dies here, nothing is counted, and the next sweep sends.
         self.queue.send(run, max(run.claimed_step, 0))
         with suppress(Refused):  # A worker has taken the step, or the run has ended: there is nothing left to count.
             self.table.count_resend(run, now)

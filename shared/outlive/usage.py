@@ -34,5 +34,5 @@ class Usage:
 def _sum(one: Usage, other: Usage) -> float | None:
     """The cost of both; a usage without requests has none."""
     costs = [usage.cost_usd for usage in (one, other) if usage.requests]
-    known = [cost for cost in costs if cost is not None]
-    return round(sum(known), DIGITS) if known and len(known) == len(costs) else None
+    priced = [cost for cost in costs if cost is not None]
+    return round(sum(priced), DIGITS) if priced and len(priced) == len(costs) else None

@@ -1,8 +1,8 @@
-"""The process that does steps: whether it can be trusted with another, and when it must be gone.
+"""The worker's process: whether it can execute another step, and when it must end.
 
-A process is exhausted when it can't start a thread, has no file descriptor or no memory left, or lost a descriptor to
-whatever closed it. None of that is the fault of the run it happens to: the run is released, another worker takes it, and
-this process ends. If it stayed it would be the one that is always free, and fail every run it is given.
+A process is exhausted when it can't start a thread, has no file descriptor or no memory left, or if a library
+closed a descriptor that is not its own. The run is not at fault: it is released, another worker takes it, and this process
+ends. If it stayed, it would fail every step at once, be free again, and receive ever more messages.
 """
 
 import atexit

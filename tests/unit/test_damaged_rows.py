@@ -31,7 +31,7 @@ ROWS: list[Row] = [
         "w#c", Record.sort_key(2, 0), run_id="r", step=0, kind="final", packed=pack(Body([])), size=0, usage=Usage(),
         created_at=NOW, finish_reason="stop",
     ),
-    Live("w#r", Live.sort_key(0, 1, 0), said="[]", created_at=NOW, expires_at=2),
+    Live("w#r", Live.sort_key(0, 1, 0), passages="[]", created_at=NOW, expires_at=2),
     Ticket("w#r", Ticket.sort_key("t"), owner="ada", created_at=NOW, expires_at=2),
 ]  # fmt: skip
 

@@ -41,8 +41,8 @@ class Store:
         self.puts.append((self.clock.at, piece))
         failure = self.fails.pop(0) if self.fails else ""
         if failure != "refused":
-            assert self.held.get(piece.sk, piece.said) == piece.said, "a piece was changed"
-            self.held[piece.sk] = piece.said
+            assert self.held.get(piece.sk, piece.passages) == piece.passages, "a piece was changed"
+            self.held[piece.sk] = piece.passages
         if failure:
             raise StoreBusy("no answer")
 
@@ -83,7 +83,7 @@ def test_text_is_written_once_it_has_waited_a_second(log, store, clock):
     assert store.puts == []
     run_on(log, clock, 0.01)
     ((at, piece),) = store.puts
-    assert (piece.pk, piece.sk, json.loads(piece.said)) == (
+    assert (piece.pk, piece.sk, json.loads(piece.passages)) == (
         "acme#run-1",
         "LIVE#000003#000002#000000",
         [{"kind": "text", "text": "Hello"}],
@@ -137,7 +137,7 @@ def test_words_of_a_kind_are_joined_and_the_order_is_kept(log, store, clock):
     ):
         log.show(said)
     run_on(log, clock, 2)
-    assert json.loads(store.puts[0][1].said) == [
+    assert json.loads(store.puts[0][1].passages) == [
         {"kind": "reasoning", "text": "ab"},
         {"kind": "text", "text": "c"},
         {"kind": "tool-call", "id": "1", "name": "clock", "input": {"z": 1}},
@@ -150,7 +150,7 @@ def test_a_burst_becomes_pieces_that_an_item_can_hold(log, store, clock):
     log.show(Words("text", text))
     run_on(log, clock, 20)
     assert store.text == text
-    assert max(len(piece.said.encode()) for _, piece in store.puts) < 390_000
+    assert max(len(piece.passages.encode()) for _, piece in store.puts) < 390_000
 
 
 @pytest.mark.parametrize("failure", ["refused", "lost"])

@@ -61,7 +61,7 @@ class _Events(Protocol):
 
 
 def only_answers(events: _Events) -> None:
-    """Have a client (by its `meta.events`) raise NoAnswer for whatever is none."""
+    """Have a client (by its `meta.events`) raise NoAnswer for a response that is no answer."""
     events.register("before-parse", _check)
 
 

@@ -95,13 +95,13 @@ class Calls:
         return answer.get("Item")
 
     def _get_all(self, keys: list[Item], projection: Mapping[str, Any] | None = None) -> Iterator[Item]:
-        asked = {self._name: {"Keys": keys, "ConsistentRead": True, **(projection or {})}} if keys else {}
+        remaining = {self._name: {"Keys": keys, "ConsistentRead": True, **(projection or {})}} if keys else {}
         for _ in range(BATCH_ROUNDS):
-            if not asked:
+            if not remaining:
                 return
-            answer = self._call("BatchGetItem", {"RequestItems": asked})
+            answer = self._call("BatchGetItem", {"RequestItems": remaining})
             yield from answer["Responses"].get(self._name, [])
-            asked = answer.get("UnprocessedKeys") or {}
+            remaining = answer.get("UnprocessedKeys") or {}
         raise StoreBusy("keys were left over again and again")
 
     def _query(

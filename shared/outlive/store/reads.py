@@ -12,7 +12,7 @@ from outlive.store.short_lived import Live, Ticket
 
 
 class Reads(Calls):
-    """Whatever is stored, as rows."""
+    """Reads stored items as rows."""
 
     def chat(self, workspace_id: str, chat_id: str) -> Chat | None:
         """The chat, or None."""
@@ -30,8 +30,8 @@ class Reads(Calls):
 
     def glances(self, partitions: list[str]) -> list[Item]:
         """Of at most 100 runs the attributes that `glance` looks at, as items and in any order."""
-        asked = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
-        return list(self._get_all(asked, PROJECTION))
+        keys = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
+        return list(self._get_all(keys, PROJECTION))
 
     def transcript(
         self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
@@ -48,7 +48,7 @@ class Reads(Calls):
                 yield row
 
     def last_record(self, run: Run) -> Record | None:
-        """The newest entry of the run's log, or None. Nothing is read for a run nobody claimed."""
+        """The newest entry of the run's log, or None. A run that was never claimed has none, and nothing is read."""
         if run.claimed_step < 0:
             return None
         log = Message.sort_key(run.assistant_seq) + "#STEP#"
@@ -64,10 +64,8 @@ class Reads(Calls):
     def answers(self, run: Run) -> list[Answer]:
         """Every answer that was given to a call of the run."""
         prefix = Message.sort_key(run.assistant_seq) + "#ANSWER#"
-        found = [
-            readable(Answer, item) for item in self._query(run.chat_pk, Row.sk.startswith(prefix), consistent=True)
-        ]
-        return [answer for answer in found if answer is not None]
+        rows = [readable(Answer, item) for item in self._query(run.chat_pk, Row.sk.startswith(prefix), consistent=True)]
+        return [answer for answer in rows if answer is not None]
 
     def live(self, key: Run, step: int, attempt: int, number: int) -> tuple[list[Live], Run | None]:
         """The live pieces from this one on, and the run as it stood no earlier than they did.
@@ -98,11 +96,11 @@ class Reads(Calls):
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)
-        found = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
-        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
+        items = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in items[:limit]]
         rows = [readable(Run, item) for item in self._get_all(keys)]
         runs = sorted((run for run in rows if run is not None), key=lambda run: -run.assistant_seq)
-        return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
+        return runs, int(items[limit - 1]["assistant_seq"]["N"]) if len(items) > limit else None
 
     def active_runs(self, shard: int, created_before: int) -> Iterator[str]:
         """The partitions of a shard's active runs started before `created_before`, oldest first; may lag."""

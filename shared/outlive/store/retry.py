@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Sleeper(Protocol):
-    """Somebody who can wait."""
+    """A clock that can wait."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -21,7 +21,7 @@ class Sleeper(Protocol):
 def persistently(call: Callable[[], T], sleeper: Sleeper, jitter: Callable[[], float] = lambda: 1.0) -> T:
     """What `call` returns, tried at most 3 times, 50 ms × attempt × `jitter` apart.
 
-    `call` must know its own work again: the try before may have taken effect. Raises the last `StoreError`, and
+    `call` must be idempotent: a try before may have taken effect. Raises the last `StoreError`, and
     `StoreUnreadable` at once.
     """
     for attempt in range(1, TRIES):

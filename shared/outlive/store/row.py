@@ -69,7 +69,7 @@ class Row(Model):
     created_at = Time(null=True)
     updated_at = Time(null=True)
     expires_at = OptionalWhole()
-    """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
+    """When DynamoDB may delete the item: seconds since the epoch, as its TTL requires. Without it the item is never deleted."""
     active_shard = OptionalText()
     due_shard = OptionalText()
     due_at = OptionalTime()
@@ -90,7 +90,7 @@ class Row(Model):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """The row an item of DynamoDB stands for. Raises StoreUnreadable if any of its attributes is damaged."""
+        """The row of an item of DynamoDB. Raises StoreUnreadable if any of its attributes is damaged."""
         try:
             row = cls.from_raw_data(item)
         except Exception:
@@ -101,7 +101,7 @@ class Row(Model):
 
     @classmethod
     def damages(cls, item: dict[str, Any]) -> Iterator[str]:
-        """The attributes of an item that are missing or hold what is no value of theirs."""
+        """The attributes of an item that are missing or hold an invalid value."""
         for name, attribute in cls.get_attributes().items():
             value = item.get(name)
             if value is None:

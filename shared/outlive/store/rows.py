@@ -9,7 +9,7 @@
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
     | same                 | TICKET#<hash>        | Ticket  |
-    | workspace # user hash | BUCKET#<what>       | Bucket  |
+    | workspace # user hash | BUCKET#<kind>       | Bucket  |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -28,7 +28,18 @@ from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
 from outlive.run_error import LastError, RunError
-from outlive.store.attributes import Budget, Closing, Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Whole, Word
+from outlive.store.attributes import (
+    Budget,
+    Closing,
+    Encoded,
+    Json,
+    OptionalText,
+    OptionalTime,
+    OptionalWhole,
+    Text,
+    Whole,
+    Word,
+)
 from outlive.store.body import Body, unpack
 from outlive.store.row import Row
 from outlive.usage import Usage
@@ -79,14 +90,14 @@ class Chat(Row):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """As for every row, but what nothing is decided by may be damaged."""
+        """As for every row, but attributes that no decision uses may be damaged."""
         used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id") if name in item}
         if "S" in item.get("latest_run_id", {}):
             used["latest_run_id"] = item["latest_run_id"]
         try:
             return super().of(used)
-        except StoreUnreadable as found:
-            raise StoreUnreadable(item, found.attribute) from None
+        except StoreUnreadable as damage:
+            raise StoreUnreadable(item, damage.attribute) from None
 
     @staticmethod
     def key(workspace_id: str, chat_id: str) -> str:
@@ -103,7 +114,7 @@ class Run(Row):
     owner = Text()
     created_by = OptionalText()
     started_by = OptionalText()
-    """The request that stored the run: how it knows its own write again."""
+    """The request that stored the run, and recognises its own write by it."""
     trigger = Word(Trigger)
     status = Word(Status)
     user_seq = Whole()
@@ -112,7 +123,7 @@ class Run(Row):
     budget = Json(Budget)
     metadata = Json(dict[str, Any])
     claims = Json(dict[str, str])
-    """Of the token that started the run: what tools get of it. No answer shows it."""
+    """The claims of the caller's token that tools get. No answer shows them."""
     fingerprint = OptionalText()
 
     claimed_step = Whole()
@@ -125,14 +136,14 @@ class Run(Row):
     resend_after = OptionalTime()
     resent_by = OptionalText()
     last_error = Encoded(LastError)
-    """Why the last attempt broke off; apart from `error`, which only settle writes."""
+    """Why the last attempt broke off. It is not `error`, which only settle writes."""
     retries = OptionalWhole()
-    """How many attempts of the claimed step the provider did not take: they do not count as attempts."""
+    """How many requests of the claimed step the provider did not take. They do not count as attempts."""
     retrying_since = OptionalTime()
     """When the provider first did not take the claimed step's request."""
 
     asked = Encoded(Asked)
-    """What a waiting run waits for; not there for any other."""
+    """The calls that a waiting run asked about; no other run has it."""
     step_count = Whole()
     usage = Encoded(Usage)
     error = Encoded(RunError)
@@ -142,7 +153,7 @@ class Run(Row):
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
     stop_requested_by = OptionalText()
-    """The stop that set it: how that knows its own write again."""
+    """The stop request that set it, and recognises its own write by it."""
     finished_at = OptionalTime()
     settled_by = OptionalText()
 
@@ -165,9 +176,9 @@ class Run(Row):
         """As for every row; ids that are not those of the key are damaged."""
         workspace_id, _, run_id = item["pk"]["S"].rpartition("#")
         ids = {"workspace_id": {"S": workspace_id}, "id": {"S": run_id}}
-        strange = [name for name, value in ids.items() if item.get(name) != value]
-        yield from strange
-        yield from (name for name in super().damages(item) if name not in strange)
+        wrong = [name for name, value in ids.items() if item.get(name) != value]
+        yield from wrong
+        yield from (name for name in super().damages(item) if name not in wrong)
 
     @staticmethod
     def key(workspace_id: str, run_id: str) -> str:
@@ -191,7 +202,7 @@ class Run(Row):
 
     @property
     def is_retrying(self) -> bool:
-        """Whether the run waits for a provider that took no request when it was asked last."""
+        """True if the run waits because the provider did not take its last request."""
         busy = self.last_error is not None and self.last_error.kind == "busy"
         return busy and self.status == Status.RUNNING and self.retrying_since is not None
 
@@ -235,7 +246,7 @@ class Message(Row):
 
 
 class Record(Row):
-    """Entry `step` of a run's log: what a step left, or the mark that nothing follows.
+    """Entry `step` of a run's log: what the step produced, or the mark that no entry follows.
 
     A record of kind `partial` or `end` seals the log, and so does a settled run's final record.
     """
@@ -260,7 +271,7 @@ class Record(Row):
 
     @cached_property
     def body(self) -> Body:
-        """What the step left; nothing, with one warning, if it can't be read."""
+        """What the step produced; empty, with one warning, if it can't be read."""
         try:
             return unpack(self.packed)
         except Exception as error:
@@ -274,7 +285,7 @@ class Record(Row):
 
 
 class Answer(Row):
-    """How a call of an asked step was answered, and by whom. Never changed: of two answers the first counts."""
+    """The answer to one call of an asked step, and who gave it. It never changes: of two answers the first counts."""
 
     tool_call_id = Text()
     decision = Encoded(Decision)

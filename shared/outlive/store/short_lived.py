@@ -7,15 +7,15 @@ from outlive.store.row import Row
 
 
 class Live(Row):
-    """Piece `k` of what attempt `a` of step `n` has said so far. For readers alone: no decision and no model sees it.
+    """Piece `k` of the text and calls that attempt `a` of step `n` has streamed. For readers alone: no decision uses it.
 
-    Never changed once it is written, and expired a day later: the record has it all.
+    It never changes once it is written, and expires a day later: the step's record contains all of it.
     """
 
-    said = Text()
-    """JSON: a list of passages, as `outlive.follow.passages` writes them."""
+    passages = Text()
+    """A list of passages as JSON, as `outlive.follow.passages` writes them."""
 
-    NEEDED = ("said", "created_at")
+    NEEDED = ("passages", "created_at")
 
     @staticmethod
     def sort_key(step: int, attempt: int, number: int) -> str:
@@ -30,7 +30,7 @@ class Live(Row):
 
 
 class Ticket(Row):
-    """Leave to read one run's events for a while, for whoever holds the secret that the key is a hash of."""
+    """Gives the holder of a secret access to the events of one run for a while. The key is the hash of the secret."""
 
     owner = Text()
 
@@ -43,17 +43,17 @@ class Ticket(Row):
 
 
 class Bucket(Row):
-    """A user's tokens for one kind of request. Only the moment when it is full again is stored; unused ones expire."""
+    """A user's token bucket for one kind of request. Only the time when it is full again is stored; an unused bucket expires."""
 
     full_at = OptionalWhole()
     """Milliseconds since the epoch."""
 
     @staticmethod
     def key(workspace_id: str, user: str) -> str:
-        """The partition of the user's buckets. A user's name may hold any character, its hash none of ours."""
+        """The partition of the user's buckets. The user's name is hashed because it may contain `#`."""
         return f"{workspace_id}#{hashlib.sha256(user.encode()).hexdigest()}"
 
     @staticmethod
-    def sort_key(what: str) -> str:
+    def sort_key(kind: str) -> str:
         """Where the bucket for this kind of request stands."""
-        return f"BUCKET#{what}"
+        return f"BUCKET#{kind}"

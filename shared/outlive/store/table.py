@@ -121,7 +121,7 @@ class Table(Waiting, Reads):
         for item in self._query(run.chat_pk, rows, consistent=True):
             row = Row(item["pk"]["S"], item["sk"]["S"])
             expires_before = Row.expires_at < expires_at
-            with suppress(Refused):  # It is kept for as long already, or it is gone.
+            with suppress(Refused):  # It expires no sooner already, or it was deleted.
                 update = self._updating(row, [Row.expires_at.set(expires_at)], expires_before)
                 self._call("UpdateItem", update["Update"], "row")
 
@@ -158,14 +158,14 @@ class Table(Waiting, Reads):
             ended.append(getattr(Run, name).remove() if value is None else getattr(Run, name).set(value))
         chat = Chat(run.chat_pk, Chat.SK)
         header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))
-        kept = {
+        closing = {
             "error": asdict(ending.error) if ending.error else None,
             "finish_reason": ending.finish_reason,
             "usage": asdict(ending.usage),
         }
         closed: list[Action] = [
             Message.status.set(MESSAGE_STATUS[move.to]),
-            Message.metadata.set(kept),
+            Message.metadata.set(closing),
             Message.updated_at.set(now),
         ]
         if expires_at is not None:
