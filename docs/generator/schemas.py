@@ -66,8 +66,8 @@ def _renamed(schema: Any, title: str = "") -> Any:
 
 def _explained(kind: type[Enum]) -> str:
     members = lifecycle.explained(kind)
-    said = [f"- `{member.value}`: {members[member.name]}" for member in kind if member.name in members]
-    return "\n".join([(kind.__doc__ or "").strip(), *([""] if said else []), *said])
+    lines = [f"- `{member.value}`: {members[member.name]}" for member in kind if member.name in members]
+    return "\n".join([(kind.__doc__ or "").strip(), *([""] if lines else []), *lines])
 
 
 def _event_frame(event: dict[str, Any]) -> dict[str, Any]:

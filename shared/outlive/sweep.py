@@ -1,4 +1,4 @@
-"""The sweep: settles what crashed, and sends again what was lost."""
+"""The sweep: settles runs that no worker will end, and resends lost messages."""
 
 import zlib
 from collections import Counter
