@@ -77,8 +77,16 @@ def run_errors() -> str:
     return lifecycle.table(("code", "what happened"), [(f"`{code}`", meanings[code.name]) for code in RunErrorCode])
 
 
+def problems() -> str:
+    """The codes of the API's problems."""
+    kinds = sorted(Problem.__subclasses__(), key=lambda kind: (kind.status, kind.code))
+    lines = [(f"`{kind.code}`", str(kind.status), (kind.__doc__ or "").strip()) for kind in kinds]
+    return lifecycle.table(("code", "status", "what it means"), lines)
+
+
 REGIONS = {
     "routes": routes,
+    "problems": problems,
     "settings": settings,
     "keys": keys,
     "run-errors": run_errors,
@@ -87,7 +95,7 @@ REGIONS = {
     "clauses": lifecycle.guards,
 }
 PAGES = {
-    "docs/api.md": {"routes", "run-errors"},
+    "docs/api.md": {"routes", "problems", "run-errors"},
     "docs/settings.md": {"settings"},
     "docs/table.md": {"keys"},
     "docs/lifecycle.md": {"statuses", "moves", "clauses"},

@@ -87,7 +87,7 @@ class Problem(OutliveError):
 
 
 class Unauthorized(Problem):
-    """The token is valid but says nothing usable about who calls."""
+    """The token does not name a usable workspace and user."""
 
     status, code, title = 401, "unauthorized", "The token does not say who you are"
 
@@ -99,13 +99,13 @@ class TicketExpired(Problem):
 
 
 class RunsDisabled(Problem):
-    """New runs are switched off."""
+    """An operator has switched off new runs."""
 
     status, code, title = 403, "runs_disabled", "New runs are switched off"
 
 
 class ChatNotFound(Problem):
-    """The chat belongs to another user, to whom alone it exists."""
+    """The chat belongs to another user."""
 
     status, code, title = 404, "chat_not_found", "There is no such chat"
 
@@ -129,13 +129,13 @@ class RunAlreadyActive(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used for another request."""
+    """The idempotency key was used for another request."""
 
     status, code, title = 409, "idempotency_key_reused", "The idempotency key belongs to another request"
 
 
 class NotWaiting(Problem):
-    """The run does not wait for answers; `run_status` says where it stands."""
+    """The run does not wait for this answer; `run_status` is its status."""
 
     status, code, title = 409, "not_waiting", "The run does not wait for this answer"
 
@@ -147,7 +147,7 @@ class AnsweredOtherwise(Problem):
 
 
 class PromptTooLong(Problem):
-    """The prompt is over the limit."""
+    """The prompt is too long; `detail` has the limit."""
 
     status, code, title = 413, "prompt_too_long", "The prompt is too long"
 
@@ -173,7 +173,7 @@ class UnknownAgent(Problem):
 
 
 class TooManyRequests(Problem):
-    """The user's tokens are used up; `Retry-After` says for how many seconds."""
+    """The user has reached a limit per minute; `Retry-After` is the seconds to wait."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
@@ -189,31 +189,31 @@ class InternalError(Problem):
 
 
 class ModelNotConfigured(Problem):
-    """No usable model setting."""
+    """`AgentModel` names no model."""
 
     status, code, title = 503, "model_not_configured", "No model is configured"
 
 
 class StartFailed(Problem):
-    """The run could not be stored."""
+    """The run could not be stored. Send the same request again."""
 
     status, code, title = 503, "start_failed", "The run could not be started"
 
 
 class StopFailed(Problem):
-    """The stop could not be recorded."""
+    """The stop may not have been stored. Send it again."""
 
     status, code, title = 503, "stop_failed", "The stop could not be recorded"
 
 
 class AnswerFailed(Problem):
-    """The answers may not have been recorded."""
+    """The answers may not have been stored. Send the same answers again."""
 
     status, code, title = 503, "answer_failed", "The answers could not be recorded"
 
 
 class ReadFailed(Problem):
-    """The table did not answer a read."""
+    """The table did not answer a read, or the stored row is damaged."""
 
     status, code, title = 503, "read_failed", "The store did not answer"
 
