@@ -8,7 +8,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from docs.generator.answers import Accepted, Events, Messages, Runs, Shown, Stopped, TicketMade
-from docs.generator.calls import said_with
+from docs.generator.calls import first_details
 from docs.generator.template import ROOT, Drift
 from outlive.agent import Usage
 from outlive.ai_sdk.chunks import Encoder
@@ -153,7 +153,7 @@ def _problem(kind: type[Problem]) -> Problem:
             return refused
     if kind is TooManyRequests:
         return TooManyRequests("at most 60 starts a minute; send the same request again later", 1)
-    detail = DETAILS.get(kind) or said_with().get(kind.__name__)
+    detail = DETAILS.get(kind) or first_details().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
     return kind(detail, **FIELDS.get(kind, {}))

@@ -162,7 +162,7 @@ def _problems(status: int, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
 
 
 GATEWAYS_OWN = {401: "Unauthorized", 413: "Request Entity Too Large"}
-"""What the gateway refuses by itself on a route that exists, and the words it has for it."""
+"""The statuses with which the gateway itself refuses a request of an existing route, and its messages."""
 
 
 def _json(schema: dict[str, Any], example: Any) -> dict[str, Any]:

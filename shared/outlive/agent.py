@@ -58,9 +58,9 @@ class Ask:
     asked: tuple[AskedCall, ...] = ()
     """The calls that the step before this one asked about. If there are any, this step runs them and asks no model."""
     decisions: dict[str, Decision] = field(default_factory=dict)
-    """How they were answered, by call id."""
+    """The answers to these calls, by call id."""
     answered_by: dict[str, str] = field(default_factory=dict)
-    """Who answered them, by call id."""
+    """The users who gave the answers, by call id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ ModelFinish = Literal["stop", "length", "content_filter"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One step as it came out.
+    """The result of one step.
 
     `step`: the model asked for tools and they ran. `asked`: the same, but the calls in `asked` need an answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
-    where that is None, because `interrupt` was set; then `parts` and `messages` hold what there was until then, with
+    where that is None, because `interrupt` was set; then `parts` and `messages` hold what the step produced before, with
     every open tool call closed as interrupted.
 
     `parts` are AI SDK UI message parts, `messages` the agent's own form of the same (JSON text, None if there is

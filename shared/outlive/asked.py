@@ -34,7 +34,7 @@ class AskedCall(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
-    """What a waiting run waits for: the calls of `step` that are still open, and its deadline (ms)."""
+    """The calls of `step` that a waiting run still needs answers to, and its deadline (ms)."""
 
     step: int
     until: int

@@ -1,4 +1,4 @@
-"""What can go wrong, named by who must act.
+"""The errors, named by who must act.
 
 OutliveError
 ├── Refused             no one (`store.refused`): a condition was false, and the rows that it compared came back

@@ -24,7 +24,7 @@ from outlive.clauses import (
 
 
 class RunState(Protocol):
-    """What a guard looks at in a run. Times are milliseconds since the epoch."""
+    """The attributes of a run that guards compare. Times are milliseconds since the epoch."""
 
     @property
     def status(self) -> str: ...
@@ -59,7 +59,7 @@ class RunState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a guard looks at besides the run: the caller's clock (ms) and what it brings along."""
+    """The values with which guards compare them: the caller's clock (ms), and what it has read or chosen."""
 
     now: int
     step: int = -1
@@ -74,15 +74,15 @@ class Facts:
     resends: int = -1
     """For the sweep: the count of resends as it was read."""
     resent_by: str | None = None
-    """For the sweep: which sweep was the last to send, as it was read."""
+    """For the sweep: the sweep that was the last to send, as it was read."""
     asked: Any = None
-    """What the run waits for, as it was read."""
+    """For answers: the run's `asked`, as it was read."""
     sent_before: int = 0
     """For the sweep: a message that was sent before then does not wait in the queue, so it is lost."""
     resend_limit: int = 0
     """For the sweep: how often a lost message is sent again before its run is given up."""
     as_read: Mapping[str, Any] = field(default_factory=dict)
-    """Of a damaged run: what its end was decided on, by attribute, in DynamoDB's form (None: there is none)."""
+    """For a damaged run: the attributes that its end was decided on, in DynamoDB's form; None for one that is not stored."""
 
 
 class Guard(Enum):

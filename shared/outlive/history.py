@@ -38,7 +38,7 @@ class History:
         return not self.was_asked and self.model_steps >= max_steps - 1
 
     def followed_by(self, record: Record) -> "History":
-        """The same history with the run's next record, unless it is in there already."""
+        """The history with the run's next record, which it may contain already."""
         if len(self.records) != record.step:
             return self
         turn = Turn("assistant", record.body.text, record.body.messages)

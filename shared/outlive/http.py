@@ -47,8 +47,8 @@ BROUGHT_BY: dict[Any, type[Problem]] = {Caller: Unauthorized, ChatId: InvalidReq
 """The problem that checking a handler's parameter may raise, by the parameter's annotation."""
 
 Handler = Callable[..., Response[str]]
-"""What answers one route. A parameter annotated `Caller` gets who calls; every other one the path parameter of its name,
-decoded and checked as its annotation asks for."""
+"""The function of one route. A parameter annotated `Caller` receives the caller; every other one the path parameter of its
+name, decoded and checked by its annotation."""
 
 
 class Api:
@@ -97,7 +97,7 @@ class Api:
         """Answer `event`.
 
         The gateway has matched the route already and decoded the path; an id with a `/` or `#` in it would not match
-        again, so the path is put together anew from the route and its parameters.
+        again, so the path is built again from the route and its parameters.
         """
         # The gateway's access log has the same id.
         logger.append_keys(request=(event.get("requestContext") or {}).get("requestId"))
@@ -113,7 +113,7 @@ class Api:
 
     @property
     def caller(self) -> Caller:
-        """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
+        """The caller. Raises Unauthorized if the token lacks a usable workspace or subject."""
         claims: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
             claims = claims.get(name) if isinstance(claims, dict) else None

@@ -5,8 +5,8 @@ condition. No code reads, decides and then writes: a refused write brings the it
 were false, and that is a normal answer.
 
 Safety rests on three things: chat slot, run and seal move together (settle); the first record of a step wins; any end
-but `aborted` is refused once a stop was requested. Leases only save money and keep what was streamed: a worker that
-wakes up late can do no harm.
+but `aborted` is refused once a stop was requested. Leases only save money and preserve streamed text: a worker
+that wakes up late can do no harm.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from outlive.guards import Facts, Guard, RunState
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     PENDING = "pending"
     """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
@@ -28,28 +28,28 @@ class Status(StrEnum):
     again."""
 
     WAITING = "waiting"
-    """A person, or the client's own code, has to answer calls that the agent made. No worker, lease or message belongs to
-    it, and no sweep reads it until its deadline. The last answer that is open moves it on."""
+    """A person, or the client's own code, has to answer calls that the agent made. The run has no worker, lease or message,
+    and no sweep reads it until its deadline. The answer to its last open call moves it on."""
 
     SUCCEEDED = "succeeded"
     """The agent answered. Final."""
 
     FAILED = "failed"
-    """It could not go on; `error` says why. Final."""
+    """The run could not go on; `error` has the reason. Final."""
 
     ABORTED = "aborted"
-    """Its owner stopped it, or the sweep gave it up; then `error` says so. Final."""
+    """The owner stopped the run, or the sweep gave it up, with the reason in `error`. Final."""
 
 
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
-"""A worker has to move the run on, or the sweep."""
+"""A worker or the sweep has to move the run on."""
 HOLDING = ACTIVE | {Status.WAITING}
 """The run holds its chat's slot."""
 TERMINAL = frozenset(Status) - HOLDING
 
 
 class MessageStatus(StrEnum):
-    """Where the run's assistant message stands. It follows the run's status and nothing else."""
+    """The status of the run's assistant message. It depends on the run's status alone."""
 
     STREAMING = "streaming"
     COMPLETED = "completed"
@@ -68,7 +68,7 @@ MESSAGE_STATUS = {
 
 
 class Trigger(StrEnum):
-    """What made a run start. An HTTP start is always `user`; the server sets it."""
+    """What started a run. The server sets it; a start over HTTP is always `user`."""
 
     USER = "user"
     SCHEDULE = "schedule"
@@ -85,7 +85,7 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
     MAX_STEPS = "max_steps"
     HANDED_OVER = "handed_over"
-    """A new message of the user's came in place of the answers that the run waited for."""
+    """The user sent a new message in place of the answers that the run waited for."""
     ERROR = "error"
     ABORTED = "aborted"
 

@@ -1,4 +1,4 @@
-"""How much one answer holds."""
+"""The size of one answer."""
 
 PAGE_BYTES = 4_600_000
 """Bytes of an answer's body.

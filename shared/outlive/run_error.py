@@ -9,7 +9,7 @@ MAX_MESSAGE_CHARACTERS = 2000
 
 
 class RunErrorCode(StrEnum):
-    """What a run's `error.code` can be. The text under each code is its row in docs/api.md."""
+    """The values of a run's `error.code`. The text under each code is its row in docs/api.md."""
 
     STEP_ATTEMPTS = "step_attempts"
     """A step broke off on each of its attempts: timeouts, throttling, dead workers. The message has the last reason.

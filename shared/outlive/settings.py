@@ -23,7 +23,7 @@ BOUNDS = {
     "HELD_READS_PER_MINUTE": (0, 60_000),
     "RETENTION_DAYS": (0, 3650),
 }
-"""The least and the most that a number may be; the template's parameters have the same bounds."""
+"""The least and the greatest value of each number; the template's parameters have the same bounds."""
 
 MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
 

@@ -100,9 +100,9 @@ class End:
     settled_by: str
     error: RunError | None = None
     partial: Partial | None = None
-    """What was streamed of the step under way."""
+    """The streamed part of the step under way."""
     mended: Mapping[str, Any] = field(default_factory=dict)
-    """What is written in place of damaged attributes; None takes one away."""
+    """New values for damaged attributes; None removes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Settler:
     clock: Clock
 
     def end(self, run: Run, end: End, log: Log) -> Settled:
-        """Have `run`, whose log is `log`, end by `end`, or learn how it ended.
+        """End `run`, whose log is `log`, by `end`, or learn how it ended.
 
         A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
         the caller's to end, and `StoreError` after 3 tries, which is logged.

@@ -36,7 +36,7 @@ from outlive.store.rows import Run
 from outlive.workbench import Workbench
 
 CLAIM_ROUNDS = 5
-"""How often a worker tries to claim while the run keeps changing hands."""
+"""How often a worker tries to claim while other workers claim and release the run."""
 
 
 class Answer(Enum):

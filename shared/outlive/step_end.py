@@ -1,4 +1,4 @@
-"""The ways in which a worker lets go of a step: it ends the run, or gives run and message back."""
+"""How a worker ends a step: it settles the run, or gives run and message back."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from outlive.workbench import Workbench
 NO_ANSWER = "the worker did not answer: it died, or a tool blocked it"
 """The last error of an attempt whose lease expired: no worker wrote another."""
 RESEND_GRACE_S = 5.0
-"""A sweep may send another message this long after the one that was given back should have been redelivered."""
+"""If a message that was given back is not redelivered, a sweep may send another one this long after."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class StepEnd:
         Settler(self.tools.table, self.tools.clock).end(self.run, end, log)
 
     def give_back(self, error: AgentError, pause_s: float) -> None:
-        """Give run and message back for `pause_s` seconds; a stop that was requested meanwhile is settled right here.
+        """Give run and message back for `pause_s` seconds; if a stop was requested meanwhile, the run is settled instead.
 
         Raises GivenBack, or Overtaken.
         """

@@ -18,7 +18,7 @@ from outlive.store.rows import Record, Run
 from outlive.store.table import Table
 
 MAX_TRIES = 6
-"""How often a stop looks again when another worker took or released the run in between."""
+"""How often a stop is tried again if a worker claimed or released the run in between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ ROWS_PER_READ = 100
 
 @dataclass(slots=True)
 class Counts:
-    """What one sweep did. `seen` counts runs that were read, `failed` those it could not deal with."""
+    """The counts of one sweep. `seen` are the runs it read, `failed` those it could not handle."""
 
     seen: int = 0
     resent: int = 0
@@ -84,7 +84,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One look at every active run that is older than a lease, and at every run whose deadline has passed."""
+    """Reads every active run that is older than a lease, and every run whose deadline has passed."""
 
     table: Table
     queue: Queue
@@ -139,7 +139,7 @@ class Sweep:
             self._see(Run(pk, Run.SK), tick, counts)
 
     def _restless(self, partitions: list[str], tick: Tick, counts: Counts) -> list[str]:
-        """Of these runs those that a worker does not hold and whose message is not on its way."""
+        """Those of these runs that no worker holds and whose message is not on its way."""
         items = self.table.glances(partitions)
         facts = Facts(self.clock.now(), sent_before=tick.sent_before)
         restless = [item["pk"]["S"] for item in items if not rests(item, facts)]
@@ -200,5 +200,5 @@ class Sweep:
 
 
 def _in_fresh_order(partitions: list[str], now: int) -> list[str]:
-    """The runs in another order each minute: sweeps that never get to the end still get to every run."""
+    """The runs in another order each minute, so that sweeps that run out of time still reach every run in the end."""
     return sorted(partitions, key=lambda pk: zlib.crc32(f"{now // MINUTE} {pk}".encode()))

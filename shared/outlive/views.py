@@ -1,4 +1,4 @@
-"""What a client sees of a run and of a message. Times are ISO 8601, ids opaque."""
+"""Runs and messages as clients see them. Times are ISO 8601, ids opaque."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -26,7 +26,7 @@ class ErrorView(msgspec.Struct, frozen=True):
 
 
 class RetryingView(msgspec.Struct, frozen=True):
-    """The model's provider does not take the request of the step under way now; the run waits and asks again."""
+    """The model's provider takes no requests now; the run waits and tries again."""
 
     code: str
     message: str
@@ -50,7 +50,7 @@ class AskedCallView(msgspec.Struct, frozen=True):
 
 
 class AskedView(msgspec.Struct, frozen=True):
-    """What a waiting run waits for. Without an answer until then the run ends `aborted`, error `unanswered`."""
+    """The calls that a waiting run needs answers to. Without them the run ends at `until`: `aborted`, error `unanswered`."""
 
     step: int
     until: Moment

@@ -86,7 +86,7 @@ class Watch:
         self._hear(self.table.reload(self.run))
 
     def _hear(self, run: Run | None) -> None:
-        """Interrupt the agent if `run`, as it stands now, is another worker's, has ended, or is to be stopped."""
+        """Interrupt the agent if `run`, as it was just read, is held by another worker, has ended, or is to be stopped."""
         if run is None or run.lease_id != self.run.lease_id:
             self.interrupt.set("overtaken")
         elif run.stop_requested_at is not None:

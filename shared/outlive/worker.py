@@ -22,7 +22,7 @@ EXHAUSTED = "worker_exhausted"
 SHORTAGES = frozenset({errno.EBADF, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 NO_THREAD = frozenset({"can't start new thread", "unable to start watchdog thread"})
 STARTERS = frozenset({"multiprocessing", "subprocess"})
-"""Where EAGAIN means that no process could be started; elsewhere it means that a socket has nothing to say yet."""
+"""Modules in which EAGAIN means that no process could be started; elsewhere it means that a socket has no data yet."""
 
 FILES_OF_A_STEP = 16
 """File descriptors that a step may need at the same time."""
@@ -81,7 +81,7 @@ def _starts_a_process(error: BaseException) -> bool:
 
 @dataclass(slots=True)
 class Wear:
-    """What has shown that this process is exhausted."""
+    """Records the first sign that this process is exhausted."""
 
     cause: str | None = None
 

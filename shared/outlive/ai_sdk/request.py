@@ -37,7 +37,7 @@ class ChatAnswers:
     parts: dict[str, dict[str, Any]]
     """The calls of the message's last step that have an answer or a result, by id. Some have one of this service's."""
     where: str
-    """What the message's parts are called in errors."""
+    """The name of the message's parts in errors."""
 
     def decision(self, call_id: str) -> Decision:
         """How the client answers this call. Raises InvalidRequest."""
@@ -56,7 +56,7 @@ class ChatAnswers:
 
 
 def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
-    """What a client's last message asks for: a start, whose message id makes sending it again safe, or answers.
+    """The request in a client's last message: a start, with the message's id as its idempotency key, or answers.
 
     Raises InvalidRequest or PromptTooLong.
     """

@@ -1,4 +1,4 @@
-"""What counts as an answer of table or queue: a proxy's page, an empty body or half a body is no answer.
+"""Recognises answers of table and queue: a proxy's page, an empty body or half a body is no answer.
 
 Botocore reads a body that is no JSON as an empty answer, and an empty answer to a read means "no such item". So the body is
 looked at before botocore parses it.

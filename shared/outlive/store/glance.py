@@ -18,7 +18,7 @@ PROJECTION: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What these attributes of a run are."""
+    """The values of these attributes of a run."""
 
     pk: str
     status: str
@@ -29,7 +29,7 @@ class Glance:
 
     @classmethod
     def of(cls, item: Item) -> "Glance":
-        """The attributes of an item. Raises KeyError or ValueError if one that is needed is missing, or one is damaged."""
+        """The attributes of an item. Raises KeyError or ValueError if a required attribute is missing or any is damaged."""
         times = {name: from_iso(item[name]["S"]) if name in item else None for name in TIMES}
         created_at = times.pop("created_at")
         if created_at is None:

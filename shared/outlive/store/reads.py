@@ -29,7 +29,7 @@ class Reads(Calls):
         return Run.of(item) if item else None
 
     def glances(self, partitions: list[str]) -> list[Item]:
-        """Of at most 100 runs the attributes that `glance` looks at, as items and in any order."""
+        """The attributes of `glance` of at most 100 runs, as items and in any order."""
         keys = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
         return list(self._get_all(keys, PROJECTION))
 
@@ -91,8 +91,8 @@ class Reads(Calls):
     ) -> tuple[list[Run], int | None]:
         """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
 
-        Without those that are unreadable. With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
-        and may lag a moment; what they are is read consistently.
+        Unreadable runs are left out. The second value is the sequence before which the next page continues, None if there are no
+        more. The keys come from an index, which may lag a moment; the rows are read consistently.
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)

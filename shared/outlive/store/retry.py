@@ -1,4 +1,4 @@
-"""How often a write is tried again when the table could not take it."""
+"""Retries of writes and reads that the store could not carry out."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -19,7 +19,7 @@ class Sleeper(Protocol):
 
 
 def persistently(call: Callable[[], T], sleeper: Sleeper, jitter: Callable[[], float] = lambda: 1.0) -> T:
-    """What `call` returns, tried at most 3 times, 50 ms × attempt × `jitter` apart.
+    """Call `call` at most 3 times, with pauses of 50 ms × attempt × `jitter`, and return its result.
 
     `call` must be idempotent: a try before may have taken effect. Raises the last `StoreError`, and
     `StoreUnreadable` at once.

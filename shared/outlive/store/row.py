@@ -1,4 +1,4 @@
-"""What every item of the table has: its key, the attributes that the indexes read, and how it is read."""
+"""The base of all items: key, the attributes of the indexes, and how an item is read."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self

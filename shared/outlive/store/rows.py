@@ -1,4 +1,4 @@
-"""The items of the table: each owns its keys and its form.
+"""The items of the table, each with its keys and attributes; `short_lived` has the last three.
 
     | pk                   | sk                   | item    |
     |----------------------|----------------------|---------|
@@ -56,7 +56,7 @@ class Role(StrEnum):
 
 
 class RecordKind(StrEnum):
-    """What a record is."""
+    """The kind of a record."""
 
     STEP = "step"
     """Tools ran; another step follows."""
@@ -187,7 +187,7 @@ class Run(Row):
 
     @staticmethod
     def shard(run_id: str) -> str:
-        """The key of the active index this run stands under."""
+        """The run's key in the index of active runs, and in that of due ones."""
         return str(int(hashlib.sha256(run_id.encode()).hexdigest(), 16) % SHARDS)
 
     @property
@@ -236,12 +236,12 @@ class Message(Row):
 
     @staticmethod
     def sort_key(seq: int) -> str:
-        """Where message `seq` stands in its chat."""
+        """The sort key of message `seq`."""
         return f"MSG#{seq:012d}"
 
     @property
     def seq(self) -> int:
-        """Where the message stands in its chat."""
+        """The number of the message in its chat."""
         return int(self.sk.split("#")[1])
 
 
@@ -266,7 +266,7 @@ class Record(Row):
 
     @staticmethod
     def sort_key(seq: int, step: int) -> str:
-        """Where record `step` of message `seq` stands."""
+        """The sort key of record `step` of message `seq`."""
         return f"{Message.sort_key(seq)}#STEP#{step:06d}"
 
     @cached_property
@@ -295,7 +295,7 @@ class Answer(Row):
 
     @staticmethod
     def sort_key(seq: int, step: int, tool_call_id: str) -> str:
-        """Where the answer to a call of step `step` of message `seq` stands: before the message's records."""
+        """The sort key of the answer to a call of step `step` of message `seq`. It sorts before the message's records."""
         return f"{Message.sort_key(seq)}#ANSWER#{step:06d}#{hashlib.sha256(tool_call_id.encode()).hexdigest()[:32]}"
 
     @property

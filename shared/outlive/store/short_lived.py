@@ -19,7 +19,7 @@ class Live(Row):
 
     @staticmethod
     def sort_key(step: int, attempt: int, number: int) -> str:
-        """Where the piece stands in its run's partition: before the run itself."""
+        """The piece's sort key in its run's partition. It sorts before the run itself."""
         return f"LIVE#{step:06d}#{attempt:06d}#{number:06d}"
 
     @property
@@ -38,7 +38,7 @@ class Ticket(Row):
 
     @staticmethod
     def sort_key(ticket: str) -> str:
-        """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
+        """The ticket's sort key in its run's partition. The ticket itself is not stored."""
         return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
 
 
@@ -55,5 +55,5 @@ class Bucket(Row):
 
     @staticmethod
     def sort_key(kind: str) -> str:
-        """Where the bucket for this kind of request stands."""
+        """The sort key of the bucket for this kind of request."""
         return f"BUCKET#{kind}"

@@ -40,7 +40,7 @@ GONE_AT_THE_END = ("active_shard", "lease_id", "lease_until", "resend_after", "a
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What settle writes, computed by `settle.py`."""
+    """The values that settle writes, computed by `settle.py`."""
 
     move: Move
     facts: Facts
@@ -53,11 +53,11 @@ class Ending:
     seal: Record | None
     """The record that closes the log; None where a final record already does."""
     mended: Mapping[str, Any] = field(default_factory=dict)
-    """What is written in place of damaged attributes; None takes one away."""
+    """New values for damaged attributes; None removes one."""
 
 
 class Table(Waiting, Reads):
-    """One table, one client. Here are the moves that write several items in one transaction."""
+    """The table with one client. This class has the moves that write several items in one transaction."""
 
     def __init__(self, connection: TableConnection, retention_days: int = 0) -> None:
         super().__init__(connection)
@@ -67,8 +67,8 @@ class Table(Waiting, Reads):
         """Make `run` the chat's active run: four items or none.
 
         `chat` is the chat as it was read; `holder` is the id of the run that its slot named then. The slot is taken
-        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, foreign, or its sequence
-        moved on), `holder` (it is active), `run` (it is there already), or a message.
+        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, another user's, or with
+        another sequence), `holder` (it is active), `run` (it exists already), or a message.
         """
         slot = Chat(run.chat_pk, Chat.SK)
         free = Chat.active_run_id.does_not_exist()
@@ -110,9 +110,9 @@ class Table(Waiting, Reads):
         moved(START.name, run, "none")
 
     def keep(self, run: Run, until: int) -> None:
-        """Have nothing of the run expire while it waits until then, nor within half a day after.
+        """Keep the run's rows from expiring before `until` and half a day more.
 
-        No row's expiry comes any nearer, so it does no harm if the run never waits.
+        It never makes a row expire sooner, so it is harmless if the run does not wait after all.
         """
         if not self._retention or until + GOES_ON_MS <= run.created_at + self._retention + SPARE_MS:
             return
