@@ -28,7 +28,7 @@ class Secret:
     """The text of the secret of this name or ARN; `content` says what it is, such as `the model's key`."""
 
     def __init__(self, secret: str, content: str) -> None:
-        # It is needed only where there is a secret, and every cold start would load boto3.
+        # Imported here: without a secret it is not needed, and it would load boto3 in every cold start.
         from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
         config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
@@ -46,11 +46,11 @@ class Secret:
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
         try:
-            found = self._provider.get(self._secret, max_age=MAX_AGE_S, force_fetch=fresh)
+            text = self._provider.get(self._secret, max_age=MAX_AGE_S, force_fetch=fresh)
         except GetParameterError as error:
             self._explain(error.__context__)
             return self.newest
-        self.newest = str(found).strip()
+        self.newest = str(text).strip()
         hide(self.newest)
         return self.newest
 
@@ -108,7 +108,7 @@ def secret_named(setting: str, content: str) -> Secret | None:
 
 
 def renew() -> None:
-    """Have the newest key at hand, if there is a secret. Raises as `ModelKey.value` does."""
+    """Read the newest key, if there is a secret. Raises as `ModelKey.value` does."""
     key = model_key()
     if key is not None:
         key.value()
