@@ -170,7 +170,7 @@ def test_live_text_costs_one_write_for_each_piece_and_nothing_else(stack: Stack,
 
 
 def test_a_look_at_what_is_new_is_two_reads(stack: Stack, meter: Meter) -> None:
-    """The pieces with the run, and the records; three for who has no cursor yet, one of a run that is over and told."""
+    """The pieces with the run, and the records; three without a cursor, one for a reader who has received all of an ended run."""
     run = stack.script("chat-1", *steps(2)).body["run"]
     deliver_next(stack)
     path = f"/runs/{run['id']}/events"

@@ -139,7 +139,7 @@ def test_what_the_store_did_not_say_is_unanswered(server: tuple[Server, Table, Q
 
 
 def test_an_answer_of_the_store_is_read_with_a_checksum_and_without(server: tuple[Server, Table, Queue]) -> None:
-    """An item, the lack of one, and a refusal with its item are told apart as ever, with a checksum and without."""
+    """An item, the lack of one, and a refusal with its item are distinguished as before, with a checksum and without."""
     said, table, queue = server
     for headers in (KIND, {**KIND, "x-amz-crc32": str(crc32(WHOLE))}):
         said.says = (200, headers, WHOLE)

@@ -133,7 +133,7 @@ def test_arrows_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_arrows_out_of_the_house_have_their_doors(module: str) -> None:
-    """Only table and queue (with rows and wiring) know AWS's libraries, and nobody here knows an agent's."""
+    """Only table and queue (with rows and wiring) import AWS's libraries, and no module here imports an agent's."""
     assert roots(file_of(module)) == OUTSIDE.get(module, set())
 
 

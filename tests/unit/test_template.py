@@ -269,7 +269,7 @@ def test_no_call_goes_without_a_token_but_with_a_ticket():
     assert [about for about in authorizers.values() if about not in (None, {"Authorizer": "Token"})] == []
 
 
-def test_a_route_that_is_open_to_anybody_has_a_limit_of_its_own():
+def test_a_route_without_a_token_has_a_limit_of_its_own():
     """Lower than the API's, and a number: CloudFormation passes a parameter as text where it does not know the type."""
     api = of("Api")
     assert api["DefaultRouteSettings"] == {
@@ -303,7 +303,7 @@ def test_issuer_and_audience_have_no_default_to_forget():
 
 
 def test_the_access_log_says_who_was_refused_and_why_but_no_chat_and_no_run():
-    """The user as the token names them, because a flood or a refused token has to be traced to somebody."""
+    """The user as the token names them, so that a flood or a refused token can be traced to a user."""
     logged = json.loads(of("Api")["AccessLogSettings"]["Format"])
     assert set(logged.values()) == {
         "$context.requestTime",
@@ -348,7 +348,7 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
 
 
 def test_nothing_of_the_streaming_function_is_deployed_by_default():
-    """An address without a gateway before it, and a role that starts runs, are nobody's default."""
+    """An address without a gateway before it, and a role that starts runs, are never the default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
     assert named == {
@@ -408,7 +408,7 @@ def test_an_index_may_be_queried_only_by_the_function_that_needs_it():
         assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
 
 
-def test_nobody_may_list_or_delete_rows():
+def test_no_role_may_list_or_delete_rows():
     allowed = {action for name in FUNCTIONS for statement in statements(name) for action in actions(statement)}
     assert not allowed & {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
 
