@@ -23,8 +23,13 @@ SHARED = Path(os.environ.get("PROOF_TREE", ROOT)) / "shared"
 sys.path[:0] = [str(SHARED)] if str(SHARED) not in sys.path else []
 
 from proof.explorer.explorer import Report, explore, replay, walk  # noqa: E402
-from proof.explorer.world import FAULTS, Event, Play, World  # noqa: E402
-from proof.scenes.scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
+from proof.explorer.faults import FAULTS  # noqa: E402
+from proof.explorer.play import Play  # noqa: E402
+from proof.explorer.world import Event, World  # noqa: E402
+from proof.scenes.performance import Performance  # noqa: E402
+from proof.scenes.scenarios import scene_named, scenes  # noqa: E402
+from proof.scenes.scene import Scene  # noqa: E402
+from proof.scenes.wide import wide_scenes  # noqa: E402
 
 UNTIL = 45.0
 WALKS = 600
@@ -82,20 +87,19 @@ def script(cell: Cell, labels: list[str]) -> str:
 
 def run(cells: list[Cell]) -> list[Explored]:
     """Explore cells of one scene, one after the other, on one stage, which keeps every process that was explored."""
-    scene = scene_named(cells[0].scene)
-    stage = scene.stage()
+    performance = Performance(scene_named(cells[0].scene))
     results: list[Explored] = []
     for cell in cells:
-        play, world = scene.staged(stage, kinds_of(cell.kind), cell.faults)
+        play, world = performance.begin(kinds_of(cell.kind), cell.faults)
         if cell.seed is not None:
             results.append(_walk(cell, play, world))
             continue
         results.append(Explored(cell, explore(play, world, until=cell.until)))
         if not results[-1].report.complete and cell.faults > 1:
             less = replace(cell, faults=1, until=None)
-            play, world = scene.staged(stage, kinds_of(cell.kind), 1)
+            play, world = performance.begin(kinds_of(cell.kind), 1)
             results.append(Explored(less, explore(play, world)))
-    stage.forest.close()
+    performance.close()
     return results
 
 
@@ -172,7 +176,7 @@ def _request_text(event: Event) -> str:
 def show(cell: Cell, labels: list[str]) -> list[str]:
     """Play a script again and print it, numbered; returns every promise it breaks."""
     scene = scene_named(cell.scene)
-    play, world = scene.staged(scene.stage(), kinds_of(cell.kind), cell.faults)
+    play, world = Performance(scene).begin(kinds_of(cell.kind), cell.faults)
     print(f"{scene.name}: {scene.about}")
     number = 0
 
