@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proof.dynamodb.expressions import RESERVED
+from proof.dynamodb.tokens import RESERVED
 from proof.engines.engines import TABLE
 
 Wire = dict[str, Any]

@@ -7,7 +7,8 @@ from typing import Any
 
 from outlive.clock import from_iso
 from outlive.store.rows import Record, Run
-from proof.dynamodb.memory_table import Key, Row
+from proof.dynamodb.rows import Row
+from proof.dynamodb.schema import Key
 
 ACTIVE = frozenset({"pending", "running"})
 HOLDING = ACTIVE | {"waiting"}
