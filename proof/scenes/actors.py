@@ -206,19 +206,11 @@ class Cast:
         """A worker with one message: ends with True if the message was acknowledged."""
 
         def program() -> Hashable:
-            record = SQSRecord(
-                {
-                    "messageId": str(letter.number),
-                    "receiptHandle": letter.receipt,
-                    "body": letter.body,
-                    "attributes": {},
-                }
-            )
             due = json.loads(letter.body)["step"]
             running().covers = (due, due + self.settings.steps_per_message)
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: STEP_SECONDS * 1000)
             try:
-                self.app.do(record, context)
+                self.app.do(_received(letter), context)
             except self.app.NotDone:
                 return False
             running().notes.append(("acknowledges", json.loads(letter.body)["run_id"], due))
@@ -230,6 +222,12 @@ class Cast:
             return True
 
         return _safely(program)
+
+
+def _received(letter: Letter) -> SQSRecord:
+    """The message as the event source mapping hands it over."""
+    ids = {"messageId": str(letter.number), "receiptHandle": letter.receipt}
+    return SQSRecord({**ids, "body": letter.body, "attributes": {}})
 
 
 def _unsettled(run_id: str, chat_id: str, error: Exception) -> None:

@@ -29,6 +29,7 @@ from proof.explorer.world import Event, World  # noqa: E402
 from proof.scenes.performance import Performance  # noqa: E402
 from proof.scenes.scenarios import scene_named, scenes  # noqa: E402
 from proof.scenes.scene import Scene  # noqa: E402
+from proof.scenes.script import event_line  # noqa: E402
 from proof.scenes.wide import wide_scenes  # noqa: E402
 
 UNTIL = 45.0
@@ -141,36 +142,6 @@ def plan(options: argparse.Namespace) -> list[list[Cell]]:
         scene = wide[batch % len(wide)]
         tasks.append([Cell(scene.name, "all", WALK_FAULTS, seed=options.seed + batch * BATCH)])
     return sorted(tasks, key=lambda cells: cells[0].scene not in LONG)
-
-
-def event_line(number: int, before: World, event: Event, after: World) -> str:
-    """One line of a script."""
-    clock = "" if after.clock == before.clock else f"   [time passes: {(after.clock - before.clock) / 1000:g} s]"
-    if event.request is None or event.answer is None:
-        return f"{number:4}. {event.label}{clock}"
-    fault = f"  {event.label[event.label.index('!') :]}" if "!" in event.label else ""
-    ending = "" if event.node is None or not event.node.finished else f"   = {event.node.result}"
-    return f"{number:4}. {event.label.split(' !')[0]:14} {_request_text(event)} -> {event.answer.shown}{fault}{ending}{clock}"
-
-
-def _request_text(event: Event) -> str:
-    request = event.request
-    assert request is not None
-    if request.where == "choice":
-        return f"{request.operation} {event.label.split()[-1] if ' ' in event.label else ''}"
-    body = request.body
-    if request.operation == "TransactWriteItems":
-        parts = []
-        for entry in body["TransactItems"]:
-            ((sort, action),) = entry.items()
-            parts.append(f"{sort} {(action.get('Item') or action['Key'])['sk']['S']}")
-        return f"TransactWriteItems [{', '.join(parts)}]"
-    if "Key" in body or "Item" in body:
-        key = body.get("Item") or body["Key"]
-        return f"{request.operation} {key['sk']['S']}"
-    if "MessageBody" in body:
-        return f"{request.operation} {body['MessageBody']}"
-    return request.operation
 
 
 def show(cell: Cell, labels: list[str]) -> list[str]:

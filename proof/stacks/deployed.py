@@ -117,10 +117,7 @@ class Stack:
         for _ in range(TRIES if again else 1):
             begun = time.monotonic()
             answer = exchange(method, self.url + path, body, self.token() if token == "" else token, headers, raw)
-            unanswered = (
-                answer.status == 503 and isinstance(answer.body, dict) and answer.body.get("code") in UNANSWERED
-            )
-            if not unanswered or time.monotonic() < begun + STORE_SECONDS:
+            if not _unanswered(answer) or time.monotonic() < begun + STORE_SECONDS:
                 break
         return answer
 
@@ -134,15 +131,7 @@ class Stack:
 
     def items(self, pk: str | None = None) -> list[dict[str, Any]]:
         """Rows of the table as DynamoDB has them: all, or those under one partition key."""
-        client, table = self.client("dynamodb"), {"TableName": self.outputs["TableName"], "ConsistentRead": True}
-        if pk is None:
-            pages = client.get_paginator("scan").paginate(**table)
-        else:
-            values = {":pk": {"S": pk}}
-            pages = client.get_paginator("query").paginate(
-                KeyConditionExpression="pk = :pk", ExpressionAttributeValues=values, **table
-            )
-        return [row for page in pages for row in page["Items"]]
+        return _rows(self.client("dynamodb"), self.outputs["TableName"], pk)
 
     def row(self, run: dict[str, Any], *names: str, workspace: str = "acme") -> dict[str, str | None]:
         """These attributes of a run's row, as text; None where there are none."""
@@ -157,12 +146,7 @@ class Stack:
 
     def logged(self) -> list[str]:
         """The lines that all functions have logged, those of the platform included."""
-        logs = self.client("logs")
-        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-        pages = [
-            page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)
-        ]
-        return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+        return _lines(self.client("logs"))
 
     def run_row(self, run_id: str) -> dict[str, Any]:
         """The RUN row of a run, as DynamoDB has it."""
@@ -176,11 +160,7 @@ class Stack:
 
     def queued(self, queue: str = "QueueUrl") -> int:
         """How many messages are on the queue, visible or not."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.client("sqs").get_queue_attributes(
-            QueueUrl=self.outputs[queue], AttributeNames=[*names, "ApproximateNumberOfMessagesDelayed"]
-        )
-        return sum(int(value) for value in answer["Attributes"].values())
+        return _depth(self.client("sqs"), self.outputs[queue])
 
     def sweep(self, **event: object) -> dict[str, Any]:
         """Invoke the sweep now; returns its counts."""
@@ -219,6 +199,32 @@ def _client(service: str, endpoint: str) -> Any:
     """A boto3 client that may do everything."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
     return session.client(service, endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 2}))
+
+
+def _unanswered(answer: Answer) -> bool:
+    """True if the store did not answer the function."""
+    return answer.status == 503 and isinstance(answer.body, dict) and answer.body.get("code") in UNANSWERED
+
+
+def _rows(client: Any, table: str, pk: str | None) -> list[dict[str, Any]]:
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    if pk is not None:
+        request |= {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+    pages = client.get_paginator("scan" if pk is None else "query").paginate(**request)
+    return [row for page in pages for row in page["Items"]]
+
+
+def _lines(logs: Any) -> list[str]:
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    pages = [page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)]
+    return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+
+def _depth(sqs: Any, url: str) -> int:
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return sum(int(value) for value in answer["Attributes"].values())
 
 
 def _processes(mark: str) -> list[int]:

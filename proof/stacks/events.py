@@ -21,6 +21,16 @@ def _event_text(name: str) -> str:
     return (EVENTS / f"{name}.json").read_text()
 
 
+def message_event(message: dict[str, Any]) -> dict[str, Any]:
+    """The event of a worker: one message of the queue, as it was received."""
+    batch = event("step")
+    batch["Records"][0] |= {
+        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+    }  # fmt: skip
+    batch["Records"][0]["attributes"] |= message.get("Attributes", {})
+    return batch
+
+
 @dataclass
 class Context:
     """What a handler uses of Lambda's context."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
-from outlive.agent import Ask, Interrupt, Outcome
+from outlive.agent import Agent, Ask, Interrupt, Outcome
 from outlive.errors import RouteNotFound
 from outlive.follow.passages import Words
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.values import copy_attributes
-from proof.stacks.events import ROOT, Context, event
+from proof.stacks.events import ROOT, Context, event, message_event
 from proof.stacks.faults import Faults, Hands
 from proof.stacks.http import Answer, Route, answer_of, http_event
 
@@ -45,8 +45,8 @@ class Stack:
     table: MemoryTable
     sqs: Any
     queue_url: str
-    clock: "Hands"
-    faults: "Faults"
+    clock: Hands
+    faults: Faults
     workspace: str = "acme"
     user: str = "ada"
     context: Context = field(default_factory=Context)
@@ -101,12 +101,9 @@ class Stack:
 
     def deliver(self, message: dict[str, Any], context: Context | None = None) -> bool:
         """Hand a message to a worker; True if it was acknowledged."""
-        batch = event("step")
-        batch["Records"][0] |= {
-            "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-        }  # fmt: skip
-        batch["Records"][0]["attributes"] |= message.get("Attributes", {})
-        failed = json.loads(json.dumps(self.step.handler(batch, context or self.context)))["batchItemFailures"]
+        failed = json.loads(json.dumps(self.step.handler(message_event(message), context or self.context)))[
+            "batchItemFailures"
+        ]
         if not failed:
             self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return not failed
@@ -140,15 +137,7 @@ class Stack:
     def answer_with(self, *answers: Outcome | BaseException | Callable[..., Outcome]) -> list[Ask]:
         """Put a scripted double in the agent's place; the last answer is repeated."""
         asks: list[Ask] = []
-
-        def double(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
-            answer = answers[min(len(asks), len(answers) - 1)]
-            asks.append(ask)
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer if isinstance(answer, Outcome) else answer(ask, say, interrupt)
-
-        self.equip(agent=double)
+        self.equip(agent=_double(answers, asks))
         return asks
 
     # --- the table ---
@@ -190,6 +179,17 @@ class Stack:
         """Sweep once."""
         counts: dict[str, Any] = json.loads(json.dumps(self.sweep.handler({**event("sweep"), **fields}, self.context)))
         return counts
+
+
+def _double(answers: tuple[Outcome | BaseException | Callable[..., Outcome], ...], asks: list[Ask]) -> Agent:
+    def double(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+        answer = answers[min(len(asks), len(answers) - 1)]
+        asks.append(ask)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, Outcome) else answer(ask, say, interrupt)
+
+    return double
 
 
 def load(verb: str) -> ModuleType:
