@@ -14,7 +14,7 @@ import yaml
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
 from outlive.store.rows import SHARDS
-from proof.dynamodb.memory_table import BASE, INDEXES
+from proof.dynamodb.schema import BASE, INDEXES
 from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
