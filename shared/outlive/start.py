@@ -132,8 +132,9 @@ class Start:
         if refusal is not None:
             raise refusal
         gives_way = self._make_room(asking, holder) if holder is not None else None
-        if not again:
-            Limits(self.table, self.clock, self.settings).admit_start(asking.caller)
+        if not asking.admitted:
+            Limits(self.table, self.clock, self.settings).admit_start(asking.caller, asking.run_id)
+            asking.admitted = True
         if gives_way is not None:
             gives_way()
         run = asking.new_run(chat.sequence if chat is not None else 0)
@@ -194,7 +195,7 @@ class Start:
             logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asking:
     """One request: who asks what, under which run id, since when, and by which id it knows its own writes again."""
 
@@ -204,6 +205,8 @@ class _Asking:
     at: int
     id: str
     agent: str | None
+    admitted: bool = False
+    """Whether it has its token."""
 
     def new_run(self, sequence: int) -> Run:
         """The run to be, right after message `sequence` of its chat."""

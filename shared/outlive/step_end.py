@@ -1,6 +1,7 @@
 """The ways in which a worker lets go of a step: it ends the run, or gives run and message back."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from outlive.agent import AgentError
 from outlive.clock import SECOND
@@ -12,6 +13,7 @@ from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
 from outlive.settle import End, Log, Partial, Settler
 from outlive.store.refused import Refused
+from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.workbench import Workbench
 
@@ -94,7 +96,8 @@ class StepEnd:
         now = self.tools.clock.now()
         resend_after = now + int((pause_s + RESEND_GRACE_S) * SECOND)
         try:
-            self.tools.table.release(self.run, self.run.lease_id, last_error, resend_after, now)
+            release = partial(self.tools.table.release, self.run, self.run.lease_id, last_error, resend_after, now)
+            persistently(release, self.tools.clock)
         except Refused as refused:
             run = refused.run
             if self.was_asked_to_stop(run):

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from outlive.agent import AgentError, Ask, Outcome, Usage
 from outlive.asked import AskedCall
@@ -225,12 +226,22 @@ def test_a_run_that_was_answered_does_not_wait_for_the_provider_of_an_earlier_at
 
 
 def test_a_late_message_of_the_step_that_asked_changes_nothing(stack: Stack) -> None:
-    """[73] While the run waits, and after it went on."""
+    """[73] While the run waits, after it went on, and after its end."""
     run_id = waiting(stack)
-    before = stack.items()
-    assert stack.deliver(stack.message(run_id, 0))
-    assert stack.deliver(stack.message(run_id, 1))
-    assert stack.items() == before
+
+    def come_late(*steps: int) -> None:
+        before = stack.items()
+        for step in steps:
+            assert stack.deliver(stack.message(run_id, step))
+        assert stack.items() == before
+
+    come_late(0, 1)
+    send(stack, run_id, {**APPROVED, **BLUE})
+    assert stack.deliver(stack.take() or {})
+    come_late(0)
+    assert stack.deliver(stack.message(run_id, 2))
+    come_late(0, 1)
+    assert stack.run_of(run_id)["status"] == "succeeded"
 
 
 def test_a_stop_that_comes_before_the_question_ends_the_run(stack: Stack) -> None:
@@ -276,6 +287,69 @@ def test_a_late_repeat_never_answers_what_a_later_step_asks(stack: Stack) -> Non
     assert (late.status, late.body["run"]["status"], late.body["run"]["asked"]["step"]) == (200, "waiting", 1)
     assert stack.call("POST", f"/runs/{run_id}/answers", {**first, "step": 1}).body["run"]["status"] == "running"
     assert stack.call("POST", f"/runs/{run_id}/answers", {**first, "step": -1}).body["field"] == "step"
+
+
+def asked_twice(stack: Stack) -> str:
+    """A run whose tool asked about its call, was approved, and asks about the same call again."""
+    stack.answer_with(asking(CALLS[0]), asking(CALLS[0]), answered, FINAL)
+    run_id: str = stack.begin().body["run"]["id"]
+    stack.work()
+    assert send(stack, run_id, APPROVED).body["run"]["status"] == "running"
+    stack.work()
+    assert stack.run_of(run_id)["asked"]["step"] == 1
+    return run_id
+
+
+def test_an_answer_to_a_call_that_two_steps_asked_about_names_the_step(stack: Stack) -> None:
+    """[91] Without it, a late repeat of the first approval would be one of the second request: 422, and nothing is kept."""
+    run_id = asked_twice(stack)
+    before = stack.items()
+    for decision in (APPROVED, {"c1": {"approved": False}}):
+        refused = send(stack, run_id, decision)
+        assert (refused.status, refused.body["field"]) == (422, "step")
+        assert "steps 0, 1 asked about c1" in refused.body["detail"]
+    assert stack.items() == before
+    path = f"/runs/{run_id}/answers"
+    assert stack.call("POST", path, {"answers": APPROVED, "step": 1}).body["run"]["status"] == "running"
+    stack.work()
+    assert stack.run_of(run_id)["status"] == "succeeded"
+    assert send(stack, run_id, APPROVED).body["field"] == "step"
+    assert stack.call("POST", path, {"answers": APPROVED, "step": 0}).status == 200
+
+
+def test_an_answer_without_a_step_is_enough_for_calls_that_one_step_asked_about(stack: Stack) -> None:
+    """[91] Also in a later step, and in one request with calls of an earlier one that were answered just so."""
+    stack.answer_with(asking(CALLS[0]), answered, asking(CALLS[1]), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    send(stack, run_id, APPROVED)
+    stack.work()
+    assert stack.run_of(run_id)["asked"]["step"] == 2
+    assert send(stack, run_id, {**APPROVED, **BLUE}).body["run"]["status"] == "running"
+
+
+@pytest.mark.parametrize("fate", ["lost", "raced"])
+def test_a_request_never_answers_what_was_asked_while_it_was_under_way(stack: Stack, fate: str) -> None:
+    """[91] Its write was made and not answered, or another request was faster; by its next try the tool asks again."""
+    stack.answer_with(asking(CALLS[0]), asking(CALLS[0]), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+
+    def meanwhile() -> None:
+        stack.work()
+        assert stack.run_of(run_id)["asked"]["step"] == 1
+
+    if fate == "lost":
+
+        def lost() -> None:
+            stack.deliver(stack.message(run_id, 1))
+            raise ReadTimeoutError(endpoint_url="http://table")
+
+        stack.faults.then("TransactWriteItems", lost)
+    else:
+        stack.faults.first("TransactWriteItems", lambda: (send(stack, run_id, APPROVED), meanwhile()))
+    done = send(stack, run_id, APPROVED)
+    assert (done.status, done.body["run"]["status"], done.body["run"]["asked"]["step"]) == (200, "waiting", 1)
 
 
 def test_an_approver_reads_and_answers_anybodys_waiting_run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

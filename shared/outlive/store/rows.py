@@ -452,6 +452,8 @@ class Bucket(Row):
 
     full_at = OptionalWhole()
     """Milliseconds since the epoch."""
+    taken_by = OptionalText()
+    """The request that took the last token: how it knows its own write again."""
 
     @staticmethod
     def key(workspace_id: str, user: str) -> str:
