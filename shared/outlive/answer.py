@@ -84,7 +84,9 @@ class Answers:
         still_open = {call.tool_call_id: call for call in run.asked.open} if waits else {}
         earlier = {call_id: decision for call_id, decision in decisions.items() if call_id not in still_open}
         answers = self._answers(run, step) if earlier or (step is None and run.asked.step > 0) else []
-        asked = {(answer.tool_call_id, answer.step) for answer in answers} | {(key, run.asked.step) for key in still_open}
+        asked = {(answer.tool_call_id, answer.step) for answer in answers} | {
+            (key, run.asked.step) for key in still_open
+        }
         _check_asked_once(decisions, asked)
         answered_step = self._check_earlier(run, earlier, answers, waits=waits) if earlier else -1
         new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]

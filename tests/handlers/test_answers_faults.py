@@ -93,9 +93,15 @@ def test_a_run_that_nobody_answered_is_ended_once(stack: Stack, fate: str, by: s
         assert survived(stack, lambda: stack.begin(headers={"Idempotency-Key": "k"})).status == 202
     sweep()
     run = stack.run_of(run_id)
-    assert (run["status"], run["error"]["code"], kinds(stack, run_id)) == ("aborted", "unanswered", ["asked", "partial"])
+    assert (run["status"], run["error"]["code"], kinds(stack, run_id)) == (
+        "aborted",
+        "unanswered",
+        ["asked", "partial"],
+    )
     assert counted == ({"unanswered": 1} if by == "sweep" and fate != "dies after" else {})
-    assert [run["status"] for run in stack.call("GET", "/chats/chat-1/runs").body["runs"]][1 if by == "start" else 0 :] == ["aborted"]
+    assert [run["status"] for run in stack.call("GET", "/chats/chat-1/runs").body["runs"]][
+        1 if by == "start" else 0 :
+    ] == ["aborted"]
 
 
 class TestHandOver:
@@ -121,7 +127,11 @@ class TestHandOver:
         started = survived(stack, lambda: stack.call("POST", "/api/chat", body, query={"wait": "0"}))
         assert started.status == 200, started.body
         old = stack.run_of(run_id)
-        assert (old["status"], old["finish_reason"], kinds(stack, run_id)) == ("succeeded", "handed_over", ["asked", "partial"])
+        assert (old["status"], old["finish_reason"], kinds(stack, run_id)) == (
+            "succeeded",
+            "handed_over",
+            ["asked", "partial"],
+        )
         new, _ = stack.call("GET", "/chats/chat-1/runs").body["runs"]
         assert started.headers["location"] == f"/runs/{new['id']}"
         stack.answer_with(FINAL)
@@ -149,7 +159,11 @@ class TestKeep:
         assert stack.run_of(run_id)["status"] == "waiting"
         assert stack.faults.planned == []
         until = (stack.step.clock.now() + 13 * DAY) // 1000
-        expiries = {item["sk"]["S"]: item.get("expires_at") for item in stack.items() if "#STEP#" in item["sk"]["S"] or item["sk"]["S"].startswith("MSG")}
+        expiries = {
+            item["sk"]["S"]: item.get("expires_at")
+            for item in stack.items()
+            if "#STEP#" in item["sk"]["S"] or item["sk"]["S"].startswith("MSG")
+        }
         assert len(expiries) == 4
         assert all(expiry is None or int(expiry["N"]) > until for expiry in expiries.values()), expiries
 

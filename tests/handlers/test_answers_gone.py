@@ -111,7 +111,10 @@ def test_a_tool_that_needs_no_approval_by_now_runs_as_it_was_approved(stack: Sta
     """[89] Once, with the arguments that were approved."""
     deployments = Deployments()
     run = answered_after(
-        stack, deployments, deployments.agent(deployments.pay), **{"call-pay": {"approved": True, "input": {"amount": 4}}}
+        stack,
+        deployments,
+        deployments.agent(deployments.pay),
+        **{"call-pay": {"approved": True, "input": {"amount": 4}}},
     )
     assert (run["status"], deployments.paid, results(stack)["pay"]) == ("succeeded", [4], "paid 4")
 

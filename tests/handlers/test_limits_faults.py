@@ -72,4 +72,3 @@ def test_a_table_that_fails_before_the_token_is_taken_is_no_way_around_it(stack:
         stack.faults.refuse("GetItem CHAT")
         answers.append(stack.begin(f"chat-{number}").status)
     assert answers == [202, 202, 202, 429]
-
