@@ -178,7 +178,7 @@ WRITTEN = (
            (Edit(TABLE, "Table.settle", "A.append(Run.stop_requested_at.set(B))"),)),
     # two at once, where one alone is covered by the other
     Mutant("stop of any user", "the owner is looked at neither before nor in the write",
-           (Edit(ACCESS, "own_run", "A is None or A.owner != B", "A is None"),
+           (Edit(ACCESS, "own_run", "A is None or not is_own(A, B)", "A is None"),
             Edit(LIFECYCLE, "REQUEST_STOP", "Guard.OWNER"), Edit(LIFECYCLE, "STOP", "Guard.OWNER"))),
     Mutant("start without slot and sequence", "neither slot nor sequence are looked at",
            (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A"),
