@@ -52,7 +52,7 @@ cli: .envs/cli/.done ## set up the command .envs/cli/bin/outlive and print its p
 
 .PHONY: test test-deploy shuffled check fmt docs site
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
-	@$(DEV) -m pytest -n 2 $(ARGS)
+	@$(DEV) -m pytest -n 4 $(ARGS)
 
 test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with the real SAM CLI into the local AWS: first, update, failure, deletion (5 minutes)
 	@SAM_DEPLOY=1 $(DEV) -m pytest tests/sam $(ARGS)

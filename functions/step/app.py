@@ -1,4 +1,4 @@
-"""SQS: does the step a message says is due."""
+"""SQS: executes the step that a message names."""
 
 import os
 import sys
@@ -28,12 +28,12 @@ tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threa
 step = Step(tools, new_id)
 LAST_SECOND = 1.0
 """How long before its time is up, in seconds, a process ends that does not answer."""
-# A batch is one message: that it is given back is no error of the function.
+# A batch is one message; to give it back is no error of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class Context(Protocol):
-    """What we use of the platform's context."""
+    """The part of the platform's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -51,7 +51,7 @@ class NotDone(Exception):
 
 
 def do(record: SQSRecord, lambda_context: Context) -> None:
-    """Do what one message asks for. Raises NotDone unless it is to be acknowledged."""
+    """Execute the step that one message names. Raises NotDone unless the message is to be acknowledged."""
     try:
         due = msgspec.json.decode(record.body, type=Due)
     except (msgspec.DecodeError, UnicodeError):
@@ -66,9 +66,9 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
 
 
 def handler(event: dict[str, Any], context: Context) -> Any:
-    """What the platform calls; the answer names the message if it is given back.
+    """What the platform calls. The answer names the message if it is given back.
 
-    There is no answer from a process that is exhausted: it ends in its place, with its message given back or acknowledged.
+    An exhausted process gives no answer: it ends, after its message was given back or acknowledged.
     """
     with gone_within(context.get_remaining_time_in_millis() / 1000 - LAST_SECOND):
         answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
@@ -79,10 +79,10 @@ def handler(event: dict[str, Any], context: Context) -> Any:
 
 
 def retire(why: str, done_with: list[dict[str, Any]]) -> None:
-    """End this process now. After an answer would be too late: a sandbox is frozen until it has the next message.
+    """End this process now. It can't end after its answer, because the sandbox is then frozen until the next message.
 
-    For the platform that is a failed call, which leaves the message on the queue. One that was given back is hidden for
-    its pause already; one that is done with is acknowledged here, or comes back in vain.
+    The platform takes that for a failed call, which leaves the message on the queue. A message that was given back is
+    hidden for its pause already. A message that is done is acknowledged here, so that it is not redelivered in vain.
     """
     try:
         for record in done_with:

@@ -1,6 +1,6 @@
 """The calls that stream, as one answer that goes on for minutes: an ASGI app behind a function URL.
 
-The same calls as the API's own, which hands out what is new in windows; clients of either need not know which it is.
+The API has the same calls and answers them in windows; a client can use either without a difference.
 """
 
 import asyncio
@@ -80,13 +80,13 @@ async def _answer(request: Request, send: Send) -> None:
 
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    asked = check_chat(await request.body(), settings.max_steps)
+    chat_request = check_chat(await request.body(), settings.max_steps)
     replayed = False
-    if isinstance(asked, ChatAnswers):
-        reader = await asyncio.to_thread(chats.answered, answers, caller, asked)
+    if isinstance(chat_request, ChatAnswers):
+        reader = await asyncio.to_thread(chats.answered, answers, caller, chat_request)
     else:
-        started = await asyncio.to_thread(start.run, caller, asked)
-        reader, replayed = chats.from_the_start(caller, asked.chat_id, started.run.id), started.replayed
+        started = await asyncio.to_thread(start.run, caller, chat_request)
+        reader, replayed = chats.from_the_start(caller, chat_request.chat_id, started.run.id), started.replayed
     headers = {**HEADERS, **run_headers(reader.run_id, replayed=replayed), "Content-Type": KIND}
     await stream(send, request, headers, _chunks_of(reader), "", pace)
 
@@ -116,7 +116,7 @@ def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
         try:
             chunks = chats.next_chunks(reader)
         except StoreError:
-            return "", False  # the next look may be luckier
+            return "", False  # the next look may succeed
         return chunks or "", chunks is None or reader.ended
 
     return look

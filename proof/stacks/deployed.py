@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from local import identity
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from proof.stacks.ports import reserve
 
 ROOT = Path(__file__).resolve().parents[2]

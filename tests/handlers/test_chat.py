@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from proof.stacks.handlers import Answer, Stack
 from tests.handlers.chunks import Client, shown
 
@@ -54,7 +54,7 @@ def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attemp
     """A live piece, as a worker writes it."""
     live = Live(
         f"{stack.workspace}#{run_id}", Live.sort_key(step, attempt, number), created_at=1_780_000_000_000,
-        said=f'[{{"kind":"text","text":"{text}"}}]',
+        passages=f'[{{"kind":"text","text":"{text}"}}]',
     )  # fmt: skip
     stack.dynamodb.put_item(TableName="outlive", Item=live.serialize())
 

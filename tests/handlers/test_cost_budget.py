@@ -17,7 +17,8 @@ from outlive.delivery import Delivery
 from outlive.follow.passages import Words
 from outlive.lifecycle import Status
 from outlive.request import ID
-from outlive.store.rows import Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Run
 from outlive.watch import Watch
 from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable

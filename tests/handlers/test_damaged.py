@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import Answer, Stack
 
@@ -36,7 +37,7 @@ def damages(value: Wire) -> Iterator[tuple[str, Wire | None]]:
 def lay(stack: Stack, chat: str, state: str) -> tuple[str, str]:
     """A chat with a run in this state, a live piece and a ticket: the run's id and the ticket."""
     run_id = stack.begin(chat).body["run"]["id"]
-    piece = Live(Run.key("acme", run_id), Live.sort_key(0, 1, 0), said='[{"kind":"text","text":"a"}]', created_at=1)
+    piece = Live(Run.key("acme", run_id), Live.sort_key(0, 1, 0), passages='[{"kind":"text","text":"a"}]', created_at=1)
     stack.step.step.tools.table.put_live_piece(piece)
     if state != "pending":
         message = stack.message(run_id, 0)

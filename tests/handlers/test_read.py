@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from outlive.agent import Outcome, Usage
-from outlive.store.rows import Chat, Message, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Run
 from proof.stacks.handlers import Stack
 
 TOOL: list[list[Any]] = [["clock", {}]]

@@ -13,7 +13,7 @@ import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.follow.passages import Call, Words
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from outlive.watch import Watch
 from proof.stacks.handlers import Answer, Stack
 from tests.handlers.event_reader import EventReader, content_parts, events_of_stream
@@ -46,7 +46,7 @@ def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attemp
     """A live piece, as a worker writes it."""
     live = Live(
         f"{stack.workspace}#{run_id}", Live.sort_key(step, attempt, number), created_at=1_780_000_000_000,
-        said=f'[{{"kind":"text","text":"{text}"}}]',
+        passages=f'[{{"kind":"text","text":"{text}"}}]',
     )  # fmt: skip
     stack.dynamodb.put_item(TableName="outlive", Item=live.serialize())
 

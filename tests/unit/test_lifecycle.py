@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from outlive.agent import Usage
 from outlive.asked import Asked, AskedCall, Decision
+from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_NEVER_STARTED,
     ACTIVE,
@@ -29,8 +30,6 @@ from outlive.lifecycle import (
     START,
     STOP,
     TERMINAL,
-    Facts,
-    Guard,
     MessageStatus,
     Move,
     Status,
@@ -41,7 +40,8 @@ from outlive.lifecycle import (
 from outlive.run_error import LastError
 from outlive.store.body import Body, pack
 from outlive.store.refused import Refused
-from outlive.store.rows import Answer, Chat, Message, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Chat, Message, Record, Run
 from outlive.store.table import Ending, Table
 
 NOW = 1_790_000_000_000

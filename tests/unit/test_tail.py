@@ -25,7 +25,9 @@ from outlive.follow.live import LiveLog
 from outlive.follow.passages import BEGINNING, Call, Words
 from outlive.follow.reader_state import AT_THE_START, ReaderState, cursor_of, reader_state_of
 from outlive.store.body import Body, pack
-from outlive.store.rows import Live, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Live
 from outlive.store.table import Table
 from outlive.tail import Tail
 from outlive.text import clean
@@ -614,7 +616,7 @@ def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
     """One warning; nothing after it is told, for that would leave a gap."""
     world = begun(by_hand=True)
     for number, said in enumerate(['[{"kind":"text","text":"a"}]', "{", '[{"kind":"text","text":"c"}]']):
-        piece = Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW)
+        piece = Live(world.run.pk, Live.sort_key(0, 1, number), passages=said, created_at=NOW)
         world.table.put_live_piece(piece)
     reader = Following(world)
     reader.read([], [])
@@ -631,7 +633,7 @@ def test_a_reader_waits_for_what_is_missing_in_between():
     world = begun(by_hand=True)
     for number in (0, 2, 1):
         said = f'[{{"kind":"text","text":"{number}"}}]'
-        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), passages=said, created_at=NOW))
         reader = Following(world)
         reader.read([], [])
         assert reader.shown.parts == [{"type": "text", "text": "012" if number == 1 else "0"}]
@@ -669,7 +671,7 @@ def test_a_step_without_any_record_is_discarded_when_the_run_has_ended():
 def test_an_empty_piece_is_no_gap():
     world = begun(by_hand=True)
     for number, said in enumerate(["[]", '[{"kind":"text","text":"b"}]']):
-        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), said=said, created_at=NOW))
+        world.table.put_live_piece(Live(world.run.pk, Live.sort_key(0, 1, number), passages=said, created_at=NOW))
     reader = Following(world)
     reader.read([], [])
     assert reader.shown.parts == [{"type": "text", "text": "b"}]

@@ -28,7 +28,7 @@ class ModelKey:
     """The key in the secret of this name or ARN."""
 
     def __init__(self, secret: str) -> None:
-        # It is needed only where there is a secret, and every cold start would load boto3.
+        # Imported here: without a secret it is not needed, and it would load boto3 in every cold start.
         from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
         config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
@@ -45,11 +45,11 @@ class ModelKey:
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
         try:
-            found = self._provider.get(self._secret, max_age=MAX_AGE_S, force_fetch=fresh)
+            text = self._provider.get(self._secret, max_age=MAX_AGE_S, force_fetch=fresh)
         except GetParameterError as error:
             self._explain(error.__context__)
             return self.newest
-        self.newest = str(found).strip()
+        self.newest = str(text).strip()
         hide(self.newest)
         return self.newest
 
@@ -102,7 +102,7 @@ def model_key() -> ModelKey | None:
 
 
 def renew() -> None:
-    """Have the newest key at hand, if there is a secret. Raises as `ModelKey.value` does."""
+    """Read the newest key, if there is a secret. Raises as `ModelKey.value` does."""
     key = model_key()
     if key is not None:
         key.value()

@@ -3,11 +3,11 @@
     caller's thread                          thread of the loop
     PydanticAgent.__call__  ── starts ──▶    ModelStep.take: request, stream, tools
       show(passage)         ◀── mail ───       each passage as it comes
-      interrupt             ── cancel ──▶      ends with what there is
+      interrupt             ── cancel ──▶      ends with what it has so far
       Outcome               ◀── mail ───       over
 
-An interrupt ends the step within about `PATIENCE_S` seconds, whatever a tool does. A tool that blocks the loop or
-swallows its cancellation is left behind together with the loop, and its call counts as interrupted.
+An interrupt ends the step within about `PATIENCE_S` seconds, even if a tool blocks the loop or swallows its
+cancellation: the tool is left behind together with the loop, and its call counts as interrupted.
 """
 
 import time
@@ -86,7 +86,7 @@ class PydanticAgent:
 
 
 def _run(step: AgentStep, show: Callable[[Words | Call], None], interrupt: Interrupt) -> BaseException | None:
-    """Run the step to its end and show its passages. Returns what it raised; None also if it was left behind."""
+    """Run the step to its end and show its passages. Returns the error it raised, or None, also if it was left behind."""
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.show = mail.put
     errors: list[BaseException | None] = []
