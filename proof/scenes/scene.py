@@ -521,7 +521,10 @@ class Scene:
             return [f"[behaviour 6] {event.actor} sent a message for {due['run_id']}, which is not stored"]
         if len(self.snapshot(stage, after.table).log(run)) < due["step"]:
             return [f"[6] {event.actor} sent step {due['step']} before the records before it were stored"]
-        if run.text("status") == "waiting":
+        role = self._role(event.actor)
+        # A repeated answer sends the step that it led to, by the run as it was read. By now that step may have asked.
+        repeats = role is not None and bool(role.decisions) and due["step"] == run.whole("claimed_step")
+        if run.text("status") == "waiting" and not repeats:
             return [f"[behaviour 72] {event.actor} sent step {due['step']} of a run that waits"]
         role = self._role(event.actor)
         if role is None or role.part != "sweep":
