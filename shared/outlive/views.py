@@ -149,6 +149,11 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
     )
 
 
+def view_asking_run(run: Run, last: Record | None) -> RunView:
+    """The run as an approver sees it: what it asks, and nothing of what was put into it or came of it."""
+    return replace(view_run(run, last), metadata={}, error=None, retrying=None, output=None)
+
+
 def view_message(message: Message, records: list[Record], chat_id: str, run: Run | None = None) -> MessageView:
     """The message as a client sees it. `run` is the run as it was read before the message: the status is taken from it.
 
