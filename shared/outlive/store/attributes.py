@@ -1,4 +1,4 @@
-"""How values stand in an item: the attributes that rows are made of, and the form of those that are JSON objects."""
+"""The form of values in an item: the attributes that rows are made of, and the form of those that are JSON objects."""
 
 import json
 from enum import StrEnum

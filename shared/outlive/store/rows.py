@@ -11,7 +11,7 @@
     | same                 | TICKET#<hash>        | Ticket  |
     | workspace # user hash | BUCKET#<kind>       | Bucket  |
 
-A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
+A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk always separates the two, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
 """
 
