@@ -5,6 +5,7 @@ a definition by what stands in it (`edit.py`); `test_mutants.py` holds that ever
 
 A mutant names the explorations that have to notice it, `scene kind` each (`none` is: no fault). One that has none named
 is tried on every scene. `survives` says why nothing can notice: then the explorations named are those that would.
+The module is long because it is one list, with the verdicts beside it.
 """
 
 from collections.abc import Iterator

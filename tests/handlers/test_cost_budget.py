@@ -22,8 +22,9 @@ from outlive.store.rows import Run
 from outlive.watch import Watch
 from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
-from proof.dynamodb.memory_table import Row as Item
-from proof.stacks.handlers import Stack, is_piece
+from proof.dynamodb.rows import Row as Item
+from proof.stacks.faults import is_piece
+from proof.stacks.handlers import Stack
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
 MEGABYTE = 1024 * 1024

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from engine import errors, key
-from engine.key import ModelKey, model_key
+from engine.key import Secret, model_key
 from tests.providers.provider_doubles import Anthropic, Double, OpenAIChat, OpenAIResponses, Reply, Wire
 from tests.providers.test_providers import agent_for, answer, disconnect, text
 
@@ -150,7 +150,7 @@ def test_an_outage_of_secrets_manager_keeps_the_newest_key_in_use(
 
 def _failing(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
     found = model_key()
-    assert isinstance(found, ModelKey)
+    assert isinstance(found, Secret)
 
     def fail(*_: Any, **__: Any) -> str:
         raise raised

@@ -14,7 +14,7 @@ import yaml
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
 from outlive.store.rows import SHARDS
-from proof.dynamodb.memory_table import BASE, INDEXES
+from proof.dynamodb.schema import BASE, INDEXES
 from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,8 @@ def on(function: str, resource: Any) -> set[str]:
     return {action for one in statements(function) if one["Resource"] == resource for action in actions(one)}
 
 
+SECRETS = {"HasKey": ("ModelKeySecret", "KeyIsArn"), "HasOtlpHeaders": ("OtlpHeadersSecret", "OtlpHeadersIsArn")}
+"""By the condition of its policy: the parameter that names the secret, and the condition that it is an ARN."""
 OWN_TABLE = {"Fn::If": ["OwnsTable", {"Ref": "Table"}, {"Ref": "ExistingTableName"}]}
 
 
@@ -281,12 +283,12 @@ def test_a_route_without_a_token_has_a_limit_of_its_own():
 
 
 def test_nothing_is_reserved_of_an_account_unless_it_is_asked_for():
-    """A new account has 10 executions, and none of them can be reserved."""
+    """A new account has 10 executions, and none of them can be reserved. A sweep has as many as it is invoked with at once."""
     reserved = {name: of(name).get("ReservedConcurrentExecutions") for name in (*FUNCTIONS, "Stream")}
     no_value = {"Ref": "AWS::NoValue"}
     assert {name: about for name, about in reserved.items() if about is not None} == {
         "Step": {"Fn::If": ["Reserves", {"Ref": "MaximumConcurrency"}, no_value]},
-        "Sweep": {"Fn::If": ["Reserves", 1, no_value]},
+        "Sweep": {"Fn::If": ["Reserves", {"Fn::If": ["SweepsByShard", SHARDS, 1]}, no_value]},
         "Tail": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
         "Chat": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
         "Stream": {"Fn::If": ["BoundsStreams", {"Ref": "StreamingConcurrency"}, no_value]},
@@ -415,7 +417,7 @@ def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
     asking = [name for name in FUNCTIONS if any("bedrock:" in one for s in statements(name) for one in actions(s))]
     assert asking == ["Step"]
     guards = [policy["Fn::If"][0] for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
-    assert guards == ["HasKey", "UsesBedrock"]
+    assert guards == ["HasKey", "HasOtlpHeaders", "UsesBedrock"]
     assert TEMPLATE["Conditions"]["UsesBedrock"] == {
         "Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "AgentModel"}]}]}, "bedrock"]
     }
@@ -429,11 +431,36 @@ def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_r
         assert not {variable for variable in variables if variable.endswith("API_KEY")}
         assert ("MODEL_KEY_SECRET" in variables) == (name == "Step")
         reads = [one for one in statements(name) if "secretsmanager:GetSecretValue" in actions(one)]
-        assert len(reads) == (1 if name == "Step" else 0)
-    policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == "HasKey")["Fn::If"][1]
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${ModelKeySecret}-??????"
-    assert statement["Resource"] == {"Fn::If": ["KeyIsArn", {"Ref": "ModelKeySecret"}, {"Fn::Sub": arn}]}
+        assert len(reads) == (len(SECRETS) if name == "Step" else 0)
+    for guard, (parameter, is_arn) in SECRETS.items():
+        policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == guard)["Fn::If"][1]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        arn = f"arn:${{AWS::Partition}}:secretsmanager:${{AWS::Region}}:${{AWS::AccountId}}:secret:${{{parameter}}}-??????"
+        assert statement["Resource"] == {"Fn::If": [is_arn, {"Ref": parameter}, {"Fn::Sub": arn}]}
+
+
+def test_spans_go_nowhere_and_hold_nothing_unless_a_parameter_says_so():
+    """[92] [94] The step function alone knows of them."""
+    assert [PARAMETERS[name]["Default"] for name in ("OtlpEndpoint", "OtlpHeadersSecret", "OtlpContent")] == [
+        "",
+        "",
+        "false",
+    ]
+    given = {name: of(name).get("Environment", {}).get("Variables", {}) for name in FUNCTIONS}
+    assert {name for name, variables in given.items() if any("OTLP" in variable for variable in variables)} == {"Step"}
+    assert not [variable for variable in GLOBALS["Environment"]["Variables"] if "OTLP" in variable]
+
+
+def test_every_role_has_the_permissions_boundary_of_the_parameter():
+    """An account that allows no role without one refuses the whole deployment over a single role."""
+    roles = {name: about["Properties"] for name, about in RESOURCES.items() if about["Type"] == "AWS::IAM::Role"}
+    assert set(roles) == {f"{name}Role" for name in (*FUNCTIONS, "Stream")}
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    assert [name for name, about in roles.items() if about.get("PermissionsBoundary") != boundary] == []
+    assert PARAMETERS["PermissionsBoundary"]["Default"] == ""
+    # SAM makes a role of its own for a function or a schedule that names none.
+    functions = [about["Properties"] for about in RESOURCES.values() if about["Type"] == "AWS::Serverless::Function"]
+    assert all("Role" in about for about in functions)
 
 
 # --- functions
