@@ -16,7 +16,7 @@ floor 1: these import no other module of Outlive
     page                how many bytes one answer contains
     store.answers       recognises answers of table and queue
     text                text and JSON values that any store and any reader can take
-    usage               tokens and model requests
+    usage               how much a run may use up, and has used up
 floor 2
     agent               the seam between a run and the agent that answers it
     guards              the clauses of the moves' conditions, each with its reason
