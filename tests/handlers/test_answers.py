@@ -459,12 +459,18 @@ def test_a_chat_client_answers_and_reads_on_behind_what_it_has(stack: Stack) -> 
     ]
     tool = {"type": "tool-pay", "toolCallId": "c1", "input": {"amount": 5}}
     approved = {**tool, "state": "approval-responded", "approval": {"id": "c1", "approved": True}}
-    told = {"type": "tool-ask_user", "toolCallId": "c2", "input": {}, "state": "output-available", "output": "blue"}
-    first = post(stack, [{"type": "step-start"}, approved, told], run_id)
+    answered_part = {
+        "type": "tool-ask_user",
+        "toolCallId": "c2",
+        "input": {},
+        "state": "output-available",
+        "output": "blue",
+    }
+    first = post(stack, [{"type": "step-start"}, approved, answered_part], run_id)
     assert first.status == 200
     assert stack.run_of(run_id)["status"] == "running"
     stack.work()
-    again = chunks(post(stack, [{"type": "step-start"}, approved, told], run_id).body)
+    again = chunks(post(stack, [{"type": "step-start"}, approved, answered_part], run_id).body)
     assert again[:3] == [
         {"type": "start", "messageId": f"{run_id}-answer"},
         {"type": "tool-output-available", "toolCallId": "c1", "output": "ok"},

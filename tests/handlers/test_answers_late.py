@@ -214,8 +214,8 @@ def test_a_chat_client_gets_the_same_bounds(stack: Stack) -> None:
     tool = {"type": "tool-pay", "toolCallId": "c1", "input": {}, "state": "approval-responded"}
     long = {**tool, "approval": {"id": "c1", "approved": False, "reason": "x" * 500_000}}
     assert post(stack, [long], run_id).status == 422
-    told = {"type": "tool-ask_user", "toolCallId": "c2", "state": "output-available", "output": "x" * 500_000}
-    assert post(stack, [told], run_id).status == 422
+    answered_part = {"type": "tool-ask_user", "toolCallId": "c2", "state": "output-available", "output": "x" * 500_000}
+    assert post(stack, [answered_part], run_id).status == 422
     assert stack.items() == before
 
 
