@@ -62,6 +62,11 @@ def first_fails(ask: Ask) -> tuple[str, ...]:
     return ("transient", "permanent", "raise") if ask.attempt == 1 else ("answer",)
 
 
+def busy_at_first(ask: Ask) -> tuple[str, ...]:
+    """An agent whose provider takes no request for one attempt."""
+    return ("busy",) if ask.attempt == 1 else ("answer",)
+
+
 def provider_is_busy(ask: Ask) -> tuple[str, ...]:
     """An agent whose provider takes no request for two attempts."""
     return ("busy",) if ask.attempt <= 2 else ("answer",)
@@ -176,8 +181,10 @@ def scenes() -> list[Scene]:
               workers=1, succeeds=False),
         Scene("transient-stop", "a transient error, an answer or a broken agent, and a stop", {"s": stop()},
               steps(0, s0=("answer", "transient", "raise")), pending, a, workers=1, succeeds=False),
-        Scene("busy-provider", "a step waits twice for a busy provider, and a stop", {"s": stop()}, provider_is_busy, pending, a,
-              workers=1, troubled=True),
+        Scene("busy-provider", "a step waits twice for a busy provider", {}, provider_is_busy, pending, a, workers=1,
+              troubled=True),
+        Scene("busy-provider-stop", "a step waits for a busy provider, and a stop", {"s": stop()},
+              busy_at_first, pending, a, workers=1, jumps=(3 * SECOND,), kinds=UNTIMED, troubled=True),
         Scene("busy-provider-twice", "a step waits for a busy provider, and its message comes to two workers", {},
               provider_is_busy, twice, a, troubled=True, commands=("look",)),
         Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
