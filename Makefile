@@ -52,7 +52,7 @@ cli: .envs/cli/.done ## set up the command .envs/cli/bin/outlive and print its p
 
 .PHONY: test test-deploy shuffled check fmt docs site
 test: $(stack) .envs/dev/.done .envs/cli/.done $(browser) | .envs/dynamodb-local/.done .envs/ai-sdk-7/.done .envs/ai-sdk-6/.done ## run every test
-	@$(DEV) -m pytest -n 2 $(ARGS)
+	@$(DEV) -m pytest -n 4 $(ARGS)
 
 test-deploy: $(stack) .envs/dev/.done .envs/sam/.done ## build and deploy with the real SAM CLI into the local AWS: first, update, failure, deletion (5 minutes)
 	@SAM_DEPLOY=1 $(DEV) -m pytest tests/sam $(ARGS)
@@ -67,10 +67,10 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@$(BIOME) check --error-on-warnings --colors=off --log-level=error $(scripts) > /dev/null || { echo "outlive: the JavaScript is not clean; make fmt formats it" >&2; exit 1; }
 	@$(DEV) -m mypy
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
-	@.envs/sam/bin/cfn-lint template.yaml
+	@.envs/sam/bin/cfn-lint template.yaml docs/edge/template.yaml
 	@mkdir -p .build
 	@$(LOCAL) -m local.expanded > .build/template.json
-	@.envs/checkov/bin/checkov --file .build/template.json > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
+	@.envs/checkov/bin/checkov --file .build/template.json docs/edge/template.yaml > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
 	@$(DEV) -m pytest -q tests/unit/test_arrows.py
 	@$(DEV) -m proof.costs.cold_start --check

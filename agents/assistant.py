@@ -16,9 +16,9 @@ It is an ordinary Pydantic AI agent, with three things to know:
           key = ctx.deps.idempotency_key(ctx.tool_call_id)
           return await restaurant.book(name, seats, idempotency_key=key)
 
-  Then add `Tool(book_table, timeout=10)` below: after that many seconds the model is told that the call took too long.
-  A call the model gets wrong is refused and the model may try again in the next step; what bounds that is the run's
-  step limit and its loop detection. See `tools.py` for three examples.
+  Then add `Tool(book_table, timeout=10)` below: after that many seconds the model reads that the call took too long.
+  A call with wrong arguments is refused, and the model may try again in the next step, until the run's step limit or its
+  loop detection ends that. See `tools.py` for three examples.
 """
 
 from pydantic_ai import Agent, Tool

@@ -56,7 +56,7 @@ def calculate(expression: Annotated[str, Field(max_length=LONGEST_EXPRESSION)]) 
     except (ArithmeticError, OverflowError, _TooLarge) as error:
         raise ToolFailed(f"That has no result: {error}.") from error
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise ModelRetry(f"That is not an expression this tool knows: {error}.") from error
+        raise ModelRetry(f"That is not an expression that this tool can work out: {error}.") from error
 
 
 async def wait(seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT)]) -> str:
@@ -72,7 +72,7 @@ async def wait(seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT)]) -> str:
 def announce(text: Annotated[str, Field(max_length=LONGEST_ANNOUNCEMENT)]) -> str:
     """Announce something to everybody. A person has to approve it first.
 
-    An example: it reaches nobody. Put what needs an approval with you in its place.
+    An example that has no effect. Put a tool that needs an approval in its place.
 
     Args:
         text: What to announce.

@@ -319,7 +319,7 @@ def write_page(runs: list[Counted], in_few: list[list[Counted]]) -> None:
         ["chat", weights["CHAT"]],
         ["user message (a prompt of 200 characters)", weights["MSG#000000000001"]],
         ["assistant message, the header", weights["MSG#000000000002"]],
-        ["record of a step (600 characters said, a call, 1,000 characters of result)", weights["record"]],
+        ["record of a step (600 characters of text, a call, 1,000 characters of result)", weights["record"]],
     ]))  # fmt: skip
     rows = [[name, *(f"{run[name]:.4f}" for run in per_run)] for name in per_run[0]]
     rows.append(["**all of it**", *(f"**{sum(run.values()):.4f}**" for run in per_run)])

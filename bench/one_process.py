@@ -82,7 +82,7 @@ class OneProcess:
         self.handlers = {verb: load(verb) for verb in VERBS}
         from engine.turn import PydanticAgent  # type: ignore[import-not-found]  # noqa: PLC0415
         from outlive.store.queue import Queue  # noqa: PLC0415
-        from outlive.store.rows import Row  # noqa: PLC0415
+        from outlive.store.row import Row  # noqa: PLC0415
 
         if self.dynamodb is not None:
             client: Any = Row._get_connection().connection.client  # noqa: SLF001

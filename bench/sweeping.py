@@ -12,7 +12,8 @@ from outlive.clock import MINUTE, SECOND, Clock
 from outlive.log import logger
 from outlive.settings import Settings
 from outlive.store.queue import Depth
-from outlive.store.rows import Chat, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Run
 from outlive.sweep import Counts, Sweep
 from outlive.wiring import new_id, table_of
 from proof.engines.engines import TABLE, Client, dynamodb_local_endpoint

@@ -64,7 +64,7 @@ function showNotSent(view, error) {
     const watchIt = () => watchActiveRun(view, error.body.active_run_id);
     composer.showNotice("running", "Already running", detail, [["Watch it", watchIt]]);
   } else if (error.isTransient) {
-    const detail = `${reason}. Sending it again is safe: it makes one run, whatever became of this attempt.`;
+    const detail = `${reason}. Sending it again is safe: it never makes a second run.`;
     composer.showNotice("failed", "Not sent", detail, [["Send again", send]]);
   } else composer.showNotice("failed", "Refused", `${reason}.`);
 }

@@ -50,8 +50,8 @@ const EXAMPLES = [
   ],
 ];
 const INTRODUCTION =
-  "A run goes on without you. Close this tab, open the chat’s address anywhere, and everything is there: what was " +
-  "said meanwhile, and what is still being said.";
+  "A run goes on without you. Close this tab, open the chat’s address anywhere, and you see the text that was " +
+  "written meanwhile and the text that is still being written.";
 
 const turnViews = new WeakMap();
 let isScheduled = false;

@@ -32,9 +32,9 @@ const FAILURE = {
   agent_unknown: "Its agent is no longer deployed.",
   output_invalid: "The model gave no output of the required form.",
   loop_detected: "It went round in circles: the same calls gave the same results.",
-  step_too_large: "A step said more than can be stored.",
+  step_too_large: "A step is larger than can be stored.",
   run_too_large: "The answer grew larger than can be stored.",
-  unanswered: "Nobody answered what it asked.",
+  unanswered: "Its question was not answered in time.",
   stale: "It made no progress any more and was given up.",
   never_started: "No worker took it.",
 };
@@ -149,7 +149,7 @@ export class TurnView {
       nodes.push(notice(status, heading, failure, error));
     } else if (status === "aborted") {
       const when = run?.stop_requested_at ? ` at ${moment(run.stop_requested_at)}` : "";
-      nodes.push(notice(status, `Stopped${when}`, "What was said until then is kept."));
+      nodes.push(notice(status, `Stopped${when}`, "The text so far is kept."));
     } else if (status === "succeeded" && CUT_SHORT[reason]) {
       nodes.push(notice("aborted", "Cut short", CUT_SHORT[reason]));
     }

@@ -23,7 +23,7 @@ STOPS = 3
 """Runs that are started to be stopped: the first may end too soon."""
 PROMPT = "Say hello in one short sentence."
 LONG_PROMPT = (
-    '#script [{"text": "A long answer, which nobody waits for.", "seconds": 30}]\nWrite 2,000 words about rivers.'
+    '#script [{"text": "A long answer, which no client waits for.", "seconds": 30}]\nWrite 2,000 words about rivers.'
 )
 """The offline model plays it; any other finds something to write."""
 
@@ -39,10 +39,10 @@ class Answer:
     @property
     def reason(self) -> str:
         """What it says went wrong."""
-        told = self.headers.get("www-authenticate", "")
+        reason = self.headers.get("www-authenticate", "")
         if isinstance(self.body, dict):
-            told = str(self.body.get("detail") or self.body.get("message") or told)
-        return f"status {self.status}" + (f", {told}" if told else "")
+            reason = str(self.body.get("detail") or self.body.get("message") or reason)
+        return f"status {self.status}" + (f", {reason}" if reason else "")
 
 
 class Deployment:

@@ -78,6 +78,6 @@ def _free_port(wanted: int) -> int:
                 probe.bind(("127.0.0.1", port if port < 65536 else 0))
             except OSError:
                 continue
-            found: int = probe.getsockname()[1]
-            return found
+            bound: int = probe.getsockname()[1]
+            return bound
     raise UserError("no port is free for the streaming function")

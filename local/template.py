@@ -44,7 +44,7 @@ def read(file: Path) -> dict[str, Any]:
 def _lint(name: str, text: str) -> None:
     """Raise `UserError` with the first error of the template.
 
-    A text that was found good is not linted again: linting takes longer than all else that a start computes.
+    A text that passed is not linted again: linting takes longer than the rest of a start.
     """
     good = ROOT / ".build" / "linted" / hashlib.sha256(f"{version('cfn-lint')} {text}".encode()).hexdigest()
     if good.exists():

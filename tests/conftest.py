@@ -2,7 +2,11 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+
+from tests.schedule import FromBothEnds
 
 # A shell that starts the tests in the background has them ignore Ctrl-C. What they start would inherit that, and several
 # tests press Ctrl-C.
@@ -14,3 +18,8 @@ settings.register_profile(
     "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("same")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FromBothEnds | None:
+    """Files are shared out from both ends, unless another way is asked for."""
+    return FromBothEnds(config, log) if config.getvalue("dist") == "loadfile" else None

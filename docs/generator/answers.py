@@ -1,4 +1,4 @@
-"""What each call answers when all goes well, and what its reader should know."""
+"""The answer of each call when it succeeds, with its description."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Shown(msgspec.Struct):
 
 
 class Stopped(msgspec.Struct):
-    """Whether this call's stop took effect, and the run it acted on or was asked about."""
+    """Whether this stop took effect, and the run."""
 
     stopped: bool
     run: RunView | None
@@ -46,14 +46,14 @@ class Runs(msgspec.Struct):
 
 
 class Events(msgspec.Struct):
-    """What is new, and the cursor behind it: for `after` of the next call."""
+    """The new events, and the cursor after them: the `after` of the next call."""
 
     events: list[Event]
     cursor: str
 
 
 class TicketMade(msgspec.Struct):
-    """The ticket, when it is over, and the path it opens."""
+    """The ticket, when it expires, and the path that it opens."""
 
     ticket: str
     expires_at: Moment
@@ -62,7 +62,7 @@ class TicketMade(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call answers when all goes well, and what its reader should know."""
+    """The answer of a call when it succeeds, with its description."""
 
     status: int
     body: type[msgspec.Struct] | None
@@ -73,23 +73,23 @@ class Answer:
     """What a 204 means; empty if there is none."""
 
 
-OVER = "The run has ended and all of it was told: there is nothing more to ask for."
+OVER = "The run has ended, and the reader has received all of its events."
 
 ANSWERS = {
     "start_run": Answer(
         202,
         Accepted,
-        "The run is stored and goes on by itself: nobody needs to stay connected. A chat has at most one active run; "
+        "The run is stored and goes on by itself; the client may disconnect. A chat has at most one active run; "
         "while there is one, a start is refused with its id.\n\n"
-        "Send an `Idempotency-Key` and a lost answer costs nothing: the same request with the same key is answered with "
-        "the same run, also while it is active. Such an answer carries `Idempotency-Replayed: true`.",
+        "Send an `Idempotency-Key`, and a request may be repeated if its answer was lost: the same request with the same key is "
+        "answered with the same run, also while it is active. Such an answer carries `Idempotency-Replayed: true`.",
         ("Location", "Idempotency-Replayed"),
     ),
     "latest_run": Answer(
         200,
         Shown,
-        "In flight or finished. Both are null for a chat that never had a run, and for one that is not yours. Right "
-        "after a start or an end this is never stale; while the run is active the message shows every stored step.",
+        "Active or ended. Both are null for a chat that never had a run, and for one that is not yours. The read is consistent: it "
+        "sees every start and every end that was answered before. While the run is active, the message has every stored step.",
     ),
     "one_run": Answer(200, Shown, "The same as for a chat, by the id of the run."),
     "answer_calls": Answer(
@@ -99,13 +99,13 @@ ANSWERS = {
         "one by one or together; the request takes effect as a whole or not at all. With the last open call the run goes "
         "on: `status` is `running`. What may be sent depends on the call's `kind` in the run's `asked`: `approval` takes "
         "`approved`, with other arguments as `input` or with a `reason`; `question` and `external` take the `output` or "
-        "an `error_text`. 409 `answered_otherwise` says who decided, and when.",
+        "an `error_text`. 409 `answered_otherwise` names who decided, and when.",
     ),
     "stop_chat": Answer(
         200,
         Stopped,
         "Stops the run that is active in the chat now, and no later one. `stopped: true`: the run ends `aborted`, and "
-        "what was said so far is kept. `stopped: false`: nothing was active and nothing was written.",
+        "its message keeps the text so far. `stopped: false`: nothing was active and nothing was written.",
     ),
     "stop_run": Answer(
         200,
@@ -116,7 +116,7 @@ ANSWERS = {
     "list_messages": Answer(
         200,
         Messages,
-        "A page ends early, with a cursor, before it grows past 4.6 MB, which is what one answer can carry. A chat that is unknown or not yours is empty.",
+        "A page ends early, with a cursor, before it exceeds 4.6 MB, which is what one answer can carry. A chat that is unknown or not yours is empty.",
     ),
     "list_runs": Answer(
         200, Runs, "The list may lag a moment behind; each run in it is current. A chat that is not yours is empty."
@@ -124,31 +124,31 @@ ANSWERS = {
     "run_events": Answer(
         200,
         Events,
-        "Everything the run says, in order, none of it twice, live text included. Ask again with the `cursor` of the "
-        "answer, and stop at a 204. Applied one by one the events make the run's message; `step` with state `started` "
-        "voids what was shown of that step before, for a step can begin anew after its worker died.\n\n"
+        "All events of the run in order, each once, live text included. Ask again with the `cursor` of the answer, and stop at a "
+        "204. Applied one by one, the events make the run's message. A `step` event with state `started` voids what was shown of "
+        "that step before, because a step begins again if its worker died.\n\n"
         "With `Accept: text/event-stream` the same comes as server-sent events, each with the cursor as its id: a "
-        "window that ends after what is new, or after `wait` seconds. A browser's EventSource comes back by itself "
-        "after what it got last, and ends with the 204.",
+        "window that ends after what is new, or after `wait` seconds. A browser's EventSource reconnects by itself "
+        "and continues after the last event it received; a 204 ends it.",
         over=OVER,
     ),
     "open_ticket": Answer(
         201,
         TicketMade,
-        "For a browser's EventSource, which can send no token, and for nobody else: a token in an address ends up in "
-        "logs. A ticket opens the events of this one run, as often as they are asked for, until it is over.",
+        "Only for a browser's EventSource, which can send no token in a header: a token in an address would end up in logs. A "
+        "ticket gives access to the events of this one run, any number of times, until it expires.",
     ),
     "ticket_events": Answer(
         200,
         Events,
-        "The same as the events of the run, for whoever holds a ticket for it; no token is asked for.",
+        "The same as the events of the run, for the holder of a ticket, without a token.",
         over=OVER,
     ),
     "send_message": Answer(
         200,
         None,
-        "What the AI SDK's `useChat` sends. Only the last message is looked at, and it must be a user's text: the rest of "
-        "the chat is what is stored here. Its id is the idempotency key, so sending it again after a lost answer "
+        "What the AI SDK's `useChat` sends. Only the last message is read, and it must be a user's text; the rest of "
+        "the chat is read from the store. Its id is the idempotency key, so sending it again after a lost answer "
         "makes no second run. The answer is a UI message stream as for the chat's stream.",
         ("Location", "Idempotency-Replayed"),
     ),
@@ -156,25 +156,25 @@ ANSWERS = {
         200,
         None,
         "The active run as a UI message stream of the AI SDK, from its start, with the id of the stored message. A "
-        "window that ends before the run does has no `finish`; whoever wants to read on asks again with the last `id` "
-        "of the stream as `after`, and stops at a 204. Clients that do so give `wait` and are answered as soon as "
-        "there is something new; without it a window goes on for up to 20 seconds or until the run ends. A `data-void` chunk, "
-        "which ends its window, says that what was shown since the last `start-step` is void.",
-        over="Nothing is active, or all of it was told.",
+        "window that ends before the run does has no `finish`; a client continues with the last `id` "
+        "of the stream as `after`, and stops at a 204. A client that does so sends `wait` and is answered as soon as there "
+        "is something new; without `wait` a window goes on for up to 20 seconds or until the run ends. A `data-void` chunk, "
+        "which ends its window, voids what was shown since the last `start-step`.",
+        over="No run is active, or the reader has received all of it.",
     ),
 }
 
 
 def calls() -> list[Call]:
-    """Every route of the template, with what its function says. Raises Drift if the two don't fit."""
+    """Every route of the template with its function. Raises Drift if the two don't fit."""
     routes = template.routes(template.read())
-    found = {(call.method, call.path): call for name in sorted(set(routes.values())) for call in calls_of(name)}
-    for route in found.keys() ^ routes.keys():
-        where = "template.yaml" if route in found else "functions/"
+    handlers = {(call.method, call.path): call for name in sorted(set(routes.values())) for call in calls_of(name)}
+    for route in handlers.keys() ^ routes.keys():
+        where = "template.yaml" if route in handlers else "functions/"
         raise Drift(f"{' '.join(route)} is missing in {where}")
-    for call in found.values():
+    for call in handlers.values():
         if call.function != routes[call.method, call.path]:
             raise Drift(f"{call.method} {call.path} leads to another function in template.yaml")
         if call.name not in ANSWERS:
-            raise Drift(f"docs/generator/answers.py does not know what {call.name} answers")
-    return [found[route] for route in routes]
+            raise Drift(f"docs/generator/answers.py has no answer of {call.name}")
+    return [handlers[route] for route in routes]

@@ -47,16 +47,16 @@ def calls_of(function: str) -> list[Call]:
 
 
 @cache
-def said_with() -> dict[str, str]:
-    """The detail that the code first gives with each problem, by the name of its class, where that is a plain text."""
-    found: dict[str, str] = {}
+def first_details() -> dict[str, str]:
+    """The first detail in the code of each problem, by the name of its class, if the detail is a plain text."""
+    details: dict[str, str] = {}
     for file in [*sorted((ROOT / "shared").rglob("*.py")), *sorted((ROOT / "functions").rglob("app.py"))]:
         nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         for node in sorted(nodes, key=lambda call: call.lineno):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(detail)), *_]) if name in PROBLEMS:
-                    found.setdefault(name, detail)
-    return found
+                    details.setdefault(name, detail)
+    return details
 
 
 def _routes_on(node: ast.FunctionDef) -> Iterator[ast.Call]:

@@ -8,7 +8,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 
 from docs.generator.answers import Accepted, Events, Messages, Runs, Shown, Stopped, TicketMade
-from docs.generator.calls import said_with
+from docs.generator.calls import first_details
 from docs.generator.template import ROOT, Drift
 from outlive.agent import Usage
 from outlive.ai_sdk.chunks import Encoder
@@ -41,7 +41,7 @@ RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
 CALLER = Caller("acme", "ada")
 ASKED_AT = from_iso("2026-11-21T09:10:00.000Z")
 TICKET = new_ticket("acme", RUN_ID, "0b8e1d5c6f7a4e3f9a2b4c6d8e0f1a3b")
-SAID: list[dict[str, Any]] = [
+FIRST_STEP: list[dict[str, Any]] = [
     {"type": "step-start"},
     {"type": "text", "text": "Let me look at the clock. ", "state": "done"},
     {
@@ -52,7 +52,7 @@ SAID: list[dict[str, Any]] = [
         "output": "2026-11-21T09:10:01+00:00",
     },
 ]
-ANSWERED = [{"type": "step-start"}, {"type": "text", "text": "It is ten past nine in Lisbon.", "state": "done"}]
+LAST_STEP = [{"type": "step-start"}, {"type": "text", "text": "It is ten past nine in Lisbon.", "state": "done"}]
 
 
 def asked() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def asked() -> dict[str, Any]:
 
 def finished_run() -> tuple[Run, list[Record]]:
     """A run that ended well, and its records."""
-    log = [_record(0, "step", SAID, Usage(131, 24, 1)), _record(1, "final", ANSWERED, Usage(306, 37, 2))]
+    log = [_record(0, "step", FIRST_STEP, Usage(131, 24, 1)), _record(1, "final", LAST_STEP, Usage(306, 37, 2))]
     done = _run(
         Status.SUCCEEDED,
         claimed_step=1,
@@ -97,9 +97,9 @@ def examples() -> dict[str, Any]:
         "stop_run": stopped,
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
         "list_runs": Runs([view_run(done)], None),
-        "run_events": Events(*told(done, log)),
+        "run_events": Events(*events_of(done, log)),
         "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_S * SECOND), f"/tickets/{TICKET}/events"),
-        "ticket_events": Events(*told(done, log)),
+        "ticket_events": Events(*events_of(done, log)),
         "send_message": chunks(done, log, 3),
         "chat_stream": chunks(done, log, 100),
     }
@@ -108,14 +108,14 @@ def examples() -> dict[str, Any]:
 
 def chunks(run: Run, log: list[Record], most: int) -> str:
     """The first events as an AI SDK client gets them."""
-    events, _ = told(run, log)
+    events, _ = events_of(run, log)
     return ChatReader(CALLER, "chat-1", RUN_ID, None, Encoder()).encode(events[:most])
 
 
-def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
-    """The events of a run that was followed from its start, and the cursor behind them."""
+def events_of(run: Run, log: list[Record]) -> tuple[list[Event], str]:
+    """The events of a run from its start, and the cursor after them."""
     rows = SimpleNamespace(reload=lambda _: run, records=lambda *_: log)
-    window = Tail(rows, Clock(), str).after(CALLER, RUN_ID, None, 0)  # type: ignore[arg-type]  # all it asks for
+    window = Tail(rows, Clock(), str).after(CALLER, RUN_ID, None, 0)  # type: ignore[arg-type]  # all that it reads
     assert window is not None
     assert window.cursor is not None
     return window.events, window.cursor
@@ -124,13 +124,13 @@ def told(run: Run, log: list[Record]) -> tuple[list[Event], str]:
 def example_of(kind: type[Problem]) -> dict[str, Any]:
     """A problem of this kind, as a client gets it."""
     if kind is Unauthorized:
-        return _nobody()
+        return _unauthorized()
     body: dict[str, Any] = json.loads(problem_of(_problem(kind)).body or "")
     return body
 
 
 DETAILS: dict[type[Problem], str] = {AnsweredOtherwise: "call_1: the first answer counts"}
-"""Of the problems whose detail the code puts together."""
+"""Details of problems that the code puts together."""
 FIELDS: dict[type[Problem], dict[str, str]] = {
     RunAlreadyActive: {"active_run_id": RUN_ID},
     NotWaiting: {"run_status": "succeeded"},
@@ -153,13 +153,13 @@ def _problem(kind: type[Problem]) -> Problem:
             return refused
     if kind is TooManyRequests:
         return TooManyRequests("at most 60 starts a minute; send the same request again later", 1)
-    detail = DETAILS.get(kind) or said_with().get(kind.__name__)
+    detail = DETAILS.get(kind) or first_details().get(kind.__name__)
     if detail is None:
         raise Drift(f"no example can be made of the problem {kind.code}")
     return kind(detail, **FIELDS.get(kind, {}))
 
 
-def _nobody() -> dict[str, Any]:
+def _unauthorized() -> dict[str, Any]:
     event = json.loads((ROOT / "events" / "read.json").read_text())
     del event["requestContext"]["authorizer"]["jwt"]["claims"]["workspace_id"]
     api = Api("workspace_id")
@@ -172,9 +172,9 @@ def _nobody() -> dict[str, Any]:
     return body
 
 
-def _run(status: Status, **said: Any) -> Run:
+def _run(status: Status, **fields: Any) -> Run:
     request = check_start("chat-1", None, json.dumps(asked()).encode(), 20)
-    told = {
+    defaults = {
         "id": RUN_ID,
         "workspace_id": "acme",
         "chat_id": request.chat_id,
@@ -189,12 +189,12 @@ def _run(status: Status, **said: Any) -> Run:
         "created_at": ASKED_AT,
         "updated_at": ASKED_AT,
     }
-    return Run("acme#" + RUN_ID, Run.SK, **{**told, **said})
+    return Run("acme#" + RUN_ID, Run.SK, **{**defaults, **fields})
 
 
-def _message(name: str, seq: int, **said: Any) -> Message:
-    said |= {"id": f"{RUN_ID}-{name}", "run_id": RUN_ID, "created_at": ASKED_AT, "updated_at": ASKED_AT}
-    return Message("acme#chat-1", Message.sort_key(seq), **said)
+def _message(name: str, seq: int, **fields: Any) -> Message:
+    fields |= {"id": f"{RUN_ID}-{name}", "run_id": RUN_ID, "created_at": ASKED_AT, "updated_at": ASKED_AT}
+    return Message("acme#chat-1", Message.sort_key(seq), **fields)
 
 
 def _record(step: int, kind: str, parts: list[dict[str, Any]], usage: Usage) -> Record:

@@ -1,4 +1,4 @@
-"""Writes what is generated from the code and the template, or says that it has drifted from them.
+"""Writes the generated files from the code and the template, or reports which of them are out of date.
 
     docs/generator/generate.py            writes (`make docs`)
     docs/generator/generate.py --check    writes nothing; ends with 1 and one sentence if a file is not what would be written
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "shared")]
-# Whatever looks at AWS settings while it is imported must not care where this runs.
+# Some modules read AWS settings while they are imported.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from docs.generator import lifecycle, openapi, template
@@ -73,12 +73,20 @@ def run_errors() -> str:
     meanings = lifecycle.explained(RunErrorCode)
     unexplained = [code.name for code in RunErrorCode if code.name not in meanings]
     if unexplained:
-        raise Drift(f"run_error.py must say what {unexplained[0]} means")
+        raise Drift(f"run_error.py must explain {unexplained[0]}")
     return lifecycle.table(("code", "what happened"), [(f"`{code}`", meanings[code.name]) for code in RunErrorCode])
+
+
+def problems() -> str:
+    """The codes of the API's problems."""
+    kinds = sorted(Problem.__subclasses__(), key=lambda kind: (kind.status, kind.code))
+    lines = [(f"`{kind.code}`", str(kind.status), (kind.__doc__ or "").strip()) for kind in kinds]
+    return lifecycle.table(("code", "status", "what it means"), lines)
 
 
 REGIONS = {
     "routes": routes,
+    "problems": problems,
     "settings": settings,
     "keys": keys,
     "run-errors": run_errors,
@@ -87,7 +95,7 @@ REGIONS = {
     "clauses": lifecycle.guards,
 }
 PAGES = {
-    "docs/api.md": {"routes", "run-errors"},
+    "docs/api.md": {"routes", "problems", "run-errors"},
     "docs/settings.md": {"settings"},
     "docs/table.md": {"keys"},
     "docs/lifecycle.md": {"statuses", "moves", "clauses"},
@@ -111,7 +119,7 @@ def main() -> int:
     except Drift as drift:
         sys.stderr.write(f"outlive: {drift}\n")
         return 1
-    stale = [name for name, text in wanted.items() if _found(name) != text]
+    stale = [name for name, text in wanted.items() if _read(name) != text]
     if check and stale:
         sys.stderr.write(f"outlive: {' and '.join(stale)} not as the code says; make docs writes what is generated\n")
         return 1
@@ -126,14 +134,14 @@ def _by_status(call: Call) -> list[type[Problem]]:
 
 
 def _filled(name: str) -> str:
-    text = _found(name)
-    places = [found[2] for found in REGION.finditer(text)]
+    text = _read(name)
+    places = [region[2] for region in REGION.finditer(text)]
     if sorted(places) != sorted(PAGES[name]):
         raise Drift(f"{name} must have a place for each of {', '.join(sorted(PAGES[name]))}, and for nothing else")
-    return REGION.sub(lambda found: f"{found[1]}\n{REGIONS[found[2]]()}\n\n{found[3]}", text)
+    return REGION.sub(lambda region: f"{region[1]}\n{REGIONS[region[2]]()}\n\n{region[3]}", text)
 
 
-def _found(name: str) -> str:
+def _read(name: str) -> str:
     file = ROOT / name
     return file.read_text() if file.exists() else ""
 

@@ -1,4 +1,4 @@
-"""The lifecycle as tables in Markdown, from `shared/outlive/lifecycle.py`."""
+"""The lifecycle as tables in Markdown, from `shared/outlive/lifecycle.py` and `guards.py`."""
 
 import ast
 import inspect
@@ -7,26 +7,27 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Guard, Move, Status
+from outlive.guards import Guard
+from outlive.lifecycle import ACTIVE, MESSAGE_STATUS, MOVES, Move, Status
 
 
 @cache
 def _members(file: str) -> dict[str, dict[str, str]]:
     """The text under each member, by the names of enumeration and member: an enumeration keeps none at run time."""
     source = ast.parse(Path(file).read_text())
-    found: dict[str, dict[str, str]] = {}
+    meanings: dict[str, dict[str, str]] = {}
     for kind in source.body:
         if not isinstance(kind, ast.ClassDef):
             continue
         for member, text in zip(kind.body, kind.body[1:], strict=False):
             match member, text:
                 case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(meaning))):
-                    found.setdefault(kind.name, {})[name] = " ".join(meaning.split())
-    return found
+                    meanings.setdefault(kind.name, {})[name] = " ".join(meaning.split())
+    return meanings
 
 
 def explained(kind: type[Enum]) -> dict[str, str]:
-    """What each member means, by its name; empty where the code says nothing."""
+    """The meaning of each member, by its name, of those with a text under them in the code."""
     return _members(inspect.getfile(kind)).get(kind.__name__, {})
 
 

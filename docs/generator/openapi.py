@@ -12,7 +12,7 @@ from typing import Any
 from docs.generator import template
 from docs.generator.answers import ANSWERS, calls
 from docs.generator.calls import Call
-from docs.generator.examples import CHAT_MESSAGE, asked, example_of, examples, finished_run, told
+from docs.generator.examples import CHAT_MESSAGE, asked, events_of, example_of, examples, finished_run
 from docs.generator.parameters import HEADERS, parameter
 from docs.generator.schemas import SCHEMA_NAMES, schemas
 from docs.generator.template import ROOT
@@ -36,7 +36,7 @@ def document() -> dict[str, Any]:
             "version": version,
             "summary": "AI agent runs that outlive the connection that started them",
             "description": "Times are ISO 8601 in UTC with milliseconds, ids are opaque strings, unknown fields in a "
-            "body are refused. Workspace and user come from the token alone; to anybody but its owner a chat or a run "
+            "body are refused. Workspace and user come from the token alone; to any other user than its owner a chat or a run "
             "does not exist. Errors are `application/problem+json` (RFC 9457) with a `code`; only what the gateway "
             "itself refuses (a token that is missing or wrong, an unknown route, far too large a body) has its form.",
             "license": {"name": "MIT", "identifier": "MIT"},
@@ -56,8 +56,8 @@ def document() -> dict[str, Any]:
         "security": [{"Token": []}],
         "tags": [
             {"name": "start", "description": "Starting a run"},
-            {"name": "read", "description": "Watching runs, reading what was said"},
-            {"name": "tail", "description": "Following a run as it speaks"},
+            {"name": "read", "description": "Reading runs and messages"},
+            {"name": "tail", "description": "Following a run while it is active"},
             {"name": "chat", "description": "The same for chat clients of the AI SDK"},
             {
                 "name": "answer",
@@ -114,7 +114,7 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
     if not answer.headers:
         del responses[str(answer.status)]["headers"]
     if "Accept" in call.headers:
-        events, _ = told(*finished_run())
+        events, _ = events_of(*finished_run())
         responses[str(answer.status)]["content"] |= _stream("EventFrame", streamed(events[:3]))
     if answer.over:
         responses["204"] = {"description": answer.over}
@@ -157,12 +157,12 @@ def _problems(status: int, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
     if status in GATEWAYS_OWN:
         refusal = {"message": GATEWAYS_OWN[status]}
         content |= _json({"$ref": "#/components/schemas/Refusal"}, refusal)
-    said = " ".join(f"`{kind.code}`: {(kind.__doc__ or '').strip()}" for kind in ordered)
-    return {"description": said, "content": content}
+    description = " ".join(f"`{kind.code}`: {(kind.__doc__ or '').strip()}" for kind in ordered)
+    return {"description": description, "content": content}
 
 
 GATEWAYS_OWN = {401: "Unauthorized", 413: "Request Entity Too Large"}
-"""What the gateway refuses by itself on a route that exists, and the words it has for it."""
+"""The statuses with which the gateway itself refuses a request of an existing route, and its messages."""
 
 
 def _json(schema: dict[str, Any], example: Any) -> dict[str, Any]:

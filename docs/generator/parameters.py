@@ -79,5 +79,5 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 def parameter(name: str) -> dict[str, Any]:
     if name not in PARAMETERS:
-        raise Drift(f"docs/generator/parameters.py does not know the parameter {name}")
+        raise Drift(f"docs/generator/parameters.py has no parameter {name}")
     return {"name": name, **PARAMETERS[name]}

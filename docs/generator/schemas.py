@@ -28,8 +28,8 @@ SOMETIMES = {"content_omitted"}
 def schemas() -> dict[str, Any]:
     """Every schema by its name."""
     bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
-    _, found = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
-    for name, schema in found.items():
+    _, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    for name, schema in components.items():
         if schema.get("type") == "object" and name not in ("StartBody", "Budget") and not name.endswith("Event"):
             # What we write is always there, whether it has a default in the code or not.
             schema["required"] = [member for member in schema["properties"] if member not in SOMETIMES]
@@ -40,15 +40,16 @@ def schemas() -> dict[str, Any]:
             schema["enum"] = [member.value for member in kind]
             schema["type"] = "string"
             schema["description"] = _explained(kind)
-    found["StartBody"]["properties"]["prompt"] |= {"maxLength": MAX_PROMPT, "pattern": r"\S"}
-    found["StartBody"]["examples"] = [asked()]
-    found |= {"ChatMessage": _chat_schema(), "Problem": _problem_schema(), "Refusal": _refusal_schema()}
-    found |= {
-        "EventFrame": _event_frame(found["Events"]["properties"]["events"]["items"]),
+    components["StartBody"]["properties"]["prompt"] |= {"maxLength": MAX_PROMPT, "pattern": r"\S"}
+    components["StartBody"]["examples"] = [asked()]
+    components |= {"ChatMessage": _chat_schema(), "Problem": _problem_schema(), "Refusal": _refusal_schema()}
+    components |= {
+        "EventFrame": _event_frame(components["Events"]["properties"]["events"]["items"]),
         "ChunkFrame": _chunk_frame(),
     }
     return {
-        new: _renamed(found[old], new) for old, new in sorted((name, SCHEMA_NAMES.get(name, name)) for name in found)
+        new: _renamed(components[old], new)
+        for old, new in sorted((name, SCHEMA_NAMES.get(name, name)) for name in components)
     }
 
 
@@ -66,8 +67,8 @@ def _renamed(schema: Any, title: str = "") -> Any:
 
 def _explained(kind: type[Enum]) -> str:
     members = lifecycle.explained(kind)
-    said = [f"- `{member.value}`: {members[member.name]}" for member in kind if member.name in members]
-    return "\n".join([(kind.__doc__ or "").strip(), *([""] if said else []), *said])
+    lines = [f"- `{member.value}`: {members[member.name]}" for member in kind if member.name in members]
+    return "\n".join([(kind.__doc__ or "").strip(), *([""] if lines else []), *lines])
 
 
 def _event_frame(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The web console: one page and what it loads, as they lie in this function's zip. It knows no table and no caller."""
+"""The web console: serves one page and its files from this function's zip. It reads no table and needs no token."""
 
 import base64
 import gzip
@@ -25,7 +25,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
-    # Kept, but never used unasked: a deployment reaches an open browser with its next visit.
+    # A browser may cache files, but asks before it uses one: it gets a new deployment with its next visit.
     "cache-control": "no-cache",
     "vary": "accept-encoding",
 }
@@ -33,7 +33,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it is sent: `body` as it is, `packed` for who takes gzip. `tag` changes with the content."""
+    """A file as it is sent: `body` as it is, `packed` for clients that accept gzip. `tag` changes with the content."""
 
     body: str
     packed: str
@@ -42,7 +42,7 @@ class File:
 
 
 def read_all(folder: Path, workspace_claim: str, agents: tuple[str, ...]) -> dict[str, File]:
-    """Every file of the console by its name: what isn't among them can't be asked for, however a path is spelled.
+    """Every file of the console by its name: no path leads to any other file.
 
     The page learns which claim of a token is the workspace, so that it can keep apart what it remembers, and the names
     of the agents, the default one first.
@@ -72,8 +72,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if event.get("rawPath", "").endswith("/console/"):
         # What the page refers to is relative to its address, which must not end in a slash.
         return {"statusCode": 308, "headers": {**HEADERS, "location": "../console"}, "body": ""}
-    asked = (event.get("pathParameters") or {}).get("file", PAGE)
-    file = FILES.get(asked)
+    name = (event.get("pathParameters") or {}).get("file", PAGE)
+    file = FILES.get(name)
     if file is None:
         return not_found()
     headers = {**HEADERS, "content-type": file.kind, "etag": file.tag}
@@ -86,7 +86,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def not_found() -> dict[str, Any]:
-    """The answer for what isn't there, in the form all problems have."""
+    """The answer for a file that isn't there, in the form of all problems."""
     problem = {
         "type": "urn:outlive:problem:not_found",
         "title": "There is nothing here",
@@ -99,5 +99,5 @@ def not_found() -> dict[str, Any]:
 
 
 def _listed(event: dict[str, Any], header: str) -> list[str]:
-    """What a header lists. The gateway hands header names over in small letters."""
+    """The values in a header's list. The gateway passes header names in lower case."""
     return [one.strip() for one in (event.get("headers") or {}).get(header, "").split(",")]

@@ -1,8 +1,8 @@
-"""SQS: does the step a message says is due."""
+"""SQS: executes the step that a message names."""
 
 import os
 import sys
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -19,21 +19,39 @@ from outlive.wiring import between, new_id, queue_of, settings_of, table_of
 from outlive.workbench import Workbench
 from outlive.worker import Wear, gone_within
 
+if TYPE_CHECKING:
+    from engine.spans import Spans
+
+
+def sent_spans() -> "Spans | None":
+    """The agents' spans and where they go; None without an endpoint. What they need is imported only then."""
+    endpoint = os.environ.get("OTLP_ENDPOINT", "").strip()
+    if not endpoint:
+        return None
+    from engine.key import secret_named
+    from engine.spans import Spans
+
+    headers = secret_named("OTLP_HEADERS_SECRET", "the headers for the OTLP endpoint")
+    service = os.environ.get("POWERTOOLS_SERVICE_NAME", "outlive")
+    return Spans(endpoint, headers, service, content=os.environ.get("OTLP_CONTENT") == "true")
+
+
 settings = settings_of("QUEUE_URL")
 clock = Clock()
 queue = queue_of(settings)
-answerer = Agents(settings.agents, settings.default_agent, settings.agent_model)
+spans = sent_spans()
+answerer = Agents(settings.agents, settings.default_agent, settings.agent_model, spans)
 wear = Wear()
 tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, between, wear.saw)
 step = Step(tools, new_id)
 LAST_SECOND = 1.0
 """How long before its time is up, in seconds, a process ends that does not answer."""
-# A batch is one message: that it is given back is no error of the function.
+# A batch is one message; to give it back is no error of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class Context(Protocol):
-    """What we use of the platform's context."""
+    """The part of the platform's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -51,7 +69,7 @@ class NotDone(Exception):
 
 
 def do(record: SQSRecord, lambda_context: Context) -> None:
-    """Do what one message asks for. Raises NotDone unless it is to be acknowledged."""
+    """Execute the step that one message names. Raises NotDone unless the message is to be acknowledged."""
     try:
         due = msgspec.json.decode(record.body, type=Due)
     except (msgspec.DecodeError, UnicodeError):
@@ -66,12 +84,17 @@ def do(record: SQSRecord, lambda_context: Context) -> None:
 
 
 def handler(event: dict[str, Any], context: Context) -> Any:
-    """What the platform calls; the answer names the message if it is given back.
+    """What the platform calls. The answer names the message if it is given back.
 
-    There is no answer from a process that is exhausted: it ends in its place, with its message given back or acknowledged.
+    An exhausted process gives no answer: it ends, after its message was given back or acknowledged.
     """
     with gone_within(context.get_remaining_time_in_millis() / 1000 - LAST_SECOND):
         answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
+        if spans is not None:
+            # Before the answer, which freezes the process, and after all that the run needs.
+            lost = spans.send(context.get_remaining_time_in_millis() / 1000 - 2 * LAST_SECOND)
+            if lost is not None:
+                logger.warning("spans_not_sent", cause=lost)
         why = wear.look(answerer.left_behind())
         if why is not None:
             retire(why, [] if answer["batchItemFailures"] else event["Records"])
@@ -79,10 +102,10 @@ def handler(event: dict[str, Any], context: Context) -> Any:
 
 
 def retire(why: str, done_with: list[dict[str, Any]]) -> None:
-    """End this process now. After an answer would be too late: a sandbox is frozen until it has the next message.
+    """End this process now. It can't end after its answer, because the sandbox is then frozen until the next message.
 
-    For the platform that is a failed call, which leaves the message on the queue. One that was given back is hidden for
-    its pause already; one that is done with is acknowledged here, or comes back in vain.
+    The platform takes that for a failed call, which leaves the message on the queue. A message that was given back is
+    hidden for its pause already. A message that is done is acknowledged here, so that it is not redelivered in vain.
     """
     try:
         for record in done_with:

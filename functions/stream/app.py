@@ -1,6 +1,6 @@
 """The calls that stream, as one answer that goes on for minutes: an ASGI app behind a function URL.
 
-The same calls as the API's own, which hands out what is new in windows; clients of either need not know which it is.
+The API has the same calls and answers them in windows; a client can use either without a difference.
 """
 
 import asyncio
@@ -15,11 +15,13 @@ from identity import Tokens
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import ChatAnswers, check_chat
 from outlive.answer import Answers
+from outlive.caller import Caller
 from outlive.chat import ChatReader, Chats
 from outlive.clock import Clock
 from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
 from outlive.follow.sse import KIND, RETRY_MS, framed
 from outlive.http import cursor_asked, cursor_from, problem_of, run_headers
+from outlive.limits import Limits
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
@@ -32,7 +34,8 @@ pace = Pace(
 )
 clock = Clock()
 table = table_of(settings)
-tail = Tail(table, clock, new_id)
+limits = Limits(table, clock, settings)
+tail = Tail(table, clock, new_id, limits)
 queue = queue_of(settings)
 start = Start(table, queue, clock, new_id, settings, jitter)
 answers = Answers(table, queue, clock, settings)
@@ -71,28 +74,30 @@ async def _answer(request: Request, send: Send) -> None:
         case "GET", ("runs", run_id, "events"):
             caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
             run = check_run_id(run_id)
-            await _events(request, send, lambda at: tail.after(caller, run, at, 0))
+            await _events(request, send, caller, lambda at: tail.after(caller, run, at, 0))
         case "GET", ("tickets", ticket, "events"):
-            await _events(request, send, lambda at: tail.admitted(ticket, at, 0))
+            owner, _ = await asyncio.to_thread(tail.owner, ticket)
+            await _events(request, send, owner, lambda at: tail.admitted(ticket, at, 0))
         case _:
             raise RouteNotFound("there is no such route")
 
 
 async def _send_message(request: Request, send: Send) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    asked = check_chat(await request.body(), settings.max_steps)
+    chat_request = check_chat(await request.body(), settings.max_steps)
     replayed = False
-    if isinstance(asked, ChatAnswers):
-        reader = await asyncio.to_thread(chats.answered, answers, caller, asked)
+    if isinstance(chat_request, ChatAnswers):
+        reader = await asyncio.to_thread(chats.answered, answers, caller, chat_request)
     else:
-        started = await asyncio.to_thread(start.run, caller, asked)
-        reader, replayed = chats.from_the_start(caller, asked.chat_id, started.run.id), started.replayed
+        started = await asyncio.to_thread(start.run, caller, chat_request)
+        reader, replayed = chats.from_the_start(caller, chat_request.chat_id, started.run.id), started.replayed
     headers = {**HEADERS, **run_headers(reader.run_id, replayed=replayed), "Content-Type": KIND}
     await stream(send, request, headers, _chunks_of(reader), "", pace)
 
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
+    await asyncio.to_thread(limits.admit_held_read, caller)
     with cursor_from("after"):
         reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
     first = None if reader is None else await asyncio.to_thread(_first, reader)
@@ -116,14 +121,16 @@ def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
         try:
             chunks = chats.next_chunks(reader)
         except StoreError:
-            return "", False  # the next look may be luckier
+            return "", False  # the next look may succeed
         return chunks or "", chunks is None or reader.ended
 
     return look
 
 
-async def _events(request: Request, send: Send, read: Callable[[str | None], Window | None]) -> None:
+async def _events(request: Request, send: Send, caller: Caller, read: Callable[[str | None], Window | None]) -> None:
     cursor, field = cursor_asked(request.header("Last-Event-ID"), request.query("after"))
+    # A stream waits for news, however often it looks: it costs its caller one token.
+    await asyncio.to_thread(limits.admit_held_read, caller)
     with cursor_from(field):
         first = await asyncio.to_thread(read, cursor)
     if first is None:
@@ -152,6 +159,7 @@ async def _reply(send: Send, response: Response[str]) -> None:
     headers = {
         "Cache-Control": "no-store",
         **({"Content-Type": response.content_type} if response.content_type else {}),
+        **{name: str(value) for name, value in response.headers.items()},
     }
     await send({"type": "http.response.start", "status": response.status_code, "headers": encoded(headers)})
     await send({"type": "http.response.body", "body": (response.body or "").encode()})

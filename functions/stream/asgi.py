@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 6_000_000
 HEARTBEAT_S = 15
 """Seconds of silence after which a comment shows that the connection still stands."""
 MAX_STREAM_S = 120
-"""Seconds. A stream is billed until it ends by itself, also if its client has left: Lambda is not told of that. Clients
+"""Seconds. A stream is billed until it ends by itself, also if its client has left: Lambda does not notice that. Clients
 resume from their cursor."""
 STILL_HERE = ": still here\n\n"
 
@@ -43,13 +43,13 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """A header, or None."""
-        found = [value for key, value in self.scope["headers"] if key == name.lower().encode()]
-        return found[0].decode("latin-1") if found else None
+        values = [value for key, value in self.scope["headers"] if key == name.lower().encode()]
+        return values[0].decode("latin-1") if values else None
 
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
-        found = parse_qs(self.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
-        return found[name][-1] if name in found else None
+        parameters = parse_qs(self.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
+        return parameters[name][-1] if name in parameters else None
 
     async def body(self) -> bytes:
         """All of it. Raises InvalidRequest if it is too large."""
@@ -78,7 +78,7 @@ class Pace:
 
 
 Look = Callable[[], tuple[str, bool]]
-"""Reads what is new, in a thread, and says whether it was the last."""
+"""Reads what is new, in a thread, and returns whether it was the last."""
 
 
 async def stream(send: Send, request: Request, headers: Mapping[str, str], look: Look, first: str, pace: Pace) -> None:

@@ -1,4 +1,4 @@
-"""Who calls: what the API's gateway checks of a token, checked here, since a function URL has no gateway before it."""
+"""Checks of a token that the API's gateway makes: a function URL has no gateway in front of it."""
 
 import http.client
 import json
@@ -17,19 +17,19 @@ from outlive.http import caller_of
 
 FETCH_SECONDS = 5
 KEEP_SECONDS = 3600
-"""How long a key is believed; an issuer that withdraws one is heard within that time."""
+"""How long a key is used before it is read again; a key that the issuer withdraws is refused after that time."""
 CALM_SECONDS = 30
-"""Tokens that name keys nobody knows have the issuer asked no more often than this."""
+"""Tokens with unknown key ids make this function ask the issuer no more often than this."""
 
 
 BAD_TOKEN = (jwt.PyJWTError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
-"""What reading a token raises: its header is any JSON that its sender likes, and so may be its claims."""
+"""The errors that reading a token raises: its sender can put any JSON into header and claims."""
 BAD_KEYS = (OSError, http.client.HTTPException)
 CHECKS: Options = {
     "require": ["exp", "iss"],
-    "verify_aud": False,  # here, since `client_id` may stand in for it
-    "verify_sub": False,  # as at the API's own door
-    "verify_jti": False,  # read by nobody
+    "verify_aud": False,  # checked below, because `client_id` may stand in for it
+    "verify_sub": False,  # the gateway does not check it either
+    "verify_jti": False,  # not used
 }
 
 
@@ -56,7 +56,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def caller(self, authorization: str | None) -> Caller:
-        """Who bears the token in this header. Raises Unauthorized, also if the issuer can't be asked for its keys."""
+        """The caller that the token in this header names. Raises Unauthorized, also if the issuer's keys can't be read."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthorized("a bearer token is missing")
@@ -89,21 +89,21 @@ class Tokens:
                 self._fetched = self._now()
                 self._keys = self._fetch()
         if kid not in self._keys:
-            raise jwt.InvalidTokenError("nobody knows the key")
+            raise jwt.InvalidTokenError("the issuer has no such key")
         return self._keys[kid]
 
     def _fetch(self) -> dict[str, jwt.PyJWK]:
-        known = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-        keys = jwt.PyJWKSet.from_dict(_json(known["jwks_uri"])).keys
+        configuration = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        keys = jwt.PyJWKSet.from_dict(_json(configuration["jwks_uri"])).keys
         return {key.key_id: key for key in keys if key.key_id}
 
 
 def _scopes(claims: dict[str, Any]) -> list[str]:
-    """What the gateway looks for a scope in: `scope`, words in a string, and `scp`, the same or a list."""
-    found: list[str] = []
+    """The scopes as the gateway reads them: `scope`, words in a string, and `scp`, the same or a list."""
+    scopes: list[str] = []
     for value in (claims.get("scope"), claims.get("scp")):
-        found += value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-    return found
+        scopes += value.split() if isinstance(value, str) else value if isinstance(value, list) else []
+    return scopes
 
 
 def _is_time(value: object) -> bool:
@@ -113,5 +113,5 @@ def _is_time(value: object) -> bool:
 def _json(url: str) -> dict[str, Any]:
     # The issuer's address is the operator's own setting, https or this machine.
     with urllib.request.urlopen(url, timeout=FETCH_SECONDS) as answer:  # noqa: S310
-        found = json.load(answer)
-    return dict(found)
+        document = json.load(answer)
+    return dict(document)

@@ -1,4 +1,4 @@
-"""Every minute: settles what crashed, sends again what was lost."""
+"""Every minute: settles runs that no worker will end, and resends lost messages."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ LONGEST_WINDOW = 14 * 86400
 
 
 class Context(Protocol):
-    """What we use of the platform's context."""
+    """The part of the platform's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 

@@ -17,10 +17,12 @@ from outlive.lifecycle import Move
 from proof.mutants.edit import Edit, edited
 
 LIFECYCLE = "shared/outlive/lifecycle.py"
+GUARDS = "shared/outlive/guards.py"
 TABLE = "shared/outlive/store/table.py"
 MOVES = "shared/outlive/store/moves.py"
 STEP = "shared/outlive/step.py"
 CLAIMED = "shared/outlive/claimed_step.py"
+STEP_END = "shared/outlive/step_end.py"
 WATCH = "shared/outlive/watch.py"
 START = "shared/outlive/start.py"
 BUSY_CHAT = "shared/outlive/busy_chat.py"
@@ -161,9 +163,9 @@ WRITTEN = (
            (Edit(STEP, "Step._may_reclaim", "not self._covers(A, B)", "True"),)),
     # stop and step
     Mutant("no look before asking", "the stop is not read once more before money is spent",
-           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A.stop_requested_at is not None", "False"),)),
+           (Edit(STEP_END, "StepEnd.stop_requested", "A.stop_requested_at is not None", "False"),)),
     Mutant("asks though overtaken", "a worker that lost its lease asks all the same",
-           (Edit(CLAIMED, "ClaimedStep._stop_requested", "A is None or A.lease_id != B", "A is None"),)),
+           (Edit(STEP_END, "StepEnd.stop_requested", "A is None or A.lease_id != B", "A is None"),)),
     Mutant("partial forgotten", "what was streamed before a stop is dropped",
            (Edit(CLAIMED, "ClaimedStep._broken_off", "partial_of(...)", "None"),)),
     Mutant("heartbeat after the end", "a refused heartbeat is taken for a good one",
@@ -219,13 +221,13 @@ WRITTEN = (
     Mutant("settle leaves calls open", "the calls that nobody answered stay open in the transcript",
            (Edit(SETTLE, "_Settling._ending", "P or _closing(L)", "P"),)),
     Mutant("settle over a final record", "an end that finds a final record in the log still gives up",
-           (Edit(SETTLE, "_Settling._learn_slot", "A.kind == RecordKind.FINAL and B", "False"),)),
+           (Edit(SETTLE, "_Settling._update_slot", "A.kind == RecordKind.FINAL and B", "False"),)),
     Mutant("settle twice over", "the second settler says that it was the one",
-           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=True)"),)),
+           (Edit(SETTLE, "_Settling._update_run", "self._ended(A)", "Settled(A, by_me=True)"),)),
     Mutant("settle forgets its own write", "a settler whose answer was lost says that it was not the one",
-           (Edit(SETTLE, "_Settling._learn_run", "self._ended(A)", "Settled(A, by_me=False)"),)),
+           (Edit(SETTLE, "_Settling._update_run", "self._ended(A)", "Settled(A, by_me=False)"),)),
     Mutant("settle gives up at a stop", "an end refused by a stop does not become the stop's",
-           (Edit(SETTLE, "_Settling._learn_run", "Guard.NO_STOP not in A or B", "True"),)),
+           (Edit(SETTLE, "_Settling._update_run", "Guard.NO_STOP not in A or B", "True"),)),
     # sweep
     Mutant("resend before it may", "the sweep sends, then keeps others from sending",
            (Edit(SWEEP, "Sweep._resend", "self.queue.send(A, B)"),
@@ -253,7 +255,7 @@ WRITTEN = (
     Mutant("sweep forgets unclaimed runs", "a run that no worker ever claimed is never ended",
            (Edit(OVERDUE, "overdue", "(ABORT_NEVER_STARTED, A)", "(ABORT_STALE, A)"),)),
     Mutant("lease for ever", "a lease that is over counts as live",
-           (Edit(LIFECYCLE, "lease_is_live", "A is not None and B", "A is not None"),)),
+           (Edit(GUARDS, "lease_is_live", "A is not None and B", "A is not None"),)),
     Mutant("sweep forgets unanswered runs", "a run that nobody answers is never ended",
            (Edit(OVERDUE, "overdue", "_unanswered(A, B)", "None"),)),
     Mutant("sweep sees no due runs", "the index of due rows is not read",
@@ -278,7 +280,7 @@ WRITTEN = (
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
     Mutant("a question found is a question answered", "an overtaken worker goes on from a question that was just asked",
-           (Edit(CLAIMED, "ClaimedStep._after_record", "self._stop_requested()"),)),
+           (Edit(CLAIMED, "ClaimedStep._after_record", "self.end.stop_requested()"),)),
     # a run that waits: answered
     Mutant("answer torn apart", "the run goes on first, and then the answers are stored",
            (Edit(WAITING, "Waiting.answer", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),

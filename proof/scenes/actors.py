@@ -28,7 +28,7 @@ from outlive.step import Step
 from outlive.stop import Stop
 from outlive.store import rows
 from outlive.store.queue import Queue
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from outlive.store.table import Table
 from outlive.sweep import Sweep
 from outlive.watch import Watching

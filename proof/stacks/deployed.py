@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 
 from local import identity
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from proof.stacks.exchange import PATIENCE, Answer, exchange
 from proof.stacks.ports import reserve
 

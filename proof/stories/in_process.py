@@ -22,7 +22,7 @@ from outlive.clock import SECOND, Clock
 from outlive.follow.passages import Words
 from outlive.log import logger
 from outlive.store.queue import Queue
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import Letter, MemoryQueue

@@ -11,7 +11,8 @@ from itertools import count
 from typing import Any
 
 from outlive.clock import MINUTE, SECOND
-from outlive.lifecycle import RESEND, Facts, Guard, Status, lease_is_live, refusals
+from outlive.guards import Facts, Guard, lease_is_live
+from outlive.lifecycle import RESEND, Status, refusals
 from outlive.overdue import lost_before, overdue
 from outlive.run_error import LastError
 from outlive.settings import Settings

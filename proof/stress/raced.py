@@ -16,7 +16,8 @@ from outlive.clock import SECOND, Clock
 from outlive.delivery import Delivery
 from outlive.errors import Overtaken, RunAlreadyActive
 from outlive.follow.passages import Words
-from outlive.lifecycle import STOP, SUCCEED, Facts
+from outlive.guards import Facts
+from outlive.lifecycle import STOP, SUCCEED
 from outlive.log import logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
@@ -26,7 +27,8 @@ from outlive.step import Step
 from outlive.stop import Stop
 from outlive.store.body import Body, pack
 from outlive.store.queue import Queue
-from outlive.store.rows import Chat, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Record, Run
 from outlive.store.table import Table
 from outlive.wiring import between, table_of
 from outlive.workbench import Workbench

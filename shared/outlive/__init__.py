@@ -5,53 +5,56 @@ The map, from the ground up. A module imports from the floors below its own and 
 floor 1: these import nothing of ours
     agent_names         which agents are deployed, by name
     agents              what agents and their tools import
-    asked               what a waiting run asked for, and how one of its calls is answered
-    caller              who makes a request
+    asked               the calls that a waiting run asked about, and how one is answered
+    caller              the user who makes a request
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
-    errors              what can go wrong, named by who must act
+    errors              the errors, named by who must act
     follow.passages     a step in the one order in which readers get it
     opaque              tokens that clients carry without reading them
     patience            how long to wait for a busy provider
-    page                how many bytes one answer carries
-    store.answers       what counts as an answer of table or queue
+    page                how many bytes one answer contains
+    store.answers       recognises answers of table and queue
     text                text and JSON values that any store and any reader can take
     usage               tokens and model requests
 floor 2
     agent               the seam between a run and the agent that answers it
-    lifecycle           the life of a run: statuses, moves, guards
+    guards              the clauses of the moves' conditions, each with its reason
     run_error           why a run ended without an answer
     store.attributes    how values stand in an item
     store.body          the packed body of a record
 floor 3
-    cursor              where a list goes on
+    cursor              the cursors of lists
+    lifecycle           the life of a run: statuses and moves
     log                 one line in the log for what happened; metrics
     request             what a client may send, checked field by field
     settings            the settings, read from the environment once
     store.retry         how often a call to the store is tried again
-    worker              whether this process can be trusted with another step
+    store.row           the base of all items: key and the attributes of the indexes
+    worker              whether this process can execute another step
 floor 4
     ai_sdk.request      what an AI SDK chat client may send
-    follow.reader_state where a reader of a run's events stands
-    follow.ticket       leave to read one run's events without a token
+    follow.reader_state how much of a run's events a reader has received
+    follow.ticket       access to one run's events without a token
     http                what the HTTP functions share
     store.rows          the items of the table: keys and forms
+    store.short_lived   the items that expire within a day
 floor 5
-    ai_sdk.answered     what a client's copy of a message answers, and how much of the run it has
+    ai_sdk.answered     which calls a client's copy of a message answers
     follow.live         what a step streams, written in pieces for readers
-    loops               telling a run that repeats itself from one that works
+    loops               recognises a run that repeats the same calls
     store.glance        whether a sweep has to read a run
     store.queue         the only user of SQS
     store.readable      reading rows that may be damaged
-    views               what a client sees of a run and of a message
+    views               runs and messages as clients see them
 floor 6
     delivery            a queue message as a worker holds it
-    follow.events       what a reader of a run is given, one event at a time
+    follow.events       the events that a reader of a run receives
     store.refused       a write whose condition was false, and the rows that refused it
 floor 7
     ai_sdk.chunks       events in the form that AI SDK chat clients read
     follow.sse          events as server-sent events
-    follow.storyline    the events that follow where a reader stands
+    follow.storyline    the events that follow a reader's state
     store.calls         how the table is called, and what its errors mean
 floor 8
     store.moves         the moves that write one item
@@ -62,20 +65,20 @@ floor 10
     store.table         the only user of DynamoDB: one move, one conditional write
 floor 11
     access              which rows a caller may see
-    history             what was written in a chat before a step
+    history             the history of a chat before a step
     limits              how often a user may start runs and hold reads
-    settle              ending a run: one write, once, from any side
-    watch               lease, stop and time, beside the agent
+    settle              ending a run: one write, made once
+    watch               lease, stop and time, while the agent runs
     wiring              puts the parts together, once per cold start
 floor 12
-    overdue             how an active run that no worker holds has to end
-    packing             what a step left, packed as a record
+    overdue             whether a run that no worker holds has to end, and how
+    packing             packs the result of a step as a record
     unreadable          ending a run whose row is damaged
-    workbench           what a worker works with
+    workbench           the parts that a worker uses
 floor 13
     agent_call          calling the agent for one step, while its lease is extended
-    busy_chat           whether the run that holds a chat makes room for a start
-    step_end            the ways in which a worker lets go of a step
+    busy_chat           whether a start may take the slot of another run
+    step_end            ending a step: settle its run, or give it back
 floor 14
     claimed_step        a step while its worker holds the run
 floor 15: one module per verb, named like its function
@@ -84,7 +87,7 @@ floor 15: one module per verb, named like its function
     start               accepts runs
     step                one step of a run
     stop                stops runs
-    sweep               settles what crashed, sends again what was lost
+    sweep               settles runs that no worker will end, resends lost messages
     tail                following a run from any cursor
 floor 16
     chat                AI SDK clients: starts and follows in one request

@@ -42,7 +42,7 @@ def own_run(run: Run | None, caller: Caller) -> Run:
 
 
 def own_damage(damaged: StoreUnreadable, caller: Caller) -> StoreUnreadable | RunNotFound:
-    """What the caller is told of a damaged row of a run: the damage if the row is the caller's, otherwise RunNotFound."""
+    """The error for a damaged row of a run: the damage if the row is the caller's, otherwise RunNotFound."""
     return damaged if damaged.is_of(caller.user) else _no_run()
 
 

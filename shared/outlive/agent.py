@@ -19,7 +19,7 @@ class Turn:
     """One entry of a chat's history: a user's prompt, or one recorded step of an answer.
 
     `messages` is the agent's own form as it returned it in an `Outcome` (JSON text), None for a prompt and for a step
-    of which only the text is known. `text` is what the transcript shows; it serves when `messages` can't be read.
+    of which only the text is stored. `text` is what the transcript shows; it serves when `messages` can't be read.
     """
 
     role: Literal["user", "assistant"]
@@ -52,15 +52,15 @@ class Ask:
     """The owner of the chat."""
     metadata: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict, repr=False)
-    """What the run's start kept of its caller's token."""
+    """The claims of the caller's token that tools get."""
     prompt_caching: bool = True
     """Whether the provider is asked to cache the conversation for the next step."""
     asked: tuple[AskedCall, ...] = ()
     """The calls that the step before this one asked about. If there are any, this step runs them and asks no model."""
     decisions: dict[str, Decision] = field(default_factory=dict)
-    """How they were answered, by call id."""
+    """The answers to these calls, by call id."""
     answered_by: dict[str, str] = field(default_factory=dict)
-    """Who answered them, by call id."""
+    """The users who gave the answers, by call id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class AgentError:
     """Why a step broke off. A transient error is worth another attempt, a permanent one never is.
 
     `busy`: the provider takes no requests now. Trying again later uses up time, not attempts.
-    `retry_after` is the provider's own wish, in seconds.
+    `retry_after` is how long the provider asks to wait, in seconds.
     """
 
     kind: Literal["transient", "permanent", "busy"]
@@ -83,11 +83,10 @@ ModelFinish = Literal["stop", "length", "content_filter"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One step as it came out.
+    """The result of one step.
 
-    `step`: the model asked for tools and they ran. `asked`: the same, but for the calls in `asked`, which somebody has
-    to answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
-    where that is None, because `interrupt` was set; then `parts` and `messages` hold what there was until then, with
+    `step`: the model asked for tools and they ran. `asked`: the same, but the calls in `asked` need an answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
+    where that is None, because `interrupt` was set; then `parts` and `messages` hold what the step produced before, with
     every open tool call closed as interrupted.
 
     `parts` are AI SDK UI message parts, `messages` the agent's own form of the same (JSON text, None if there is

@@ -31,7 +31,7 @@ class StepDeps:
     _keys: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def idempotency_key(self, tool_call_id: str | None) -> str:
-        """The key of the call with this id (`ctx.tool_call_id`): pass it on to whatever the tool changes.
+        """The key of the call with this id (`ctx.tool_call_id`): pass it on to the service that the tool calls.
 
         A step is executed again when its worker died, and the model then usually asks for the same calls, under other
         ids: the key is the same for the same call of the same step. Raises LookupError for an id the model didn't use.
@@ -50,5 +50,5 @@ class StepDeps:
 
 
 def _canonical(arguments: dict[str, Any]) -> str:
-    """The arguments as one text, whatever order or spacing the model chose. ASCII, so any hash can take it."""
+    """The arguments as one ASCII text, independent of the order and spacing that the model chose."""
     return json.dumps(arguments, sort_keys=True, separators=(",", ":"))

@@ -70,7 +70,7 @@ class Answers:
                 answered = self._try(caller, run, decisions, step)
                 if answered is not None:
                     return Answered(answered, persistently(partial(self.table.last_record, answered), self.clock))
-            raise StoreBusy("other answers kept winning")
+            raise StoreBusy("other answers came first each time")
         except StoreError as error:
             logger.error("answer_failed", run=run_id, cause=cause(error))
             raise AnswerFailed("it may not have been recorded; send the same answers again") from error
@@ -83,7 +83,7 @@ class Answers:
         answered_step = self._check_earlier(run, earlier, step, waits=waits) if earlier else -1
         new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]
         if not new:
-            # The request that answered may have died before it sent; a redelivered message changes nothing.
+            # The worker that stored the answers may have died before it sent the message; a second message changes nothing.
             self._send_next(run, answered_step)
             return run
         now = self.clock.now()
@@ -107,7 +107,7 @@ class Answers:
         return after
 
     def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], step: int | None, *, waits: bool) -> int:
-        """See that calls that are not open were answered just so; returns the newest step that made one of them.
+        """Check that the stored answers to calls that are not open are these; returns the newest step that made one of them.
 
         Raises AnsweredOtherwise, NotWaiting or InvalidRequest.
         """
@@ -128,7 +128,7 @@ class Answers:
         return max(given[call_id].step for call_id in decisions)
 
     def _send_next(self, run: Run, asked: int) -> None:
-        """Send the step that runs the answered calls of step `asked`, unless the run is elsewhere. Should this fail, a sweep sends.
+        """Send the step that runs the answered calls of step `asked`, unless the run has gone on. If this fails, a sweep sends it.
 
         A message for any other step could overtake one that is not recorded.
         """

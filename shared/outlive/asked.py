@@ -1,4 +1,4 @@
-"""What a waiting run asked for, and how one of its calls is answered."""
+"""The calls that a waiting run asked about, and the decision that answers one."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 INTERRUPTED = "Interrupted before it finished."
-"""What stands in place of the result of a call that has none."""
+"""The result of a call that was interrupted."""
 OPEN_STATES = frozenset({"input-available", "approval-requested"})
 """States of a call's part in the transcript while it has no result."""
 
@@ -15,7 +15,7 @@ CallKind = Literal["approval", "question", "external"]
 
 
 class AskedCall(msgspec.Struct, frozen=True, array_like=True):
-    """One call of the agent's that somebody has to answer. Stored without names: a run's row stays under 1 KB."""
+    """One call of the agent that needs an answer. Stored without field names: a run's row stays under 1 KB."""
 
     tool_call_id: str
     kind: CallKind
@@ -23,7 +23,7 @@ class AskedCall(msgspec.Struct, frozen=True, array_like=True):
     input: Any = None
     """The tool's arguments. The run's row leaves them out; the step's record has them."""
     metadata: Any = None
-    """What the tool said about its call."""
+    """What the tool added to its call, for the person who answers."""
     approval_id: str = ""
     """Names this request for an approval. A call that is asked about again gets another one."""
 
@@ -34,14 +34,14 @@ class AskedCall(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
-    """What a waiting run waits for: the calls of `step` that are still open, and its deadline (ms)."""
+    """The calls of `step` that a waiting run still needs answers to, and its deadline (ms)."""
 
     step: int
     until: int
     open: tuple[AskedCall, ...]
 
     def without(self, answered: set[str]) -> "Asked":
-        """What is left once these calls are answered."""
+        """The same without these calls, which are answered."""
         return Asked(self.step, self.until, tuple(call for call in self.open if call.tool_call_id not in answered))
 
 
@@ -67,7 +67,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def contradiction(self) -> str | None:
-        """What is wrong with the decision by itself; None if nothing is."""
+        """Why the fields of the decision exclude each other; None if they do not."""
         given = sum(value is not UNSET for value in (self.approved, self.output, self.error_text))
         if given != 1:
             return "must have exactly one of approved, output and error_text"
@@ -91,6 +91,6 @@ def closed(part: dict[str, Any]) -> dict[str, Any]:
     """The part, a call without a result being closed as interrupted."""
     if not is_open(part):
         return part
-    # The AI SDK knows no approval without a decision in a call that is closed.
-    kept = {name: value for name, value in part.items() if name != "approval"}
-    return {**kept, "state": "output-error", "errorText": INTERRUPTED}
+    # In the AI SDK a closed call has no approval without a decision.
+    rest = {name: value for name, value in part.items() if name != "approval"}
+    return {**rest, "state": "output-error", "errorText": INTERRUPTED}

@@ -1,4 +1,4 @@
-"""A start in a chat whose slot another run holds: whether that run makes room.
+"""A start in a chat whose slot another run holds: may it take the slot?
 
 Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
 """
@@ -8,7 +8,8 @@ from collections.abc import Callable
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Overtaken, RunAlreadyActive, StoreUnreadable
-from outlive.lifecycle import HAND_OVER, TERMINAL, Facts, Status, lease_is_live
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import HAND_OVER, TERMINAL, Status
 from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings
 from outlive.settle import End, Log, Settler
@@ -29,9 +30,9 @@ def make_room(
     """
     try:
         active = table.run(caller.workspace_id, holder)
-    except StoreUnreadable as found:
+    except StoreUnreadable as damage:
         try:
-            end_unreadable(found, table, clock, settled_by)
+            end_unreadable(damage, table, clock, settled_by)
         except Overtaken:
             raise _busy_with(holder) from None
         return None

@@ -37,7 +37,7 @@ CURSOR = r"([A-Za-z0-9._:-]{1,128})\.([0-9a-f]{16})\.([A-Za-z0-9_-]{1,256})"
 
 
 class ChatReader(msgspec.Struct):
-    """One reader of one run: its cursor, and what it got."""
+    """One reader of one run: its cursor, and what it received."""
 
     caller: Caller
     chat_id: str
@@ -45,10 +45,10 @@ class ChatReader(msgspec.Struct):
     cursor: str | None
     encoder: Encoder
     ended: bool = False
-    """This answer ends here: the run has ended, or something is void and the client has to act on that first."""
+    """The answer ends here: the run has ended or waits, or a step is void and the client has to remove it first."""
     voided: bool = False
     chunk_count: int = 0
-    """How many chunks the reader got in this answer."""
+    """How many chunks the reader received in this answer."""
     full: bool = False
     """This answer can't hold the next event: the client has to ask again for it."""
 
@@ -82,7 +82,7 @@ class ChatReader(msgspec.Struct):
         return "".join([*frames, *([f"id: {self._cursor(self.cursor)}\n\n"] if silent else [])])
 
     def _after_the_start(self) -> str:
-        """The place behind the message's `start`. A client that can't take back a step reads the message from there."""
+        """The cursor right after the message's `start`. A client that can't remove a step from its message reads it again from there."""
         return cursor_of(ReaderState(status=str(Status.RUNNING)), self.caller.workspace_id, self.run_id)
 
     def _cursor(self, cursor: str | None) -> str:
@@ -97,7 +97,7 @@ class Chats(msgspec.Struct, frozen=True):
     clock: Clock
 
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
-        """The chunks of the chat's run after `after`, from its start without one; None if nothing is active or all was read.
+        """The chunks of the chat's run after `after`, from its start without one; None if no run is active or the reader has received all of it.
 
         Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
@@ -120,18 +120,18 @@ class Chats(msgspec.Struct, frozen=True):
             if chat is None or chat.active_run_id is None:
                 return None
             return self.from_the_start(caller, chat_id, chat.active_run_id)
-        found = re.fullmatch(CURSOR, after)
-        if not found or found[2] != mark(caller.workspace_id, chat_id, found[1]):
+        fields = re.fullmatch(CURSOR, after)
+        if not fields or fields[2] != mark(caller.workspace_id, chat_id, fields[1]):
             raise CursorRefused("is not one this chat gave")
-        place = reader_state_of(found[3], caller.workspace_id, found[1])
-        return ChatReader(caller, chat_id, found[1], found[3], Encoder.at(place))
+        state = reader_state_of(fields[3], caller.workspace_id, fields[1])
+        return ChatReader(caller, chat_id, fields[1], fields[3], Encoder.at(state))
 
     def from_the_start(self, caller: Caller, chat_id: str, run_id: str) -> ChatReader:
         """A reader of all of this run."""
         return ChatReader(caller, chat_id, run_id, None, Encoder())
 
     def next_chunks(self, reader: ChatReader, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
-        """The next chunks for `reader`, as soon as there are any, in about `room` bytes; None once it got all of the run.
+        """The next chunks for `reader`, as soon as there are any, in about `room` bytes; None once it has received all of the run.
 
         Raises RunNotFound.
         """
@@ -169,7 +169,7 @@ class Chats(msgspec.Struct, frozen=True):
                 return self._window(replace(reader), until, hold=wait is None) or ""
             except StoreError as error:
                 # The answers are stored: this must not look like a refusal. Nor may it come at once: a client that gets
-                # nothing for its answers sends them again.
+                # no chunks for its answers sends them again.
                 logger.error("read_failed", run=request.run_id, cause=cause(error))
                 if wait is not None or self.clock.now() >= until:
                     return NOTHING_NEW
@@ -195,7 +195,7 @@ class Chats(msgspec.Struct, frozen=True):
             return started, NOTHING_NEW
 
     def _window(self, reader: ChatReader, until: int, *, hold: bool) -> str | None:
-        """The chunks until then, or without `hold` until the first ones come; None if the reader got all of the run."""
+        """The chunks until then, or without `hold` until the first ones come; None if the reader has received all of the run."""
         beginning = replace(reader)
         windows: list[str] = []
         room = PAGE_BYTES

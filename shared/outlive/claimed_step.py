@@ -60,17 +60,17 @@ class ClaimedStep:
 
     @contextmanager
     def _failing_the_run(self) -> Iterator[None]:
-        """The step is given back if the store fails, and fails the run if anything else of ours does."""
+        """Give the step back if the store fails in the block, and fail the run on any other error."""
         try:
             yield
         except (Overtaken, GivenBack):
             raise
         except StoreError as error:
             self.tools.exhausted(error)
-            self.end.give_back(AgentError("transient", "store_unavailable", str(error)), self._pause())
+            self.end.try_again(AgentError("transient", "store_unavailable", str(error)))
         except Exception as error:
             if self.tools.exhausted(error):
-                return self.end.give_back(AgentError("transient", EXHAUSTED, cause(error)), self._pause())
+                return self.end.try_again(AgentError("transient", EXHAUSTED, cause(error)))
             unexpected("step_failed", error, run=self.run.id, step=self.run.claimed_step)
             self.end.partial = self.end.partial or partial_of(
                 self.run, streamed_outcome(self.streamed), self._bytes_before
@@ -94,11 +94,14 @@ class ClaimedStep:
         self.end.log = Log.upto(records[-1] if records else None)
         if goes_in_circles(records):
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
-        if self._stop_requested():
+        if self.end.stop_requested():
             return self.end.abort()
-        interrupt = Interrupt()
-        outcome = self._ask(self.history, interrupt)
-        return self._broken_off(outcome, interrupt) if outcome.kind == "partial" else self._record(outcome)
+        is_last, interrupt = self.history.is_at_last_step(self.run.max_steps), Interrupt()
+        call = AgentCall(self.tools, self.delivery, self.run, text_only=is_last)
+        outcome = call.outcome(self.history, self.streamed, interrupt)
+        if outcome.kind == "partial":
+            return self._broken_off(outcome, interrupt)
+        return self._record(outcome, is_last=is_last)
 
     def _give_up(self, last_error: LastError | None) -> None:
         """Fail the run by its last error, unless the step is recorded after all."""
@@ -110,58 +113,19 @@ class ClaimedStep:
             return self.end.fail(last_error.code, last_error.message)
         return self.end.fail_attempts(last_error)
 
-    def _stop_requested(self) -> bool:
-        """Look once more right before money is spent."""
-        current = persistently(partial(self.tools.table.reload, self.run), self.tools.clock)
-        if current is None or current.lease_id != self.run.lease_id:
-            raise Overtaken(self.run.id)
-        return current.stop_requested_at is not None
-
-    def _ask(self, history: History, interrupt: Interrupt) -> Outcome:
-        call = AgentCall(self.tools, self.delivery, self.run, text_only=self._is_last)
-        return call.outcome(history, self.streamed, interrupt)
-
-    @property
-    def _is_last(self) -> bool:
-        """True on the last step that may ask a model."""
-        history = self.history
-        return history is not None and not history.was_asked and history.model_steps >= self.run.max_steps - 1
-
     @property
     def _bytes_before(self) -> int:
         """Bytes that the parts of the run's earlier records take as JSON."""
         return sum(record.size for record in self.history.records) if self.history is not None else 0
 
     def _broken_off(self, outcome: Outcome, interrupt: Interrupt) -> None:
-        error, self.end.partial = outcome.error, partial_of(self.run, outcome, self._bytes_before)
-        if error is not None:
-            self.tools.exhausted(error)
-        if error is not None and error.kind == "permanent":
-            return self.end.fail(error.code, error.message)
-        if error is None:
-            if interrupt.reason == "stop":
-                return self.end.abort()
-            if interrupt.reason == "overtaken":
-                raise Overtaken(self.run.id)
-            if interrupt.reason is None:
-                return self.end.fail(RunErrorCode.AGENT_FAILED, "the agent broke off without saying why")
-            error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
-        if error.kind == "busy":
-            return self.end.wait_for_provider(error)
-        if self.run.attempts_used >= self.tools.settings.step_attempts:
-            return self.end.fail_attempts(LastError(error.code, error.message, error.kind))
-        return self.end.give_back(error, self._pause(error.retry_after))
+        self.end.partial = partial_of(self.run, outcome, self._bytes_before)
+        self.end.broken_off(outcome.error, interrupt.reason)
 
-    def _pause(self, retry_after: float | None = None) -> float:
-        """Seconds until another attempt: exponential backoff, or as long as the model asks, and less than a lease."""
-        return min(
-            max(2.0 ** (self.run.attempts_used - 1), retry_after or 0.0), self.tools.settings.lease_seconds - 1.0
-        )
-
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome, *, is_last: bool) -> None:
         now = self.tools.clock.now()
         try:
-            record = record_of(self.run, outcome, self._bytes_before, self.end.log.usage, now, is_last=self._is_last)
+            record = record_of(self.run, outcome, self._bytes_before, self.end.log.usage, now, is_last=is_last)
         except TooLarge as error:
             return self.end.fail(error.code, str(error))
         if record.kind == RecordKind.ASKED:
@@ -192,7 +156,7 @@ class ClaimedStep:
             return self._adopt(there)
 
     def _adopt(self, record: Record) -> None:
-        """Go on from a record that was put while this worker held the step. From one that asks goes on whoever answers."""
+        """Go on from a record that was put while this worker held the step. If it asks about calls, the answer resumes the run."""
         if record.kind != RecordKind.ASKED:
             self._after_record(record)
 
@@ -202,7 +166,7 @@ class ClaimedStep:
             self.end.succeed(record)
         elif record.kind in (RecordKind.STEP, RecordKind.ASKED):
             if record.kind == RecordKind.ASKED:
-                # A worker that took over may have asked just now, and what this one read is older than the answers. With
-                # its lease it knows that they came before its claim.
-                self._stop_requested()
+                # Another worker may have reclaimed the step and asked just now; then the history is older than the answers.
+                # If this worker still holds its lease, the answers were stored before its claim.
+                self.end.stop_requested()
             self.followed = record

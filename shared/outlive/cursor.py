@@ -1,4 +1,4 @@
-"""Where a list goes on: opaque, and good only for the workspace, chat and call it was made for."""
+"""The cursors of lists: opaque, and valid only for the workspace, chat and call they were made for."""
 
 import re
 

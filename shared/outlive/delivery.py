@@ -34,7 +34,7 @@ class Delivery:
 
 
 def pause_of(delivery: Delivery, settings: Settings) -> float:
-    """Seconds until a delivery comes again that the store kept from beginning: longer each time, up to a lease."""
+    """Seconds until a message is redelivered whose step could not begin because the store failed: backoff, up to a lease."""
     return min(float(settings.lease_seconds), REDELIVERY_SLACK_S * 2.0 ** min(delivery.receives - 1, 10))
 
 

@@ -1,15 +1,15 @@
-"""What can go wrong, named by who must act.
+"""The errors, named by who must act.
 
 OutliveError
-├── Refused             nobody: a condition was false, and the items it looked at came back
-├── StoreError          whoever called: try again
+├── Refused             no one (`store.refused`): a condition was false, and the rows that it compared came back
+├── StoreError          the caller: try again
 │   ├── StoreBusy           nothing was written
 │   ├── StoreUnanswered     it may have been written, or not
 │   └── StoreUnreadable     a sweep ends a run whose row can't be read; any other row an operator has to mend
 ├── StoreBroken         the operator: a permission, a name or a request is wrong
-├── Overtaken           nobody: another worker has the step, or the run has ended
+├── Overtaken           no one: another worker holds the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
-├── CursorRefused       the client; the handler knows which field it came in and answers with InvalidRequest
+├── CursorRefused       the client; the handler adds the field it came in and answers with InvalidRequest
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
@@ -21,26 +21,18 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 MAX_REPEATED = 200
-"""Characters of a name or value of the client's that a problem repeats."""
+"""How many characters of a client's name or value a problem repeats."""
 
 Item = dict[str, Any]
 """An item as DynamoDB sends it."""
 
 
 class OutliveError(Exception):
-    """The root of all of ours."""
-
-
-class Refused(OutliveError):
-    """A condition was false. `items` holds, for each refused action by its name, the item it met (None: there is none)."""
-
-    def __init__(self, items: dict[str, Item | None]) -> None:
-        super().__init__("refused: " + ", ".join(items))
-        self.items = items
+    """The root of all errors of Outlive."""
 
 
 class StoreError(OutliveError):
-    """The table or the queue could not do it now; it may later."""
+    """The table or the queue could not carry out a call; a retry may succeed."""
 
 
 class StoreBusy(StoreError):
@@ -52,7 +44,7 @@ class StoreUnanswered(StoreError):
 
 
 class StoreUnreadable(StoreError):
-    """A row is damaged: `item` is what is stored, `attribute` the first attribute of it that can't be read."""
+    """A row is damaged: `item` is the row as it is stored, `attribute` its first attribute that can't be read."""
 
     def __init__(self, item: Item, attribute: str) -> None:
         super().__init__(f"{attribute} of {item['sk']['S']} can't be read")
@@ -60,16 +52,16 @@ class StoreUnreadable(StoreError):
         self.attribute = attribute
 
     def is_of(self, user: str) -> bool:
-        """Whether the row is this user's, as far as it says; to others it does not exist."""
+        """True if the row still names this user as its owner; to any other user it does not exist."""
         return bool(self.item.get("owner") == {"S": user})
 
 
 class StoreBroken(OutliveError):
-    """The table refuses for good. Says the operation and the code, never a name: it may end up in front of a client."""
+    """The table refuses the call, and a retry will not help. The message has operation and code, and no name: a client may see it."""
 
 
 class Overtaken(OutliveError):
-    """This worker no longer holds the run: what it would write is somebody else's to write."""
+    """This worker no longer holds the run: another worker continues it, or it has ended."""
 
 
 class SettingError(OutliveError):
@@ -77,11 +69,11 @@ class SettingError(OutliveError):
 
 
 class CursorRefused(OutliveError):
-    """A cursor that was not made for what it is given to; the message says so without the field it came in."""
+    """The cursor was not made for this list or run. The message does not name the field that held the cursor."""
 
 
 class Problem(OutliveError):
-    """An answer in the form of RFC 9457. `fields` stand beside the standard members."""
+    """An error answer in the form of RFC 9457. `fields` are added to its standard members."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -95,31 +87,31 @@ class Problem(OutliveError):
 
 
 class Unauthorized(Problem):
-    """The token is valid but says nothing usable about who calls."""
+    """The token does not name a usable workspace and user."""
 
     status, code, title = 401, "unauthorized", "The token does not say who you are"
 
 
 class TicketExpired(Problem):
-    """The ticket is over, or never was one."""
+    """The ticket has expired or was never issued."""
 
     status, code, title = 401, "ticket_expired", "The ticket is not good any more"
 
 
 class RunsDisabled(Problem):
-    """New runs are switched off."""
+    """An operator has switched off new runs."""
 
     status, code, title = 403, "runs_disabled", "New runs are switched off"
 
 
 class ChatNotFound(Problem):
-    """The chat is somebody else's, which looks like no chat at all."""
+    """The chat belongs to another user."""
 
     status, code, title = 404, "chat_not_found", "There is no such chat"
 
 
 class RunNotFound(Problem):
-    """No such run, or not yours."""
+    """There is no run of this id, or it belongs to another user."""
 
     status, code, title = 404, "run_not_found", "There is no such run"
 
@@ -131,37 +123,37 @@ class RouteNotFound(Problem):
 
 
 class RunAlreadyActive(Problem):
-    """The chat is busy; `active_run_id` says with what."""
+    """The chat has an active run; `active_run_id` names it."""
 
     status, code, title = 409, "run_already_active", "The chat already has an active run"
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used for another request."""
+    """The idempotency key was used for another request."""
 
     status, code, title = 409, "idempotency_key_reused", "The idempotency key belongs to another request"
 
 
 class NotWaiting(Problem):
-    """The run does not wait for answers; `run_status` says where it stands."""
+    """The run does not wait for this answer; `run_status` is its status."""
 
     status, code, title = 409, "not_waiting", "The run does not wait for this answer"
 
 
 class AnsweredOtherwise(Problem):
-    """Somebody answered the call before, and differently; `answered_by` and `answered_at` say who and when."""
+    """The call has another answer already; `answered_by` and `answered_at` say who gave it and when."""
 
     status, code, title = 409, "answered_otherwise", "The call was answered otherwise before"
 
 
 class PromptTooLong(Problem):
-    """The prompt is over the limit."""
+    """The prompt is too long; `detail` has the limit."""
 
     status, code, title = 413, "prompt_too_long", "The prompt is too long"
 
 
 class InvalidRequest(Problem):
-    """Something about the request is wrong; `field` names it."""
+    """A field of the request is wrong; `field` names it."""
 
     status, code, title = 422, "invalid_request", "The request is not valid"
 
@@ -175,13 +167,13 @@ class UnknownAgent(Problem):
 
     status, code, title = 422, "unknown_agent", "There is no such agent"
 
-    def __init__(self, name: str | None, known: Iterable[str]) -> None:
+    def __init__(self, name: str | None, deployed: Iterable[str]) -> None:
         missing = "a start has to name one" if name is None else f"none is called {_short(name)!r}"
-        super().__init__(f"agent: {missing}; there are: {', '.join(known)}", field="agent")
+        super().__init__(f"agent: {missing}; there are: {', '.join(deployed)}", field="agent")
 
 
 class TooManyRequests(Problem):
-    """The user's tokens are used up; `Retry-After` says for how many seconds."""
+    """The user has reached a limit per minute; `Retry-After` is the seconds to wait."""
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
@@ -191,41 +183,41 @@ class TooManyRequests(Problem):
 
 
 class InternalError(Problem):
-    """Ours. The log says what."""
+    """A fault of the server. The log has the cause."""
 
     status, code, title = 500, "internal_error", "Something went wrong on our side"
 
 
 class ModelNotConfigured(Problem):
-    """No usable model setting."""
+    """`AgentModel` names no model."""
 
     status, code, title = 503, "model_not_configured", "No model is configured"
 
 
 class StartFailed(Problem):
-    """The run could not be stored; nothing was."""
+    """The run could not be stored. Send the same request again."""
 
     status, code, title = 503, "start_failed", "The run could not be started"
 
 
 class StopFailed(Problem):
-    """The stop could not be recorded."""
+    """The stop may not have been stored. Send it again."""
 
     status, code, title = 503, "stop_failed", "The stop could not be recorded"
 
 
 class AnswerFailed(Problem):
-    """The answers may not have been recorded."""
+    """The answers may not have been stored. Send the same answers again."""
 
     status, code, title = 503, "answer_failed", "The answers could not be recorded"
 
 
 class ReadFailed(Problem):
-    """The table did not answer a read."""
+    """The table did not answer a read, or the stored row is damaged."""
 
     status, code, title = 503, "read_failed", "The store did not answer"
 
 
 def _short(text: str) -> str:
-    """The text, which may hold a client's words, at a length that an answer repeats."""
+    """The text, which may come from a client, cut to the length that an answer repeats."""
     return text if len(text) <= MAX_REPEATED else text[:MAX_REPEATED] + "…"

@@ -1,4 +1,4 @@
-"""What was written in a chat before a step: the turns an agent is given, and the run's own records among them."""
+"""The history of a chat before a step: the turns that the agent receives, and the run's own records."""
 
 from dataclasses import dataclass
 
@@ -33,8 +33,12 @@ class History:
         """True if the newest step asked about calls: the next one runs them."""
         return bool(self.records) and self.records[-1].kind == RecordKind.ASKED
 
+    def is_at_last_step(self, max_steps: int) -> bool:
+        """True if the next step is the last one that may ask a model, of `max_steps` in all."""
+        return not self.was_asked and self.model_steps >= max_steps - 1
+
     def followed_by(self, record: Record) -> "History":
-        """The same history with the run's next record, unless it is in there already."""
+        """The history with the run's next record, which it may contain already."""
         if len(self.records) != record.step:
             return self
         turn = Turn("assistant", record.body.text, record.body.messages)

@@ -31,9 +31,9 @@ from outlive.text import clean
 
 MAX_IDENTITY = 256
 NO_NAME = re.compile(r"(\[.*\]|map\[.*\]|true|false|null|-?Infinity|NaN)\Z", re.DOTALL)
-"""What the gateway makes of a claim that is a list, an object or no name at all."""
+"""The gateway's text for a claim that is a list, an object or no name at all."""
 MAX_CLAIMS_BYTES = 2048
-"""Of the claims kept for tools, as JSON."""
+"""Bytes of the claims that tools get, as JSON."""
 COMPRESSED_FROM_BYTES = 20_000
 """The size from which an answer is compressed."""
 MAX_TEXT_BYTES = 6_250_000
@@ -44,11 +44,11 @@ CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_r
 """How a path parameter becomes the value of its handler's parameter, by the annotation there."""
 
 BROUGHT_BY: dict[Any, type[Problem]] = {Caller: Unauthorized, ChatId: InvalidRequest, RunId: RunNotFound}
-"""The problem that a handler's parameter brings with it, by its annotation."""
+"""The problem that checking a handler's parameter may raise, by the parameter's annotation."""
 
 Handler = Callable[..., Response[str]]
-"""What answers one route. A parameter annotated `Caller` gets who calls; every other one the path parameter of its name,
-decoded and checked as its annotation asks for."""
+"""The function of one route. A parameter annotated `Caller` receives the caller; every other one the path parameter of its
+name, decoded and checked by its annotation."""
 
 
 class Api:
@@ -97,7 +97,7 @@ class Api:
         """Answer `event`.
 
         The gateway has matched the route already and decoded the path; an id with a `/` or `#` in it would not match
-        again, so the path is put together anew from the route and its parameters.
+        again, so the path is built again from the route and its parameters.
         """
         # The gateway's access log has the same id.
         logger.append_keys(request=(event.get("requestContext") or {}).get("requestId"))
@@ -113,17 +113,17 @@ class Api:
 
     @property
     def caller(self) -> Caller:
-        """Who calls. Raises Unauthorized if the token lacks a usable workspace or subject."""
-        found: Any = self._event.get("requestContext")
+        """The caller. Raises Unauthorized if the token lacks a usable workspace or subject."""
+        claims: Any = self._event.get("requestContext")
         for name in ("authorizer", "jwt", "claims"):
-            found = found.get(name) if isinstance(found, dict) else None
-        claims = found if isinstance(found, dict) else {}
+            claims = claims.get(name) if isinstance(claims, dict) else None
+        claims = claims if isinstance(claims, dict) else {}
         return caller_of(claims, self._workspace_claim, self._deps_claims, self._approver_claim)
 
     def query(self, name: str) -> str | None:
         """A query parameter, or None."""
-        found = (self._event.get("queryStringParameters") or {}).get(name)
-        return None if found is None else str(found)
+        value = (self._event.get("queryStringParameters") or {}).get(name)
+        return None if value is None else str(value)
 
     def header(self, name: str) -> str | None:
         """A header, or None."""
@@ -185,13 +185,15 @@ def _fits_as_text(text: str) -> bool:
 
 
 def _takes_gzip(event: dict[str, Any]) -> bool:
-    asked = ",".join(value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding")
-    codings = [coding.replace(" ", "").partition(";") for coding in asked.lower().split(",")]
+    accepted = ",".join(
+        value for name, value in (event.get("headers") or {}).items() if name.lower() == "accept-encoding"
+    )
+    codings = [coding.replace(" ", "").partition(";") for coding in accepted.lower().split(",")]
     return any(name == "gzip" and weight not in ("q=0", "q=0.0") for name, _, weight in codings)
 
 
 def nothing() -> Response[str]:
-    """204: there is nothing, and there will be nothing."""
+    """204: there is nothing to read, now or later."""
     return Response(204, body="", headers={"Cache-Control": "no-store"})
 
 
@@ -239,21 +241,21 @@ def caller_of(
 ) -> Caller:
     """The caller that a verified token names, with the claims named by `deps_claims` as far as it has them.
 
-    `approver_claim` (`claim:value`) makes an approver of whoever's claim has that value, alone or in a list.
+    `approver_claim` (`claim:value`) makes the caller an approver if the claim has that value, alone or in a list.
 
     Raises Unauthorized if it lacks a usable workspace or subject, or if those claims are too large.
     """
     texts = {name: _text_of(claims.get(name)) for name in deps_claims}
-    kept = {name: text for name, text in texts.items() if text is not None}
-    if len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_CLAIMS_BYTES:
+    tool_claims = {name: text for name, text in texts.items() if text is not None}
+    if len(json.dumps(tool_claims, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_CLAIMS_BYTES:
         raise Unauthorized(f"the token's claims for tools must be at most {MAX_CLAIMS_BYTES} bytes as JSON")
     approves = _has(claims, approver_claim)
-    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), kept, approves)
+    return Caller(_identity(claims, workspace_claim), _identity(claims, "sub"), tool_claims, approves)
 
 
-def _has(claims: Mapping[str, Any], wanted: str) -> bool:
+def _has(claims: Mapping[str, Any], condition: str) -> bool:
     """True if the claim has the value, as `claim:value` says; the gateway writes a list as `[one two]`."""
-    name, _, value = wanted.partition(":")
+    name, _, value = condition.partition(":")
     held = claims.get(name)
     if isinstance(held, str) and held.startswith("[") and held.endswith("]"):
         held = held[1:-1].split(" ")

@@ -5,32 +5,18 @@ condition. No code reads, decides and then writes: a refused write brings the it
 were false, and that is a normal answer.
 
 Safety rests on three things: chat slot, run and seal move together (settle); the first record of a step wins; any end
-but `aborted` is refused once a stop was requested. Leases only save money and keep what was streamed: a worker that
-wakes up late can do no harm.
+but `aborted` is refused once a stop was requested. Leases only save money and preserve streamed text: a worker
+that wakes up late can do no harm.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import Any, Protocol
+from dataclasses import dataclass
+from enum import StrEnum
 
-from outlive.clauses import (
-    Absent,
-    AsRead,
-    Both,
-    Clause,
-    Either,
-    Present,
-    StoredAsRead,
-    at_most,
-    equal,
-    less_than,
-    more_than,
-)
+from outlive.guards import Facts, Guard, RunState
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     PENDING = "pending"
     """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
@@ -42,28 +28,28 @@ class Status(StrEnum):
     again."""
 
     WAITING = "waiting"
-    """A person, or the client's own code, has to answer calls that the agent made. No worker, lease or message belongs to
-    it, and no sweep reads it until its deadline. The last answer that is open moves it on."""
+    """A person, or the client's own code, has to answer calls that the agent made. The run has no worker, lease or message,
+    and no sweep reads it until its deadline. The answer to its last open call moves it on."""
 
     SUCCEEDED = "succeeded"
     """The agent answered. Final."""
 
     FAILED = "failed"
-    """It could not go on; `error` says why. Final."""
+    """The run could not go on; `error` has the reason. Final."""
 
     ABORTED = "aborted"
-    """Its owner stopped it, or the sweep gave it up; then `error` says so. Final."""
+    """The owner stopped the run, or the sweep gave it up, with the reason in `error`. Final."""
 
 
 ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
-"""A worker has to move the run on, or the sweep."""
+"""A worker or the sweep has to move the run on."""
 HOLDING = ACTIVE | {Status.WAITING}
 """The run holds its chat's slot."""
 TERMINAL = frozenset(Status) - HOLDING
 
 
 class MessageStatus(StrEnum):
-    """Where the run's assistant message stands. It follows the run's status and nothing else."""
+    """The status of the run's assistant message. It depends on the run's status alone."""
 
     STREAMING = "streaming"
     COMPLETED = "completed"
@@ -82,7 +68,7 @@ MESSAGE_STATUS = {
 
 
 class Trigger(StrEnum):
-    """What made a run start. An HTTP start is always `user`; the server sets it."""
+    """What started a run. The server sets it; a start over HTTP is always `user`."""
 
     USER = "user"
     SCHEDULE = "schedule"
@@ -99,178 +85,9 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
     MAX_STEPS = "max_steps"
     HANDED_OVER = "handed_over"
-    """A new message of the user's came in place of the answers that the run waited for."""
+    """The user sent a new message in place of the answers that the run waited for."""
     ERROR = "error"
     ABORTED = "aborted"
-
-
-class RunState(Protocol):
-    """What a guard looks at in a run. Times are milliseconds since the epoch."""
-
-    @property
-    def status(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def claimed_step(self) -> int: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def lease_id(self) -> str | None: ...
-    @property
-    def lease_until(self) -> int | None: ...
-    @property
-    def stop_requested_at(self) -> int | None: ...
-    @property
-    def progress_at(self) -> int | None: ...
-    @property
-    def created_at(self) -> int: ...
-    @property
-    def resends(self) -> int: ...
-    @property
-    def resent_by(self) -> str | None: ...
-    @property
-    def resend_after(self) -> int | None: ...
-    @property
-    def asked(self) -> Any: ...
-    @property
-    def due_at(self) -> int | None: ...
-    def serialize(self) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a guard looks at besides the run: the caller's clock (ms) and what it brings along."""
-
-    now: int
-    step: int = -1
-    attempt: int = 0
-    """For a reclaim: the count of attempts as it was read."""
-    lease_id: str = ""
-    lease_until: int = 0
-    """For a heartbeat: where it extends the lease to."""
-    user: str = ""
-    window: int = 0
-    """For the sweep: how long (ms) a run may stay without progress, or unclaimed."""
-    resends: int = -1
-    """For the sweep: the count of resends as it was read."""
-    resent_by: str | None = None
-    """For the sweep: which sweep was the last to send, as it was read."""
-    asked: Any = None
-    """What the run waits for, as it was read."""
-    sent_before: int = 0
-    """For the sweep: a message that was sent before then does not wait in the queue, so it is lost."""
-    resend_limit: int = 0
-    """For the sweep: how often a lost message is sent again before its run is given up."""
-    as_read: Mapping[str, Any] = field(default_factory=dict)
-    """Of a damaged run: what its end was decided on, by attribute, in DynamoDB's form (None: there is none)."""
-
-
-class Guard(Enum):
-    """One clause of a move's condition, with the reason it is there.
-
-    `condition` is the clause in the write. `holds` explains a refusal and never stands in for the condition.
-    """
-
-    NO_STOP = (
-        "once a stop was answered `true`, nothing begins and no other end is true",
-        Absent("stop_requested_at"),
-    )
-    STOP_REQUESTED = (
-        "only a requested stop may abort work that is still possible",
-        Present("stop_requested_at"),
-    )
-    NEXT_STEP = (
-        "the step follows the claimed one: a message for it is only sent once every record before it is stored",
-        equal("claimed_step", lambda facts: facts.step - 1),
-    )
-    SAME_STEP = (
-        "the step is the claimed one; an older message has nothing left to do",
-        equal("claimed_step", lambda facts: facts.step),
-    )
-    ATTEMPT_AS_READ = (
-        "of two reclaims one counts, and a request that lands late, after its retry, is refused",
-        AsRead("attempt", lambda facts: facts.attempt),
-    )
-    LIVE_LEASE = (
-        "a worker holds the step: it must hear of the stop and settle with what it has",
-        more_than("lease_until", lambda facts: facts.now),
-    )
-    NO_LIVE_LEASE = (
-        "the worker that held the step let go or died, so no worker's effort is thrown away",
-        Either(Absent("lease_until"), at_most("lease_until", lambda facts: facts.now)),
-    )
-    MY_LEASE = (
-        "the worker was not overtaken",
-        equal("lease_id", lambda facts: facts.lease_id),
-    )
-    LEASE_GROWS = (
-        "a heartbeat that lands late, after a later one, does not shorten the lease",
-        at_most("lease_until", lambda facts: facts.lease_until),
-    )
-    OWNER = (
-        "to any other user the run does not exist",
-        equal("owner", lambda facts: facts.user),
-    )
-    NO_PROGRESS = (
-        "neither a claim nor a heartbeat for the whole window; one that lands meanwhile wins",
-        at_most("progress_at", lambda facts: facts.now - facts.window),
-    )
-    NEVER_CLAIMED = (
-        "accepted longer ago than the window, and no worker ever claimed it",
-        Both(less_than("claimed_step", lambda facts: 0), at_most("created_at", lambda facts: facts.now - facts.window)),
-    )
-    NOT_IN_LINE = (
-        "its message is lost: it neither waits in a queue that moves, nor is it hidden, nor was it just sent again",
-        Both(
-            Both(
-                Either(Absent("lease_until"), at_most("lease_until", lambda facts: facts.sent_before)),
-                Either(Absent("resend_after"), at_most("resend_after", lambda facts: facts.sent_before)),
-            ),
-            at_most("created_at", lambda facts: facts.sent_before),
-        ),
-    )
-    RESENT_IN_VAIN = (
-        "its message was sent again as often as it may be: not even a sweep after an outage ends a run at once",
-        more_than("resends", lambda facts: facts.resend_limit - 1),
-    )
-    RESENT_BY_AS_READ = (
-        "of two sweeps one sends, and a request that lands late, after its retry, is refused",
-        AsRead("resent_by", lambda facts: facts.resent_by),
-    )
-    RESENDS_AS_READ = (
-        "a message that was sent is counted once, and none is sent by an old count",
-        equal("resends", lambda facts: facts.resends),
-    )
-    ASKED_AS_READ = (
-        "of two answers that complete what was asked one moves the run on; the other finds out what is open now",
-        AsRead("asked", lambda facts: facts.asked),
-    )
-    DUE = (
-        "the deadline has passed; an answer that lands before it wins",
-        at_most("due_at", lambda facts: facts.now),
-    )
-    AS_READ = (
-        "what is damaged, the lease and the stop are as they were read: a run in order is never given up this way",
-        StoredAsRead(lambda facts: facts.as_read),
-    )
-
-    def __init__(self, reason: str, clause: Clause) -> None:
-        self.reason = reason
-        self._clause = clause
-
-    def holds(self, run: RunState, facts: Facts) -> bool:
-        """True if the clause is true of this run."""
-        return self._clause.holds(run, facts)
-
-    def condition(self, columns: Any, facts: Facts) -> Any:
-        """The clause as a condition, made of the attributes of the class `columns`."""
-        return self._clause.condition(columns, facts)
-
-
-def lease_is_live(run: RunState, now: int) -> bool:
-    """True while some worker holds the run: until `lease_until`, exclusively."""
-    return run.lease_until is not None and run.lease_until > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +172,7 @@ ABORT_HELD = Move(
 )  # fmt: skip
 ABORT_UNCLAIMED = Move(
     "abort_unclaimed", "step", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED, Guard.NEXT_STEP),
-    "settles a stopped run whose next step was only kept from being claimed by the stop",
+    "settles a stopped run whose next step could have been claimed but for the stop",
 )  # fmt: skip
 ABORT_ANSWERED = Move(
     "abort_answered", "step, sweep, start", ACTIVE, Status.ABORTED, (Guard.STOP_REQUESTED,),
@@ -381,11 +198,11 @@ HAND_OVER = Move(
 )  # fmt: skip
 ABORT_UNANSWERED = Move(
     "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),
-    "gives up a run that nobody answered in time: error `unanswered`",
+    "gives up a run whose answers did not come in time: error `unanswered`",
 )  # fmt: skip
 ABORT_UNREADABLE = Move(
     "abort_unreadable", "sweep, start", HOLDING, Status.ABORTED, (Guard.AS_READ,),
-    "gives up a run whose row is damaged, whatever its status says, and mends the row: error `unreadable`",
+    "gives up a run whose row is damaged, in any status, and mends the row: error `unreadable`",
 )  # fmt: skip
 
 MOVES = (

@@ -1,4 +1,4 @@
-"""How often a user may do what costs much: start runs, and hold an execution while a read waits for news."""
+"""How often a user may start runs, and let a read wait for news, which holds an execution."""
 
 import math
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from outlive.caller import Caller
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import TooManyRequests
 from outlive.settings import Settings
-from outlive.store.rows import Bucket
+from outlive.store.short_lived import Bucket
 from outlive.store.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A token bucket a user: it holds the tokens of a minute, and one comes back at a time."""
+    """One token bucket per user and kind. It holds the tokens of a minute, and they come back one at a time."""
 
     table: Table
     clock: Clock
@@ -27,11 +27,11 @@ class Limits:
         """Take a token for a read that waits. Raises TooManyRequests if there is none."""
         self._take(caller, "reads", self.settings.held_reads_per_minute)
 
-    def _take(self, caller: Caller, what: str, per_minute: int) -> None:
+    def _take(self, caller: Caller, kind: str, per_minute: int) -> None:
         if not per_minute:
             return
-        bucket = Bucket(Bucket.key(caller.workspace_id, caller.user), Bucket.sort_key(what))
+        bucket = Bucket(Bucket.key(caller.workspace_id, caller.user), Bucket.sort_key(kind))
         missing_ms = self.table.take_token(bucket, MINUTE // per_minute, per_minute, self.clock.now())
         if missing_ms:
-            text = f"at most {per_minute} {what} a minute; send the same request again later"
+            text = f"at most {per_minute} {kind} a minute; send the same request again later"
             raise TooManyRequests(text, math.ceil(missing_ms / SECOND))

@@ -1,4 +1,4 @@
-"""What the functions say: one line per move, and one metric where somebody has to look."""
+"""The log lines of all functions, one per move, and a metric for each fault that an operator has to look at."""
 
 from aws_lambda_powertools import Logger
 
@@ -12,7 +12,7 @@ def cause(error: BaseException) -> str:
 
 
 def unexpected(message: str, error: Exception, **fields: object) -> None:
-    """Log that something of ours broke, and where. One line: a stack trace may hold what must not be in a log."""
+    """Log an unexpected error and where it was raised, in one line. A stack trace could contain secrets."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -45,7 +45,7 @@ def damaged(message: str, **fields: object) -> None:
 
 
 def _count(metric: str) -> None:
-    # Imported here because it is needed next to never, and every cold start would pay for it.
+    # Imported here because it is rarely needed and would lengthen every cold start.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
 
     with single_metric(metric, MetricUnit.Count, 1, namespace="Outlive"):

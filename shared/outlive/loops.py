@@ -1,4 +1,4 @@
-"""Telling a run that goes in circles from one that works."""
+"""Recognises a run that repeats the same calls."""
 
 import hashlib
 from collections import Counter

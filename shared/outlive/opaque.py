@@ -1,4 +1,4 @@
-"""Opaque tokens: text as a client carries it and gives it back, without reading it.
+"""Opaque tokens: text that a client stores and sends back without reading it.
 
 A sealed token is good only for the scope it was made for. The seal is no secret: what a caller may read is decided by the
 owner of the row, never by a token.
@@ -21,8 +21,8 @@ def unseal(token: str, *scope: str) -> str | None:
     sealed = decode(token) if len(token) <= MAX_SEALED else None
     if sealed is None or not sealed.isascii():
         return None
-    text, _, found = sealed.decode().rpartition(".")
-    return text if found == mark(text, *scope) else None
+    text, _, digits = sealed.decode().rpartition(".")
+    return text if digits == mark(text, *scope) else None
 
 
 def mark(*scope: str) -> str:

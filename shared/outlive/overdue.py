@@ -1,6 +1,6 @@
-"""What has to happen to an active run that no worker holds.
+"""Whether a run that no worker holds has to end, and by which move.
 
-The sweep asks this of every run older than a lease; a start asks it of the run that keeps its chat busy.
+The sweep decides this for every run that is older than a lease, and a start for the run that keeps its chat busy.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from outlive.clock import DAY, SECOND, Clock
 from outlive.errors import StoreError
+from outlive.guards import Facts, lease_is_live
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_LEFT,
@@ -16,10 +17,8 @@ from outlive.lifecycle import (
     ABORT_UNANSWERED,
     HOLDING,
     SUCCEED,
-    Facts,
     Move,
     Status,
-    lease_is_live,
     refusals,
 )
 from outlive.log import cause, logger
@@ -32,14 +31,14 @@ from outlive.store.rows import Record, RecordKind, Run
 LONGEST_WAIT = DAY
 """A message that was sent longer ago counts as lost, however long the line is."""
 LOOKS = 3
-"""How often the queue is asked before a line counts as one that does not move."""
+"""How often the queue's depth is read before a line counts as one that does not move."""
 LINE_SHARE = 10
-"""Up to a tenth as many messages as there are workers are no line: the next free worker takes each."""
+"""Up to a tenth as many messages as there are workers are no line: free workers take them soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """The move that ends the run, what it is based on, and under which name a sweep counts it."""
+    """The move that ends the run, its facts, and the name under which a sweep counts it."""
 
     move: Move
     facts: Facts
@@ -48,9 +47,9 @@ class Overdue:
 
 
 def depth_of(queue: Queue, clock: Clock) -> Depth | None:
-    """How many messages the queue holds, None if it does not say.
+    """How many messages the queue holds, None if it does not answer.
 
-    Where messages wait and no worker holds one, it is asked again: workers may all have been between two messages.
+    If messages wait and no worker holds one, it is read again: all workers may have been between two messages.
     """
     try:
         for _ in range(LOOKS - 1):
@@ -65,10 +64,9 @@ def depth_of(queue: Queue, clock: Clock) -> Depth | None:
 
 
 def lost_before(depth: Depth | None, now: int, settings: Settings) -> int:
-    """A message that was sent before this time and that no worker took is lost; one that was sent later may wait in line.
+    """The time before which an unclaimed message counts as lost; a message that was sent later may wait in line.
 
-    There is a line if many messages wait and workers hold others: then it moves. Where the depth is unknown, there may be
-    one.
+    There is a line if many messages wait and workers hold others, or if the depth is unknown.
     """
     moves = depth is None or (depth.waiting > settings.maximum_concurrency // LINE_SHARE and depth.in_flight > 0)
     return now - LONGEST_WAIT if moves else now
@@ -82,10 +80,10 @@ def overdue(
     sent_before: Callable[[], int],
     window: int | None = None,
 ) -> Overdue | None:
-    """How `run`, whose newest record is `last`, has to end now; None if it has not.
+    """How `run`, whose newest record is `last`, has to end now; None if it does not have to, as under a live lease.
 
-    `sent_before` is asked for only where it decides. `window` (ms) stands in for both the stale and the pending time, in
-    a system whose queue is drained: then no message is in line, and none is waited for. A live lease rules everything out.
+    `sent_before` is called only if the decision depends on it. `window` (ms) replaces both the stale and the pending time, in
+    a system whose queue is drained: there no message is in line.
     """
     if run.status not in HOLDING or lease_is_live(run, now):
         return None
@@ -114,7 +112,7 @@ def _unanswered(run: Run, now: int) -> Overdue | None:
     if refusals(ABORT_UNANSWERED, run, facts):
         return None
     tools = ", ".join(sorted({call.tool_name for call in run.asked.open})) if run.asked else "?"
-    error = RunError(RunErrorCode.UNANSWERED, f"nobody answered in time: {tools}")
+    error = RunError(RunErrorCode.UNANSWERED, f"no answer came in time: {tools}")
     return Overdue(ABORT_UNANSWERED, facts, "unanswered", error)
 
 

@@ -1,4 +1,4 @@
-"""What a step left, packed as a record: whole, within the store's limits, or not at all."""
+"""Packs the result of a step as a record: whole and within the store's limits, or not at all."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -17,16 +17,16 @@ from outlive.text import clean, is_deeper
 from outlive.usage import Usage
 
 MAX_PACKED_BYTES = 390_000
-"""Of a record's packed body: an item holds 400 KB, and the rest of it takes well under 10 KB."""
+"""The limit of a record's packed body: an item holds 400 KB, and its other attributes take well under 10 KB."""
 MAX_PARTS_BYTES = 4_000_000
-"""Of the parts of one message as JSON: a function answers with at most 6 MB."""
+"""The limit of the parts of one message as JSON: a function answers with at most 6 MB."""
 MAX_MESSAGES_CHARACTERS = 2 * MAX_PARTS_BYTES
 MAX_ASKED_BYTES = 350_000
-"""Of the names of the calls that a run waits for: its row holds them, and an item holds 400 KB."""
+"""The limit of the names of the calls that a run waits for: its row holds them, and an item holds 400 KB."""
 MAX_OUTPUT_BYTES = 100_000
-"""Of a structured output as JSON: the run has it in its row, and in each answer beside its message."""
+"""The limit of a structured output as JSON: the run's row holds it, and each answer has it beside its message."""
 MAX_DEPTH = 200
-"""Levels of nesting of a step's parts: every reader's JSON takes that, many take no more than a few hundred."""
+"""The limit of levels of nesting: some JSON parsers of readers take no more than a few hundred."""
 
 
 class TooLarge(Exception):
@@ -96,7 +96,7 @@ def record_of(run: Run, outcome: Outcome, bytes_before: int, usage_before: Usage
 
 
 def partial_of(run: Run, outcome: Outcome, bytes_before: int) -> Partial | None:
-    """What there is of a step that broke off; None if there is nothing, or if it can't be stored whole."""
+    """The partial record of a step that broke off; None if it is empty or can't be stored whole."""
     if not any(part["type"] != "step-start" for part in outcome.parts):
         return None
     try:
@@ -108,7 +108,7 @@ def partial_of(run: Run, outcome: Outcome, bytes_before: int) -> Partial | None:
 
 
 def streamed_outcome(streamed: Sequence[Words]) -> Outcome:
-    """What an agent streamed before it raised, as text."""
+    """The text that an agent streamed before it raised, as an outcome."""
     parts: list[dict[str, str]] = [{"type": "step-start"}]
     for kind, words in groupby(streamed, key=lambda each: each.kind):
         parts.append({"type": kind, "text": "".join(each.text for each in words)})

@@ -18,7 +18,7 @@ from outlive.views import MessageView, RunView, sized, view_message, view_run
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Answers every GET. To anybody but its owner, a chat or run looks as if it did not exist."""
+    """Answers every GET. To any other user than its owner, a chat or run does not exist."""
 
     table: Table
 

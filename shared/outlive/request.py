@@ -68,9 +68,11 @@ class AnswersBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What a start carries."""
+    """The body of a start."""
 
-    prompt: Annotated[str, msgspec.Meta(min_length=1, description="What the agent is asked: 1 to 32,768 characters.")]
+    prompt: Annotated[
+        str, msgspec.Meta(min_length=1, description="The user's message to the agent: 1 to 32,768 characters.")
+    ]
     budget: Budget | None = None
     agent: (
         Annotated[
@@ -98,19 +100,19 @@ class StartRequest:
     agent: str | None
     """The agent that the request names."""
     validated: dict[str, Any]
-    """The body as it was validated: two requests with the same one are the same request."""
+    """The validated body. Two requests with the same validated body are the same request."""
     replaces_answers: bool = False
-    """A run of the chat that waits for answers gives way to this one."""
+    """True if this start ends a run of the chat that waits for answers."""
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same request, and for no other."""
+        """A hash that is the same for the same request, and for no other."""
         canonical = json.dumps(self.validated, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> StartRequest:
-    """The start that was asked for. Raises InvalidRequest or PromptTooLong."""
+    """The start that the request contains. Raises InvalidRequest or PromptTooLong."""
     check_chat_id(chat_id)
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
@@ -139,7 +141,7 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
 
 
 def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:
-    """The decisions that were sent, by call, and the step they are meant for if it was named. Raises InvalidRequest."""
+    """The decisions in the body, by call, and its `step` if it has one. Raises InvalidRequest."""
     fields = sanitized(json_object(body))
     return parse_answers(fields), _structured(fields, AnswersBody).step
 
@@ -163,7 +165,7 @@ def parse_answers(fields: dict[str, Any]) -> dict[str, Decision]:
 
 
 def portions(decisions: Mapping[str, Decision]) -> Iterator[dict[str, Decision]]:
-    """The decisions in as many parts as it takes for each to be one transaction."""
+    """The decisions in parts, each small enough for one transaction."""
     portion: dict[str, Decision] = {}
     room = MAX_ANSWERS_BYTES
     for call_id, decision in decisions.items():
@@ -196,7 +198,7 @@ def is_run_id(run_id: str) -> bool:
 
 
 def check_limit(text: str | None) -> int:
-    """How many a page may hold. Raises InvalidRequest."""
+    """How many entries a page may hold. Raises InvalidRequest."""
     if text is None:
         return DEFAULT_LIMIT
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:

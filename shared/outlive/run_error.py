@@ -9,7 +9,7 @@ MAX_MESSAGE_CHARACTERS = 2000
 
 
 class RunErrorCode(StrEnum):
-    """What a run's `error.code` can be. The text under each code is its row in docs/api.md."""
+    """The values of a run's `error.code`. The text under each code is its row in docs/api.md."""
 
     STEP_ATTEMPTS = "step_attempts"
     """A step broke off on each of its attempts: timeouts, throttling, dead workers. The message has the last reason.
@@ -76,7 +76,7 @@ class RunErrorCode(StrEnum):
     """No worker claimed the run within `PendingSeconds`; the sweep ended it."""
 
     UNANSWERED = "unanswered"
-    """Nobody answered within `AnswerSeconds` what the run waited for; the sweep ended it."""
+    """The answers that the run waited for did not come within `AnswerSeconds`; the sweep ended it."""
 
     UNREADABLE = "unreadable"
     """The stored row of the run is damaged; the message says which attribute. The sweep ended it."""

@@ -23,7 +23,7 @@ BOUNDS = {
     "HELD_READS_PER_MINUTE": (0, 60_000),
     "RETENTION_DAYS": (0, 3650),
 }
-"""The least and the most that a number may be; the template's parameters have the same bounds."""
+"""The least and the greatest value of each number; the template's parameters have the same bounds."""
 
 MODEL_NAME = re.compile(r"offline|[a-z0-9][a-z0-9_-]*:\S+")
 
@@ -49,7 +49,7 @@ class Settings:
     answer_seconds: int = 604_800
     """How long a run waits for the answers to its calls."""
     approver_claim: str = ""
-    """`claim:value`: whoever's token has it may answer calls of any run of the workspace. Empty: only the owner may."""
+    """`claim:value`: a user whose token has it may answer calls of any run of the workspace. Empty: only the owner may."""
     provider_patience_seconds: int = 900
     """How long a step waits for a provider that takes no requests before its run fails."""
     stop_poll_seconds: float = 1.0

@@ -1,7 +1,7 @@
-"""Ending a run: one write, once, from whatever side.
+"""Ending a run: one write, made once, no matter which function ends it.
 
-The log of step records is sealed by the very transaction that ends the run, so nobody can add to an ended run. A
-settler that finds its slot of the log taken reads what stands there and goes on from that.
+The transaction that ends the run also seals the log of step records, so nothing can be added to an ended run. If the slot
+of the log is taken, the settler reads the record that stands there and tries again with it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ import msgspec
 from outlive.asked import closed, is_open
 from outlive.clock import Clock
 from outlive.errors import Overtaken, StoreError, StoreUnreadable
+from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_ANSWERED,
     ABORT_HELD,
@@ -24,9 +25,7 @@ from outlive.lifecycle import (
     HAND_OVER,
     SUCCEED,
     TERMINAL,
-    Facts,
     FinishReason,
-    Guard,
     Move,
     refusals,
 )
@@ -45,18 +44,18 @@ STOPPED_INSTEAD = {
     ABORT_STALE: ABORT_LEFT,
     ABORT_NEVER_STARTED: ABORT_LEFT,
 }
-"""What becomes of an end that a requested stop refused."""
+"""The move that is made instead of one that a requested stop refused."""
 
 GIVEN_UP = frozenset({FAIL, ABORT_STALE, ABORT_NEVER_STARTED, ABORT_UNREADABLE})
-"""Ends that give way to a final record found in the log: the work was done after all."""
+"""Moves that give way to a final record in the log: then the run succeeds."""
 
 SETTLE_ROUNDS = 12
-"""How often a settle goes again with what a refusal brought back."""
+"""How often a settle is tried again with the rows that a refusal brought back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What is known of a run's log: its next free slot, the total so far, and the final record if it has one."""
+    """A run's log as it was last read: its next free slot, the total usage so far, and the final record if it has one."""
 
     slot: int = 0
     usage: Usage = Usage()
@@ -76,7 +75,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What was streamed of a step that did not come to its end."""
+    """What was streamed of a step that broke off."""
 
     step: int
     packed: bytes
@@ -94,16 +93,16 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run has to end: the move, what it is based on, and the id by which the settler recognises its own write."""
+    """How a run has to end: the move, its facts, and the id by which the settler recognises its own write."""
 
     move: Move
     facts: Facts
     settled_by: str
     error: RunError | None = None
     partial: Partial | None = None
-    """What was streamed of the step under way."""
+    """The streamed part of the step under way."""
     mended: Mapping[str, Any] = field(default_factory=dict)
-    """What is written in place of damaged attributes; None takes one away."""
+    """New values for damaged attributes; None removes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Settler:
     clock: Clock
 
     def end(self, run: Run, end: End, log: Log) -> Settled:
-        """Have `run`, whose log is `log`, end by `end`, or learn how it ended.
+        """End `run`, whose log is `log`, by `end`, or learn how it ended.
 
         A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
         the caller's to end, and `StoreError` after 3 tries, which is logged.
@@ -129,7 +128,7 @@ class Settler:
 
 @dataclass(slots=True)
 class _Settling:
-    """One settle: what is known of the run so far, which every refusal corrects."""
+    """One settle: run, end and log as last read. Every refusal updates them."""
 
     table: Table
     run: Run
@@ -145,7 +144,7 @@ class _Settling:
                     self.run, self._ending(), chat_there=self.chat_there, message_there=self.message_there
                 )
             except Refused as refused:
-                settled = self._learn(refused)
+                settled = self._update(refused)
                 if settled is not None:
                     return settled
             else:
@@ -194,23 +193,23 @@ class _Settling:
             return FinishReason.HANDED_OVER
         return FinishReason.ERROR if self.end.move is FAIL else FinishReason.ABORTED
 
-    def _learn(self, refused: Refused) -> Settled | None:
-        """Take in what a refusal brought back: how the run ended, or None to try again knowing more."""
+    def _update(self, refused: Refused) -> Settled | None:
+        """Update run, end and log from a refusal. Returns how the run ended, or None to try again."""
         if "run" in refused.by:
             try:
-                return self._learn_run(refused.run)
+                return self._update_run(refused.run)
             except StoreUnreadable:
                 # Damaged, and no longer as this settler read it: the next sweep ends it.
                 raise Overtaken(self.run.id) from None
         if refused.record is not None:
-            return self._learn_slot(refused.record)
+            return self._update_slot(refused.record)
         if "chat" in refused.by:
             self.chat_there = refused.chat_holds(self.run.id)
         if "message" in refused.by:
-            self.message_there = refused.met("message")
+            self.message_there = refused.has_row("message")
         return None
 
-    def _learn_run(self, current: Run | None) -> Settled | None:
+    def _update_run(self, current: Run | None) -> Settled | None:
         if current is None:
             raise Overtaken(self.run.id)
         if current.status in TERMINAL:
@@ -221,7 +220,7 @@ class _Settling:
         self.run, self.end = current, replace(self.end, move=STOPPED_INSTEAD[self.end.move], error=None)
         return None
 
-    def _learn_slot(self, record: Record) -> Settled | None:
+    def _update_slot(self, record: Record) -> Settled | None:
         if record.kind in (RecordKind.PARTIAL, RecordKind.END):
             # Only the settling transaction seals, so the run has ended.
             current = self.table.reload(self.run)
@@ -238,6 +237,6 @@ class _Settling:
 
 
 def _closing(log: Log) -> Partial | None:
-    """Closes the calls of the newest step that nobody answered or ran; None if there are none."""
+    """Closes the calls of the newest step that have no result; None if there are none."""
     parts = [closed(part) for part in log.asked.body.parts if is_open(part)] if log.asked is not None else []
     return Partial(log.slot, pack(Body(parts)), len(msgspec.json.encode(parts)), Usage()) if parts else None

@@ -36,7 +36,7 @@ from outlive.store.table import Table
 MAX_TRIES = 6
 """How often a start is tried when other starts conflict with it. Simultaneous starts need one or two."""
 TRYING_MS = 8 * SECOND
-"""Milliseconds after which a start is not tried again: with a store that hangs, its own 503 comes before the gateway's."""
+"""Milliseconds after which a start is not tried again. If the store hangs, the function's 503 comes before the gateway's."""
 
 
 START_PROBLEMS: tuple[type[Problem], ...] = (
@@ -54,7 +54,7 @@ START_PROBLEMS: tuple[type[Problem], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run, its newest record if it was there before (None for a fresh one), and whether it was."""
+    """The run; for one that was started before, its newest record and `replayed`."""
 
     run: Run
     last: Record | None = None
@@ -74,12 +74,13 @@ class Start:
     """Spreads the pauses between tries: numbers around 1."""
 
     def run(self, caller: Caller, request: StartRequest) -> Started:
-        """Make a new run the chat's active one, or find the one this very request made before.
+        """Make a new run the chat's active one, or return the run that an earlier request with the same key started.
 
-        The run keeps the caller's claims for its tools; a run that is found keeps those it has.
+        A new run stores the caller's claims for its tools; a run that was started before keeps its own.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
-        TooManyRequests or StartFailed; then nothing was written, unless every answer of the store was lost: the same idempotency key finds that run.
+        TooManyRequests or StartFailed. Then nothing was written, unless every answer of the store was lost; a start with the
+        same idempotency key returns that run.
         """
         run_id = self._run_id(caller, request)
         try:
@@ -90,104 +91,104 @@ class Start:
 
     def _start(self, caller: Caller, run_id: str, request: StartRequest) -> Started:
         agent = request.agent or self.settings.default_agent
-        asking = _Asking(caller, run_id, request, self.clock.now(), self.new_id(), agent)
-        failure: StoreError = StoreBusy("other starts kept winning")
-        met: Chat | None = None
+        call = _StartCall(caller, run_id, request, self.clock.now(), self.new_id(), agent)
+        failure: StoreError = StoreBusy("other starts came first each time")
+        refused_chat: Chat | None = None
         for attempt in range(MAX_TRIES):
             try:
-                return self._try(asking, met, again=attempt > 0)
+                return self._try(call, refused_chat, again=attempt > 0)
             except Refused as refused:
-                met = self._chat_of(refused)
+                refused_chat = self._chat_of(refused)
             except StoreUnreadable:
                 raise
             except StoreError as error:
-                failure, met = error, None
-                if self.clock.now() >= asking.at + TRYING_MS:
+                failure, refused_chat = error, None
+                if self.clock.now() >= call.at + TRYING_MS:
                     break
                 self.clock.sleep(PAUSE * (attempt + 1) * self.jitter())
         # The last try may have taken effect without an answer.
-        found = self.table.run(caller.workspace_id, run_id)
-        if found is None:
+        run = self.table.run(caller.workspace_id, run_id)
+        if run is None:
             raise failure
-        return self._found(found, asking)
+        return self._replay(run, call)
 
-    def _try(self, asking: "_Asking", met: Chat | None, *, again: bool) -> Started:
-        """Start the run, or find it. `met` is the chat as a refusal brought it back; without it, it is read.
+    def _try(self, call: "_StartCall", refused_chat: Chat | None, *, again: bool) -> Started:
+        """Start the run, or find it. `refused_chat` is the chat as a refusal brought it back; without it the chat is read.
 
         Raises Refused if another start came first, and StoreError.
         """
-        request = asking.request
-        if met is not None:
-            chat = own_chat(met, asking.caller)
+        request = call.request
+        if refused_chat is not None:
+            chat = own_chat(refused_chat, call.caller)
         else:
-            chat = chat_to_start_in(self.table, asking.caller, request.chat_id)
+            chat = chat_to_start_in(self.table, call.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
         limited = self.settings.starts_per_minute > 0
-        if again or (request.idempotency_key and (holder or limited or self._refusal(asking))):
-            # It may be there by an earlier request, or by the try before, whose answer was lost.
-            found = self.table.run(asking.caller.workspace_id, asking.run_id)
-            if found is not None:
-                return self._found(found, asking)
-        refusal = self._refusal(asking)
+        if again or (request.idempotency_key and (holder or limited or self._refusal(call))):
+            # An earlier request may have stored it, or the try before this one, whose answer was lost.
+            stored = self.table.run(call.caller.workspace_id, call.run_id)
+            if stored is not None:
+                return self._replay(stored, call)
+        refusal = self._refusal(call)
         if refusal is not None:
             raise refusal
-        gives_way = self._make_room(asking, holder) if holder is not None else None
+        gives_way = self._make_room(call, holder) if holder is not None else None
         if not again:
-            Limits(self.table, self.clock, self.settings).admit_start(asking.caller)
+            Limits(self.table, self.clock, self.settings).admit_start(call.caller)
         if gives_way is not None:
             gives_way()
-        run = asking.new_run(chat.sequence if chat is not None else 0)
-        self.table.start(chat, run, request.prompt, asking.at, holder)
+        run = call.new_run(chat.sequence if chat is not None else 0)
+        self.table.start(chat, run, request.prompt, call.at, holder)
         self._send(run)
         return Started(run)
 
     def _run_id(self, caller: Caller, request: StartRequest) -> str:
-        """Fresh, or with an idempotency key always the same: asking again then finds the run by its own id."""
+        """Random, or made from the idempotency key: then a repeated request reads the run by its id."""
         if request.idempotency_key is None:
             return self.new_id()
         parts = [caller.workspace_id, caller.user, request.chat_id, request.idempotency_key]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
-    def _refusal(self, asking: "_Asking") -> Problem | None:
-        """Why no new run may start, None if one may. A run that an earlier request started is found all the same."""
+    def _refusal(self, call: "_StartCall") -> Problem | None:
+        """Why no new run may start; None if one may. A run that an earlier request started is returned all the same."""
         if not self.settings.runs_enabled:
             return RunsDisabled("an operator has switched new runs off; running ones go on")
         if not self.settings.model_usable:
             return ModelNotConfigured("AGENT_MODEL names no model")
-        if asking.agent not in self.settings.agents:
-            return UnknownAgent(asking.agent, self.settings.agents)
+        if call.agent not in self.settings.agents:
+            return UnknownAgent(call.agent, self.settings.agents)
         return None
 
     def _chat_of(self, refused: Refused) -> Chat | None:
-        """The chat as the refused transaction met it, None if it was not the chat that refused."""
+        """The chat as the refused transaction brought it back, None if its clause was not false."""
         if not refused.by & {"run", "chat", "holder"}:
             # Messages without their chat: the chat item was deleted by hand, and no other item names their owner.
             raise StartFailed("the chat has messages but no owner")
         return refused.chat
 
-    def _make_room(self, asking: "_Asking", holder: str) -> Callable[[], None] | None:
+    def _make_room(self, call: "_StartCall", holder: str) -> Callable[[], None] | None:
         """See `make_room`."""
-        # Only a busy chat's start needs it, and every cold start would wait for it.
+        # Only a start in a busy chat needs it; importing it here keeps the cold start short.
         from outlive.busy_chat import make_room
 
         store = self.table, self.queue, self.clock, self.settings
-        return make_room(*store, asking.caller, holder, self.new_id(), replaces_answers=asking.request.replaces_answers)
+        return make_room(*store, call.caller, holder, self.new_id(), replaces_answers=call.request.replaces_answers)
 
-    def _found(self, run: Run, asking: "_Asking") -> Started:
-        """The run that stands under this request's id: an earlier request's, or our own by a write with no answer."""
-        mine = run.started_by == asking.id
-        if not mine and asking.request.idempotency_key is None:
+    def _replay(self, run: Run, call: "_StartCall") -> Started:
+        """The result for the stored run of this id. An earlier request stored it, or this one, by a write whose answer was lost."""
+        is_own = run.started_by == call.id
+        if not is_own and call.request.idempotency_key is None:
             raise StartFailed("the run's id was taken; send the request again")
-        if run.fingerprint != asking.request.fingerprint:
+        if run.fingerprint != call.request.fingerprint:
             raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
         if run.status == Status.PENDING:
-            # The request that stored it may have died before it sent, and a redelivered message changes nothing.
+            # The worker that stored it may have died before it sent the message; a second message changes nothing.
             self._send(run)
         last = self.table.last_record(run) if run.status not in TERMINAL else None
-        return Started(run, last, replayed=not mine)
+        return Started(run, last, replayed=not is_own)
 
     def _send(self, run: Run) -> None:
-        """Send the run's first step. It is accepted already: should this fail, a sweep sends."""
+        """Send the run's first step. The run is stored: if this fails, a sweep sends the message."""
         try:
             self.queue.send(run, 0)
         except Exception as error:
@@ -195,8 +196,8 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """One request: who asks what, under which run id, since when, and by which id it knows its own writes again."""
+class _StartCall:
+    """One call of start: caller, run id, request, time, and the id by which it recognises its own write."""
 
     caller: Caller
     run_id: str
@@ -206,7 +207,7 @@ class _Asking:
     agent: str | None
 
     def new_run(self, sequence: int) -> Run:
-        """The run to be, right after message `sequence` of its chat."""
+        """The new run, whose messages follow message `sequence` of its chat."""
         return Run(
             Run.key(self.caller.workspace_id, self.run_id),
             Run.SK,

@@ -1,8 +1,8 @@
 """One step of a run: claim, read the history, ask the agent once, record, send the next.
 
-A message says which step is due. Whatever crashes, is redelivered or comes late: only a claim lets a worker ask, and it
-is a claim of the step after the claimed one, or of the claimed one while no worker holds it; the first record of a step
-counts, and every other worker adopts it; nothing is added to a run that has ended.
+A message names the step that is due. Workers may crash, and messages may be redelivered or late. Three rules make that
+harmless. Only a claim lets a worker ask the model: a claim of the step after the claimed one, or of the claimed one while
+no worker holds it. The first record of a step counts, and every other worker adopts it. Nothing is added to an ended run.
 
     the worker dies                what happens
     before the claim               the message is redelivered: nothing had happened
@@ -26,18 +26,8 @@ from outlive.claimed_step import ClaimedStep
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, Delivery, GivenBack, hide, hide_for_lease, pause_of
 from outlive.errors import Overtaken, StoreBroken, StoreError, StoreUnreadable
-from outlive.lifecycle import (
-    ABORT_LEFT,
-    ABORT_UNCLAIMED,
-    CLAIM,
-    RECLAIM,
-    TERMINAL,
-    Facts,
-    Move,
-    Status,
-    lease_is_live,
-    only_stop_refuses,
-)
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import ABORT_LEFT, ABORT_UNCLAIMED, CLAIM, RECLAIM, TERMINAL, Move, Status, only_stop_refuses
 from outlive.log import cause, logger, unexpected
 from outlive.settle import End, Log, Settler
 from outlive.store.refused import Refused
@@ -46,13 +36,13 @@ from outlive.store.rows import Run
 from outlive.workbench import Workbench
 
 CLAIM_ROUNDS = 5
-"""How often a worker tries to claim while the run keeps changing hands."""
+"""How often a worker tries to claim while other workers claim and release the run."""
 
 
 class Answer(Enum):
-    """What becomes of the message."""
+    """What the worker does with the message."""
 
-    ACKNOWLEDGE = "the worker is done with it"
+    ACKNOWLEDGE = "it is deleted"
     GIVE_BACK = "it is hidden until it is redelivered"
 
 
@@ -64,7 +54,7 @@ class Step:
     new_id: Callable[[], str]
 
     def run(self, delivery: Delivery) -> Answer:
-        """Take the step that `delivery` says is due, as far as it still is, and those after it that it covers."""
+        """Take the step that `delivery` names, if it is still due, and the steps after it that the message covers."""
         step, run, history = delivery.step, None, None
         try:
             while (run := self._claim(delivery, step, self.new_id())) is not None:
@@ -83,7 +73,7 @@ class Step:
             hide(self.tools.queue, delivery, back.seconds)
             return Answer.GIVE_BACK
         except StoreUnreadable as error:
-            # The sweep ends a run whose row is damaged; until then each delivery would meet the same.
+            # The sweep ends a run whose row is damaged; until then each delivery would fail the same way.
             logger.error("step_broken", run=delivery.run_id, step=step, cause=cause(error))
         except Exception as error:
             exhausted = self.tools.exhausted(error)
@@ -100,8 +90,8 @@ class Step:
     def _is_hopeless(self, run: Run | None, error: Exception) -> bool:
         """True if another delivery of the message would end the same way; the sweep then ends the run.
 
-        That is so for a run that can't be read, and for one that can't be failed once its attempts are used up. What an
-        operator can mend (`StoreBroken`) is not counted before the claim: the message is redelivered with the lease.
+        That is so for a run that can't be read, and for one that can't be failed once its attempts are used up. A fault that an
+        operator can repair (`StoreBroken`) is not counted before the claim: the message is redelivered with the lease.
         """
         if run is None:
             return not isinstance(error, StoreBroken)

@@ -1,24 +1,27 @@
-"""The ways in which a worker lets go of a step: it ends the run, or gives run and message back."""
+"""How a worker ends a step: it settles the run, or gives run and message back."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from outlive.agent import AgentError
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
 from outlive.errors import Overtaken, StoreError
-from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Facts, Move
+from outlive.guards import Facts
+from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Move
 from outlive.log import logger
 from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
 from outlive.settle import End, Log, Partial, Settler
 from outlive.store.refused import Refused
+from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.workbench import Workbench
 
-NO_ANSWER = "the worker did not answer: it died, or a tool kept it from answering"
-"""All that is known of an attempt that ended with its lease."""
+NO_ANSWER = "the worker did not answer: it died, or a tool blocked it"
+"""The last error of an attempt whose lease expired: no worker wrote another."""
 RESEND_GRACE_S = 5.0
-"""A sweep may send another message this long after the one that was given back should have been redelivered."""
+"""If a message that was given back is not redelivered, a sweep may send another one this long after."""
 
 
 @dataclass(slots=True)
@@ -29,15 +32,22 @@ class StepEnd:
     run: Run
     log: Log = field(default_factory=Log)
     partial: Partial | None = None
-    """What there is of the step, if the run ends with it."""
+    """The streamed part of the step, stored if the run ends with it."""
 
     def succeed(self, final: Record) -> None:
         """Settle the run by its final record."""
         self._settle(SUCCEED, Log.upto(final))
 
     def abort(self) -> None:
-        """Settle the run, which was asked to stop, with what was streamed."""
+        """Settle the stopped run with what was streamed."""
         self._settle(ABORT_HELD, self.log)
+
+    def stop_requested(self) -> bool:
+        """Read whether a stop was requested. Raises Overtaken if this worker no longer holds the run."""
+        current = persistently(partial(self.tools.table.reload, self.run), self.tools.clock)
+        if current is None or current.lease_id != self.run.lease_id:
+            raise Overtaken(self.run.id)
+        return current.stop_requested_at is not None
 
     def was_asked_to_stop(self, run: Run | None) -> bool:
         """True if `run`, as a refusal brought it back, is still this worker's and a stop was requested."""
@@ -53,7 +63,7 @@ class StepEnd:
         try:
             self._settle(FAIL, self.log, RunError(code, message))
         except StoreError:
-            # The next worker fails the run by what is kept here, and asks no model again.
+            # The next worker fails the run with this error, and asks no model again.
             self.give_back(AgentError("permanent", code, message), REDELIVERY_SLACK_S)
         except Overtaken:
             raise
@@ -64,6 +74,34 @@ class StepEnd:
             logger.warning("partial_unusable", run=self.run.id, step=self.run.claimed_step, cause=type(error).__name__)
             self.partial = None
             self.fail(code, message)
+
+    def broken_off(self, error: AgentError | None, reason: str | None) -> None:
+        """End the run, or give it back for another attempt, after a step that broke off.
+
+        It broke off by `error`, or was interrupted for `reason`. Raises GivenBack or Overtaken.
+        """
+        if error is not None:
+            self.tools.exhausted(error)
+        if error is not None and error.kind == "permanent":
+            return self.fail(error.code, error.message)
+        if error is None:
+            if reason == "stop":
+                return self.abort()
+            if reason == "overtaken":
+                raise Overtaken(self.run.id)
+            if reason is None:
+                return self.fail(RunErrorCode.AGENT_FAILED, "the agent broke off without saying why")
+            error = AgentError("transient", "out_of_time", "the step did not end within the function's time")
+        if error.kind == "busy":
+            return self.wait_for_provider(error)
+        if self.run.attempts_used >= self.tools.settings.step_attempts:
+            return self.fail_attempts(LastError(error.code, error.message, error.kind))
+        return self.try_again(error)
+
+    def try_again(self, error: AgentError) -> None:
+        """Give the step back for another attempt: after exponential backoff, or as long as the model asks, and less than a lease."""
+        backoff = 2.0 ** (self.run.attempts_used - 1)
+        self.give_back(error, min(max(backoff, error.retry_after or 0.0), self.tools.settings.lease_seconds - 1.0))
 
     def wait_for_provider(self, error: AgentError) -> None:
         """Give the step back until the provider may take its request, or fail the run once its patience is over."""
@@ -85,7 +123,7 @@ class StepEnd:
         Settler(self.tools.table, self.tools.clock).end(self.run, end, log)
 
     def give_back(self, error: AgentError, pause_s: float) -> None:
-        """Give run and message back for `pause_s` seconds; a stop that was requested meanwhile is settled right here.
+        """Give run and message back for `pause_s` seconds; if a stop was requested meanwhile, the run is settled instead.
 
         Raises GivenBack, or Overtaken.
         """

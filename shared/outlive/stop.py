@@ -1,4 +1,4 @@
-"""Stopping a run: the only thing a client can do that ends one."""
+"""Stopping a run: the only request of a client that aborts one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,8 @@ from outlive.access import chat_of, run_of
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import Overtaken, RunNotFound, StopFailed, StoreBroken, StoreBusy, StoreError
-from outlive.lifecycle import STOP, TERMINAL, Facts, lease_is_live
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import STOP, TERMINAL
 from outlive.log import cause, logger
 from outlive.settle import End, Log, Settler
 from outlive.store.refused import Refused
@@ -17,12 +18,12 @@ from outlive.store.rows import Record, Run
 from outlive.store.table import Table
 
 MAX_TRIES = 6
-"""How often a stop looks again when another worker took or released the run in between."""
+"""How often a stop is tried again if a worker claimed or released the run in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Whether this stop took effect, and the run (with its newest record) it acted on or was asked for."""
+    """Whether this stop took effect, and the run with its newest record."""
 
     stopped: bool
     run: Run | None = None
@@ -31,7 +32,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stops runs, on whatever worker they are."""
+    """Stops runs, also those that a worker holds."""
 
     table: Table
     clock: Clock

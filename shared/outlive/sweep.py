@@ -1,4 +1,4 @@
-"""The sweep: settles what crashed, and sends again what was lost."""
+"""The sweep: settles runs that no worker will end, and resends lost messages."""
 
 import zlib
 from collections import Counter
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from outlive.clock import MINUTE, SECOND, Clock
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ACTIVE, HOLDING, RESEND, Facts, lease_is_live, refusals
+from outlive.guards import Facts, lease_is_live
+from outlive.lifecycle import ACTIVE, HOLDING, RESEND, refusals
 from outlive.log import cause, logger
 from outlive.overdue import LONGEST_WAIT, depth_of, lost_before, overdue, settle_overdue
 from outlive.settings import Settings
@@ -28,7 +29,7 @@ ROWS_PER_READ = 100
 
 @dataclass(slots=True)
 class Counts:
-    """What one sweep did. `seen` counts runs that were read, `failed` those it could not deal with."""
+    """The counts of one sweep. `seen` are the runs it read, `failed` those it could not handle."""
 
     seen: int = 0
     resent: int = 0
@@ -71,7 +72,7 @@ def in_turn(sweep: Callable[[int], Counts], shards: range) -> list[Counts]:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One sweep: its id, when it began and has to end, and what it knew of the queue when it began."""
+    """One sweep: its id, when it began and has to end, and the state of the queue when it began."""
 
     id: str
     began: int
@@ -83,7 +84,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One look at every active run that is older than a lease, and at every run whose deadline has passed."""
+    """Reads every active run that is older than a lease, and every run whose deadline has passed."""
 
     table: Table
     queue: Queue
@@ -93,7 +94,7 @@ class Sweep:
     side_by_side: SideBySide = in_turn
 
     def run(self, deadline: int, window: int | None = None, shards: range | None = None) -> Counts:
-        """Settle or send again whatever needs it, until `deadline`; a bad row or a store error stops nothing.
+        """Settle or resend every run that needs it, until `deadline`. A damaged row or a store error does not stop the sweep.
 
         `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
         `shards` are those to look at; all of them if it is None.
@@ -138,7 +139,7 @@ class Sweep:
             self._see(Run(pk, Run.SK), tick, counts)
 
     def _restless(self, partitions: list[str], tick: Tick, counts: Counts) -> list[str]:
-        """Of these runs those that a worker does not hold and whose message is not on its way."""
+        """Those of these runs that no worker holds and whose message is not on its way."""
         items = self.table.glances(partitions)
         facts = Facts(self.clock.now(), sent_before=tick.sent_before)
         restless = [item["pk"]["S"] for item in items if not rests(item, facts)]
@@ -150,15 +151,15 @@ class Sweep:
         try:
             try:
                 run = self.table.reload(key)
-            except StoreUnreadable as found:
-                settled = end_unreadable(found, self.table, self.clock, tick.id)
+            except StoreUnreadable as damage:
+                settled = end_unreadable(damage, self.table, self.clock, tick.id)
                 if settled is not None and settled.by_me:
                     counts.settles("unreadable")
                 return
             if run is not None:
                 self._deal_with(run, tick, counts)
         except Overtaken:
-            return  # Somebody took it up after all.
+            return  # A worker has claimed it meanwhile.
         except Exception as error:
             logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
@@ -177,7 +178,7 @@ class Sweep:
             counts.resent += 1
 
     def _resend(self, run: Run, tick: Tick, now: int) -> bool:
-        """Send the claimed step again, if it is time. A final record never gets here, so there is a step to do."""
+        """Send the claimed step again, if it is time. The run has no final record, so there is a step to do."""
         if run.resends >= self.settings.sweep_resend_limit:
             return False
         # Also by hand, a message that was sent a moment ago is not sent again.
@@ -191,7 +192,7 @@ class Sweep:
             current = refused.run
             if current is None or current.resent_by != tick.id:
                 return False
-        # If this fails, or we die right here, nothing is counted, and the next sweep sends.
+        # If this fails, or the sweep dies here, nothing is counted, and the next sweep sends.
         self.queue.send(run, max(run.claimed_step, 0))
         with suppress(Refused):  # A worker has taken the step, or the run has ended: there is nothing left to count.
             self.table.count_resend(run, now)
@@ -199,5 +200,5 @@ class Sweep:
 
 
 def _in_fresh_order(partitions: list[str], now: int) -> list[str]:
-    """The runs in another order each minute: sweeps that never get to the end still get to every run."""
+    """The runs in another order each minute, so that sweeps that run out of time still reach every run in the end."""
     return sorted(partitions, key=lambda pk: zlib.crc32(f"{now // MINUTE} {pk}".encode()))

@@ -29,7 +29,8 @@ from outlive.follow.ticket import TICKET_S, new_ticket, read_ticket
 from outlive.lifecycle import TERMINAL
 from outlive.limits import Limits
 from outlive.page import PAGE_BYTES
-from outlive.store.rows import Live, Record, RecordKind, Run, Ticket
+from outlive.store.rows import Record, RecordKind, Run
+from outlive.store.short_lived import Live, Ticket
 from outlive.store.table import Table
 
 POLL_S = 0.5
@@ -69,13 +70,18 @@ class Tail:
 
     def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, for the holder of a ticket. Raises TicketExpired and as `held` does."""
+        owner, run_id = self.owner(ticket)
+        return self.held(owner, run_id, cursor, wait)
+
+    def owner(self, ticket: str) -> tuple[Caller, str]:
+        """Who made the ticket, and the run it is for. Raises TicketExpired."""
         run_key = read_ticket(ticket)
         row = self.table.ticket(*run_key, ticket) if run_key else None
         # DynamoDB deletes an expired row within days, not at once.
         if run_key is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = run_key
-        return self.held(Caller(workspace_id, row.owner), run_id, cursor, wait)
+        return Caller(workspace_id, row.owner), run_id
 
     def held(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, which costs the caller a token if it waits. Raises TooManyRequests as well."""
@@ -113,11 +119,11 @@ class Tail:
                 return None
             if run.status not in TERMINAL:
                 # From the claimed step on: pieces of steps before it have their records.
-                pieces, found = self.table.live(key, max(run.claimed_step, 0), run.attempt, 0)
-                run = own_run(found, caller)
+                pieces, read = self.table.live(key, max(run.claimed_step, 0), run.attempt, 0)
+                run = own_run(read, caller)
         else:
-            pieces, found = self.table.live(key, state.step, state.attempt, state.number)
-            run = own_run(found, caller)
+            pieces, read = self.table.live(key, state.step, state.attempt, state.number)
+            run = own_run(read, caller)
         # An active run's usage is its last record's: a `run` event needs that record as well.
         first = max(state.step - 1, 0) if is_news(state, run) else state.step
         # No record of a step is there before its claim. When a run ends that waited, one of the step after closes its calls.
@@ -141,6 +147,6 @@ class Tail:
         last = records[-1] if records and records[-1].kind == RecordKind.ASKED else None
         if last is None or last.step < run.claimed_step or last.step == step:
             return step
-        # The run may have begun to wait after it was read. That it waits is said once, with the record.
+        # The run may have begun to wait after it was read. Only the event with this record can show that it waits.
         now = self.table.reload(key)
         return now.asked.step if now is not None and now.asked is not None else None

@@ -1,15 +1,16 @@
-"""Ending a run whose row is damaged: by what of it can still be read, and by its key.
+"""Ending a run whose row is damaged, by its key and its sound attributes.
 
-Nothing else would: who can't read a run can't tell how far it is. The end mends the row, so that the run can be read again,
-frees the chat's slot and takes the run out of the index of active runs. A run whose chat or place in it is lost is ended by
-itself; a start takes the slot of a run that has ended.
+No other move ends such a run, because its progress can't be read. The end mends the row, so that the run can be read again,
+frees the chat's slot and takes the run out of the index of active runs. If the row no longer names its chat, only the run is
+ended; the next start takes the slot, because its run has ended.
 """
 
 from typing import Any
 
 from outlive.clock import Clock, from_iso
 from outlive.errors import Overtaken, StoreUnreadable
-from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Facts, Status, Trigger
+from outlive.guards import Facts
+from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Status, Trigger
 from outlive.log import unreadable
 from outlive.run_error import RunError, RunErrorCode
 from outlive.settle import End, Log, Settled, Settler
@@ -17,9 +18,9 @@ from outlive.store.rows import Chat, RecordKind, Run
 from outlive.store.table import Table
 
 
-def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:
+def end_unreadable(damage: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:
     """End the run that could not be read; None if it has ended. Raises as `Settler.end` does, `Overtaken` under a live lease."""
-    item, now = found.item, clock.now()
+    item, now = damage.item, clock.now()
     damaged = set(Run.damages(item))
     sound = {name: value for name, value in item.items() if name not in damaged}
     if sound.get("status", {}).get("S") in TERMINAL:
@@ -27,7 +28,7 @@ def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_b
     if "lease_until" in sound and from_iso(sound["lease_until"]["S"]) > now:
         raise Overtaken(item["pk"]["S"].rpartition("#")[2])
     run = Run.of({**_likely(item, sound, table, now).serialize(), **sound})
-    unreadable(run.id, str(found))
+    unreadable(run.id, str(damage))
     last = table.last_record(run)
     if "claimed_step" in damaged and last is not None:
         run.claimed_step = last.step
@@ -42,7 +43,7 @@ def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_b
     else:
         as_read = {name: item.get(name) for name in (*damaged, "stop_requested_at", "lease_until")}
         move, facts = ABORT_UNREADABLE, Facts(now, as_read=as_read)
-        message = f"what is stored of the run is damaged: {found.attribute}"
+        message = f"what is stored of the run is damaged: {damage.attribute}"
         error = None if stopped else RunError(RunErrorCode.UNREADABLE, message)
     mended = {name: getattr(run, name) if name in Run.NEEDED else None for name in damaged}
     end = End(move, facts, settled_by, error, mended=mended)
@@ -50,11 +51,11 @@ def end_unreadable(found: StoreUnreadable, table: Table, clock: Clock, settled_b
 
 
 def _likely(item: dict[str, Any], sound: dict[str, Any], table: Table, now: int) -> Run:
-    """What a run in this place would be, from its key, its sound attributes and its chat."""
+    """The run with the likeliest values for its damaged attributes, from its key, its sound attributes and its chat."""
     workspace_id, _, run_id = item["pk"]["S"].rpartition("#")
     chat_id: str = sound.get("chat_id", {}).get("S") or ""
     if not chat_id:
-        # The index of a chat's runs has its key as well. Where that is lost too, the run is its own chat, which nobody has.
+        # The index of a chat's runs has its key as well. Without that, the run's own id stands for the chat: no chat has it.
         chat_id = sound.get("chat_key", {}).get("S", "").removeprefix(f"{workspace_id}#") or run_id
     chat = _holding(table, workspace_id, chat_id, run_id)
     seq = chat.sequence if chat is not None else 0

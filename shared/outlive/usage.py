@@ -1,4 +1,4 @@
-"""What a model request used up."""
+"""The usage of model requests."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class Usage:
     output_tokens: int = 0
     requests: int = 0
     cache_read_tokens: int = 0
-    """Of the input tokens, those that came out of the provider's prompt cache."""
+    """The input tokens that were read from the provider's prompt cache."""
     cache_write_tokens: int = 0
-    """Of the input tokens, those that were put into it."""
+    """The input tokens that were written to the cache."""
     cost_usd: float | None = None
     """What the requests cost by the provider's list prices; None if the price of one of them is not known."""
 
@@ -34,5 +34,5 @@ class Usage:
 def _sum(one: Usage, other: Usage) -> float | None:
     """The cost of both; a usage without requests has none."""
     costs = [usage.cost_usd for usage in (one, other) if usage.requests]
-    known = [cost for cost in costs if cost is not None]
-    return round(sum(known), DIGITS) if known and len(known) == len(costs) else None
+    priced = [cost for cost in costs if cost is not None]
+    return round(sum(priced), DIGITS) if priced and len(priced) == len(costs) else None

@@ -1,4 +1,4 @@
-"""What a client sees of a run and of a message. Times are ISO 8601, ids opaque."""
+"""Runs and messages as clients see them. Times are ISO 8601, ids opaque."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -26,7 +26,7 @@ class ErrorView(msgspec.Struct, frozen=True):
 
 
 class RetryingView(msgspec.Struct, frozen=True):
-    """The model's provider does not take the request of the step under way now; the run waits and asks again."""
+    """The model's provider takes no requests now; the run waits and tries again."""
 
     code: str
     message: str
@@ -46,11 +46,11 @@ class AskedCallView(msgspec.Struct, frozen=True):
     kind: CallKind
     tool_name: str
     input: Annotated[Any, msgspec.Meta(description="The tool's arguments. Lists of runs leave them out.")] = UNSET
-    metadata: Annotated[Any, msgspec.Meta(description="What the tool said about its call, if anything.")] = UNSET
+    metadata: Annotated[Any, msgspec.Meta(description="What the tool added to its call, if anything.")] = UNSET
 
 
 class AskedView(msgspec.Struct, frozen=True):
-    """What a waiting run waits for. Without an answer until then the run ends `aborted`, error `unanswered`."""
+    """The calls that a waiting run needs answers to. Without them the run ends at `until`: `aborted`, error `unanswered`."""
 
     step: int
     until: Moment
@@ -120,7 +120,7 @@ class MessageView(msgspec.Struct, frozen=True):
 
 
 def view_run(run: Run, last: Record | None = None) -> RunView:
-    """The run as a client sees it; `last` is its newest record, which an active run's progress is read from."""
+    """The run as a client sees it. `last` is its newest record, which has an active run's step count and usage."""
     count, usage = run.step_count, run.usage or Usage()
     if run.status not in TERMINAL and last is not None:
         count, usage = last.step + (1 if last.counts else 0), last.usage or usage
@@ -154,11 +154,11 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
 
     So a reader never sees `streaming` under a run that has ended, nor an ended run whose last text is missing.
     """
-    status, kept = MessageStatus(message.status), message.metadata or {}
+    status, metadata = MessageStatus(message.status), message.metadata or {}
     if run is not None and message.role == "assistant":
         status = MESSAGE_STATUS[Status(run.status)]
         ended = run.status in TERMINAL
-        kept = (
+        metadata = (
             {"error": run.error and asdict(run.error), "finish_reason": run.finish_reason, "usage": run.usage}
             if ended
             else {}
@@ -174,26 +174,26 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
         status=status,
         content="".join(part["text"] for part in parts if part.get("type") == "text"),
         parts=parts,
-        metadata=msgspec.convert(kept, MessageMetadata),
+        metadata=msgspec.convert(metadata, MessageMetadata),
         created_at=iso(message.created_at),
         updated_at=iso(max([message.updated_at, *(record.created_at for record in records)])),
     )
 
 
 def folded(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The parts of a message, a call that was answered in a later step standing once, where it was made."""
-    found: list[dict[str, Any]] = []
+    """The parts of a message. A call that was answered in a later step is listed once, in the place where it was made."""
+    message_parts: list[dict[str, Any]] = []
     places: dict[str, int] = {}
     for part in parts:
         call_id = part.get("toolCallId")
         place = places.get(call_id) if call_id is not None else None
-        if place is not None and is_open(found[place]):
-            found[place] = part
+        if place is not None and is_open(message_parts[place]):
+            message_parts[place] = part
             continue
         if call_id is not None:
-            places[call_id] = len(found)
-        found.append(part)
-    return found
+            places[call_id] = len(message_parts)
+        message_parts.append(part)
+    return message_parts
 
 
 def sized(message: MessageView) -> tuple[MessageView, int]:

@@ -1,4 +1,4 @@
-"""What a worker does beside its agent: it keeps the lease, hears a stop, minds the time, and writes live text.
+"""What a worker does while its agent runs: it extends the lease, looks for a stop, watches the time, and writes live text.
 
 `Watch.tick` does what is due and returns when it has to be called again. `in_threads` calls it in a thread; a proof calls
 it step by step.
@@ -49,7 +49,7 @@ class Watch:
         now = self.clock.now()
         try:
             if now >= self.heartbeat_at:
-                # A heartbeat brings the run back, so it is a look as well.
+                # A heartbeat returns the run, so no look is needed.
                 self.heartbeat_at, self.look_at = self._next_heartbeat(now), self._next_look(now)
                 self.heartbeat(now)
             elif now >= self.look_at:
@@ -86,7 +86,7 @@ class Watch:
         self._hear(self.table.reload(self.run))
 
     def _hear(self, run: Run | None) -> None:
-        """Interrupt the agent if `run`, as it stands now, is another worker's, has ended, or is to be stopped."""
+        """Interrupt the agent if `run`, as it was just read, is held by another worker, has ended, or is to be stopped."""
         if run is None or run.lease_id != self.run.lease_id:
             self.interrupt.set("overtaken")
         elif run.stop_requested_at is not None:
@@ -107,8 +107,8 @@ Watching = Callable[[Watch], AbstractContextManager[None]]
 def in_threads(watch: Watch) -> Iterator[None]:
     """`watch` ticks while the block runs, and its live text is written.
 
-    All threads are joined on the way out, whatever the block does: a thread left behind would go on with the next
-    invocation and keep a dead run's lease alive. The lease is kept until the last live text is written, or given up.
+    All threads are joined at the end, also if the block raises: a thread left behind would go on in the next invocation and
+    extend the lease of a dead run. The lease is extended until the last live text is written or given up.
     """
     alarm = threading.Timer(watch.seconds_left, watch.out_of_time)
     alarm.daemon = True

@@ -11,7 +11,7 @@ from outlive.agent_names import agent_names
 from outlive.settings import Settings, read_settings
 from outlive.store.answers import only_answers
 from outlive.store.queue import Queue
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from outlive.store.table import Table
 
 QUICK = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})

@@ -1,4 +1,4 @@
-"""What a worker works with, put together once per cold start."""
+"""The parts that a worker uses, put together once per cold start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from outlive.worker import exhausted
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What a worker works with."""
+    """The parts that a worker uses."""
 
     table: Table
     queue: Queue
@@ -25,4 +25,4 @@ class Workbench:
     between: Callable[[float, float], float]
     """A random number between two, which spreads the pauses of many runs."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
-    """Whether an error shows that this process is exhausted; a worker remembers that it was asked."""
+    """Returns whether an error shows that this process is exhausted. The worker's own one also records it."""

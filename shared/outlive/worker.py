@@ -1,8 +1,8 @@
-"""The process that does steps: whether it can be trusted with another, and when it must be gone.
+"""The worker's process: whether it can execute another step, and when it must end.
 
-A process is exhausted when it can't start a thread, has no file descriptor or no memory left, or lost a descriptor to
-whatever closed it. None of that is the fault of the run it happens to: the run is released, another worker takes it, and
-this process ends. If it stayed it would be the one that is always free, and fail every run it is given.
+A process is exhausted when it can't start a thread, has no file descriptor or no memory left, or if a library
+closed a descriptor that is not its own. The run is not at fault: it is released, another worker takes it, and this process
+ends. If it stayed, it would fail every step at once, be free again, and receive ever more messages.
 """
 
 import atexit
@@ -22,7 +22,7 @@ EXHAUSTED = "worker_exhausted"
 SHORTAGES = frozenset({errno.EBADF, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 NO_THREAD = frozenset({"can't start new thread", "unable to start watchdog thread"})
 STARTERS = frozenset({"multiprocessing", "subprocess"})
-"""Where EAGAIN means that no process could be started; elsewhere it means that a socket has nothing to say yet."""
+"""Modules in which EAGAIN means that no process could be started; elsewhere it means that a socket has no data yet."""
 
 FILES_OF_A_STEP = 16
 """File descriptors that a step may need at the same time."""
@@ -81,7 +81,7 @@ def _starts_a_process(error: BaseException) -> bool:
 
 @dataclass(slots=True)
 class Wear:
-    """What has shown that this process is exhausted."""
+    """Records the first sign that this process is exhausted."""
 
     cause: str | None = None
 

@@ -15,9 +15,9 @@ from outlive.agents import StepDeps
 """
 
 
-def with_tools(stack: Stack, source: str, *names: str) -> None:
-    """Deploy an agent with the tools `names` that `source` defines."""
-    tools = ", ".join(f"Tool({name}, timeout=60)" for name in names)
+def with_tools(stack: Stack, source: str, *names: str, timeout: int) -> None:
+    """Deploy an agent with the tools `names` that `source` defines; each call may take `timeout` seconds."""
+    tools = ", ".join(f"Tool({name}, timeout={timeout})" for name in names)
     with_agent(stack, f"{textwrap.dedent(source)}\n\nagent = Agent(deps_type=StepDeps, tools=[{tools}])\n")
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -99,13 +99,17 @@ def play_all(stack: Stack, request: pytest.FixtureRequest, stream: str = "") -> 
             major, case = item.callspec.params["major"], item.callspec.params["case"]
             if not missing(major):
                 wanted.setdefault(major, []).append(case)
+    return play_both(stack, {major: sorted(cases, key=CASES.index) for major, cases in wanted.items()}, stream=stream)
+
+
+def play_both(stack: Stack, wanted: dict[str, Sequence[str]], stream: str = "") -> Results:
+    """How the cases of each major version ended; the versions are played at the same time."""
     results: Results = {}
     with ExitStack() as plays:
         begun = {
-            major: plays.enter_context(play(stack, major, *sorted(cases, key=CASES.index), stream=stream))
-            for major, cases in wanted.items()
+            major: plays.enter_context(play(stack, major, *cases, stream=stream)) for major, cases in wanted.items()
         }
-        # Each has a thread that reads what it says, so that none waits for another's turn.
+        # A thread reads the output of each, so that none waits for another's turn.
         with ThreadPoolExecutor() as pool:
             read = [pool.submit(outcomes, played, major, *wanted[major]) for major, played in begun.items()]
         for one in read:
@@ -151,9 +155,7 @@ def test_use_chat_shows_a_structured_output() -> None:
     case = "structured output"
     with own_stack() as own:
         with_agent(own, TYPED)
-        for major in MAJORS:
-            with play(own, major, case) as played:
-                assert outcomes(played, major, case) == {(major, case): ""}
+        assert play_both(own, dict.fromkeys(MAJORS, (case,))) == {(major, case): "" for major in MAJORS}
 
 
 WITH_PAY = ("slow approved tool", "client tool", "asked again")
@@ -185,9 +187,8 @@ def test_use_chat_answers_other_tools() -> None:
         pytest.skip(reason)
     with own_stack() as own:
         with_agent(own, PAY)
-        for major in MAJORS:
-            with play(own, major, *WITH_PAY) as played:
-                assert outcomes(played, major, *WITH_PAY) == {(major, case): "" for case in WITH_PAY}
+        results = play_both(own, dict.fromkeys(MAJORS, WITH_PAY))
+    assert results == {(major, case): "" for major in MAJORS for case in WITH_PAY}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
 from tests.unit.test_template import FUNCTIONS, actions, statements
 
@@ -143,7 +143,7 @@ def live(stack: Stack) -> dict[str, Any]:
     run = begin(stack)
     change(stack, run, status={"S": "running"}, claimed_step={"N": "0"}, attempt={"N": "1"})
     piece = Live(
-        f"acme#{run['id']}", Live.sort_key(0, 1, 0), created_at=0, said='[{"kind":"text","text":"Hello"}]'
+        f"acme#{run['id']}", Live.sort_key(0, 1, 0), created_at=0, passages='[{"kind":"text","text":"Hello"}]'
     )  # fmt: skip
     stack.client("dynamodb").put_item(TableName=stack.outputs["TableName"], Item=piece.serialize())
     return run

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from outlive.clock import Clock
-from outlive.store.rows import Row
+from outlive.store.row import Row
 from outlive.sweep import in_turn
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import ENVIRONMENT, Faults, Hands, Stack, load

@@ -105,7 +105,7 @@ def test_a_message_that_answers_nothing_is_answered_with_what_follows(stack: Sta
 
 
 @pytest.mark.parametrize("how", ["stopped", "handed over", "succeeded"])
-def test_a_page_that_sends_complete_calls_after_the_end_is_told_so_once(stack: Stack, how: str) -> None:
+def test_a_page_that_sends_complete_calls_after_the_end_gets_one_refusal(stack: Stack, how: str) -> None:
     """[78] The page looks at the calls of the last step: behind an empty step there are none."""
     run_id = waiting(stack)
     seen = [

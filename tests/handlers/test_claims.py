@@ -108,7 +108,7 @@ def claims(**other: Any) -> dict[str, Any]:
 
 
 def token(said: dict[str, Any] | str, **header: Any) -> str:
-    """Signed as any other, whatever it says."""
+    """Signed like any other token, with any claims."""
     payload = (said if isinstance(said, str) else json.dumps(said)).encode()
     return jwt.api_jws.encode(payload, KEY, "RS256", {"kid": "k", **header})
 
@@ -125,7 +125,7 @@ def both(stack: Stack, door: Door, said: dict[str, Any]) -> list[tuple[int, Any]
 
 @pytest.mark.parametrize("name", ["sub", "workspace_id"])
 def test_the_claims_of_a_caller_must_be_usable_strings(stack: Stack, door: Door, name: str) -> None:
-    """[48] Of whatever kind the claim is: 401 that names it, the same at both doors."""
+    """[48] For a claim of any kind: 401 that names it, the same at gateway and streaming function."""
     for kind, value in WRONG.items():
         gateway, own = both(stack, door, claims(**{name: value}))
         assert gateway == own, kind
@@ -226,7 +226,7 @@ def test_a_token_nested_deep_is_401(stack: Stack, door: Door, levels: int) -> No
 
 @pytest.mark.parametrize("found", [None, "text", 7, [], [1], {}, {"jwt": None}, {"jwt": "x"}, {"jwt": []}, {"jwt": {"claims": "x"}}, {"jwt": {"claims": ["sub"]}}])  # fmt: skip
 def test_an_event_without_claims_is_401(stack: Stack, found: Any) -> None:
-    """Nobody is let in because the gateway's authorizer is not there, or says something else."""
+    """Without the gateway's authorizer, or with another form of its claims, no caller is let in."""
     from proof.stacks.handlers import event
 
     asked = event("read")

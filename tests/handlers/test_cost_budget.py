@@ -17,7 +17,8 @@ from outlive.delivery import Delivery
 from outlive.follow.passages import Words
 from outlive.lifecycle import Status
 from outlive.request import ID
-from outlive.store.rows import Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Run
 from outlive.watch import Watch
 from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
@@ -170,7 +171,7 @@ def test_live_text_costs_one_write_for_each_piece_and_nothing_else(stack: Stack,
 
 
 def test_a_look_at_what_is_new_is_two_reads(stack: Stack, meter: Meter) -> None:
-    """The pieces with the run, and the records; three for who has no cursor yet, one of a run that is over and told."""
+    """The pieces with the run, and the records; three without a cursor, one for a reader who has received all of an ended run."""
     run = stack.script("chat-1", *steps(2)).body["run"]
     deliver_next(stack)
     path = f"/runs/{run['id']}/events"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from proof.dynamodb.memory_table import MemoryTable
 from proof.stacks.handlers import Answer, Stack
 
@@ -20,7 +21,7 @@ KINDS = {"running": ("RUN", "CHAT", "MSGuser", "MSGassistant", "LIVE", "TICKET")
 """By the state of the run: the rows that are damaged then, one at a time."""
 KEYS = {"active_shard", "created_at", "chat_key", "assistant_seq"}
 LOST = {("CHAT", "owner"), ("CHAT", "sequence"), ("CHAT", "active_run_id"), ("RUN", "owner")}
-"""What nothing else says: damaged, chat or run are nobody's, or stay as they are until they grow stale or are mended."""
+"""Attributes that no other attribute repeats: if one is damaged, chat or run have no owner, or stay until stale or mended."""
 
 
 def damages(value: Wire) -> Iterator[tuple[str, Wire | None]]:
@@ -36,7 +37,7 @@ def damages(value: Wire) -> Iterator[tuple[str, Wire | None]]:
 def lay(stack: Stack, chat: str, state: str) -> tuple[str, str]:
     """A chat with a run in this state, a live piece and a ticket: the run's id and the ticket."""
     run_id = stack.begin(chat).body["run"]["id"]
-    piece = Live(Run.key("acme", run_id), Live.sort_key(0, 1, 0), said='[{"kind":"text","text":"a"}]', created_at=1)
+    piece = Live(Run.key("acme", run_id), Live.sort_key(0, 1, 0), passages='[{"kind":"text","text":"a"}]', created_at=1)
     stack.step.step.tools.table.put_live_piece(piece)
     if state != "pending":
         message = stack.message(run_id, 0)
@@ -100,7 +101,7 @@ def cases(stack: Stack, table: MemoryTable, state: str, wanted: str) -> Iterator
 def test_a_damaged_row_breaks_no_call_and_its_chat_can_be_used_again(
     stack: Stack, memory: MemoryTable, state: str, kind: str
 ) -> None:
-    """[11] [43] [51] Whatever became of whichever attribute."""
+    """[11] [43] [51] For every damage of every attribute."""
     wrong: dict[str, Any] = {}
     for what, how, chat, run_id, ticket in cases(stack, memory, state, kind):
         try:

@@ -1,4 +1,4 @@
-"""What nobody sends by accident: no server error, no trace of the inside, nobody else's ids, and nothing left behind."""
+"""Hostile requests cause no server error, show no internals and no other tenant's ids, and leave nothing behind."""
 
 import base64
 import json
@@ -97,7 +97,7 @@ def refused(stack: Stack, asked: dict[Any, Callable[[], Answer]], status: int) -
 
 
 def test_hostile_body_is_refused_and_leaves_nothing(stack: Stack) -> None:
-    """[10] [50] Whatever the body is, it is 422 and names a field; nothing is read from it that it may not say."""
+    """[10] [50] Any invalid body is 422 and names a field; no field of it is taken that a client may not set."""
     asked = {
         name: (lambda raw=body: stack.call("POST", "/chats/chat-1/runs", raw=raw)) for name, body in BODIES.items()
     }
@@ -148,7 +148,7 @@ def test_body_that_is_no_text_is_refused(stack: Stack) -> None:
 
 
 def test_prompt_over_the_limit_is_413(stack: Stack) -> None:
-    """Characters are counted, whatever they take as bytes."""
+    """Characters are counted, and not bytes."""
     asked = {
         character: (lambda text=character * 32_769: stack.begin("chat-1", text)) for character in ("a", "я", "😀", " a")
     }
@@ -223,8 +223,8 @@ def test_cursor_is_good_only_where_it_was_given(stack: Stack, name: str) -> None
         {"sub": "a\x00", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "\ud800"}, {"SUB": "ada", "Workspace_id": "acme"},
     ],
 )  # fmt: skip
-def test_claims_that_name_nobody_are_401(stack: Stack, claims: dict[str, Any]) -> None:
-    """[48] Whatever the call: a token that does not say who calls, in so many words, is nobody's."""
+def test_claims_that_name_no_user_are_401(stack: Stack, claims: dict[str, Any]) -> None:
+    """[48] For every call, a token that does not name the caller as text is refused."""
     run_id = stack.begin("chat-1").body["run"]["id"]
     calls = [
         ("POST", "/chats/chat-1/runs", {"prompt": "hello"}), ("POST", "/chats/chat-1/stop", None), ("GET", "/chats/chat-1/run", None),
@@ -239,7 +239,7 @@ def test_claims_that_name_nobody_are_401(stack: Stack, claims: dict[str, Any]) -
     ("workspace", "user"), [("acme", "eve"), ("globex", "ada"), ("acme#chat-1", "ada"), ("ACME", "ada")]
 )
 def test_no_answer_to_a_stranger_holds_a_foreign_id(stack: Stack, workspace: str, user: str) -> None:
-    """[48] [49] Whatever a stranger asks with the right ids, key and cursor in hand: as if nothing were there."""
+    """[48] [49] Another user who has the right ids, key and cursor gets the answers for a chat that does not exist."""
     mine = stack.begin("chat-1", "sesame", headers={"Idempotency-Key": "key"}).body["run"]
     stack.work()
     busy = stack.begin("chat-1", "sesame again").body["run"]

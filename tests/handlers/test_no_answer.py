@@ -18,7 +18,9 @@ from outlive.errors import StoreUnanswered
 from outlive.settings import Settings
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
-from outlive.store.rows import Chat, Live, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Run
+from outlive.store.short_lived import Live
 from outlive.store.table import Table
 from tests.unit.test_lifecycle import a_run
 
@@ -107,7 +109,7 @@ def server() -> Iterator[tuple[Server, Table, Queue]]:
 def calls(table: Table, queue: Queue) -> dict[str, Any]:
     """One call of each kind."""
     run = a_run()
-    piece = Live(run.pk, Live.sort_key(0, 1, 0), said="[]", created_at=1, expires_at=2)
+    piece = Live(run.pk, Live.sort_key(0, 1, 0), passages="[]", created_at=1, expires_at=2)
     return {
         "GetItem": lambda: table.chat("w", "c"),
         "Query": lambda: table.records(run, 0),
@@ -137,7 +139,7 @@ def test_what_the_store_did_not_say_is_unanswered(server: tuple[Server, Table, Q
 
 
 def test_an_answer_of_the_store_is_read_with_a_checksum_and_without(server: tuple[Server, Table, Queue]) -> None:
-    """An item, the lack of one, and a refusal with its item are told apart as ever, with a checksum and without."""
+    """An item, the lack of one, and a refusal with its item are distinguished as before, with a checksum and without."""
     said, table, queue = server
     for headers in (KIND, {**KIND, "x-amz-crc32": str(crc32(WHOLE))}):
         said.says = (200, headers, WHOLE)
@@ -156,6 +158,6 @@ def test_an_answer_of_the_store_is_read_with_a_checksum_and_without(server: tupl
     said.says = (400, KIND, json.dumps(refusal).encode())
     with pytest.raises(Refused) as refused:
         table.heartbeat(Run("w#r", Run.SK), "mine", 2, 1)
-    assert (refused.value.by, refused.value.met("run")) == ({"run"}, True)
+    assert (refused.value.by, refused.value.has_row("run")) == ({"run"}, True)
     said.says = (200, KIND, b'{"MessageId": "1"}')
     queue.send(a_run(), 0)

@@ -1,11 +1,12 @@
-"""Reading: consistent, complete, and for whoever is entitled."""
+"""Reading: consistent, complete, and for the owner alone."""
 
 from typing import Any
 
 import pytest
 
 from outlive.agent import Outcome, Usage
-from outlive.store.rows import Chat, Message, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Run
 from proof.stacks.handlers import Stack
 
 TOOL: list[list[Any]] = [["clock", {}]]
@@ -116,7 +117,7 @@ def test_two_readers_see_the_same_and_change_nothing(stack: Stack) -> None:
 
 
 def test_500_messages_page_without_a_gap(stack: Stack) -> None:
-    """[55] In order, each once, whatever the page size."""
+    """[55] In order, each once, with any page size."""
     table, chat = stack.read.read.table, Chat.key("acme", "chat-1")
     rows: list[Row] = [Chat(chat, Chat.SK, owner="ada", sequence=500, latest_run_id="run-249")]
     for number in range(250):

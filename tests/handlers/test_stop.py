@@ -72,7 +72,7 @@ def test_a_stop_right_after_the_claim_costs_no_request(stack: Stack) -> None:
 
 
 def test_a_stop_between_two_steps_costs_no_further_request(stack: Stack) -> None:
-    """[14] The step before still has its lease, and nobody else the run: the refused claim settles."""
+    """[14] The step before still has its lease and no other worker has the run: the refused claim settles."""
     asked = stack.answer_with(STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})
@@ -298,7 +298,7 @@ def test_a_stop_whose_answer_was_lost_is_still_true(stack: Stack, fault: str) ->
     ],
     ids=["finished", "step done", "failed", "transient"],
 )
-def test_a_stop_that_lands_first_wins_whatever_the_work_came_to(stack: Stack, outcome: Outcome, content: str) -> None:
+def test_a_stop_that_lands_first_wins_over_any_outcome(stack: Stack, outcome: Outcome, content: str) -> None:
     """[35] [4] Aborted, error null, content kept."""
     stack.answer_with(stopped_then(stack, outcome))
     run_id = stack.begin().body["run"]["id"]
@@ -317,7 +317,7 @@ def test_a_settle_that_lands_first_makes_the_stop_false(stack: Stack) -> None:
     assert (said["stopped"], said["run"]["status"]) == (False, "succeeded")
 
 
-def test_a_stop_on_a_final_record_nobody_settled_aborts_and_keeps_the_content(stack: Stack) -> None:
+def test_a_stop_on_an_unsettled_final_record_aborts_and_keeps_the_content(stack: Stack) -> None:
     """[35] Also over a final record."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]

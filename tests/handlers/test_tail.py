@@ -1,4 +1,4 @@
-"""Following a run: everything it says, in order, none of it twice, for whoever is entitled."""
+"""Following a run: all of its events in order, each once, for the owner and for holders of a ticket."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from outlive.agent import Ask, Interrupt, Outcome, Usage
 from outlive.follow.passages import Call, Words
-from outlive.store.rows import Live
+from outlive.store.short_lived import Live
 from outlive.watch import Watch
 from proof.stacks.handlers import Answer, Stack
 from tests.handlers.event_reader import EventReader, content_parts, events_of_stream
@@ -27,7 +27,7 @@ def look(stack: Stack, run_id: str, after: str | None = None, **how: Any) -> Ans
 
 
 def follow(stack: Stack, run_id: str, reader: EventReader, cursor: str | None = None) -> str | None:
-    """Let the reader read until there is nothing new; returns where it stands, None once it is told that it is over."""
+    """Let the reader read until there is nothing new; returns its cursor, None once the run is over."""
     while True:
         answer = look(stack, run_id, cursor)
         if answer.status == 204:
@@ -46,7 +46,7 @@ def say(stack: Stack, run_id: str, number: int, text: str, step: int = 0, attemp
     """A live piece, as a worker writes it."""
     live = Live(
         f"{stack.workspace}#{run_id}", Live.sort_key(step, attempt, number), created_at=1_780_000_000_000,
-        said=f'[{{"kind":"text","text":"{text}"}}]',
+        passages=f'[{{"kind":"text","text":"{text}"}}]',
     )  # fmt: skip
     stack.dynamodb.put_item(TableName="outlive", Item=live.serialize())
 
@@ -178,8 +178,8 @@ def test_a_step_the_run_ended_without_is_discarded(stack: Stack) -> None:
     assert reader.run["status"] == "aborted"
 
 
-def test_nobody_else_may_follow(stack: Stack) -> None:
-    """[48] [49] To another user or workspace the run does not exist, whatever cursor they send."""
+def test_no_other_user_may_follow(stack: Stack) -> None:
+    """[48] [49] To another user or workspace the run does not exist, with any cursor."""
     run = stack.begin().body["run"]
     stack.work()
     cursor = look(stack, run["id"]).body["cursor"]
@@ -222,7 +222,7 @@ def test_a_wait_out_of_bounds_is_refused(stack: Stack, wait: str) -> None:
 
 
 def ticket_for(stack: Stack, run_id: str) -> dict[str, Any]:
-    """What is answered to somebody who asks for a ticket."""
+    """The answer to a request for a ticket."""
     answer = stack.call("POST", f"/runs/{run_id}/ticket")
     assert answer.status == 201, answer
     made: dict[str, Any] = answer.body
@@ -286,7 +286,7 @@ def test_a_run_event_has_the_usage_so_far(stack: Stack) -> None:
 
 @pytest.mark.parametrize("fault", ["refused", "lost", "twice"])
 def test_a_ticket_that_could_not_be_written_or_whose_answer_is_lost_harms_nothing(stack: Stack, fault: str) -> None:
-    """[10] The caller is told to try again, the run knows nothing of it, and what was left behind expires by itself."""
+    """[10] The caller is asked to try again, the run is unchanged, and the ticket that was left behind expires by itself."""
     run = stack.begin().body["run"]
     before = stack.items()
     match fault:
@@ -307,7 +307,7 @@ def test_a_ticket_that_could_not_be_written_or_whose_answer_is_lost_harms_nothin
 
 
 @pytest.mark.parametrize("who", [{"user": "eve"}, {"workspace": "other"}])
-def test_nobody_else_gets_a_ticket(stack: Stack, who: dict[str, str]) -> None:
+def test_no_other_user_gets_a_ticket(stack: Stack, who: dict[str, str]) -> None:
     """[49] And nothing is written."""
     run = stack.begin().body["run"]
     before = stack.items()

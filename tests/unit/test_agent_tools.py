@@ -131,7 +131,7 @@ def test_a_result_that_is_too_large_or_none_is_refused_at_once(expression: str) 
     ],
 )
 def test_anything_but_arithmetic_is_refused(expression: str) -> None:
-    with pytest.raises(ModelRetry, match="not an expression this tool knows"):
+    with pytest.raises(ModelRetry, match="not an expression that this tool can work out"):
         calculate(expression)
 
 

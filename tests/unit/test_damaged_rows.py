@@ -1,4 +1,4 @@
-"""Reading a row: each attribute of each kind of row, damaged in every way, is told by its name or reads as ever."""
+"""Reading a row: each attribute of each kind of row, damaged in every way, is reported by its name or reads as before."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,9 @@ from outlive.agent import Usage
 from outlive.errors import StoreUnreadable
 from outlive.run_error import LastError, RunError
 from outlive.store.body import Body, pack
-from outlive.store.rows import Chat, Live, Message, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Record, Run
+from outlive.store.short_lived import Live, Ticket
 from outlive.views import view_message, view_run
 from tests.unit.test_lifecycle import NOW, a_run
 
@@ -29,7 +31,7 @@ ROWS: list[Row] = [
         "w#c", Record.sort_key(2, 0), run_id="r", step=0, kind="final", packed=pack(Body([])), size=0, usage=Usage(),
         created_at=NOW, finish_reason="stop",
     ),
-    Live("w#r", Live.sort_key(0, 1, 0), said="[]", created_at=NOW, expires_at=2),
+    Live("w#r", Live.sort_key(0, 1, 0), passages="[]", created_at=NOW, expires_at=2),
     Ticket("w#r", Ticket.sort_key("t"), owner="ada", created_at=NOW, expires_at=2),
 ]  # fmt: skip
 

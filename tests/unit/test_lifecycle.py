@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from outlive.agent import Usage
 from outlive.asked import Asked, AskedCall, Decision
+from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_NEVER_STARTED,
     ACTIVE,
@@ -29,8 +30,6 @@ from outlive.lifecycle import (
     START,
     STOP,
     TERMINAL,
-    Facts,
-    Guard,
     MessageStatus,
     Move,
     Status,
@@ -41,7 +40,8 @@ from outlive.lifecycle import (
 from outlive.run_error import LastError
 from outlive.store.body import Body, pack
 from outlive.store.refused import Refused
-from outlive.store.rows import Answer, Chat, Message, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Chat, Message, Record, Run
 from outlive.store.table import Ending, Table
 
 NOW = 1_790_000_000_000
@@ -300,7 +300,7 @@ def test_there_are_five_triggers() -> None:
     assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
 
 
-def test_never_started_is_for_runs_nobody_claimed() -> None:
+def test_never_started_is_for_runs_that_were_never_claimed() -> None:
     """[40] The move does not start from the status of a claimed run."""
     assert refusals(ABORT_NEVER_STARTED, a_run(), replace(FACTS, window=0)) is None
     assert refusals(STOP, a_run(lease_until=NOW + 1), FACTS) == {Guard.NO_LIVE_LEASE}

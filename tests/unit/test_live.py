@@ -13,7 +13,8 @@ from outlive.clock import Clock
 from outlive.errors import StoreBusy
 from outlive.follow.live import MAX_INPUT_BYTES, PIECE_BYTES, WRITE_GAP_MS, LiveLog
 from outlive.follow.passages import Call, Words
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from outlive.watch import Watch, in_threads
 
 
@@ -29,7 +30,7 @@ class Hands(Clock):
 
 @dataclass
 class Store:
-    """Takes pieces, and fails as told: `lost` takes it and fails all the same."""
+    """Takes pieces, and fails by plan: `lost` takes the piece and fails all the same."""
 
     clock: Hands
     fails: list[str] = field(default_factory=list)
@@ -40,8 +41,8 @@ class Store:
         self.puts.append((self.clock.at, piece))
         failure = self.fails.pop(0) if self.fails else ""
         if failure != "refused":
-            assert self.held.get(piece.sk, piece.said) == piece.said, "a piece was changed"
-            self.held[piece.sk] = piece.said
+            assert self.held.get(piece.sk, piece.passages) == piece.passages, "a piece was changed"
+            self.held[piece.sk] = piece.passages
         if failure:
             raise StoreBusy("no answer")
 
@@ -82,7 +83,7 @@ def test_text_is_written_once_it_has_waited_a_second(log, store, clock):
     assert store.puts == []
     run_on(log, clock, 0.01)
     ((at, piece),) = store.puts
-    assert (piece.pk, piece.sk, json.loads(piece.said)) == (
+    assert (piece.pk, piece.sk, json.loads(piece.passages)) == (
         "acme#run-1",
         "LIVE#000003#000002#000000",
         [{"kind": "text", "text": "Hello"}],
@@ -136,7 +137,7 @@ def test_words_of_a_kind_are_joined_and_the_order_is_kept(log, store, clock):
     ):
         log.show(said)
     run_on(log, clock, 2)
-    assert json.loads(store.puts[0][1].said) == [
+    assert json.loads(store.puts[0][1].passages) == [
         {"kind": "reasoning", "text": "ab"},
         {"kind": "text", "text": "c"},
         {"kind": "tool-call", "id": "1", "name": "clock", "input": {"z": 1}},
@@ -149,12 +150,12 @@ def test_a_burst_becomes_pieces_that_an_item_can_hold(log, store, clock):
     log.show(Words("text", text))
     run_on(log, clock, 20)
     assert store.text == text
-    assert max(len(piece.said.encode()) for _, piece in store.puts) < 390_000
+    assert max(len(piece.passages.encode()) for _, piece in store.puts) < 390_000
 
 
 @pytest.mark.parametrize("failure", ["refused", "lost"])
 def test_a_piece_whose_write_failed_is_written_again_as_it_was_before_any_other(log, store, clock, failure, caplog):
-    """A gap or a change would be told as text that nobody said."""
+    """A gap or a change would show text that the model never produced."""
     store.fails = [failure] * 3
     log.show(Words("text", "one "))
     run_on(log, clock, 1)

@@ -1,4 +1,4 @@
-"""A step with a Pydantic AI agent: what it hands back, and how it ends when it is told to."""
+"""A step with a Pydantic AI agent: its outcome, and how it ends when it is interrupted."""
 
 import asyncio
 import json
@@ -196,7 +196,7 @@ def test_calls_are_shown_in_order_and_as_the_parts_have_them() -> None:
 
 
 def test_a_call_with_incomplete_arguments_is_not_shown() -> None:
-    """Nobody asked for it: it is not in the parts either, or as an error."""
+    """The model did not ask for it: it is not in the parts, or in them as an error."""
     done = answer([call("double", '{"number": ')], double)
     assert [one for one in done.all_said if isinstance(one, Call)] == []
 
@@ -223,7 +223,7 @@ def test_no_call_is_shown_in_a_text_only_step() -> None:
     ],
 )
 def test_the_record_begins_with_the_live_text(items: Items) -> None:
-    """So a reader who followed it live goes on in the record, and nothing is told twice."""
+    """So a reader who followed it live goes on in the record and receives nothing twice."""
     done = answer(items, double)
     position = BEGINNING
     for said in done.all_said:
@@ -235,7 +235,7 @@ def test_the_record_begins_with_the_live_text(items: Items) -> None:
 
 
 def test_pieces_are_shown_in_the_callers_thread() -> None:
-    """So `say` may use whatever belongs to that thread, and nothing is said after the step has ended."""
+    """So `show` may use what belongs to that thread, and is not called after the step has ended."""
     threads: list[threading.Thread] = []
     answer(["One."], on_piece=lambda _: threads.append(threading.current_thread()))
     assert threads == [threading.current_thread()]
@@ -362,7 +362,7 @@ def test_a_stop_in_mid_stream_keeps_the_streamed_text(reason: Any) -> None:
 
 
 def test_every_piece_that_is_kept_was_shown() -> None:
-    """[31]: also those that came while the step was told to end."""
+    """[31]: also those that came while the step was being interrupted."""
     interrupt = Interrupt()
     done = answer(["One. ", "Two. ", "Three.", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
     assert done.said == done.outcome.parts[1]["text"]
@@ -382,7 +382,7 @@ def test_a_stop_before_the_first_word_leaves_nothing() -> None:
 
 
 def test_half_received_arguments_are_dropped() -> None:
-    """[31]: a call nobody finished asking for is neither shown nor sent."""
+    """[31]: a call with incomplete arguments is neither shown nor sent."""
     interrupt = Interrupt()
 
     async def stop_and_hang() -> None:

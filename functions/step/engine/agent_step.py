@@ -48,7 +48,7 @@ class AgentStep:
         )
 
     async def take(self) -> None:
-        """Take the step. Raises every error of model, tools and agent; `result` then has what there was until then."""
+        """Take the step. Raises every error of model, tools and agent; `result` then has what the step produced before it."""
         raise NotImplementedError
 
     async def run_calls(self, run: AgentRun[StepDeps, Any], node: CallToolsNode[StepDeps, Any]) -> Any:

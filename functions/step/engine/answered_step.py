@@ -1,4 +1,4 @@
-"""A step that runs the calls that were asked about, as they were answered. It asks no model."""
+"""A step that runs the answered calls of the step before. It asks no model."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class AnsweredStep(AgentStep):
     """One step of `agent` that runs answered calls."""
 
     async def take(self) -> None:
-        """Run the calls. Raises every error of tools and agent; `result` then holds what there was until then."""
+        """Run the calls. Raises every error of tools and agent; `result` then has what the step produced before it."""
         ask, result = self.ask, self.result
         async with self.agent.iter(
             message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
@@ -74,9 +74,9 @@ class AnsweredStep(AgentStep):
         return Outcome(kind, parts, messages, self.result.usage, None, agent_failure, tuple(asked.values()))
 
     def _return_of(self, call: AskedCall, failures: dict[str, str]) -> ToolReturnPart:
-        there = self.result.tool_returns.get(call.tool_call_id)
-        if there is not None and call.tool_call_id not in failures:
-            return there
+        stored = self.result.tool_returns.get(call.tool_call_id)
+        if stored is not None and call.tool_call_id not in failures:
+            return stored
         return closing_return(self._as_run(call), failures.get(call.tool_call_id))
 
     def _as_run(self, call: AskedCall) -> ToolCallPart:
@@ -90,7 +90,7 @@ class AnsweredStep(AgentStep):
         _, part = ui_parts([ModelResponse(parts=[self._as_run(call)]), ModelRequest(parts=[result])])
         decision = self.ask.decisions.get(call.tool_call_id)
         if decision is not None and decision.approved is not UNSET:
-            # As the person gave it: without one the library adds its own.
+            # The person's own reason, if any: the library would add one.
             reason = {} if decision.reason is UNSET else {"reason": decision.reason}
             part["approval"] = {"id": call.approval_id, "approved": decision.approved, **reason}
         return part

@@ -1,4 +1,4 @@
-"""Calls that somebody has to answer before they have a result: noted in one step, and carried out in the next."""
+"""Calls that need an answer: one step notes them, and the step after the answer runs them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ MAY_HAVE_HAPPENED = "The worker died while this tool ran: what it does may have 
 
 @dataclass
 class AskedCalls(AbstractCapability[StepDeps]):
-    """Notes the calls that need an answer and has the library go on without them.
+    """Notes the calls that need an answer, and lets the library go on without them.
 
-    It stands innermost, so that an agent's own handlers answer first. Each call that is left gets a denial as its result,
-    which whoever reads `asked` takes out again: raising here would lose what the other handlers decided.
+    It stands innermost, so that an agent's own handlers answer first. Each remaining call gets a denial as a placeholder for
+    its result, which `StepResult` leaves out. Raising here would lose the decisions of the other handlers.
     """
 
     asked: dict[str, AskedCall] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class RunOnce(AbstractCapability[StepDeps]):
 def results_of(
     calls: Iterable[AskedCall], decisions: Mapping[str, Decision], answered_by: Mapping[str, str]
 ) -> DeferredToolResults:
-    """The decisions as the library takes them: one for each call, those that nobody decided being closed."""
+    """One result for each call, in the library's form. A call without a decision is closed as interrupted."""
     results = DeferredToolResults(answered_by=dict(answered_by))
     for call in calls:
         decision = decisions.get(call.tool_call_id)

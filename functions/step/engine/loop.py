@@ -1,6 +1,6 @@
-"""An event loop that is kept from step to step, on a thread of its own.
+"""An event loop that is reused from step to step, on a thread of its own.
 
-It is kept because a model client holds its connections in the loop in which it was first used. It has its own thread so
+It is reused because a model client holds its connections in the loop in which it was first used. It has its own thread so
 that the caller can stop waiting for a step: a tool that blocks the loop or swallows its cancellation cannot be stopped,
 but it can be left behind.
 """

@@ -29,7 +29,7 @@ KEEPALIVE: tuple[tuple[int, int, int], ...] = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""A connection that was lost while the function was frozen is found within a minute. In seconds."""
+"""A connection that was lost while the function was frozen is noticed within a minute. In seconds."""
 OVER_HTTP: dict[str, SetKey] = {
     "openai": bearer,
     "openai-chat": bearer,
@@ -37,14 +37,14 @@ OVER_HTTP: dict[str, SetKey] = {
     "ollama": bearer,
     "anthropic": x_api_key,
 }
-"""The providers that get an HTTP client and a key of ours, and how each takes the key."""
+"""The providers that get an HTTP client and a key from this module, and how each takes the key."""
 
 
 def model_named(name: str) -> Model:
     """The model of that name, such as `bedrock:...`. Raises UnusableModel if it is unknown or lacks its key."""
     try:
-        ours = name.partition(":")[0] in {"bedrock", *OVER_HTTP}
-        return infer_model(name, provider_factory=_provider) if ours else infer_model(name)
+        uses_provider = name.partition(":")[0] in {"bedrock", *OVER_HTTP}
+        return infer_model(name, provider_factory=_provider) if uses_provider else infer_model(name)
     except (UserError, ValueError, ImportError) as error:
         raise UnusableModel(f"AGENT_MODEL {name!r} cannot be used: {error}") from error
 
@@ -82,7 +82,7 @@ def _over_http(name: str) -> Provider[Any]:
 
 
 def _client(auth: httpx2.Auth | None) -> httpx2.AsyncClient:
-    # A client with a transport of ours would ignore the environment's proxies, which keep a connection alive themselves.
+    # A client with its own transport would ignore the environment's proxies, which keep a connection alive themselves.
     transport = None if getproxies() else httpx2.AsyncHTTPTransport(socket_options=KEEPALIVE)
     return httpx2.AsyncClient(auth=auth, transport=transport, timeout=_timeout(LONGEST_SILENCE))
 
@@ -107,7 +107,7 @@ def step_settings(
         if "max_retries" not in own and "max_retries" not in model.unsupported_settings:
             chosen["max_retries"] = 0
         if caching and "cache" not in own and "cache" not in model.unsupported_settings:
-            # A run's history only grows at its end, so each step finds all that the one before it sent in the cache.
+            # A run's history only grows at its end, so the whole request of the step before is in the cache.
             chosen["cache"] = True
         if text_only:
             chosen["tool_choice"] = "none"

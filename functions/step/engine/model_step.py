@@ -20,7 +20,7 @@ class ModelStep(AgentStep):
     async def take(self) -> None:
         """Ask the model once and run the tools that it calls.
 
-        Raises every error of model, tools and agent; `result` then holds what there was until then.
+        Raises every error of model, tools and agent; `result` then has what the step produced before it.
         """
         ask, result = self.ask, self.result
         async with self.agent.iter(

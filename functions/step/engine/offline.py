@@ -1,4 +1,4 @@
-"""The model named `offline`: answers any prompt without a network, and obeys a script.
+"""The model named `offline`: answers any prompt without a network, and plays scripts.
 
 A prompt that starts with `#script` and goes on with a JSON list is a script: one entry a step.
 
@@ -9,22 +9,22 @@ A prompt that starts with `#script` and goes on with a JSON list is a script: on
       {"text": "Done."}
     ]
 
-    text      what the step says
-    repeat    says the text that often (1 to 1000000; the whole at most 8000000 characters)
+    text      the text that the step answers with
+    repeat    repeats the text that often (1 to 1000000; the whole at most 8000000 characters)
     seconds   streams it evenly over that long, the first piece at once (0 to 3600). Without text: waits that long
     until     only where the environment variable OFFLINE_RELEASES names a folder, as the tests of the local stack do: what
               is left of `seconds` is skipped as soon as a file of this name is in that folder
-    reasoning what the step thinks first; shown, streamed at once
+    reasoning the model's reasoning before the text; streamed at once
     tools     the calls the step ends with: a list of [name, input]. The next entry is the next step that asks a model: a
               step that runs answered calls plays none. An entry without tools is the answer and ends the run
-    error     "transient", "busy" or "permanent": the step fails with that kind of model error before it says anything, on its
+    error     "transient", "busy" or "permanent": the step fails with that kind of model error before it answers anything, on its
               first `times` attempts (without `times`: on all of them). After that the rest of the entry counts; if it
               has none, it is passed over for the next entry, within the same step. Attempts are the run's claims of
-              that step, whatever ended them, so of several such entries in a row the largest `times` decides
+              that step, with any outcome, so of several such entries in a row the largest `times` decides
 
 An entry needs one of text, reasoning, tools and error. Steps beyond the script answer with a plain sentence. A script
-with a mistake is answered with a message that says what is wrong. The tools of an agent with an output type include its
-output tool, such as `final_result`. On the last step of the budget the text is said, and only an output tool is called.
+with a mistake is answered with a message that explains the mistake. The tools of an agent with an output type include its
+output tool, such as `final_result`. The last step of the budget answers with the text, and calls only an output tool.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ type_names = {str: "a text", list: "a list", int: "a whole number"}
 
 
 class ScriptMistake(Exception):
-    """The script can't be obeyed; the message says why."""
+    """The script can't be played; the message explains why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ class Entry:
     until: str = ""
 
     @property
-    def says(self) -> bool:
+    def has_answer(self) -> bool:
         return bool(self.text or self.reasoning or self.tools)
 
 
 def offline_model(ask: Ask) -> FunctionModel:
-    """The stand-in for one step: what it says depends on the ask, not on the messages it is sent."""
+    """The stand-in for one step. Its answer depends on the ask, not on the messages that it receives."""
 
     def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
         tools, outputs = ({tool.name for tool in group} for group in (info.function_tools, info.output_tools))
@@ -157,7 +157,7 @@ async def _wait(at: float, released: Callable[[], bool] | None) -> None:
 
 
 def _release(name: str) -> Callable[[], bool] | None:
-    """Tells whether the entry that waits for this name is released; None: it waits for none."""
+    """A function that returns whether the file of this name is there; None if the entry waits for no file."""
     return Path(os.environ[RELEASES], name).exists if name else None
 
 
@@ -200,18 +200,18 @@ def script_in(prompt: str) -> str | None:
 
 
 def entry_of(script: Sequence[Entry], number: int, attempt: int) -> Entry:
-    """What the script asks of this attempt of the step's request, the run's `number`th from 0: an entry without `error`,
-    or one whose error is due.
+    """The entry for the run's request `number`, counted from 0, at this attempt: the next entry without `error`, or an error
+    that is due.
     """
-    passed = 0
+    count = 0
     for entry in script:
         due = entry.error is not None and attempt <= entry.times
-        if passed == number and due:
+        if count == number and due:
             return Entry(error=entry.error)
-        if entry.says:
-            if passed == number:
+        if entry.has_answer:
+            if count == number:
                 return replace(entry, error=None)
-            passed += 1
+            count += 1
     return Entry(text="The script is over.")
 
 
@@ -229,10 +229,10 @@ def parse(script: str, tools: Collection[str]) -> list[Entry]:
 def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
     if not isinstance(value, dict):
         raise ScriptMistake(f"{where} must be an object")
-    known = {"text", "seconds", "repeat", "reasoning", "tools", "error", "times"}
-    known |= {"until"} if os.environ.get(RELEASES) else set()
-    if unknown := sorted(value.keys() - known):
-        raise ScriptMistake(f"{where} has a field {unknown[0][:80]!r}; there are only {', '.join(sorted(known))}")
+    fields = {"text", "seconds", "repeat", "reasoning", "tools", "error", "times"}
+    fields |= {"until"} if os.environ.get(RELEASES) else set()
+    if unknown := sorted(value.keys() - fields):
+        raise ScriptMistake(f"{where} has a field {unknown[0][:80]!r}; there are only {', '.join(sorted(fields))}")
     error = value.get("error")
     if "error" in value and (not isinstance(error, str) or error not in MODEL_ERRORS):
         raise ScriptMistake(f'{where}: "error" must be "transient", "busy" or "permanent"')
@@ -252,7 +252,7 @@ def _entry(where: str, value: object, tools: Collection[str]) -> Entry:
         raise ScriptMistake(f'{where}: "repeat" needs "text"')
     if len(entry.text) * entry.repeat > LONGEST_TEXT:
         raise ScriptMistake(f"{where} says more than {LONGEST_TEXT} characters")
-    if not entry.says and error is None:
+    if not entry.has_answer and error is None:
         raise ScriptMistake(f'{where} asks for nothing; give it "text", "reasoning", "tools" or "error"')
     return entry
 
@@ -283,16 +283,16 @@ def _number(
     return number
 
 
-def _tools(where: str, value: object, known: Collection[str]) -> tuple[tuple[str, dict[str, Any]], ...]:
+def _tools(where: str, value: object, names: Collection[str]) -> tuple[tuple[str, dict[str, Any]], ...]:
     if not isinstance(value, list):
         raise ScriptMistake(f'{where}: "tools" must be a list of [name, input]')
     calls: list[tuple[str, dict[str, Any]]] = []
     for call in value:
         match call:
-            case [str(name), dict(arguments)] if name in known:
+            case [str(name), dict(arguments)] if name in names:
                 calls.append((name, arguments))
             case [str(name), dict()]:
-                raise ScriptMistake(f"{where}: there is no tool {name[:80]!r}, only {', '.join(sorted(known))}")
+                raise ScriptMistake(f"{where}: there is no tool {name[:80]!r}, only {', '.join(sorted(names))}")
             case _:
                 raise ScriptMistake(f'{where}: each of "tools" must be [name, input], the input an object')
     return tuple(calls)

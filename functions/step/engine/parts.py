@@ -1,4 +1,4 @@
-"""What came out of a step, in its two stored forms: the agent's own messages, and AI SDK UI message parts."""
+"""The result of a step in its two stored forms: the agent's own messages, and AI SDK UI message parts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from outlive.follow.passages import Call
 from outlive.text import clean
 
 UNSTORABLE = (ValueError, TypeError, RecursionError)
-"""What `messages_json` raises where a tool returned something that has no JSON form."""
+"""The errors that `messages_json` raises if a tool returned a value that has no JSON form."""
 
 
 NOTHING_ASKED: Mapping[str, AskedCall] = {}
@@ -33,7 +33,7 @@ NOTHING_ASKED: Mapping[str, AskedCall] = {}
 def messages_json(messages: Sequence[ModelMessage]) -> str:
     """The messages as JSON text that any store can take, without empty fields.
 
-    Raises an `UNSTORABLE` error if a tool returned something that has no JSON form.
+    Raises an `UNSTORABLE` error if a tool returned a value that has no JSON form.
     """
     data = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
     for message in data:
@@ -46,10 +46,10 @@ def messages_json(messages: Sequence[ModelMessage]) -> str:
 
 
 def _without_empty_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in fields.items() if value is not None or name == "content"}
+    filled = {name: value for name, value in fields.items() if value is not None or name == "content"}
     if fields.get("part_kind") == "tool-call" and isinstance(fields["args"], str):
-        kept["args"] = _clean_arguments(fields["args"])
-    return kept
+        filled["args"] = _clean_arguments(fields["args"])
+    return filled
 
 
 def _clean_arguments(text: str) -> str:
@@ -77,8 +77,8 @@ def both_forms(
     readable = ModelMessagesTypeAdapter.validate_json(text)
     if keep_reasoning:
         return ui_parts(readable, asked), text if readable else None
-    kept = _without_reasoning(readable)
-    return ui_parts(readable), messages_json(kept) if kept else None
+    sendable = _without_reasoning(readable)
+    return ui_parts(readable), messages_json(sendable) if sendable else None
 
 
 def ui_parts(messages: Sequence[ModelMessage], asked: Mapping[str, AskedCall] = NOTHING_ASKED) -> list[dict[str, Any]]:
@@ -173,12 +173,12 @@ def _without_open_native_calls(parts: Sequence[ModelResponsePart]) -> Sequence[M
 
 
 def _without_reasoning(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
-    kept: list[ModelMessage] = []
+    rest: list[ModelMessage] = []
     for message in messages:
         if isinstance(message, ModelResponse):
             parts = [part for part in message.parts if not isinstance(part, ThinkingPart)]
             if parts:
-                kept.append(replace(message, parts=parts))
+                rest.append(replace(message, parts=parts))
         else:
-            kept.append(message)
-    return kept
+            rest.append(message)
+    return rest

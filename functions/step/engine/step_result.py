@@ -1,4 +1,4 @@
-"""What has come out of a step so far, in the forms of Pydantic AI."""
+"""The result of a step so far, in the forms of Pydantic AI."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from outlive.usage import DIGITS, Usage
 
 @dataclass
 class StepResult:
-    """What has come out of one step so far. The loop's thread writes it; the caller's thread reads it afterwards.
+    """The result of one step so far. The loop's thread writes it; the caller's thread reads it afterwards.
 
     A step that was left behind may go on writing.
     """
@@ -34,7 +34,7 @@ class StepResult:
     early_returns: dict[str, ToolReturnPart] = field(default_factory=dict)
     """Results of single tools while others still run, by call id."""
     asked: dict[str, AskedCall] = field(default_factory=dict)
-    """The calls that wait for an answer, by id. What stands as their result is a placeholder."""
+    """The calls that wait for an answer, by id. Their results are placeholders."""
 
     @property
     def usage(self) -> Usage:
@@ -63,8 +63,8 @@ class StepResult:
         """The results of the tools that answered, by call id."""
         requests = [message for message in [*self.new_messages, self.next_request] if isinstance(message, ModelRequest)]
         parts = [part for request in requests for part in request.parts if isinstance(part, ToolReturnPart)]
-        found = {part.tool_call_id: part for part in [*self.early_returns.values(), *parts]}
-        return {call_id: part for call_id, part in found.items() if call_id not in self.asked}
+        returns = {part.tool_call_id: part for part in [*self.early_returns.values(), *parts]}
+        return {call_id: part for call_id, part in returns.items() if call_id not in self.asked}
 
     @property
     def next_parts(self) -> list[ModelRequestPart]:

@@ -22,20 +22,20 @@ from outlive.text import clean
 
 
 class TextPieces:
-    """Cleans a text that comes in pieces: half a surrogate pair waits for the piece that may bring its other half."""
+    """Cleans a text that comes in pieces: half a surrogate pair is held until the next piece, which may have its other half."""
 
     def __init__(self) -> None:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """What can be shown now of `piece` and of what was held before it."""
+        """The text to show now, of the held rest and `piece`."""
         text, self._held = self._held + piece, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._held = text[:-1], text[-1]
         return str(clean(text))
 
     def rest(self) -> str:
-        """What is still held when the text is over."""
+        """The held rest, at the end of the text."""
         text, self._held = self._held, ""
         return str(clean(text))
 

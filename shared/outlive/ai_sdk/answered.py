@@ -1,4 +1,4 @@
-"""What a client's copy of a message answers, and how much of the run it has."""
+"""Which calls a client's copy of a message answers, and how much of the run the client has."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -19,26 +19,26 @@ class Place(NamedTuple):
 def place_of(request: ChatAnswers, records: Iterable[Record]) -> Place | None:
     """Where a client with this message stands in the run of these records; None if no call of the message is the run's.
 
-    A part that repeats what the run's message has is no answer, however it came there. Raises InvalidRequest.
+    A part that only repeats a part of the run's message is no answer. Raises InvalidRequest.
     """
-    known = {call_id: _Call() for call_id in request.parts}
+    calls = {call_id: _Call() for call_id in request.parts}
     for record in records:
         for part in record.body.parts:
-            if part.get("toolCallId") in known:
-                known[part["toolCallId"]].add(record, part)
-    seen: list[Record] = []
+            if part.get("toolCallId") in calls:
+                calls[part["toolCallId"]].add(record, part)
+    steps: list[Record] = []
     answers: list[tuple[Record, str]] = []
-    for call_id, call in known.items():
+    for call_id, call in calls.items():
         if call.last is None:
             continue
         asked = call.asked_by(request.parts[call_id], request.where)
-        seen.append(asked or call.last)
+        steps.append(asked or call.last)
         if asked is not None:
             answers.append((asked, call_id))
-    if not seen:
+    if not steps:
         return None
-    # What a client gets a second time of the steps after this one are results alone: it shows them in the same place.
-    record = min(seen, key=lambda each: each.step)
+    # Of the steps after this one the client may receive results a second time. It shows them in the same place.
+    record = min(steps, key=lambda each: each.step)
     decided = {call_id: request.decision(call_id) for asked, call_id in answers if asked.step == record.step}
     return Place(record, decided)
 
@@ -70,7 +70,7 @@ class _Call:
         record, asked = self._asked[-1]
         if is_open(self._part):
             return record
-        # An approved tool's result is this service's, and a result that is another one is somebody else's answer.
+        # The result of an approved tool comes from this service. Another result than the stored one is an earlier answer.
         result = "errorText" if part["state"] == "output-error" else "output"
         same = all(part.get(name) == self._part.get(name) for name in ("state", result))
         return None if same or asked["state"] == "approval-requested" else record

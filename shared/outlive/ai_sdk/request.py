@@ -1,4 +1,4 @@
-"""What an AI SDK chat client may ask: only its last message counts, the rest of the chat is what the store holds.
+"""What an AI SDK chat client may send: only its last message counts, the rest of the chat is read from the table.
 
 A user's message starts a run. An assistant's message is the client's copy of a run that waits, with answers in its parts.
 """
@@ -37,7 +37,7 @@ class ChatAnswers:
     parts: dict[str, dict[str, Any]]
     """The calls of the message's last step that have an answer or a result, by id. Some have one of this service's."""
     where: str
-    """What the message's parts are called in errors."""
+    """The name of the message's parts in errors."""
 
     def decision(self, call_id: str) -> Decision:
         """How the client answers this call. Raises InvalidRequest."""
@@ -56,7 +56,7 @@ class ChatAnswers:
 
 
 def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
-    """What a client's last message asks for: a start, whose message id makes sending it again safe, or answers.
+    """The request in a client's last message: a start, with the message's id as its idempotency key, or answers.
 
     Raises InvalidRequest or PromptTooLong.
     """
@@ -67,13 +67,13 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
     if isinstance(messages[-1], dict) and messages[-1].get("role") == "assistant":
         return _answers(sent, messages)
     # The messages before the last one are the client's copy of what is stored: they are not read.
-    asked = sanitized({**sent, "messages": messages[-1:]})
+    fields = sanitized({**sent, "messages": messages[-1:]})
     where = f"messages[{len(messages) - 1}]"
-    chat_id, message = asked.get("id"), asked["messages"][0]
-    _only(asked, BODY, "")
+    chat_id, message = fields.get("id"), fields["messages"][0]
+    _only(fields, BODY, "")
     if not isinstance(chat_id, str) or not ID.fullmatch(chat_id):
         _wrong("id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
-    if asked.get("trigger", "submit-message") != "submit-message":
+    if fields.get("trigger", "submit-message") != "submit-message":
         _wrong("trigger", "must be submit-message: a run's answer stays as it was given")
     if not isinstance(message, dict):
         _wrong(where, "must be a message")
@@ -82,14 +82,14 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
         _wrong(f"{where}.role", "must be user, or assistant with answers to calls of a run that waits")
     if not isinstance(message.get("id"), str) or not message["id"]:
         _wrong(f"{where}.id", "must be a string that is not empty")
-    if asked.get("messageId") not in (None, message["id"]):
+    if fields.get("messageId") not in (None, message["id"]):
         _wrong("messageId", "must be the last message's id: earlier messages cannot be changed")
     prompt = "\n".join(_texts(message.get("parts"), f"{where}.parts"))
     added = ("budget", "agent", "metadata")
-    start = {"prompt": prompt, **{name: asked[name] for name in added if asked.get(name) is not None}}
+    start = {"prompt": prompt, **{name: fields[name] for name in added if fields.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
-    # Whoever types a message in place of a decision has decided.
+    # A new message stands in for the decisions that the run waits for.
     return replace(parse_start(chat_id, _key(message["id"]), start, max_steps), replaces_answers=True)
 
 
@@ -144,8 +144,8 @@ def _key(message_id: str) -> str:
     return f"sha256:{hashlib.sha256(message_id.encode()).hexdigest()}"
 
 
-def _only(found: dict[str, Any], known: set[str], where: str) -> None:
-    for name in found.keys() - known:
+def _only(fields: dict[str, Any], allowed: set[str], where: str) -> None:
+    for name in fields.keys() - allowed:
         _wrong(f"{where}{name}", "is not known here")
 
 

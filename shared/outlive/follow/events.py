@@ -78,7 +78,7 @@ class ToolResultEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-result"):
 
 
 class ToolApprovalEvent(BaseEvent, frozen=True, kw_only=True, tag="tool-approval"):
-    """A call waits for an approval. The run's `asked` has it until somebody decides."""
+    """A call waits for an approval. The run's `asked` has it until it is decided."""
 
     step: int
     tool_call_id: str

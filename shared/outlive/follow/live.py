@@ -1,7 +1,8 @@
-"""What a step streams, written down for its readers while its worker is still at it.
+"""What a step streams, stored in pieces for readers while its worker is still executing it.
 
-The agent hands over what it streams, and a thread writes it: readers have it within a second or two, and nothing of the
-run waits for that. A store that hangs or refuses costs readers their live text and the run nothing; the record has it all.
+The agent passes on each passage, and a thread writes the pieces: readers receive the text within a second or two, and the
+run never waits for a write. If the store hangs or refuses, readers miss live text and the run is not affected: the step's
+record contains all of it.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import msgspec
 from outlive.clock import DAY, SECOND, Clock
 from outlive.follow.passages import Call, Words, written_passages
 from outlive.log import cause, logger
-from outlive.store.rows import Live, Run
+from outlive.store.rows import Run
+from outlive.store.short_lived import Live
 from outlive.text import clean
 
 PIECE_BYTES = 1024
@@ -20,40 +22,40 @@ PIECE_BYTES = 1024
 PIECE_AGE_MS = SECOND
 """A smaller piece is written when its oldest text is this old."""
 WRITE_GAP_MS = SECOND // 2
-"""Between two writes: two a second at most, however fast a model streams."""
+"""Between two writes: at most two a second."""
 MAX_BACKOFF_MS = 8 * SECOND
-"""Between two tries at a store that refuses."""
+"""The longest pause before a write that failed is tried again."""
 MAX_PIECE_BYTES = 200_000
-"""Of text in one piece; an item holds 400 KB, and JSON may take twice the room."""
+"""Bytes of text in one piece. An item holds 400 KB, and the text may take twice its size as JSON."""
 MAX_INPUT_BYTES = 8192
-"""Of a call's input that is shown early."""
-KEPT_MS = DAY
+"""Bytes of the largest input of a call that is shown live."""
+LIFETIME_MS = DAY
 
 
 class LiveLog:
     """What one attempt of a step has streamed so far, piece by piece.
 
-    A piece is frozen when its write is first tried: if only the answer was lost, the same piece is written to the same
-    place again, and no later piece before it. So a reader who reads up to a gap reads what was streamed.
+    A piece is frozen when its write is first tried. If the write succeeds and only its answer is lost, the same piece is
+    written under the same key again, before any later piece. So the pieces up to the first gap are what was streamed.
     """
 
     def __init__(self, run: Run, put: Callable[[Live], None], clock: Clock) -> None:
-        """`run` as its worker claimed it; `put` stores a piece."""
+        """`run` is the claimed run; `put` stores a piece."""
         self._run, self._put, self._clock = run, put, clock
         self._lock = Lock()
         self._waiting: list[Words | Call] = []
         self._bytes = 0
         self._since: int | None = None
-        self._over = False
+        self._ended = False
         self._frozen: Live | None = None
         self._number = 0
         self._next = 0
         self._gap = WRITE_GAP_MS
 
     def show(self, passage: Words | Call) -> None:
-        """Take what the agent streams. Returns at once. What can't be shown ends the log: only a log without gaps is of use."""
+        """Add a passage that the agent streamed. Returns at once. A passage that can't be shown ends the log, which has no gaps."""
         with self._lock:
-            if self._over:
+            if self._ended:
                 return
             if isinstance(passage, Words):
                 if not passage.text:
@@ -62,7 +64,7 @@ class LiveLog:
             else:
                 passage = Call(passage.id, passage.name, clean(passage.input))
                 if _weight(passage) > MAX_INPUT_BYTES:
-                    self._over = True
+                    self._ended = True
                     return
             self._waiting.append(passage)
             self._bytes += _weight(passage)
@@ -88,16 +90,16 @@ class LiveLog:
 
     def _freeze(self, now: int) -> None:
         with self._lock:
-            taken, self._waiting = _first(self._waiting)
+            piece, self._waiting = _next_piece(self._waiting)
             self._bytes = sum(_weight(passage) for passage in self._waiting)
             self._since = now if self._waiting else None
         run = self._run
         self._frozen = Live(
             run.pk,
             Live.sort_key(run.claimed_step, run.attempt, self._number),
-            said=written_passages(taken),
+            passages=written_passages(piece),
             created_at=now,
-            expires_at=(now + KEPT_MS) // SECOND,
+            expires_at=(now + LIFETIME_MS) // SECOND,
         )
 
     def _write(self, piece: Live) -> None:
@@ -113,7 +115,7 @@ class LiveLog:
 
 
 def _weight(passage: Words | Call) -> int:
-    """Bytes of a text, or of a call's input as JSON; if that has no such form, more than is worth showing."""
+    """Bytes of a text, or of a call's input as JSON; more than MAX_INPUT_BYTES if the input has no JSON form."""
     if isinstance(passage, Words):
         return len(passage.text.encode())
     try:
@@ -122,22 +124,22 @@ def _weight(passage: Words | Call) -> int:
         return MAX_INPUT_BYTES + 1
 
 
-def _first(waiting: list[Words | Call]) -> tuple[list[Words | Call], list[Words | Call]]:
-    """As much as one piece may hold, words of one kind together, and what is left."""
-    taken: list[Words | Call] = []
+def _next_piece(waiting: list[Words | Call]) -> tuple[list[Words | Call], list[Words | Call]]:
+    """The passages of the next piece, with consecutive words of one kind joined, and the rest."""
+    first: list[Words | Call] = []
     room = MAX_PIECE_BYTES
     for index, passage in enumerate(waiting):
         if _weight(passage) > room:
-            if not isinstance(passage, Words) or taken:
-                return taken, waiting[index:]
+            if not isinstance(passage, Words) or first:
+                return first, waiting[index:]
             # A character takes 4 bytes at most.
             at = MAX_PIECE_BYTES // 4
-            first, rest = Words(passage.kind, passage.text[:at]), Words(passage.kind, passage.text[at:])
-            return [first], [rest, *waiting[index + 1 :]]
+            head, tail = Words(passage.kind, passage.text[:at]), Words(passage.kind, passage.text[at:])
+            return [head], [tail, *waiting[index + 1 :]]
         room -= _weight(passage)
-        last = taken[-1] if taken else None
+        last = first[-1] if first else None
         if isinstance(passage, Words) and isinstance(last, Words) and last.kind == passage.kind:
-            taken[-1] = Words(last.kind, last.text + passage.text)
+            first[-1] = Words(last.kind, last.text + passage.text)
         else:
-            taken.append(passage)
-    return taken, []
+            first.append(passage)
+    return first, []

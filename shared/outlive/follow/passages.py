@@ -38,7 +38,7 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a call: `fields` contains `output` or `error_text`, and `input` where the call was made with others."""
+    """The result of a call. `fields` contains `output` or `error_text`, and `input` if the call ran with other arguments."""
 
     id: str
     name: str
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """The call waits for an approval. `fields` contains `approval_id`, and `input` where the call was made with others."""
+    """The call waits for an approval. `fields` contains `approval_id`, and `input` if its arguments have changed."""
 
     id: str
     name: str
@@ -99,7 +99,7 @@ def passages(parts: Iterable[dict[str, Any]]) -> Iterator[Passage]:
 
 
 def _changed_input(part: dict[str, Any], state: str) -> dict[str, Any]:
-    """The input of a call of an earlier step, if it may be another one by now: a person approves other arguments."""
+    """The input of a call of an earlier step, if it may have changed: a person can approve other arguments."""
     approved = part.get("approval", {}).get("approved") is True
     return {"input": part.get("input")} if approved or not state.startswith("output-") else {}
 

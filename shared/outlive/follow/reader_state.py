@@ -1,4 +1,4 @@
-"""What a reader of a run's events has got so far, and its form as a cursor.
+"""How much of a run's events a reader has received, and its form as a cursor.
 
 A cursor is opaque, and good only for the workspace and run it was made for. It never expires.
 """
@@ -19,26 +19,26 @@ FORM = (
 
 
 class ReaderState(msgspec.Struct, frozen=True):
-    """What the reader got up to an event. At the start the reader has got nothing, not even the run."""
+    """What the reader has received up to an event. At the start it has received nothing, not even the run."""
 
     step: int = 0
     """The step under way, or the next one."""
     started: bool = False
     attempt: int = 0
-    """The attempt whose live pieces the reader got; 0 if it got the record."""
+    """The attempt whose live pieces the reader received; 0 if it received the record."""
     number: int = 0
-    """The first live piece that the reader has not got to its end."""
+    """The first live piece that the reader has not received completely."""
     inside: int = 0
-    """How much of that piece the reader got, as in `Position.length`."""
+    """How much of that piece the reader received, as in `Position.length`."""
     position: Position = BEGINNING
-    """How much of the step the reader got."""
+    """How much of the step the reader received."""
     status: str = ""
     """The run's status in the last `run` event."""
     stopping: bool = False
-    """Whether that event said that a stop was requested."""
+    """Whether that event had a requested stop."""
     settled: bool = False
     retrying: bool = False
-    """Whether the last `run` event said that the run waits for a busy provider; a cursor from before has none of it."""
+    """Whether the last `run` event had `retrying`. Older cursors do not contain this field."""
 
 
 AT_THE_START = ReaderState()
@@ -58,11 +58,11 @@ def reader_state_of(cursor: str | None, *scope: str) -> ReaderState:
     """The state that `cursor` stands for, AT_THE_START without one. Raises CursorRefused if it was not made for `scope`."""
     if cursor is None:
         return AT_THE_START
-    found = re.fullmatch(FORM, unseal(cursor, *scope) or "")
-    if not found:
+    fields = re.fullmatch(FORM, unseal(cursor, *scope) or "")
+    if not fields:
         raise CursorRefused("is not a cursor of this run's events")
-    step, started, attempt, number, inside, length, crc, adler = (int(one) for one in found.groups()[:8])
+    step, started, attempt, number, inside, length, crc, adler = (int(one) for one in fields.groups()[:8])
     return ReaderState(
-        step, started == 1, attempt, number, inside, Position(length, crc, adler, found[9]),
-        found[10], found[11] == "1", found[12] == "1", found[13] == "1",
+        step, started == 1, attempt, number, inside, Position(length, crc, adler, fields[9]),
+        fields[10], fields[11] == "1", fields[12] == "1", fields[13] == "1",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a reader has still to get of a run: the events that follow its state, made of the run's row, records and pieces."""
+"""The events that follow a reader's state, made of the run's row, records and live pieces."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,7 +36,8 @@ from outlive.follow.passages import (
 from outlive.follow.reader_state import ReaderState
 from outlive.lifecycle import TERMINAL
 from outlive.log import damaged
-from outlive.store.rows import Live, Record, Run
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Live
 from outlive.usage import Usage
 from outlive.views import RunView, view_run
 
@@ -46,8 +47,8 @@ EventFactory = Callable[..., Event]
 
 def is_news(state: ReaderState, run: Run) -> bool:
     """True if a `run` event is due: as the first event, and when the run has changed. Its end is a `settled` event."""
-    known = (state.status, state.stopping, state.retrying)
-    changed = known != (run.status, run.stop_requested_at is not None, run.is_retrying)
+    shown = (state.status, state.stopping, state.retrying)
+    changed = shown != (run.status, run.stop_requested_at is not None, run.is_retrying)
     return not state.status or (run.status not in TERMINAL and changed)
 
 
@@ -157,7 +158,7 @@ class Storyline(msgspec.Struct):
 def _read(piece: Live) -> list[Passage] | None:
     """The piece's passages; None, with a warning in the log, if it can't be read."""
     try:
-        return read_passages(piece.said)
+        return read_passages(piece.passages)
     except Exception as error:
         damaged("piece_unreadable", row=piece.sk, cause=type(error).__name__)
         return None

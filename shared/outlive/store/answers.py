@@ -1,4 +1,4 @@
-"""What counts as an answer of table or queue: a proxy's page, an empty body or half a body is no answer.
+"""Recognises answers of table and queue: a proxy's page, an empty body or half a body is no answer.
 
 Botocore reads a body that is no JSON as an empty answer, and an empty answer to a read means "no such item". So the body is
 looked at before botocore parses it.
@@ -61,7 +61,7 @@ class _Events(Protocol):
 
 
 def only_answers(events: _Events) -> None:
-    """Have a client (by its `meta.events`) raise NoAnswer for whatever is none."""
+    """Have a client (by its `meta.events`) raise NoAnswer for a response that is no answer."""
     events.register("before-parse", _check)
 
 

@@ -1,14 +1,28 @@
-"""How values stand in an item: the attributes that rows are made of."""
+"""How values stand in an item: the attributes that rows are made of, and the form of those that are JSON objects."""
 
 import json
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER, STRING
 
 from outlive.clock import from_iso, iso
+
+
+class Budget(TypedDict):
+    """How much a run may use up."""
+
+    max_steps: int
+
+
+class Closing(TypedDict, total=False):
+    """How a message's run ended."""
+
+    error: dict[str, str] | None
+    finish_reason: str | None
+    usage: dict[str, int | float | None] | None
 
 
 class Text(Attribute[str]):

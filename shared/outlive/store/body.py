@@ -13,7 +13,7 @@ from outlive.follow.passages import OUTPUT_PART
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a step left: UI parts for the reader, and the same in the agent's own form (JSON) for the next step."""
+    """The result of a step: UI parts for the reader, and the same in the agent's own form (JSON) for the next step."""
 
     parts: list[dict[str, Any]]
     messages: str | None = None

@@ -13,7 +13,7 @@ from pynamodb.indexes import GlobalSecondaryIndex
 
 from outlive.errors import Item, StoreBroken, StoreBusy, StoreUnanswered
 from outlive.store.refused import Refused
-from outlive.store.rows import Row
+from outlive.store.row import Row
 
 BUSY = frozenset(
     {
@@ -31,9 +31,9 @@ UNANSWERED = frozenset(
 )
 HTTP_SERVER_ERROR = 500
 REFUSAL_CODES = frozenset({"None", "ConditionalCheckFailed"})
-"""Of the actions of a transaction that was refused by nothing but conditions."""
+"""The codes of a transaction's actions if only conditions refused it."""
 BATCH_ROUNDS = 5
-"""How often the keys that a batch left over are asked for; a page of the largest runs takes two."""
+"""How often the keys that a batch left over are read again; a page of the largest runs takes two."""
 
 
 def store_error(error: Exception, names: tuple[str, ...]) -> Exception:
@@ -66,7 +66,7 @@ def store_error(error: Exception, names: tuple[str, ...]) -> Exception:
 
 
 class Calls:
-    """One table, one client."""
+    """Calls of one table, with one client."""
 
     def __init__(self, connection: TableConnection) -> None:
         self._connection = connection.connection
@@ -95,13 +95,13 @@ class Calls:
         return answer.get("Item")
 
     def _get_all(self, keys: list[Item], projection: Mapping[str, Any] | None = None) -> Iterator[Item]:
-        asked = {self._name: {"Keys": keys, "ConsistentRead": True, **(projection or {})}} if keys else {}
+        remaining = {self._name: {"Keys": keys, "ConsistentRead": True, **(projection or {})}} if keys else {}
         for _ in range(BATCH_ROUNDS):
-            if not asked:
+            if not remaining:
                 return
-            answer = self._call("BatchGetItem", {"RequestItems": asked})
+            answer = self._call("BatchGetItem", {"RequestItems": remaining})
             yield from answer["Responses"].get(self._name, [])
-            asked = answer.get("UnprocessedKeys") or {}
+            remaining = answer.get("UnprocessedKeys") or {}
         raise StoreBusy("keys were left over again and again")
 
     def _query(
@@ -138,7 +138,7 @@ class Calls:
         return self._answered(lambda: self._connection.dispatch(operation, request), *names)
 
     def _answered(self, ask: Callable[[], dict[str, Any]], *names: str) -> dict[str, Any]:
-        """What the table answers. Raises as `store_error` says; `names` are the request's actions, in their order."""
+        """The table's answer. Raises the errors of `store_error`; `names` are the request's actions, in their order."""
         try:
             return ask()
         except QueryError as error:

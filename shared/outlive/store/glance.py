@@ -5,7 +5,8 @@ from typing import Any
 
 from outlive.clock import from_iso
 from outlive.errors import Item
-from outlive.lifecycle import ACTIVE, Facts, Guard, lease_is_live
+from outlive.guards import Facts, Guard, lease_is_live
+from outlive.lifecycle import ACTIVE
 
 TIMES = ("created_at", "lease_until", "resend_after", "stop_requested_at")
 PROJECTION: dict[str, Any] = {
@@ -17,7 +18,7 @@ PROJECTION: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What these attributes of a run are."""
+    """The values of these attributes of a run."""
 
     pk: str
     status: str
@@ -28,7 +29,7 @@ class Glance:
 
     @classmethod
     def of(cls, item: Item) -> "Glance":
-        """The attributes of an item. Raises KeyError or ValueError if one that is needed is missing, or one is damaged."""
+        """The attributes of an item. Raises KeyError or ValueError if a required attribute is missing or any is damaged."""
         times = {name: from_iso(item[name]["S"]) if name in item else None for name in TIMES}
         created_at = times.pop("created_at")
         if created_at is None:

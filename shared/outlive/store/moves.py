@@ -4,31 +4,23 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY, SECOND
-from outlive.lifecycle import (
-    CLAIM,
-    COUNT_RESEND,
-    HEARTBEAT,
-    RECLAIM,
-    RELEASE,
-    REQUEST_STOP,
-    RESEND,
-    Facts,
-    Move,
-    Status,
-)
+from outlive.guards import Facts
+from outlive.lifecycle import CLAIM, COUNT_RESEND, HEARTBEAT, RECLAIM, RELEASE, REQUEST_STOP, RESEND, Move, Status
 from outlive.log import logger
 from outlive.run_error import LastError
 from outlive.store.calls import Calls
 from outlive.store.refused import Refused
-from outlive.store.rows import Bucket, Live, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Record, Run
+from outlive.store.short_lived import Bucket, Live, Ticket
 
 SPARE_MS = 7 * DAY
-"""How much longer than its run a prompt or record is kept. Its expiry is set when it is put, and no run lasts that long."""
+"""How much later than its run a prompt or record expires. Its expiry is set when it is put, and no run lasts that long."""
 
 
 def condition_of(move: Move, facts: Facts) -> Condition:
     """The condition under which `move` is written: its sources and all its guards."""
-    # A word for the status that can't be read is none of the sources; then it is enough that it is still there.
+    # A damaged status is none of the sources. Then it is enough that the row exists.
     damaged = "status" in facts.as_read
     condition = Row.pk.exists() if damaged else Run.status.is_in(*sorted(move.sources))
     for guard in move.guards:
@@ -51,7 +43,7 @@ def moved(move: str, run: Run, from_status: str) -> None:
 
 
 class Moves(Calls):
-    """Each method is one row of the lifecycle's table, or a row that nothing is decided by. Times are milliseconds."""
+    """Each method makes one move of the lifecycle, or writes an item that no decision uses. Times are milliseconds."""
 
     _retention: int
 
@@ -146,7 +138,7 @@ class Moves(Calls):
         moved("record", run, run.status)
 
     def put_live_piece(self, piece: Live) -> None:
-        """Put a live piece, whatever stands there: nothing is decided by it, and only its own worker writes there."""
+        """Put a live piece without a condition: no decision uses it, and only its own worker writes under its key."""
         self._call("PutItem", piece.get_save_kwargs_from_instance())
 
     def put_ticket(self, ticket: Ticket) -> None:
@@ -163,8 +155,8 @@ class Moves(Calls):
         try:
             self._change_bucket(bucket, Bucket.full_at.set(now + interval), full, expires_at)
         except Refused as refused:
-            found = refused.bucket
-            full_at = now if found is None or found.full_at is None else found.full_at
+            stored = refused.bucket
+            full_at = now if stored is None or stored.full_at is None else stored.full_at
             if full_at <= now + room:
                 return self._take_another(bucket, interval, room, now, expires_at)
             return full_at - room - now
@@ -183,7 +175,7 @@ class Moves(Calls):
         self._call("UpdateItem", self._updating(bucket, actions, condition)["Update"], "bucket")
 
     def _expiry(self, now: int, spare: int = 0) -> int | None:
-        """When a row written now may go. Run and header are marked by settle: nothing of an active run may."""
+        """When an item that is written now expires, in seconds. Settle sets it for run and header: those of an active run never expire."""
         return (now + self._retention + spare) // SECOND if self._retention else None
 
     def _move(self, move: Move, key: Run, facts: Facts, actions: list[Action]) -> Run:

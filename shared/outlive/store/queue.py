@@ -13,7 +13,7 @@ from outlive.store.rows import Run
 
 
 class Sqs(Protocol):
-    """What we use of the client."""
+    """The part of the client that is used here."""
 
     def send_message(self, **request: Any) -> Any: ...
     def change_message_visibility(self, **request: Any) -> Any: ...
@@ -26,9 +26,9 @@ class Depth:
     """About how many messages the queue holds."""
 
     waiting: int
-    """They can be received now."""
+    """Messages that can be received now."""
     in_flight: int
-    """They were received and not acknowledged: workers hold them, or they are hidden for a pause."""
+    """Messages that were received and not acknowledged: workers hold them, or they are hidden for a pause."""
 
 
 class Queue:
@@ -60,11 +60,11 @@ class Queue:
         return Depth(waiting, in_flight)
 
     def acknowledge(self, receipt: str) -> None:
-        """Have a delivered message come never again."""
+        """Delete a delivered message, so that it is not delivered again."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
     def hide(self, receipt: str, seconds: float) -> None:
-        """Have a delivered message come back in `seconds` and not before, unless it is acknowledged until then."""
+        """Hide a delivered message: it is redelivered in `seconds` and not before, unless it is acknowledged first."""
         self._sqs.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=max(0, min(43200, math.ceil(seconds)))
         )

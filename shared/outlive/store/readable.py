@@ -1,11 +1,12 @@
-"""Reading rows that may be damaged: a warning, and what can still be used."""
+"""Reading rows that may be damaged: logs a warning, and returns what can still be used."""
 
 from typing import Any, TypeVar
 
 from outlive.errors import StoreUnreadable
 from outlive.log import damaged
 from outlive.store.body import Body, pack
-from outlive.store.rows import Answer, Message, Record, Row
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Message, Record
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -20,16 +21,16 @@ def readable(kind: type[AnyRow], item: dict[str, Any]) -> AnyRow | None:
 
 
 def row_of(item: dict[str, Any]) -> Message | Record | Answer | None:
-    """What an item of a chat's transcript stands for; None, with a warning, for an unreadable message or answer."""
+    """The row of an item of a chat's transcript; None, with a warning, for an unreadable message or answer."""
     if "#STEP#" in item["sk"]["S"]:
         return record_of(item)
     return readable(Answer, item) if "#ANSWER#" in item["sk"]["S"] else readable(Message, item)
 
 
 def record_of(item: dict[str, Any]) -> Record:
-    """The record an item stands for; with a warning, what is missing of it or can't be read is empty.
+    """The record of an item. Attributes that are missing or can't be read are empty, with a warning.
 
-    Its place is what counts, and the sort key says which it is: a log with a gap could neither go on nor end.
+    A record is never left out, because a log with a gap could neither go on nor end. Its sort key has its step.
     """
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     empty: dict[str, Any] = {"run_id": "", "kind": "step", "packed": pack(Body([])), "size": 0, "created_at": 0}

@@ -6,11 +6,13 @@ from outlive.errors import Item
 from outlive.store.calls import Calls
 from outlive.store.glance import PROJECTION
 from outlive.store.readable import readable, record_of, row_of
-from outlive.store.rows import Answer, Chat, Live, Message, Record, Row, Run, Ticket
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Chat, Message, Record, Run
+from outlive.store.short_lived import Live, Ticket
 
 
 class Reads(Calls):
-    """Whatever is stored, as rows."""
+    """Reads stored items as rows."""
 
     def chat(self, workspace_id: str, chat_id: str) -> Chat | None:
         """The chat, or None."""
@@ -27,9 +29,9 @@ class Reads(Calls):
         return Run.of(item) if item else None
 
     def glances(self, partitions: list[str]) -> list[Item]:
-        """Of at most 100 runs the attributes that `glance` looks at, as items and in any order."""
-        asked = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
-        return list(self._get_all(asked, PROJECTION))
+        """The attributes of `glance` of at most 100 runs, as items and in any order."""
+        keys = [{"pk": {"S": pk}, "sk": {"S": Run.SK}} for pk in partitions]
+        return list(self._get_all(keys, PROJECTION))
 
     def transcript(
         self, chat_pk: str, from_seq: int = 0, to_seq: int | None = None, *, backwards: bool = False
@@ -46,7 +48,7 @@ class Reads(Calls):
                 yield row
 
     def last_record(self, run: Run) -> Record | None:
-        """The newest entry of the run's log, or None. Nothing is read for a run nobody claimed."""
+        """The newest entry of the run's log, or None. A run that was never claimed has none, and nothing is read."""
         if run.claimed_step < 0:
             return None
         log = Message.sort_key(run.assistant_seq) + "#STEP#"
@@ -62,10 +64,8 @@ class Reads(Calls):
     def answers(self, run: Run) -> list[Answer]:
         """Every answer that was given to a call of the run."""
         prefix = Message.sort_key(run.assistant_seq) + "#ANSWER#"
-        found = [
-            readable(Answer, item) for item in self._query(run.chat_pk, Row.sk.startswith(prefix), consistent=True)
-        ]
-        return [answer for answer in found if answer is not None]
+        rows = [readable(Answer, item) for item in self._query(run.chat_pk, Row.sk.startswith(prefix), consistent=True)]
+        return [answer for answer in rows if answer is not None]
 
     def live(self, key: Run, step: int, attempt: int, number: int) -> tuple[list[Live], Run | None]:
         """The live pieces from this one on, and the run as it stood no earlier than they did.
@@ -91,16 +91,16 @@ class Reads(Calls):
     ) -> tuple[list[Run], int | None]:
         """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
 
-        Without those that are unreadable. With them the sequence to go on before, None if there are no more. Which runs there are is read from an index
-        and may lag a moment; what they are is read consistently.
+        Unreadable runs are left out. The second value is the sequence before which the next page continues, None if there are no
+        more. The keys come from an index, which may lag a moment; the rows are read consistently.
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)
-        found = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
-        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[:limit]]
+        items = list(self._query(chat_key, earlier, index=Row.by_chat, backwards=True, limit=limit + 1))
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in items[:limit]]
         rows = [readable(Run, item) for item in self._get_all(keys)]
         runs = sorted((run for run in rows if run is not None), key=lambda run: -run.assistant_seq)
-        return runs, int(found[limit - 1]["assistant_seq"]["N"]) if len(found) > limit else None
+        return runs, int(items[limit - 1]["assistant_seq"]["N"]) if len(items) > limit else None
 
     def active_runs(self, shard: int, created_before: int) -> Iterator[str]:
         """The partitions of a shard's active runs started before `created_before`, oldest first; may lag."""

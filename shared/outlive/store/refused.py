@@ -2,13 +2,14 @@
 
 from outlive.errors import Item, OutliveError
 from outlive.store.readable import record_of
-from outlive.store.rows import Bucket, Chat, Record, Run
+from outlive.store.rows import Chat, Record, Run
+from outlive.store.short_lived import Bucket
 
 
 class Refused(OutliveError):
-    """A condition was false. That is a normal answer: it brings back the rows that refused, as they stood then.
+    """A condition was false. That is a normal answer: it brings back the rows that the conditions compared, as they were then.
 
-    `by` names the refused actions. A property is None if its action was not refused, or met no row. Raises
+    `by` names the refused actions. A property is None if its action was not refused, or if there was no row. Raises
     StoreUnreadable if the row is damaged.
     """
 
@@ -39,8 +40,8 @@ class Refused(OutliveError):
         """True if the chat's slot names this run, no matter what else of the chat is damaged."""
         return (self._items.get("chat") or {}).get("active_run_id") == {"S": run_id}
 
-    def met(self, action: str) -> bool:
-        """True if the refused action met a row."""
+    def has_row(self, action: str) -> bool:
+        """True if there was a row where the refused action was to write."""
         return self._items[action] is not None
 
     @property

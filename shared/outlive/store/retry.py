@@ -1,4 +1,4 @@
-"""How often a write is tried again when the table could not take it."""
+"""Retries of writes and reads that the store could not carry out."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class Sleeper(Protocol):
-    """Somebody who can wait."""
+    """A clock that can wait."""
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
 
 
 def persistently(call: Callable[[], T], sleeper: Sleeper, jitter: Callable[[], float] = lambda: 1.0) -> T:
-    """What `call` returns, tried at most 3 times, 50 ms × attempt × `jitter` apart.
+    """Call `call` at most 3 times, with pauses of 50 ms × attempt × `jitter`, and return its result.
 
-    `call` must know its own work again: the try before may have taken effect. Raises the last `StoreError`, and
+    `call` must be idempotent: a try before may have taken effect. Raises the last `StoreError`, and
     `StoreUnreadable` at once.
     """
     for attempt in range(1, TRIES):

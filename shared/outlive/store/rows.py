@@ -1,4 +1,4 @@
-"""The items of the table: each owns its keys and its form.
+"""The items of the table, each with its keys and attributes; `short_lived` has the last three.
 
     | pk                   | sk                   | item    |
     |----------------------|----------------------|---------|
@@ -9,7 +9,7 @@
     | workspace # run id   | RUN                  | Run     |
     | same                 | LIVE#<n>#<a>#<k>     | Live    |
     | same                 | TICKET#<hash>        | Ticket  |
-    | workspace # user hash | BUCKET#<what>       | Bucket  |
+    | workspace # user hash | BUCKET#<kind>       | Bucket  |
 
 A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
@@ -19,38 +19,33 @@ import hashlib
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypedDict
+from typing import Any, Self
 
-from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
-from pynamodb.expressions.operand import Path
-from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
-from pynamodb.models import Model
+from pynamodb.attributes import BinaryAttribute
 
 from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
 from outlive.run_error import LastError, RunError
-from outlive.store.attributes import Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Time, Whole, Word
+from outlive.store.attributes import (
+    Budget,
+    Closing,
+    Encoded,
+    Json,
+    OptionalText,
+    OptionalTime,
+    OptionalWhole,
+    Text,
+    Whole,
+    Word,
+)
 from outlive.store.body import Body, unpack
+from outlive.store.row import Row
 from outlive.usage import Usage
 
 SHARDS = 8
 """How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""
-
-
-class Budget(TypedDict):
-    """How much a run may use up."""
-
-    max_steps: int
-
-
-class Closing(TypedDict, total=False):
-    """How a message's run ended."""
-
-    error: dict[str, str] | None
-    finish_reason: str | None
-    usage: dict[str, int | float | None] | None
 
 
 class Role(StrEnum):
@@ -61,7 +56,7 @@ class Role(StrEnum):
 
 
 class RecordKind(StrEnum):
-    """What a record is."""
+    """The kind of a record."""
 
     STEP = "step"
     """Tools ran; another step follows."""
@@ -77,108 +72,6 @@ class RecordKind(StrEnum):
 
     END = "end"
     """Nothing was streamed when the run was ended. Seals the log."""
-
-
-class ActiveIndex(GlobalSecondaryIndex["Row"]):
-    """Every run that is not terminal, by age. For the sweep alone, and never a gate: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "active"
-        projection = KeysOnlyProjection()
-
-    active_shard = UnicodeAttribute(hash_key=True)
-    created_at = Time(range_key=True)
-
-
-class DueIndex(GlobalSecondaryIndex["Row"]):
-    """Every row that something has to happen to at a time. For the sweep alone, and never a gate: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "due"
-        projection = KeysOnlyProjection()
-
-    due_shard = UnicodeAttribute(hash_key=True)
-    due_at = Time(range_key=True)
-
-
-class ChatIndex(GlobalSecondaryIndex["Row"]):
-    """The runs of a chat, in the order they were started. For lists alone: it may lag."""
-
-    class Meta:
-        """As in the template."""
-
-        index_name = "by_chat"
-        projection = KeysOnlyProjection()
-
-    chat_key = UnicodeAttribute(hash_key=True)
-    assistant_seq = Whole(range_key=True)
-
-
-class Row(Model):
-    """Any item. It declares the keys and indexes, so that all kinds share one connection and one client."""
-
-    class Meta:
-        """Bound to the table at cold start."""
-
-        table_name = "unbound"
-        region = "us-east-1"
-        # A call and its one retry end within 10 seconds, three tries of ours under a hanging store within a function's 29.
-        connect_timeout_seconds = 2
-        read_timeout_seconds = 3
-        max_retry_attempts = 1
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    created_at = Time(null=True)
-    updated_at = Time(null=True)
-    expires_at = OptionalWhole()
-    """When DynamoDB may delete the item: seconds since the epoch, as its TTL wants them. Not there: it is kept."""
-    active_shard = OptionalText()
-    due_shard = OptionalText()
-    due_at = OptionalTime()
-    chat_key = OptionalText()
-    assistant_seq = Whole(null=True)
-
-    active = ActiveIndex()
-    due = DueIndex()
-    by_chat = ChatIndex()
-
-    NEEDED: ClassVar[tuple[str, ...]] = ()
-    """The attributes without which a row of this kind can't be read."""
-
-    @staticmethod
-    def path(name: str) -> Path:
-        """The attribute in a condition on its stored form."""
-        return Path(name)
-
-    @classmethod
-    def of(cls, item: dict[str, Any]) -> Self:
-        """The row an item of DynamoDB stands for. Raises StoreUnreadable if any of its attributes is damaged."""
-        try:
-            row = cls.from_raw_data(item)
-        except Exception:
-            raise StoreUnreadable(item, next(cls.damages(item), "?")) from None
-        if any(getattr(row, name) is None for name in cls.NEEDED) or any("NULL" in value for value in item.values()):
-            raise StoreUnreadable(item, next(cls.damages(item), "?"))
-        return row
-
-    @classmethod
-    def damages(cls, item: dict[str, Any]) -> Iterator[str]:
-        """The attributes of an item that are missing or hold what is no value of theirs."""
-        for name, attribute in cls.get_attributes().items():
-            value = item.get(name)
-            if value is None:
-                if name in cls.NEEDED:
-                    yield name
-                continue
-            try:
-                attribute.deserialize(attribute.get_value(value))
-            except Exception:
-                yield name
 
 
 class Chat(Row):
@@ -197,14 +90,14 @@ class Chat(Row):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
-        """As for every row, but what nothing is decided by may be damaged."""
+        """As for every row, but attributes that no decision uses may be damaged."""
         used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id") if name in item}
         if "S" in item.get("latest_run_id", {}):
             used["latest_run_id"] = item["latest_run_id"]
         try:
             return super().of(used)
-        except StoreUnreadable as found:
-            raise StoreUnreadable(item, found.attribute) from None
+        except StoreUnreadable as damage:
+            raise StoreUnreadable(item, damage.attribute) from None
 
     @staticmethod
     def key(workspace_id: str, chat_id: str) -> str:
@@ -221,7 +114,7 @@ class Run(Row):
     owner = Text()
     created_by = OptionalText()
     started_by = OptionalText()
-    """The request that stored the run: how it knows its own write again."""
+    """The request that stored the run, and recognises its own write by it."""
     trigger = Word(Trigger)
     status = Word(Status)
     user_seq = Whole()
@@ -230,7 +123,7 @@ class Run(Row):
     budget = Json(Budget)
     metadata = Json(dict[str, Any])
     claims = Json(dict[str, str])
-    """Of the token that started the run: what tools get of it. No answer shows it."""
+    """The claims of the caller's token that tools get. No answer shows them."""
     fingerprint = OptionalText()
 
     claimed_step = Whole()
@@ -243,14 +136,14 @@ class Run(Row):
     resend_after = OptionalTime()
     resent_by = OptionalText()
     last_error = Encoded(LastError)
-    """Why the last attempt broke off; apart from `error`, which only settle writes."""
+    """Why the last attempt broke off. It is not `error`, which only settle writes."""
     retries = OptionalWhole()
-    """How many attempts of the claimed step the provider did not take: they do not count as attempts."""
+    """How many requests of the claimed step the provider did not take. They do not count as attempts."""
     retrying_since = OptionalTime()
     """When the provider first did not take the claimed step's request."""
 
     asked = Encoded(Asked)
-    """What a waiting run waits for; not there for any other."""
+    """The calls that a waiting run asked about; no other run has it."""
     step_count = Whole()
     usage = Encoded(Usage)
     error = Encoded(RunError)
@@ -260,7 +153,7 @@ class Run(Row):
     started_at = OptionalTime()
     stop_requested_at = OptionalTime()
     stop_requested_by = OptionalText()
-    """The stop that set it: how that knows its own write again."""
+    """The stop request that set it, and recognises its own write by it."""
     finished_at = OptionalTime()
     settled_by = OptionalText()
 
@@ -283,9 +176,9 @@ class Run(Row):
         """As for every row; ids that are not those of the key are damaged."""
         workspace_id, _, run_id = item["pk"]["S"].rpartition("#")
         ids = {"workspace_id": {"S": workspace_id}, "id": {"S": run_id}}
-        strange = [name for name, value in ids.items() if item.get(name) != value]
-        yield from strange
-        yield from (name for name in super().damages(item) if name not in strange)
+        wrong = [name for name, value in ids.items() if item.get(name) != value]
+        yield from wrong
+        yield from (name for name in super().damages(item) if name not in wrong)
 
     @staticmethod
     def key(workspace_id: str, run_id: str) -> str:
@@ -294,7 +187,7 @@ class Run(Row):
 
     @staticmethod
     def shard(run_id: str) -> str:
-        """The key of the active index this run stands under."""
+        """The run's key in the index of active runs, and in that of due ones."""
         return str(int(hashlib.sha256(run_id.encode()).hexdigest(), 16) % SHARDS)
 
     @property
@@ -309,7 +202,7 @@ class Run(Row):
 
     @property
     def is_retrying(self) -> bool:
-        """Whether the run waits for a provider that took no request when it was asked last."""
+        """True if the run waits because the provider did not take its last request."""
         busy = self.last_error is not None and self.last_error.kind == "busy"
         return busy and self.status == Status.RUNNING and self.retrying_since is not None
 
@@ -343,17 +236,17 @@ class Message(Row):
 
     @staticmethod
     def sort_key(seq: int) -> str:
-        """Where message `seq` stands in its chat."""
+        """The sort key of message `seq`."""
         return f"MSG#{seq:012d}"
 
     @property
     def seq(self) -> int:
-        """Where the message stands in its chat."""
+        """The number of the message in its chat."""
         return int(self.sk.split("#")[1])
 
 
 class Record(Row):
-    """Entry `step` of a run's log: what a step left, or the mark that nothing follows.
+    """Entry `step` of a run's log: what the step produced, or the mark that no entry follows.
 
     A record of kind `partial` or `end` seals the log, and so does a settled run's final record.
     """
@@ -373,12 +266,12 @@ class Record(Row):
 
     @staticmethod
     def sort_key(seq: int, step: int) -> str:
-        """Where record `step` of message `seq` stands."""
+        """The sort key of record `step` of message `seq`."""
         return f"{Message.sort_key(seq)}#STEP#{step:06d}"
 
     @cached_property
     def body(self) -> Body:
-        """What the step left; nothing, with one warning, if it can't be read."""
+        """What the step produced; empty, with one warning, if it can't be read."""
         try:
             return unpack(self.packed)
         except Exception as error:
@@ -392,7 +285,7 @@ class Record(Row):
 
 
 class Answer(Row):
-    """How a call of an asked step was answered, and by whom. Never changed: of two answers the first counts."""
+    """The answer to one call of an asked step, and who gave it. It never changes: of two answers the first counts."""
 
     tool_call_id = Text()
     decision = Encoded(Decision)
@@ -402,63 +295,10 @@ class Answer(Row):
 
     @staticmethod
     def sort_key(seq: int, step: int, tool_call_id: str) -> str:
-        """Where the answer to a call of step `step` of message `seq` stands: before the message's records."""
+        """The sort key of the answer to a call of step `step` of message `seq`. It sorts before the message's records."""
         return f"{Message.sort_key(seq)}#ANSWER#{step:06d}#{hashlib.sha256(tool_call_id.encode()).hexdigest()[:32]}"
 
     @property
     def step(self) -> int:
         """The step whose call it answers."""
         return int(self.sk.split("#")[3])
-
-
-class Live(Row):
-    """Piece `k` of what attempt `a` of step `n` has said so far. For readers alone: no decision and no model sees it.
-
-    Never changed once it is written, and expired a day later: the record has it all.
-    """
-
-    said = Text()
-    """JSON: a list of passages, as `outlive.follow.passages` writes them."""
-
-    NEEDED = ("said", "created_at")
-
-    @staticmethod
-    def sort_key(step: int, attempt: int, number: int) -> str:
-        """Where the piece stands in its run's partition: before the run itself."""
-        return f"LIVE#{step:06d}#{attempt:06d}#{number:06d}"
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """Step, attempt and number of the piece."""
-        _, step, attempt, number = self.sk.split("#")
-        return int(step), int(attempt), int(number)
-
-
-class Ticket(Row):
-    """Leave to read one run's events for a while, for whoever holds the secret that the key is a hash of."""
-
-    owner = Text()
-
-    NEEDED = ("owner", "expires_at")
-
-    @staticmethod
-    def sort_key(ticket: str) -> str:
-        """Where the ticket stands in its run's partition; the ticket itself is stored nowhere."""
-        return f"TICKET#{hashlib.sha256(ticket.encode()).hexdigest()}"
-
-
-class Bucket(Row):
-    """A user's tokens for one kind of request. Only the moment when it is full again is stored; unused ones expire."""
-
-    full_at = OptionalWhole()
-    """Milliseconds since the epoch."""
-
-    @staticmethod
-    def key(workspace_id: str, user: str) -> str:
-        """The partition of the user's buckets. A user's name may hold any character, its hash none of ours."""
-        return f"{workspace_id}#{hashlib.sha256(user.encode()).hexdigest()}"
-
-    @staticmethod
-    def sort_key(what: str) -> str:
-        """Where the bucket for this kind of request stands."""
-        return f"BUCKET#{what}"

@@ -21,12 +21,14 @@ from pynamodb.connection.table import TableConnection
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY
-from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Facts, Move, Status
+from outlive.guards import Facts
+from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Move, Status
 from outlive.run_error import RunError
 from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.reads import Reads
 from outlive.store.refused import Refused
-from outlive.store.rows import Chat, Message, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.waiting import Waiting
 from outlive.usage import Usage
 
@@ -38,7 +40,7 @@ GONE_AT_THE_END = ("active_shard", "lease_id", "lease_until", "resend_after", "a
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What settle writes, computed by `settle.py`."""
+    """The values that settle writes, computed by `settle.py`."""
 
     move: Move
     facts: Facts
@@ -51,11 +53,11 @@ class Ending:
     seal: Record | None
     """The record that closes the log; None where a final record already does."""
     mended: Mapping[str, Any] = field(default_factory=dict)
-    """What is written in place of damaged attributes; None takes one away."""
+    """New values for damaged attributes; None removes one."""
 
 
 class Table(Waiting, Reads):
-    """One table, one client. Here are the moves that write several items in one transaction."""
+    """The table with one client. This class has the moves that write several items in one transaction."""
 
     def __init__(self, connection: TableConnection, retention_days: int = 0) -> None:
         super().__init__(connection)
@@ -65,8 +67,8 @@ class Table(Waiting, Reads):
         """Make `run` the chat's active run: four items or none.
 
         `chat` is the chat as it was read; `holder` is the id of the run that its slot named then. The slot is taken
-        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, foreign, or its sequence
-        moved on), `holder` (it is active), `run` (it is there already), or a message.
+        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, another user's, or with
+        another sequence), `holder` (it is active), `run` (it exists already), or a message.
         """
         slot = Chat(run.chat_pk, Chat.SK)
         free = Chat.active_run_id.does_not_exist()
@@ -108,9 +110,9 @@ class Table(Waiting, Reads):
         moved(START.name, run, "none")
 
     def keep(self, run: Run, until: int) -> None:
-        """Have nothing of the run expire while it waits until then, nor within half a day after.
+        """Keep the run's rows from expiring before `until` and half a day more.
 
-        No row's expiry comes any nearer, so it does no harm if the run never waits.
+        It never makes a row expire sooner, so it is harmless if the run does not wait after all.
         """
         if not self._retention or until + GOES_ON_MS <= run.created_at + self._retention + SPARE_MS:
             return
@@ -119,7 +121,7 @@ class Table(Waiting, Reads):
         for item in self._query(run.chat_pk, rows, consistent=True):
             row = Row(item["pk"]["S"], item["sk"]["S"])
             expires_before = Row.expires_at < expires_at
-            with suppress(Refused):  # It is kept for as long already, or it is gone.
+            with suppress(Refused):  # It expires no sooner already, or it was deleted.
                 update = self._updating(row, [Row.expires_at.set(expires_at)], expires_before)
                 self._call("UpdateItem", update["Update"], "row")
 
@@ -156,14 +158,14 @@ class Table(Waiting, Reads):
             ended.append(getattr(Run, name).remove() if value is None else getattr(Run, name).set(value))
         chat = Chat(run.chat_pk, Chat.SK)
         header = Message(run.chat_pk, Message.sort_key(run.assistant_seq))
-        kept = {
+        closing = {
             "error": asdict(ending.error) if ending.error else None,
             "finish_reason": ending.finish_reason,
             "usage": asdict(ending.usage),
         }
         closed: list[Action] = [
             Message.status.set(MESSAGE_STATUS[move.to]),
-            Message.metadata.set(kept),
+            Message.metadata.set(closing),
             Message.updated_at.set(now),
         ]
         if expires_at is not None:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pynamodb.expressions.update import Action
 
 from outlive.asked import Asked
-from outlive.lifecycle import ANSWER, ASK, RESUME, Facts, Status
+from outlive.guards import Facts
+from outlive.lifecycle import ANSWER, ASK, RESUME, Status
 from outlive.store.moves import SPARE_MS, Moves, condition_of, moved
-from outlive.store.rows import Answer, Record, Row, Run
+from outlive.store.row import Row
+from outlive.store.rows import Answer, Record, Run
 
 
 class Waiting(Moves):

@@ -134,25 +134,25 @@ class AsyncOutlive:
             await self._sleep(action.seconds)
             return None
         token = await self._current_token()
-        reply = await self._send(action, token)
+        reply = await _send(self._http, self._address, action, token)
         if isinstance(reply, Answer) and reply.status == 401 and (newer := await self._current_token()) != token:
-            reply = await self._send(action, newer)
+            reply = await _send(self._http, self._address, action, newer)
         return reply
-
-    async def _send(self, request: Request, token: str) -> Answer | NoAnswer:
-        http_request = self._address.http_request(self._http, request, token)
-        try:
-            response = await self._http.send(http_request, stream=True)
-            body = ResponseBody(response, request.timeout_seconds)
-            try:
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
-            finally:
-                await response.aclose()
-        except httpx.HTTPError as error:
-            return NoAnswer(self._address.describe_failure(error))
-        return body.answer
 
     async def _current_token(self) -> str:
         token = self._token() if callable(self._token) else self._token
         return await token if inspect.isawaitable(token) else token
+
+
+async def _send(http: httpx.AsyncClient, address: Address, request: Request, token: str) -> Answer | NoAnswer:
+    try:
+        response = await http.send(address.http_request(http, request, token), stream=True)
+        body = ResponseBody(response, request.timeout_seconds)
+        try:
+            async for chunk in response.aiter_bytes():
+                body.add(chunk)
+        finally:
+            await response.aclose()
+    except httpx.HTTPError as error:
+        return NoAnswer(address.describe_failure(error))
+    return body.answer

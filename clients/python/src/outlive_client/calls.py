@@ -138,7 +138,7 @@ def watch(run_id: str, after: str | None, *, until_waiting: bool = False) -> Ite
             del seen_ids[next(iter(seen_ids))]
         if new_events:
             continue
-        # A reader that begins behind the run's latest events has not been told its status.
+        # A reader that begins behind the run's latest events has not received its status.
         status = status or (yield from run(run_id, MAX_WATCH_FAILURES)).run.status
         if until_waiting and status == "waiting":
             return

@@ -150,24 +150,24 @@ class Outlive:
             self._sleep(action.seconds)
             return None
         token = self._current_token()
-        reply = self._send(action, token)
+        reply = _send(self._http, self._address, action, token)
         if isinstance(reply, Answer) and reply.status == 401 and (newer := self._current_token()) != token:
-            reply = self._send(action, newer)
+            reply = _send(self._http, self._address, action, newer)
         return reply
-
-    def _send(self, request: Request, token: str) -> Answer | NoAnswer:
-        http_request = self._address.http_request(self._http, request, token)
-        try:
-            response = self._http.send(http_request, stream=True)
-            body = ResponseBody(response, request.timeout_seconds)
-            try:
-                for chunk in response.iter_bytes():
-                    body.add(chunk)
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            return NoAnswer(self._address.describe_failure(error))
-        return body.answer
 
     def _current_token(self) -> str:
         return self._token() if callable(self._token) else self._token
+
+
+def _send(http: httpx.Client, address: Address, request: Request, token: str) -> Answer | NoAnswer:
+    try:
+        response = http.send(address.http_request(http, request, token), stream=True)
+        body = ResponseBody(response, request.timeout_seconds)
+        try:
+            for chunk in response.iter_bytes():
+                body.add(chunk)
+        finally:
+            response.close()
+    except httpx.HTTPError as error:
+        return NoAnswer(address.describe_failure(error))
+    return body.answer

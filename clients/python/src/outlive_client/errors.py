@@ -121,7 +121,7 @@ class NotWaiting(Problem):
 
 
 class AnsweredOtherwise(Problem):
-    """Somebody answered the call before, and differently: the first answer counts."""
+    """The call has another answer already: the first answer counts."""
 
     problem_code = "answered_otherwise"
 

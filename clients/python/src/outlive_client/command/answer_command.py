@@ -122,14 +122,14 @@ def _ask(client: Outlive, screen: Screen, run_id: str) -> Exit:
         return Exit.NOT_FOUND
     for call in run.asked.open:
         if run.asked is None or call.tool_call_id not in {each.tool_call_id for each in run.asked.open}:
-            continue  # somebody else has answered it meanwhile
+            continue  # another user has answered it meanwhile
         decision = _decision(screen, call)
         if decision is None:
             continue
         try:
             run = client.answer(run.id, {call.tool_call_id: decision}, step=run.asked.step).run
         except (AnsweredOtherwise, NotWaiting) as error:
-            # Somebody else was faster. The other calls may still be open.
+            # Another user answered first. The other calls may still be open.
             screen.message(f"outlive: {explain(error)[1]}")
             run = client.run(run.id).run
     screen.gap()
@@ -138,7 +138,7 @@ def _ask(client: Outlive, screen: Screen, run_id: str) -> Exit:
 
 
 def _decision(screen: Screen, call: AskedCall) -> Decision | None:
-    """What the person on the terminal says about the call; None to leave it open."""
+    """The decision of the person at the terminal; None to leave the call open."""
     screen.gap()
     screen.line(f"{call.tool_name}  ({call.kind}, {call.tool_call_id})", "bold")
     screen.write(_pretty(call.input) + "\n")
