@@ -105,6 +105,8 @@ def _outcome(choice: str, ask: Ask, text: str) -> Outcome:
         return Outcome("partial", [], None, usage)
     if choice == "transient":
         return Outcome("partial", parts, messages, usage, error=AgentError("transient", "model_busy", "try later"))
+    if choice == "busy":
+        return Outcome("partial", parts, messages, usage, error=AgentError("busy", "model_rate_limited", "not now"))
     if choice == "permanent":
         return Outcome("partial", parts, messages, usage, error=AgentError("permanent", "model_refused", "bad request"))
     if choice == "raise":

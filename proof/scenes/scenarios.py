@@ -62,6 +62,16 @@ def first_fails(ask: Ask) -> tuple[str, ...]:
     return ("transient", "permanent", "raise") if ask.attempt == 1 else ("answer",)
 
 
+def busy_at_first(ask: Ask) -> tuple[str, ...]:
+    """An agent whose provider takes no request for one attempt."""
+    return ("busy",) if ask.attempt == 1 else ("answer",)
+
+
+def provider_is_busy(ask: Ask) -> tuple[str, ...]:
+    """An agent whose provider takes no request for two attempts."""
+    return ("busy",) if ask.attempt <= 2 else ("answer",)
+
+
 def scenes() -> list[Scene]:
     """Every scene of the proof."""
     a, two = {"a": start()}, {"a": start(), "b": start("d")}
@@ -139,6 +149,10 @@ def scenes() -> list[Scene]:
               workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
         Scene("in-line-resend", "as in-line, and a sweep may send messages again", {"z": sweep()}, steps(0), in_line, two,
               workers=1, kinds=("crash",), succeeds=False, settings=FEW_WORKERS),
+        Scene("start-in-line", "a start finds its chat's run in line for over an hour", {"e": start()}, steps(0), in_line, two,
+              workers=1, kinds=UNTIMED, succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("start-in-line-step", "as start-in-line, for its second step", {"e": start()}, steps(1), in_line_for_a_step, two,
+              workers=1, kinds=UNTIMED, succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
         Scene("sweep-stop", "a sweep and a stop find a step without a live lease", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
@@ -153,6 +167,10 @@ def scenes() -> list[Scene]:
               {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-stale", "a start finds a stale run; so does a sweep", {"b": start(), "z": sweep()}, steps(0),
               stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
+        Scene("start-again-on-stale", "a start, and the same again by its key, find a stale run",
+              {"b": start(key="k"), "c": start(key="k")}, steps(0), stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
+        Scene("start-again-on-final", "a start, and the same again by its key, find a final record without a settle",
+              {"b": start(key="k"), "c": start(key="k")}, steps(0), final_unsettled, a, workers=1),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
               stale_but_alive, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("stop-start-on-final", "a start and a stop find a final record without a settle",
@@ -163,6 +181,12 @@ def scenes() -> list[Scene]:
               workers=1, succeeds=False),
         Scene("transient-stop", "a transient error, an answer or a broken agent, and a stop", {"s": stop()},
               steps(0, s0=("answer", "transient", "raise")), pending, a, workers=1, succeeds=False),
+        Scene("busy-provider", "a step waits twice for a busy provider", {}, provider_is_busy, pending, a, workers=1,
+              troubled=True),
+        Scene("busy-provider-stop", "a step waits for a busy provider, and a stop", {"s": stop()},
+              busy_at_first, pending, a, workers=1, jumps=(3 * SECOND,), kinds=UNTIMED, troubled=True),
+        Scene("busy-provider-twice", "a step waits for a busy provider, and its message comes to two workers", {},
+              provider_is_busy, twice, a, troubled=True, commands=("look",)),
         Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
               {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve"),
                "i": stop_run("a.1", user="eve")},

@@ -50,6 +50,7 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
     if new.text("resent_by") != old.text("resent_by"):
         broken += _resend_problems(old, clock)
     broken += _answer_moves(was, now, old, new)
+    broken += _provider_problems(old, new)
     resumes = old.text("status") == "waiting"
     same_step = new.whole("claimed_step") == old.whole("claimed_step")
     if new.whole("resends") < old.whole("resends") and same_step and not resumes:
@@ -112,6 +113,23 @@ def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[st
     if new.text("finish_reason") == "handed_over" and before != "waiting":
         broken.append(f"[behaviour 78] a run that was {before} was handed over")
     return broken
+
+
+def _provider_problems(old: Item, new: Item) -> list[str]:
+    """A step that was let go for a busy provider is counted once, and waits since it was first let go for it."""
+    if new.text("status") in TERMINAL:
+        return []
+    before, after = old.whole("retries"), new.whole("retries")
+    if new.whole("claimed_step") != old.whole("claimed_step") or new.text("status") == "waiting":
+        return [f"[behaviour 84] a new step begins with {after} retries"] if after else []
+    let_go = old.text("lease_id") is not None and new.text("lease_id") is None
+    busy = let_go and (new.json("last_error") or {}).get("kind") == "busy"
+    if after != before + busy:
+        return [f"[behaviour 84] retries went from {before} to {after}, let go for the provider: {busy}"]
+    since = old.text("retrying_since")
+    if since is not None and new.text("retrying_since") != since:
+        return [f"[behaviour 84] the wait since {since} became one since {new.text('retrying_since')}"]
+    return []
 
 
 def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[str]:

@@ -42,7 +42,7 @@ def saw_the_queue(at: Staging, ghost: Ghost, before: World, actor: str) -> Ghost
     waiting = sum(letter.visible_at <= before.clock for letter in letters)
     if waiting > at.scene.settings.maximum_concurrency // LINE_SHARE and waiting < len(letters):
         return ghost._replace(lines=ghost.lines | {actor})
-    return ghost
+    return ghost._replace(lines=ghost.lines - {actor})
 
 
 def broke_off(at: Staging, ghost: Ghost, actor: str, after: World) -> Ghost:

@@ -17,6 +17,8 @@ def wrote(at: Staging, ghost: Ghost, before: World, actor: str, after: World, pr
         problems += _sweep_problems(at, ghost, before, actor, after)
         return ghost
     problems += _client_problems(at, before, actor, role, after)
+    if role.part == "start":
+        problems += _start_problems(at, ghost, before, actor, after)
     if role.part == "stop":
         problems += _stop_problems(at, ghost, before, actor, after)
     return ghost if actor in ghost.wrote else ghost._replace(wrote=ghost.wrote | {actor})
@@ -72,6 +74,16 @@ def _client_problems(at: Staging, before: World, actor: str, role: Role, after: 
             if run.text("finish_reason") == "handed_over" and seen.runs[name].text("status") == "waiting":
                 problems.append(f"[behaviour 72] {actor} ended {name}, which waits for answers")
     return problems
+
+
+def _start_problems(at: Staging, ghost: Ghost, before: World, actor: str, after: World) -> list[str]:
+    """A start makes no room by ending a run whose message may wait in line."""
+    was = at.tables.snapshot(before.table).runs
+    return [
+        f"[behaviour 73] {actor} saw a line that moves, and took {name} for lost"
+        for name, run in at.tables.snapshot(after.table).runs.items()
+        if actor in ghost.lines and name in was and _given_up(was[name], run)
+    ]
 
 
 def _stop_problems(at: Staging, ghost: Ghost, before: World, actor: str, after: World) -> list[str]:
