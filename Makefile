@@ -67,10 +67,10 @@ check: .envs/dev/.done .envs/local/.done .envs/sam/.done .envs/docs/.done .envs/
 	@$(BIOME) check --error-on-warnings --colors=off --log-level=error $(scripts) > /dev/null || { echo "outlive: the JavaScript is not clean; make fmt formats it" >&2; exit 1; }
 	@$(DEV) -m mypy
 	@for name in $(functions); do MYPYPATH=shared:functions/$$name $(DEV) -m mypy functions/$$name || exit 1; done
-	@.envs/sam/bin/cfn-lint template.yaml
+	@.envs/sam/bin/cfn-lint template.yaml docs/edge/template.yaml
 	@mkdir -p .build
 	@$(LOCAL) -m local.expanded > .build/template.json
-	@.envs/checkov/bin/checkov --file .build/template.json > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
+	@.envs/checkov/bin/checkov --file .build/template.json docs/edge/template.yaml > .build/checkov.log 2>&1 || { cat .build/checkov.log >&2; exit 1; }
 	@$(SAM) validate --lint > .build/sam-validate.log 2>&1 || { cat .build/sam-validate.log >&2; exit 1; }
 	@$(DEV) -m pytest -q tests/unit/test_arrows.py
 	@$(DEV) -m proof.costs.cold_start --check

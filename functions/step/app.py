@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -19,10 +19,28 @@ from outlive.wiring import between, new_id, queue_of, settings_of, table_of
 from outlive.workbench import Workbench
 from outlive.worker import Wear, gone_within
 
+if TYPE_CHECKING:
+    from engine.spans import Spans
+
+
+def sent_spans() -> "Spans | None":
+    """The agents' spans and where they go; None without an endpoint. What they need is imported only then."""
+    endpoint = os.environ.get("OTLP_ENDPOINT", "").strip()
+    if not endpoint:
+        return None
+    from engine.key import secret_named
+    from engine.spans import Spans
+
+    headers = secret_named("OTLP_HEADERS_SECRET", "the headers for the OTLP endpoint")
+    service = os.environ.get("POWERTOOLS_SERVICE_NAME", "outlive")
+    return Spans(endpoint, headers, service, content=os.environ.get("OTLP_CONTENT") == "true")
+
+
 settings = settings_of("QUEUE_URL")
 clock = Clock()
 queue = queue_of(settings)
-answerer = Agents(settings.agents, settings.default_agent, settings.agent_model)
+spans = sent_spans()
+answerer = Agents(settings.agents, settings.default_agent, settings.agent_model, spans)
 wear = Wear()
 tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, between, wear.saw)
 step = Step(tools, new_id)
@@ -72,6 +90,11 @@ def handler(event: dict[str, Any], context: Context) -> Any:
     """
     with gone_within(context.get_remaining_time_in_millis() / 1000 - LAST_SECOND):
         answer = process_partial_response(event=event, record_handler=do, processor=processor, context=context)  # type: ignore[arg-type]
+        if spans is not None:
+            # Before the answer, which freezes the process, and after all that the run needs.
+            lost = spans.send(context.get_remaining_time_in_millis() / 1000 - 2 * LAST_SECOND)
+            if lost is not None:
+                logger.warning("spans_not_sent", cause=lost)
         why = wear.look(answerer.left_behind())
         if why is not None:
             retire(why, [] if answer["batchItemFailures"] else event["Records"])

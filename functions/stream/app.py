@@ -15,11 +15,13 @@ from identity import Tokens
 from outlive.ai_sdk.chunks import HEADERS
 from outlive.ai_sdk.request import ChatAnswers, check_chat
 from outlive.answer import Answers
+from outlive.caller import Caller
 from outlive.chat import ChatReader, Chats
 from outlive.clock import Clock
 from outlive.errors import Problem, RouteNotFound, RunNotFound, StoreError
 from outlive.follow.sse import KIND, RETRY_MS, framed
 from outlive.http import cursor_asked, cursor_from, problem_of, run_headers
+from outlive.limits import Limits
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
@@ -32,7 +34,8 @@ pace = Pace(
 )
 clock = Clock()
 table = table_of(settings)
-tail = Tail(table, clock, new_id)
+limits = Limits(table, clock, settings)
+tail = Tail(table, clock, new_id, limits)
 queue = queue_of(settings)
 start = Start(table, queue, clock, new_id, settings, jitter)
 answers = Answers(table, queue, clock, settings)
@@ -71,9 +74,10 @@ async def _answer(request: Request, send: Send) -> None:
         case "GET", ("runs", run_id, "events"):
             caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
             run = check_run_id(run_id)
-            await _events(request, send, lambda at: tail.after(caller, run, at, 0))
+            await _events(request, send, caller, lambda at: tail.after(caller, run, at, 0))
         case "GET", ("tickets", ticket, "events"):
-            await _events(request, send, lambda at: tail.admitted(ticket, at, 0))
+            owner, _ = await asyncio.to_thread(tail.owner, ticket)
+            await _events(request, send, owner, lambda at: tail.admitted(ticket, at, 0))
         case _:
             raise RouteNotFound("there is no such route")
 
@@ -93,6 +97,7 @@ async def _send_message(request: Request, send: Send) -> None:
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
+    await asyncio.to_thread(limits.admit_held_read, caller)
     with cursor_from("after"):
         reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
     first = None if reader is None else await asyncio.to_thread(_first, reader)
@@ -122,8 +127,10 @@ def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
     return look
 
 
-async def _events(request: Request, send: Send, read: Callable[[str | None], Window | None]) -> None:
+async def _events(request: Request, send: Send, caller: Caller, read: Callable[[str | None], Window | None]) -> None:
     cursor, field = cursor_asked(request.header("Last-Event-ID"), request.query("after"))
+    # A stream waits for news, however often it looks: it costs its caller one token.
+    await asyncio.to_thread(limits.admit_held_read, caller)
     with cursor_from(field):
         first = await asyncio.to_thread(read, cursor)
     if first is None:
@@ -152,6 +159,7 @@ async def _reply(send: Send, response: Response[str]) -> None:
     headers = {
         "Cache-Control": "no-store",
         **({"Content-Type": response.content_type} if response.content_type else {}),
+        **{name: str(value) for name, value in response.headers.items()},
     }
     await send({"type": "http.response.start", "status": response.status_code, "headers": encoded(headers)})
     await send({"type": "http.response.body", "body": (response.body or "").encode()})

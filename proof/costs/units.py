@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proof.dynamodb.memory_table import INDEXES, Index, MemoryTable, Row
+from proof.dynamodb.memory_table import MemoryTable
+from proof.dynamodb.rows import Row
+from proof.dynamodb.schema import INDEXES, Index
 from proof.dynamodb.values import item_weight
 
 WRITE_UNIT = 1024

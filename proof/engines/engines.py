@@ -20,7 +20,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from proof.dynamodb.memory_table import BASE, INDEXES, Index, MemoryTable
+from proof.dynamodb.memory_table import MemoryTable
+from proof.dynamodb.schema import BASE, INDEXES, Index
 from proof.dynamodb.values import Attributes
 from proof.stacks.ports import reserved
 

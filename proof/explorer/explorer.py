@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from proof.explorer.world import Event, Play, World
+from proof.explorer.play import Play
+from proof.explorer.world import Event, World
 
 FAULT_WEIGHT = 0.15
 
@@ -63,7 +64,7 @@ def explore(play: Play, opening: World, *, until: float | None = None, most: int
     began = time.process_time()
     seen = {_mark(opening): opening.faults}
     frontier = deque([(trail.add(-1, ""), opening, 0)])
-    scene, stage = play.scene, play.stage
+    scene = play.scene
     while frontier:
         at, world, depth = frontier.popleft()
         report.states += 1
@@ -75,14 +76,14 @@ def explore(play: Play, opening: World, *, until: float | None = None, most: int
             break
         if play.over(world):
             report.ends += 1
-            problems = scene.finish(stage, world)
+            problems = scene.finish(world)
             if problems:
                 report.failure = Failure(problems, trail.to(at))
                 break
         for _, happen in play.choices(world):
             event, after = happen()
             report.moves += 1
-            ghost, problems = scene.watch(stage, world, event, after)
+            ghost, problems = scene.watch(world, event, after)
             if problems:
                 report.failure = Failure(problems, [*trail.to(at), event.label])
                 report.seconds = time.process_time() - began
@@ -112,7 +113,7 @@ def walk(play: Play, opening: World, seed: int, most: int = 400) -> Report:
         report.depth = depth
         if play.over(world):
             report.ends += 1
-            problems = play.scene.finish(play.stage, world)
+            problems = play.scene.finish(world)
             if problems:
                 report.failure = Failure(problems, labels)
             break
@@ -122,7 +123,7 @@ def walk(play: Play, opening: World, seed: int, most: int = 400) -> Report:
         labels.append(label)
         event, after = happen()
         report.moves += 1
-        ghost, problems = play.scene.watch(play.stage, world, event, after)
+        ghost, problems = play.scene.watch(world, event, after)
         if problems:
             report.failure = Failure(problems, labels)
             break
@@ -147,11 +148,11 @@ def replay(
         if label not in offered:
             raise Stuck(f"{label!r} can't happen here; what can: {', '.join(offered)}")
         event, after = offered[label]()
-        ghost, problems = play.scene.watch(play.stage, world, event, after)
+        ghost, problems = play.scene.watch(world, event, after)
         after = after._replace(ghost=ghost)
         show(world, event, after)
         broken += problems
         world = after
     if play.over(world):
-        broken += play.scene.finish(play.stage, world)
+        broken += play.scene.finish(world)
     return world, broken

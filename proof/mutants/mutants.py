@@ -5,6 +5,7 @@ a definition by what stands in it (`edit.py`); `test_mutants.py` holds that ever
 
 A mutant names the explorations that have to notice it, `scene kind` each (`none` is: no fault). One that has none named
 is tried on every scene. `survives` says why nothing can notice: then the explorations named are those that would.
+The module is long because it is one list, with the verdicts beside it.
 """
 
 from collections.abc import Iterator
@@ -130,6 +131,10 @@ WRITTEN = (
            (Edit(MOVES, "Moves.claim", "Run.lease_until.set(A)"),)),
     Mutant("release keeps the lease", "a released run looks held",
            (Edit(MOVES, "Moves.release", "Run.lease_id.remove()"), Edit(MOVES, "Moves.release", "Run.lease_until.remove()"))),
+    Mutant("release for a busy provider uncounted", "a wait for the provider uses up the attempts",
+           (Edit(MOVES, "Moves.release", "Run.retries.add(1)"),)),
+    Mutant("patience begins anew", "with every release the step's wait for the provider begins again",
+           (Edit(MOVES, "Moves.release", "Run.retrying_since | now", "now"),)),
     Mutant("one lease id for all", "every worker holds by the same lease id",
            (Edit(STEP, "Step.run", "self._claim(A, B, self.new_id())", "self._claim(A, B, A.run_id)"),)),
     Mutant("claim forgets its own write", "a worker whose answer was lost takes its own lease for another worker's",
@@ -359,8 +364,6 @@ SURVIVES: dict[str, str] = {
     "abort_never_started from any status": SEALED,
     "abort_unreadable from any status": SEALED,
     "resend without NO_LIVE_LEASE": "NOT_IN_LINE asks that the lease was over when the sweep began",
-    "abort_stale without NOT_IN_LINE": "a sweep passes such a run over before; test_sweep.py shows the guard in the write itself",
-    "abort_never_started without NOT_IN_LINE": "a sweep passes such a run over before, as for abort_stale",
     "calls run by an old history": "whoever goes on from a question looks once more whether the run is still held",
     "abort_never_started without NO_STOP": "a stop of an unclaimed run ends it in the same write",
     "request_stop without OWNER": "the run was read before and its owner looked at; a run's owner never changes",
@@ -426,12 +429,12 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "abort_stale without NO_STOP": ("sweep-given-up none", "start-on-stale none"),
     "abort_stale without NO_LIVE_LEASE": ("sweep-by-hand none",),
     "abort_stale without NO_PROGRESS": ("one-start-no-resends none",),
-    "abort_stale without NOT_IN_LINE": ("in-line-step none",),
+    "abort_stale without NOT_IN_LINE": ("start-in-line-step none",),
     "abort_stale without RESENT_IN_VAIN": ("sweep-after-outage none",),
     "abort_stale from any status": ("sweep-given-up none", "sweep-late-message none", "start-on-frozen none"),
     "abort_never_started without NO_STOP": ("forgotten none",),
     "abort_never_started without NEVER_CLAIMED": ("start-stop none",),
-    "abort_never_started without NOT_IN_LINE": ("in-line none",),
+    "abort_never_started without NOT_IN_LINE": ("start-in-line none",),
     "abort_never_started without RESENT_IN_VAIN": ("sweep-after-hour none",),
     "abort_never_started from any status": ("forgotten none", "forgotten message"),
     "abort_unreadable without AS_READ": ("damaged none",),
@@ -504,6 +507,8 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "claim keeps the attempts": ("steps-stop none",),
     "claim without a lease": ("two-workers none",),
     "release keeps the lease": ("transient-stop none",),
+    "release for a busy provider uncounted": ("busy-provider none",),
+    "patience begins anew": ("busy-provider none",),
     "one lease id for all": ("start-stop none",),
     "claim forgets its own write": ("claim-stop lost",),
     "record over a record": ("overtaken none",),

@@ -86,6 +86,7 @@ def inside(named: list[str], limit: float) -> None:
     """Explore, in the tree that PROOF_TREE names, until a promise is broken; print the promise and the scene as one
     line of JSON."""
     from proof.explorer.explorer import explore
+    from proof.scenes.performance import Performance
     from proof.scenes.prove import kinds_of
     from proof.scenes.scenarios import scene_named
 
@@ -95,11 +96,10 @@ def inside(named: list[str], limit: float) -> None:
         complete = True
         for each in named or everything():
             name, kind, faults = (*each.split(), "1")[:3]
-            scene = scene_named(name)
-            stage = scene.stage()
-            opening, world = scene.staged(stage, kinds_of(kind), 0 if kind == "none" else int(faults))
+            performance = Performance(scene_named(name))
+            opening, world = performance.begin(kinds_of(kind), 0 if kind == "none" else int(faults))
             report = explore(opening, world, until=max(0.1, ends - time.perf_counter()), most=most)
-            stage.forest.close()
+            performance.close()
             complete = complete and report.complete
             if report.failure is not None:
                 print(json.dumps({"by": each, "problem": report.failure.problems[0], "complete": True}))
@@ -111,7 +111,7 @@ def inside(named: list[str], limit: float) -> None:
 
 def everything() -> Iterator[str]:
     """Every scene without a fault, then with one of each kind."""
-    from proof.explorer.world import FAULTS
+    from proof.explorer.faults import FAULTS
     from proof.scenes.scenarios import scenes
 
     for kind in ("none", *FAULTS):

@@ -23,8 +23,14 @@ SHARED = Path(os.environ.get("PROOF_TREE", ROOT)) / "shared"
 sys.path[:0] = [str(SHARED)] if str(SHARED) not in sys.path else []
 
 from proof.explorer.explorer import Report, explore, replay, walk  # noqa: E402
-from proof.explorer.world import FAULTS, Event, Play, World  # noqa: E402
-from proof.scenes.scenarios import Scene, scene_named, scenes, wide_scenes  # noqa: E402
+from proof.explorer.faults import FAULTS  # noqa: E402
+from proof.explorer.play import Play  # noqa: E402
+from proof.explorer.world import Event, World  # noqa: E402
+from proof.scenes.performance import Performance  # noqa: E402
+from proof.scenes.scenarios import scene_named, scenes  # noqa: E402
+from proof.scenes.scene import Scene  # noqa: E402
+from proof.scenes.script import event_line  # noqa: E402
+from proof.scenes.wide import wide_scenes  # noqa: E402
 
 UNTIL = 45.0
 WALKS = 600
@@ -82,20 +88,19 @@ def script(cell: Cell, labels: list[str]) -> str:
 
 def run(cells: list[Cell]) -> list[Explored]:
     """Explore cells of one scene, one after the other, on one stage, which keeps every process that was explored."""
-    scene = scene_named(cells[0].scene)
-    stage = scene.stage()
+    performance = Performance(scene_named(cells[0].scene))
     results: list[Explored] = []
     for cell in cells:
-        play, world = scene.staged(stage, kinds_of(cell.kind), cell.faults)
+        play, world = performance.begin(kinds_of(cell.kind), cell.faults)
         if cell.seed is not None:
             results.append(_walk(cell, play, world))
             continue
         results.append(Explored(cell, explore(play, world, until=cell.until)))
         if not results[-1].report.complete and cell.faults > 1:
             less = replace(cell, faults=1, until=None)
-            play, world = scene.staged(stage, kinds_of(cell.kind), 1)
+            play, world = performance.begin(kinds_of(cell.kind), 1)
             results.append(Explored(less, explore(play, world)))
-    stage.forest.close()
+    performance.close()
     return results
 
 
@@ -139,40 +144,10 @@ def plan(options: argparse.Namespace) -> list[list[Cell]]:
     return sorted(tasks, key=lambda cells: cells[0].scene not in LONG)
 
 
-def event_line(number: int, before: World, event: Event, after: World) -> str:
-    """One line of a script."""
-    clock = "" if after.clock == before.clock else f"   [time passes: {(after.clock - before.clock) / 1000:g} s]"
-    if event.request is None or event.answer is None:
-        return f"{number:4}. {event.label}{clock}"
-    fault = f"  {event.label[event.label.index('!') :]}" if "!" in event.label else ""
-    ending = "" if event.node is None or not event.node.finished else f"   = {event.node.result}"
-    return f"{number:4}. {event.label.split(' !')[0]:14} {_request_text(event)} -> {event.answer.shown}{fault}{ending}{clock}"
-
-
-def _request_text(event: Event) -> str:
-    request = event.request
-    assert request is not None
-    if request.where == "choice":
-        return f"{request.operation} {event.label.split()[-1] if ' ' in event.label else ''}"
-    body = request.body
-    if request.operation == "TransactWriteItems":
-        parts = []
-        for entry in body["TransactItems"]:
-            ((sort, action),) = entry.items()
-            parts.append(f"{sort} {(action.get('Item') or action['Key'])['sk']['S']}")
-        return f"TransactWriteItems [{', '.join(parts)}]"
-    if "Key" in body or "Item" in body:
-        key = body.get("Item") or body["Key"]
-        return f"{request.operation} {key['sk']['S']}"
-    if "MessageBody" in body:
-        return f"{request.operation} {body['MessageBody']}"
-    return request.operation
-
-
 def show(cell: Cell, labels: list[str]) -> list[str]:
     """Play a script again and print it, numbered; returns every promise it breaks."""
     scene = scene_named(cell.scene)
-    play, world = scene.staged(scene.stage(), kinds_of(cell.kind), cell.faults)
+    play, world = Performance(scene).begin(kinds_of(cell.kind), cell.faults)
     print(f"{scene.name}: {scene.about}")
     number = 0
 

@@ -1,274 +1,75 @@
 """The scenes the proof plays: small enough for every order and every fault, and each about one collision.
 
-What must hold is the same for all of them; `scene.py` has it. The wide scenes are for walks: too many orders to see all.
-"""
+What must hold is the same for all of them; `checks/` has it."""
 
 from dataclasses import replace
 
-from proof.scenes.actors import SETTINGS, Ask, asks_first, steps
-from proof.scenes.scene import (
+from outlive.agent import Ask
+from proof.scenes.agents import asks_first, steps
+from proof.scenes.beginnings import (
+    about_to_reclaim,
+    at_the_model,
+    at_the_settle,
+    damaged,
+    damaged_and_left,
+    dead_after_record,
+    final_unsettled,
+    forgotten,
+    frozen,
+    frozen_and_stopped,
+    idle,
+    in_line,
+    in_line_for_a_step,
+    in_the_tool,
+    left_alone,
+    left_with_message,
+    never_sent,
+    one_step_done,
+    overdue,
+    pending,
+    resent_twice,
+    resumed,
+    resumed_twice,
+    resumed_unsent,
+    slow,
+    stale,
+    stale_but_alive,
+    twice,
+    unanswered,
+    waiting,
+    waiting_and_mail,
+)
+from proof.scenes.roles import answer, read, start, stop, stop_run, sweep, typed
+from proof.scenes.scene import Scene
+from proof.scenes.terms import (
+    ANSWER_SECONDS,
+    BOTH,
+    FEW_WORKERS,
     LEASE_JUMP,
     MINUTE,
-    PENDING_JUMP,
+    NO_RESENDS,
+    PATIENT,
     STALE_JUMP,
-    Director,
-    Scene,
-    answer,
-    read,
-    start,
-    stop,
-    stop_run,
-    sweep,
-    typed,
+    TWO_IN_ONE,
+    UNTIMED,
 )
+from proof.scenes.wide import wide_scenes
 from proof.sqs.memory_queue import SECOND
-
-UNTIMED = ("crash", "lost", "late", "refused", "message")
-"""For scenes in which time passes anyway."""
-BOTH = (LEASE_JUMP, STALE_JUMP)
-TWO_IN_ONE = replace(SETTINGS, steps_per_message=2)
-ANSWER_SECONDS = 1800
-PATIENT = replace(SETTINGS, answer_seconds=ANSWER_SECONDS)
-"""For scenes in which a run waits: the sweeps at the end of a path reach its deadline."""
-NO_RESENDS = replace(SETTINGS, sweep_resend_limit=0)
-"""So that a run is given up at the first look."""
-FEW_WORKERS = replace(SETTINGS, maximum_concurrency=2)
-"""So that one message that waits is a line."""
-
-
-# -- how things stand when a scene begins --
-
-
-def pending(director: Director) -> None:
-    """A run was accepted; its message waits."""
-    director.run("a")
-
-
-def twice(director: Director) -> None:
-    """A run was accepted and its message comes to two workers at once."""
-    director.run("a")
-    director.deliver()
-    director.move("!again 1")
-
-
-def one_step_done(director: Director) -> None:
-    """A run of several steps has its first record; the message of the second waits."""
-    director.run("a")
-    director.work()
-
-
-def dead_after_record(director: Director) -> None:
-    """The worker of the first step died between its record and the next send."""
-    director.run("a")
-    name = director.deliver()
-    director.until(name, "SendMessage")
-    director.move(f"{name} !crash")
-
-
-def final_unsettled(director: Director) -> None:
-    """The worker died between the final record and the settle, its message with it; the lease is over."""
-    director.run("a")
-    name = director.deliver()
-    director.until(name, "TransactWriteItems")
-    director.move(f"{name} !crash", "!lose 1")
-    director.passes(LEASE_JUMP)
-
-
-def left_alone(director: Director) -> None:
-    """The worker died in its model request, and its message is lost; the lease has expired."""
-    director.run("a")
-    name = director.deliver()
-    director.until(name, "model")
-    director.move(f"{name} !crash", "!lose 1")
-    director.passes(LEASE_JUMP)
-
-
-def stale(director: Director) -> None:
-    """As left alone, and ten minutes have gone by."""
-    left_alone(director)
-    director.passes(STALE_JUMP)
-
-
-def stale_but_alive(director: Director) -> None:
-    """A worker froze in its model request, for longer than the stale window."""
-    director.run("a")
-    name = director.deliver()
-    director.until(name, "model")
-    director.move("!lose 1")
-    director.passes(STALE_JUMP)
-
-
-def at_the_model(director: Director) -> None:
-    """A worker is asking the model."""
-    director.run("a")
-    director.until(director.deliver(), "model")
-
-
-def frozen(director: Director) -> None:
-    """A worker froze in its model request; its lease has expired, and its message is lost."""
-    director.run("a")
-    director.until(director.deliver(), "model")
-    director.move("!lose 1")
-    director.passes(LEASE_JUMP)
-
-
-def at_the_settle(director: Director) -> None:
-    """A worker has put the final record and is about to settle."""
-    director.run("a")
-    director.until(director.deliver(), "TransactWriteItems")
-
-
-def never_sent(director: Director) -> None:
-    """A run was accepted and its message lost; a lease has gone by."""
-    director.run("a")
-    director.move("!lose 1")
-    director.passes(LEASE_JUMP)
-
-
-def forgotten(director: Director) -> None:
-    """As never sent, an hour later."""
-    never_sent(director)
-    director.passes(PENDING_JUMP)
-
-
-def damaged(director: Director) -> None:
-    """A worker is asking the model; something wrote over an attribute of the run."""
-    at_the_model(director)
-    director.damage("trigger", "?")
-
-
-def damaged_and_left(director: Director) -> None:
-    """The worker of a damaged run died in its model request, and its message is lost; the lease has expired."""
-    left_alone(director)
-    director.damage("trigger", "?")
-
-
-def in_line(director: Director) -> None:
-    """A run waits for its first step for over an hour; a worker is at work on another one."""
-    director.run("a")
-    director.passes(PENDING_JUMP)
-    director.run("b")
-    director.move("w1<-2")
-    director.until("w1", "model")
-
-
-def in_line_for_a_step(director: Director) -> None:
-    """As in line, for its second step."""
-    director.run("a")
-    director.work()
-    director.passes(PENDING_JUMP)
-    director.run("b")
-    director.move("w2<-3")
-    director.until("w2", "model")
-
-
-def waiting(director: Director) -> None:
-    """A run was accepted over an hour ago, and its message only comes now."""
-    director.run("a")
-    director.passes(PENDING_JUMP)
-
-
-def idle(director: Director) -> None:
-    """The chat's first run has ended."""
-    director.run("a")
-    director.work()
-
-
-def about_to_reclaim(director: Director) -> None:
-    """The first step's lease ran out, a worker is about to reclaim it, and just then it is done: the next step's
-    turn."""
-    director.run("a")
-    first = director.deliver()
-    director.until(first, "PutItem")
-    director.passes(LEASE_JUMP)
-    second = director.deliver()
-    director.until(second, "UpdateItem")
-    director.move(second)
-    director.until(second, "UpdateItem")
-    director.run(first)
-
-
-def left_with_message(director: Director) -> None:
-    """The worker died in its model request, and its message comes back only after ten minutes."""
-    director.run("a")
-    name = director.deliver()
-    director.until(name, "model")
-    director.move(f"{name} !crash")
-    director.passes(STALE_JUMP)
-
-
-def frozen_and_stopped(director: Director) -> None:
-    """A worker froze in its model request; the run was stopped, and then its lease expired."""
-    at_the_model(director)
-    director.run("s")
-    director.passes(LEASE_JUMP)
-
-
-def resent_twice(director: Director) -> None:
-    """As left alone; two sweeps sent the step again, every message was lost, and a minute has passed."""
-    left_alone(director)
-    for number, name in enumerate("vx", 2):
-        director.run(name)
-        director.move(f"!lose {number}")
-        director.passes(MINUTE)
-
-
-def slow(director: Director) -> None:
-    """A worker is asking the model and its lease is over."""
-    at_the_model(director)
-    director.passes(LEASE_JUMP)
-
-
-def unanswered(director: Director) -> None:
-    """A run's first step asked; it waits, and no message is left."""
-    director.run("a")
-    director.work()
-
-
-def waiting_and_mail(director: Director) -> None:
-    """As unanswered; the message of the step that asked comes once more."""
-    director.run("a")
-    director.deliver()
-    director.move("!again 1")
-    director.run("w1")
-
-
-def overdue(director: Director) -> None:
-    """A run waits, and its deadline has passed."""
-    unanswered(director)
-    director.passes(ANSWER_SECONDS * SECOND + SECOND)
-
-
-def resumed(director: Director) -> None:
-    """Every call was answered; the message of the next step waits."""
-    unanswered(director)
-    director.run("p")
-
-
-def resumed_twice(director: Director) -> None:
-    """As resumed, and its message comes to two workers at once."""
-    resumed(director)
-    director.deliver()
-    director.move("!again 2")
-
-
-def resumed_unsent(director: Director) -> None:
-    """Whoever answered the last call died before the send; a lease has gone by."""
-    unanswered(director)
-    director.until("p", "SendMessage")
-    director.move("p !crash")
-    director.passes(LEASE_JUMP)
-
-
-def in_the_tool(director: Director) -> None:
-    """A worker is running the approved call."""
-    resumed(director)
-    director.until(director.deliver(), "model")
 
 
 def first_fails(ask: Ask) -> tuple[str, ...]:
     """An agent that fails, one way or another, and answers the second time."""
     return ("transient", "permanent", "raise") if ask.attempt == 1 else ("answer",)
+
+
+def busy_at_first(ask: Ask) -> tuple[str, ...]:
+    """An agent whose provider takes no request for one attempt."""
+    return ("busy",) if ask.attempt == 1 else ("answer",)
+
+
+def provider_is_busy(ask: Ask) -> tuple[str, ...]:
+    """An agent whose provider takes no request for two attempts."""
+    return ("busy",) if ask.attempt <= 2 else ("answer",)
 
 
 def scenes() -> list[Scene]:
@@ -348,6 +149,10 @@ def scenes() -> list[Scene]:
               workers=1, kinds=("crash",), succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
         Scene("in-line-resend", "as in-line, and a sweep may send messages again", {"z": sweep()}, steps(0), in_line, two,
               workers=1, kinds=("crash",), succeeds=False, settings=FEW_WORKERS),
+        Scene("start-in-line", "a start finds its chat's run in line for over an hour", {"e": start()}, steps(0), in_line, two,
+              workers=1, kinds=UNTIMED, succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
+        Scene("start-in-line-step", "as start-in-line, for its second step", {"e": start()}, steps(1), in_line_for_a_step, two,
+              workers=1, kinds=UNTIMED, succeeds=False, settings=replace(FEW_WORKERS, sweep_resend_limit=0)),
         Scene("sweep-stop", "a sweep and a stop find a step without a live lease", {"s": stop(), "z": sweep()}, steps(0),
               left_alone, a, workers=1, passing=BOTH),
         Scene("sweep-frozen", "a sweep finds a frozen worker's run, which grows stale; the worker wakes up",
@@ -362,6 +167,10 @@ def scenes() -> list[Scene]:
               {"b": start(), "z": sweep()}, steps(0), forgotten, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("start-on-stale", "a start finds a stale run; so does a sweep", {"b": start(), "z": sweep()}, steps(0),
               stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
+        Scene("start-again-on-stale", "a start, and the same again by its key, find a stale run",
+              {"b": start(key="k"), "c": start(key="k")}, steps(0), stale, a, workers=1, succeeds=False, settings=NO_RESENDS),
+        Scene("start-again-on-final", "a start, and the same again by its key, find a final record without a settle",
+              {"b": start(key="k"), "c": start(key="k")}, steps(0), final_unsettled, a, workers=1),
         Scene("start-on-frozen", "a start finds a stale run whose worker wakes up", {"b": start()}, steps(0),
               stale_but_alive, a, workers=1, succeeds=False, settings=NO_RESENDS),
         Scene("stop-start-on-final", "a start and a stop find a final record without a settle",
@@ -372,6 +181,12 @@ def scenes() -> list[Scene]:
               workers=1, succeeds=False),
         Scene("transient-stop", "a transient error, an answer or a broken agent, and a stop", {"s": stop()},
               steps(0, s0=("answer", "transient", "raise")), pending, a, workers=1, succeeds=False),
+        Scene("busy-provider", "a step waits twice for a busy provider", {}, provider_is_busy, pending, a, workers=1,
+              troubled=True),
+        Scene("busy-provider-stop", "a step waits for a busy provider, and a stop", {"s": stop()},
+              busy_at_first, pending, a, workers=1, jumps=(3 * SECOND,), kinds=UNTIMED, troubled=True),
+        Scene("busy-provider-twice", "a step waits for a busy provider, and its message comes to two workers", {},
+              provider_is_busy, twice, a, troubled=True, commands=("look",)),
         Scene("foreigners", "another user and another workspace start, stop and read by the same ids",
               {"e": stop(user="eve"), "f": start(user="eve"), "g": stop_run("a.1", workspace="x"), "h": read(user="eve"),
                "i": stop_run("a.1", user="eve")},
@@ -448,78 +263,6 @@ def scenes() -> list[Scene]:
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
     ]  # fmt: skip
-
-
-def moody(ask: Ask) -> tuple[str, ...]:
-    """An agent of three steps that now and then fails."""
-    usual = "answer" if ask.step >= 2 or ask.text_only else "call"
-    return (usual, usual, usual, "transient", "permanent", "raise")
-
-
-def curious(ask: Ask) -> tuple[str, ...]:
-    """An agent that asks, at times once more for the same call, and now and then fails."""
-    if ask.asked:
-        return ("run", "run", "ask again", "transient", "permanent", "raise")
-    return ("answer",) if ask.step >= 3 or ask.text_only else ("ask", "ask both", "call", "answer", "transient")
-
-
-def wide_scenes() -> list[Scene]:
-    """Scenes with far more going on; for walks."""
-    times = (7 * SECOND, LEASE_JUMP, LEASE_JUMP, STALE_JUMP, LEASE_JUMP, PENDING_JUMP)
-    one_chat = {
-        "a": start(),
-        "b": start(key="k"),
-        "bb": start(key="k"),
-        "c": start(),
-        "s": stop(),
-        "t": stop(),
-        "u": stop_run("a.1"),
-        "x": sweep(),
-        "y": sweep(),
-        "z": sweep(),
-        "r": read(),
-        "e": start(user="eve"),
-        "f": stop(user="eve"),
-    }
-    two_chats = {
-        "a": start(),
-        "b": start("d"),
-        "c": start(workspace="x"),
-        "d": start("d", user="eve", workspace="x"),
-        "s": stop(),
-        "t": stop("d"),
-        "u": stop(workspace="x"),
-        "v": stop_run("a.1", workspace="x"),
-        "y": sweep(),
-        "z": sweep(0),
-        "aa": start(),
-        "cc": start(workspace="x"),
-        "r": read(workspace="x"),
-    }
-    answers = {
-        "p": answer(c1=True),
-        "q": answer(user="boss", approves=True, c1=False),
-        "l": answer(c1=True, c2=True),
-        "m": answer("b.1", c1=True),
-        "n": typed(),
-        "o": answer(user="eve", c1=True),
-    }
-    rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
-    loose = {"succeeds": False, "troubled": True, "skewed": True}
-    return [
-        Scene("wide-chat", "all actors at once in one chat", one_chat, moody, **rest, **loose),
-        Scene("wide-chats", "all actors at once in chats of two workspaces", two_chats, moody, **rest, **loose),
-        Scene(
-            "wide-asked",
-            "all actors at once in one chat whose runs ask",
-            {**one_chat, **answers},
-            curious,
-            settings=PATIENT,
-            **rest,
-            **loose,
-        ),
-        Scene("wide-steady", "all actors at once, the agent never failing", one_chat, steps(2), **rest, **loose),
-    ]
 
 
 def scene_named(name: str) -> Scene:

@@ -1,31 +1,26 @@
 """The template, deployed: `make serve` as a user starts it, on a free port, with every function in its own role."""
 
-import gzip
 import json
 import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import boto3
 from botocore.config import Config
 
 from local import identity
 from outlive.store.row import Row
+from proof.stacks.exchange import PATIENCE, Answer, exchange
 from proof.stacks.ports import reserve
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".envs" / "local" / "bin" / "python"
 STOP_SECONDS = 300
-PATIENCE = 600
-"""Seconds after which a wait fails. Long on a busy machine: no promise depends on how long it takes."""
 
 UNANSWERED = {"read_failed", "start_failed", "stop_failed"}
 """Problems of a store that did not answer. If that took `STORE_SECONDS`, the machine was too busy, which says nothing: all
@@ -35,15 +30,6 @@ STORE_SECONDS = Row.Meta.connect_timeout_seconds
 TRIES = 3
 
 T = TypeVar("T")
-
-
-@dataclass
-class Answer:
-    """An HTTP answer of the API. Header names are in lower case."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
 
 
 class Stack:
@@ -69,16 +55,10 @@ class Stack:
     def start(self, **settings: str) -> None:
         """Serve until it is ready; `settings` change those it was made with."""
         self.settings |= settings
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        env |= {"PORT": str(self.port), "STATE": str(self.state), "AUTH": "true", **self.settings}
-        env["OFFLINE_RELEASES"] = str(self.releases)
-        # As under make: it then ends with the process that started it, even if that is killed.
-        env.setdefault("MAKELEVEL", "1")
+        own = {"PORT": str(self.port), "STATE": str(self.state), "OFFLINE_RELEASES": str(self.releases)}
         errors = self.state.parent / f"{self.state.name}.err"
         with errors.open("w") as out:
-            self._process = subprocess.Popen(
-                [PYTHON, "-m", "local.serve"], cwd=self.tree, env=env, stdout=subprocess.PIPE, stderr=out, text=True
-            )
+            self._process = _serve(self.tree, {**own, **self.settings}, out)
         # It is ready or ends: it bounds its own start.
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line.startswith("ready "):
@@ -136,57 +116,22 @@ class Stack:
         again = method == "GET" or path.endswith("/stop") or "Idempotency-Key" in (headers or {})
         for _ in range(TRIES if again else 1):
             begun = time.monotonic()
-            answer = self._call(method, path, body, token, headers, raw)
-            unanswered = (
-                answer.status == 503 and isinstance(answer.body, dict) and answer.body.get("code") in UNANSWERED
-            )
-            if not unanswered or time.monotonic() < begun + STORE_SECONDS:
+            answer = exchange(method, self.url + path, body, self.token() if token == "" else token, headers, raw)
+            if not _unanswered(answer) or time.monotonic() < begun + STORE_SECONDS:
                 break
         return answer
-
-    def _call(
-        self, method: str, path: str, body: object, token: str | None, headers: dict[str, str] | None, raw: bytes | None
-    ) -> Answer:
-        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, method=method, data=data)
-        request.add_header("Content-Type", "application/json")
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token or self.token()}")
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-                return _answer(response.status, response.read(), response.headers)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.read(), error.headers)
 
     # --- underneath ---
 
     def client(self, service: str) -> Any:
         """A boto3 client that may do everything."""
         if service not in self._clients:
-            self._clients[service] = self._new_client(service)
+            self._clients[service] = _client(service, self.endpoint)
         return self._clients[service]
-
-    def _new_client(self, service: str) -> Any:
-        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1").client(
-            service, endpoint_url=self.endpoint, config=Config(retries={"total_max_attempts": 2})
-        )
 
     def items(self, pk: str | None = None) -> list[dict[str, Any]]:
         """Rows of the table as DynamoDB has them: all, or those under one partition key."""
-        which = (
-            {}
-            if pk is None
-            else {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
-        )
-        pages = (
-            self.client("dynamodb")
-            .get_paginator("query" if which else "scan")
-            .paginate(TableName=self.outputs["TableName"], ConsistentRead=True, **which)
-        )
-        return [row for page in pages for row in page["Items"]]
+        return _rows(self.client("dynamodb"), self.outputs["TableName"], pk)
 
     def row(self, run: dict[str, Any], *names: str, workspace: str = "acme") -> dict[str, str | None]:
         """These attributes of a run's row, as text; None where there are none."""
@@ -201,12 +146,7 @@ class Stack:
 
     def logged(self) -> list[str]:
         """The lines that all functions have logged, those of the platform included."""
-        logs = self.client("logs")
-        groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-        pages = [
-            page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)
-        ]
-        return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+        return _lines(self.client("logs"))
 
     def run_row(self, run_id: str) -> dict[str, Any]:
         """The RUN row of a run, as DynamoDB has it."""
@@ -220,11 +160,7 @@ class Stack:
 
     def queued(self, queue: str = "QueueUrl") -> int:
         """How many messages are on the queue, visible or not."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.client("sqs").get_queue_attributes(
-            QueueUrl=self.outputs[queue], AttributeNames=[*names, "ApproximateNumberOfMessagesDelayed"]
-        )
-        return sum(int(value) for value in answer["Attributes"].values())
+        return _depth(self.client("sqs"), self.outputs[queue])
 
     def sweep(self, **event: object) -> dict[str, Any]:
         """Invoke the sweep now; returns its counts."""
@@ -238,11 +174,8 @@ class Stack:
 
     def workers(self, function: str = "Step") -> list[int]:
         """Process ids of the live workers of a function."""
-        listed = subprocess.run(
-            ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
-        ).stdout
         mark = f"{self.state}/tmp/ministack-lambda-{self.outputs[f'{function}Function']}-"
-        return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
+        return _processes(mark)
 
     def kill_workers(self, function: str = "Step") -> list[int]:
         """Kill every worker of a function the hard way; returns their process ids."""
@@ -250,6 +183,55 @@ class Stack:
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         return killed
+
+
+def _serve(tree: Path, settings: dict[str, str], errors: IO[str]) -> "subprocess.Popen[str]":
+    """`make serve` of this tree, with token checks."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= {"AUTH": "true", **settings}
+    # As under make: it then ends with the process that started it, even if that is killed.
+    env.setdefault("MAKELEVEL", "1")
+    command = [PYTHON, "-m", "local.serve"]
+    return subprocess.Popen(command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def _client(service: str, endpoint: str) -> Any:
+    """A boto3 client that may do everything."""
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    return session.client(service, endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 2}))
+
+
+def _unanswered(answer: Answer) -> bool:
+    """True if the store did not answer the function."""
+    return answer.status == 503 and isinstance(answer.body, dict) and answer.body.get("code") in UNANSWERED
+
+
+def _rows(client: Any, table: str, pk: str | None) -> list[dict[str, Any]]:
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    if pk is not None:
+        request |= {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+    pages = client.get_paginator("scan" if pk is None else "query").paginate(**request)
+    return [row for page in pages for row in page["Items"]]
+
+
+def _lines(logs: Any) -> list[str]:
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    pages = [page for name in groups for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)]
+    return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+
+def _depth(sqs: Any, url: str) -> int:
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return sum(int(value) for value in answer["Attributes"].values())
+
+
+def _processes(mark: str) -> list[int]:
+    """Process ids of those whose command holds `mark`."""
+    command = ["ps", "-axww", "-o", "pid=,command="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if mark in line]
 
 
 def until(
@@ -264,12 +246,3 @@ def until(
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} seconds in vain; last seen: {seen}")
         time.sleep(every)
-
-
-def _answer(status: int, body: bytes, headers: Any) -> Answer:
-    if headers["Content-Encoding"] == "gzip":
-        body = gzip.decompress(body)
-    content: Any = body.decode()
-    if "json" in headers.get("Content-Type", "json"):
-        content = json.loads(body) if body else None
-    return Answer(status, content, {name.lower(): value for name, value in headers.items()})

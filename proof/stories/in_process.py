@@ -26,7 +26,10 @@ from outlive.store.row import Row
 from outlive.watch import Watch
 from proof.dynamodb.memory_table import MemoryTable
 from proof.sqs.memory_queue import Letter, MemoryQueue
-from proof.stacks.handlers import ENVIRONMENT, Answer, Context, Hands, Stack, event, load
+from proof.stacks.events import Context, event
+from proof.stacks.faults import Hands
+from proof.stacks.handlers import ENVIRONMENT, Stack, load
+from proof.stacks.http import Answer
 
 BEGIN: Final = 1_795_252_200_000
 INVOCATION_SECONDS: Final = 300

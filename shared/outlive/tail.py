@@ -70,13 +70,18 @@ class Tail:
 
     def admitted(self, ticket: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, for the holder of a ticket. Raises TicketExpired and as `held` does."""
+        owner, run_id = self.owner(ticket)
+        return self.held(owner, run_id, cursor, wait)
+
+    def owner(self, ticket: str) -> tuple[Caller, str]:
+        """Who made the ticket, and the run it is for. Raises TicketExpired."""
         run_key = read_ticket(ticket)
         row = self.table.ticket(*run_key, ticket) if run_key else None
         # DynamoDB deletes an expired row within days, not at once.
         if run_key is None or row is None or row.expires_at is None or row.expires_at * SECOND <= self.clock.now():
             raise TicketExpired("ask for another one")
         workspace_id, run_id = run_key
-        return self.held(Caller(workspace_id, row.owner), run_id, cursor, wait)
+        return Caller(workspace_id, row.owner), run_id
 
     def held(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, which costs the caller a token if it waits. Raises TooManyRequests as well."""

@@ -204,7 +204,7 @@ def folded(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def sized(message: MessageView) -> tuple[MessageView, int]:
     """The message as one answer can hold it, without `content` if it must be, and its bytes as JSON.
 
-    Its text stands in it twice, so it can be larger than a page, while its parts alone never are.
+    It contains its text twice, so it can be larger than a page, while its parts alone never are.
     """
     size = len(msgspec.json.encode(message))
     if size <= PAGE_BYTES:

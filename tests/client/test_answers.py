@@ -113,7 +113,7 @@ def test_answers_are_sent_as_they_are_given(make_client):
 
 @pytest.mark.parametrize("fault", [problem_fault(503, "answer_failed"), network_fault(httpx.ReadTimeout)])
 def test_an_answer_whose_reply_is_lost_is_sent_again(make_client, fault):
-    """[74] The same answer changes nothing, so the caller is told of success."""
+    """[74] The same answer changes nothing, so the call succeeds."""
     api = WaitingApi()
 
     def answered_with_a_lost_reply(request):
@@ -139,7 +139,7 @@ def test_a_call_that_was_answered_otherwise_says_by_whom_and_when(make_client):
 
 
 def test_watching_goes_on_while_a_run_waits_and_asks_rarely(make_client):
-    """Windows return at once, ten seconds apart, until somebody has answered."""
+    """Windows return at once, ten seconds apart, until the run is answered."""
     api = WaitingApi()
     client = make_client(api)
     looks = 0

@@ -341,7 +341,7 @@ def test_a_person_edits_the_arguments_and_leaves_a_call_open(waiting, tmp_path):
     assert (terminal.code, waiting.api.given) == (0, {"t1": {"approved": True, "input": {"amount": 4}}})
 
 
-def test_a_call_that_somebody_else_answers_meanwhile_is_said_and_the_next_one_asked(waiting):
+def test_a_call_that_another_user_answers_meanwhile_is_reported_and_the_next_one_asked(waiting):
     terminal = Terminal(waiting, "answer", "r1")
     terminal.until("(s)kip: ")
     waiting.api.take({"t1": {"approved": False}})

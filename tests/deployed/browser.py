@@ -66,7 +66,7 @@ class Visitor:
     stack: Stack
     context: "BrowserContext"
     complaints: list[str] = field(default_factory=list)
-    """What the pages wrote to their consoles, and every exception that nobody caught."""
+    """What the pages wrote to their consoles, and every exception that was not caught."""
     strays: list[str] = field(default_factory=list)
     """Requests to anywhere but the console's own origin."""
 

@@ -387,7 +387,7 @@ def test_a_long_chat_opens_at_its_end_and_leads_back_to_its_beginning(ada, stack
         assert opened.locator("#earlier").is_hidden()
 
 
-def test_text_is_text_whatever_it_says(ada):
+def test_text_is_never_read_as_markup(ada):
     """Markup from a model or a user is shown as text and never becomes part of the page."""
     evil = '<img src=x onerror="document.title=1"><script>document.title=2</script> [x](javascript:alert(1)) **b**'
     page = ada.open()
@@ -490,7 +490,7 @@ def test_a_screen_reader_hears_of_the_ends_of_things_and_not_of_every_word(ada):
     assert page.evaluate("window.heard") == ["The run is accepted.", "The run has ended: succeeded."]
 
 
-def test_a_run_that_goes_on_takes_the_focus_from_nobody(ada, stack, gate):
+def test_a_run_that_goes_on_does_not_take_the_focus(ada, stack, gate):
     """Redrawing a message with every word leaves the focus and the rest of the page alone."""
     page = ada.open()
     send(page, "the first chat")

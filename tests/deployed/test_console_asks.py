@@ -58,7 +58,7 @@ def test_an_approval_is_asked_with_its_arguments_and_given(ada, stack):
 
 
 def test_a_call_is_denied_with_a_reason_from_the_keyboard(ada, stack):
-    """[72] The page takes the focus from nobody when it asks; what was denied says so, and why."""
+    """[72] The page does not take the focus when it asks; a denied call shows that it was denied, and why."""
     page = ada.open()
     send(page, APPROVAL)
     asked(page)

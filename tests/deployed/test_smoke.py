@@ -1,4 +1,4 @@
-"""`make smoke`: a deployment is proven from outside, or what is wrong with it is said in one sentence."""
+"""`make smoke`: proves a deployment from outside, or reports its fault in one sentence."""
 
 import subprocess
 import time
@@ -28,8 +28,8 @@ def test_a_deployment_that_works_is_proven_in_less_than_a_minute(stack):
     assert made.stdout.endswith(" works\n")
 
 
-def test_what_is_wrong_with_the_address_or_the_token_is_said(stack, monkeypatch):
-    """A wrong address, no server, a token that is none, without a workspace or for somebody else, and nothing given."""
+def test_a_wrong_address_or_token_is_reported(stack, monkeypatch):
+    """A wrong address, no server, a token that is none, without a workspace or of another issuer, and none at all."""
     for base, token, wrong in (
         (stack.url, "x", "TOKEN is refused"),
         (stack.url, stack.token(workspace_id=None), "claim workspace_id"),
@@ -45,7 +45,7 @@ def test_what_is_wrong_with_the_address_or_the_token_is_said(stack, monkeypatch)
 
 
 def sentence(what: Any) -> str:
-    """What the user is told."""
+    """The text that the user reads."""
     with pytest.raises(UserError) as found:
         what()
     said = str(found.value)
@@ -71,7 +71,7 @@ FAILED = {**RUN, "status": "failed", "error": {"code": "model_rejected", "messag
         ({"messages": Answer(200, {"messages": []}, {})}, "the answer of its run is not in it"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_inside_is_said_with_where_to_look(
+def test_a_fault_inside_is_reported_with_where_to_look(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], wrong: str
 ) -> None:
     """Of a deployment that answers, but not as it should."""

@@ -238,6 +238,31 @@ def test_a_stream_ends_before_its_function_would_be_ended_and_can_be_gone_on_wit
         assert ended(stack, left)["run"]["error"] is None
 
 
+def test_a_stream_takes_a_token_from_its_users_bucket_as_a_read_that_waits_does(stack: Stack) -> None:
+    """[95] [87] One when it opens, through each door, and none while it goes on; then 429 with `Retry-After`."""
+    ada = stack.token(user=f"ada-{new_chat()}")
+    with serving(stack, HELD_READS_PER_MINUTE="3", STARTS_PER_MINUTE="1", STREAM_SECONDS="2") as url:
+        chat = new_chat()
+        with asked(url, "POST", "/api/chat", ada, sent(chat, {"text": "x" * 2000, "seconds": 600})) as answer:
+            assert answer.status == 200
+            run = answer.headers["location"]
+        ticket = stack.call("POST", f"{run}/ticket", token=ada).body["ticket"]
+        doors = {f"{run}/events": ada, f"/api/chat/{chat}/stream": ada, f"/tickets/{ticket}/events": None}
+        for path, token in doors.items():
+            with asked(url, "GET", path, token) as answer:
+                assert answer.status == 200, path
+                # It looks again and again meanwhile.
+                assert answer.read()
+        refused = [("GET", path, token, None) for path, token in doors.items()]
+        for method, path, token, body in [*refused, ("POST", "/api/chat", ada, sent(new_chat(), {"text": "x"}))]:
+            with asked(url, method, path, token, body) as answer:
+                assert (answer.status, json.load(answer)["code"]) == (429, "too_many_requests"), path
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
+        with asked(url, "GET", f"/api/chat/{chat}/stream", stack.token(user="another")) as answer:
+            assert answer.status == 204
+    assert stack.call("POST", f"{run}/stop", token=ada).body["stopped"]
+
+
 @pytest.fixture(scope="module")
 def streamed(stack: Stack, streams: str, request: pytest.FixtureRequest) -> Results:
     """Of every case that is played over streams."""

@@ -60,7 +60,7 @@ def claims(own: Stack, run: dict[str, Any]) -> int:
 
 
 @pytest.mark.together(long=True)
-def test_a_worker_that_a_tool_has_used_up_is_gone_and_fails_nobody_elses_run(stack):
+def test_a_worker_that_a_tool_has_used_up_ends_and_fails_no_other_run(stack):
     """[20] [22] [24] [48] A process that a tool has exhausted ends itself, and the runs of other workspaces succeed."""
     with own_stack(expected='"worker_retired"', **LEASE, STEP_ATTEMPTS="2") as own:
         # A process whose files are closed does not hear that its tool has ended: the time limit of the call ends it.

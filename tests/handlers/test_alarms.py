@@ -41,7 +41,7 @@ def test_a_run_that_fails_is_counted_once(stack: Stack, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("logs", ["SweepLogs", "StartLogs"])
-def test_a_run_that_is_given_up_is_counted_once_whoever_gives_it_up(
+def test_a_run_that_is_given_up_is_counted_once_by_sweep_or_start(
     stack: Stack, caplog: pytest.LogCaptureFixture, logs: str
 ) -> None:
     """[80] By the sweep, or by the next start of its chat."""
@@ -75,7 +75,7 @@ def test_a_sweep_that_runs_out_of_time_is_counted(
 
 
 def test_a_table_that_does_not_answer_is_a_fault(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
-    """[80] Whatever failed: its line is an error."""
+    """[80] Every fault writes a line of level error."""
     stack.faults.refuse("TransactWriteItems", "InternalServerError", times=99)
     assert stack.begin().status == 503
     assert metrics(caplog, "StartLogs") == {"Faults": 1}

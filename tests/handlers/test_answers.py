@@ -159,7 +159,7 @@ def test_a_run_that_does_not_wait_takes_no_answer(stack: Stack) -> None:
 
 
 def test_a_stop_ends_a_waiting_run_and_closes_its_calls(stack: Stack) -> None:
-    """[75] At once; a later answer is told so, and the chat is free."""
+    """[75] At once; a later answer is refused, and the chat is free."""
     run_id = waiting(stack)
     assert stack.call("POST", f"/runs/{run_id}/stop").body["stopped"] is True
     run = stack.run_of(run_id)
@@ -171,7 +171,7 @@ def test_a_stop_ends_a_waiting_run_and_closes_its_calls(stack: Stack) -> None:
     assert stack.begin().status == 202
 
 
-def test_nobody_answers_in_time(stack: Stack) -> None:
+def test_a_run_that_is_not_answered_in_time_ends(stack: Stack) -> None:
     """[75] The sweep ends the run, error `unanswered`, and not a moment before its deadline."""
     run_id = waiting(stack)
     stack.clock.ahead += 7 * DAY - 60_000
@@ -201,7 +201,7 @@ def test_an_answer_of_the_store_that_is_lost_is_found_again(stack: Stack, fate: 
 
 
 def test_a_resumed_run_whose_message_was_never_sent_is_sent_on_by_the_sweep(stack: Stack) -> None:
-    """[73] Whoever answered may have died right after the write."""
+    """[73] The worker that took the answer may have died right after the write."""
     run_id = waiting(stack)
     send(stack, run_id, {**APPROVED, **BLUE})
     while (message := stack.take()) is not None:
@@ -459,12 +459,18 @@ def test_a_chat_client_answers_and_reads_on_behind_what_it_has(stack: Stack) -> 
     ]
     tool = {"type": "tool-pay", "toolCallId": "c1", "input": {"amount": 5}}
     approved = {**tool, "state": "approval-responded", "approval": {"id": "c1", "approved": True}}
-    told = {"type": "tool-ask_user", "toolCallId": "c2", "input": {}, "state": "output-available", "output": "blue"}
-    first = post(stack, [{"type": "step-start"}, approved, told], run_id)
+    answered_part = {
+        "type": "tool-ask_user",
+        "toolCallId": "c2",
+        "input": {},
+        "state": "output-available",
+        "output": "blue",
+    }
+    first = post(stack, [{"type": "step-start"}, approved, answered_part], run_id)
     assert first.status == 200
     assert stack.run_of(run_id)["status"] == "running"
     stack.work()
-    again = chunks(post(stack, [{"type": "step-start"}, approved, told], run_id).body)
+    again = chunks(post(stack, [{"type": "step-start"}, approved, answered_part], run_id).body)
     assert again[:3] == [
         {"type": "start", "messageId": f"{run_id}-answer"},
         {"type": "tool-output-available", "toolCallId": "c1", "output": "ok"},

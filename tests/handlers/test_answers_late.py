@@ -80,7 +80,7 @@ def test_an_overtaken_worker_that_finds_the_calls_answered_runs_them_as_they_wer
 
 
 def test_a_damaged_answer_is_no_approval(stack: Stack) -> None:
-    """[74] The call is closed as interrupted: the agent is told of no decision."""
+    """[74] The call is closed as interrupted: the agent receives no decision."""
     run_id = waiting(stack)
     send(stack, run_id, BOTH)
     for row in [item for item in stack.items() if "#ANSWER#" in item["sk"]["S"]]:
@@ -105,7 +105,7 @@ def test_a_repeated_answer_whose_row_is_damaged_says_so(stack: Stack) -> None:
 def test_a_run_whose_question_is_damaged_is_ended_when_it_is_due_and_stays_stoppable(
     stack: Stack, value: dict[str, Any] | None
 ) -> None:
-    """[75] Nobody can answer what can't be read; the sweep ends the run and frees its chat."""
+    """[75] A run that can't be read takes no answers; the sweep ends it and frees its chat."""
     run_id = waiting(stack)
     stack.change(f"acme#{run_id}", "RUN", asked=value)
     refused = send(stack, run_id, APPROVED)
@@ -214,8 +214,8 @@ def test_a_chat_client_gets_the_same_bounds(stack: Stack) -> None:
     tool = {"type": "tool-pay", "toolCallId": "c1", "input": {}, "state": "approval-responded"}
     long = {**tool, "approval": {"id": "c1", "approved": False, "reason": "x" * 500_000}}
     assert post(stack, [long], run_id).status == 422
-    told = {"type": "tool-ask_user", "toolCallId": "c2", "state": "output-available", "output": "x" * 500_000}
-    assert post(stack, [told], run_id).status == 422
+    answered_part = {"type": "tool-ask_user", "toolCallId": "c2", "state": "output-available", "output": "x" * 500_000}
+    assert post(stack, [answered_part], run_id).status == 422
     assert stack.items() == before
 
 
@@ -230,7 +230,7 @@ def test_calls_whose_names_do_not_fit_into_the_run_fail_it(stack: Stack) -> None
 
 
 def test_the_rows_of_an_answer_never_change(stack: Stack) -> None:
-    """[74] Whatever happens to the run."""
+    """[74] In every status of the run."""
     run_id = waiting(stack)
     send(stack, run_id, BLUE)
 

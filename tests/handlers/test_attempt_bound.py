@@ -77,7 +77,7 @@ def test_a_step_that_kills_its_workers_ends_failed_over_a_damaged_record(stack: 
 
 @pytest.mark.parametrize("how", ["missing", "junk"])
 def test_a_damaged_run_is_tried_no_oftener_than_its_attempts_allow(stack: Stack, how: str) -> None:
-    """[22] [28] Whatever attribute it is; what no worker can end is left to the sweep."""
+    """[22] [28] For each attribute; the sweep ends what no worker can end."""
     for number, attribute in enumerate(READ_BY_WORKERS):
         stack.answer_with(STEP)
         run_id = stack.begin(f"run-{number}").body["run"]["id"]
@@ -101,7 +101,7 @@ def test_what_was_streamed_and_cannot_be_stored_does_not_keep_a_run_from_failing
 
 
 def test_a_step_recorded_by_its_last_attempt_is_carried_on(stack: Stack) -> None:
-    """[21] [22] The worker died after the record; one claim more than attempts are allowed asks nobody and goes on."""
+    """[21] [22] The worker died after the record; one claim more than attempts are allowed asks no model and goes on."""
     run_id, asked = second_step_due(stack, SystemExit(), SystemExit(), STEP, FINAL)
     send = stack.step.step.tools.queue._sqs.send_message
 

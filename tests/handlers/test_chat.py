@@ -115,7 +115,7 @@ def test_a_client_that_reconnects_receives_the_answer_from_its_start(stack: Stac
 
 
 def test_a_client_that_does_not_come_back_gets_as_much_as_one_answer_carries(stack: Stack) -> None:
-    """Without `wait`, a run that ends in time is told to its end in one answer."""
+    """Without `wait`, a run that ends in time is shown to its end in one answer."""
     stack.faults.then("TransactWriteItems", lambda: None)
     send_script = message(script({"text": "a ", "tools": TOOL}, {"text": "b"}))
     # The queue is worked on as soon as the first window of events was read.
@@ -287,7 +287,7 @@ def test_what_came_before_the_last_message_is_not_looked_at(stack: Stack) -> Non
 
 @pytest.mark.parametrize("wait", ["21", "-1", "x"])
 def test_no_window_is_longer_than_the_gateway_waits(stack: Stack, wait: str) -> None:
-    """Whoever asks for more is told."""
+    """A client that asks for more gets an error."""
     for answer in (stream(stack, wait=wait), send(stack, message(), query={"wait": wait})):
         assert (answer.status, answer.body["field"]) == (422, "wait")
 
@@ -312,7 +312,7 @@ def test_a_cursor_is_good_for_its_chat_alone(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("look", [lambda cursor: None, lambda cursor: cursor], ids=["from the start", "after"])
-def test_to_anybody_else_nothing_is_active(stack: Stack, look: Callable[[str | None], str | None]) -> None:
+def test_to_any_other_user_nothing_is_active(stack: Stack, look: Callable[[str | None], str | None]) -> None:
     """[49] Another user of the workspace gets what an idle chat answers."""
     client = Client()
     client.read(send(stack, message()).body)

@@ -22,8 +22,9 @@ from outlive.store.rows import Run
 from outlive.watch import Watch
 from proof.costs.units import Units, bill
 from proof.dynamodb.memory_table import MemoryTable
-from proof.dynamodb.memory_table import Row as Item
-from proof.stacks.handlers import Stack, is_piece
+from proof.dynamodb.rows import Row as Item
+from proof.stacks.faults import is_piece
+from proof.stacks.handlers import Stack
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950{}"
 MEGABYTE = 1024 * 1024
@@ -52,11 +53,11 @@ class Meter:
         self.stack.faults.forget()
         self.queue.clear()
         yield
-        said = sum(map(is_piece, self.stack.faults.requests))
+        count = sum(map(is_piece, self.stack.faults.requests))
         assert Counter(self.stack.faults.counted) == table
         assert self.queue == (queue or {})
         if pieces is not None:
-            assert said == pieces
+            assert count == pieces
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_live_text_costs_one_write_for_each_piece_and_nothing_else(stack: Stack,
 
 
 def test_a_look_at_what_is_new_is_two_reads(stack: Stack, meter: Meter) -> None:
-    """The pieces with the run, and the records; three for who has no cursor yet, one of a run that is over and told."""
+    """The pieces with the run, and the records; three without a cursor, one for a reader who has received all of an ended run."""
     run = stack.script("chat-1", *steps(2)).body["run"]
     deliver_next(stack)
     path = f"/runs/{run['id']}/events"

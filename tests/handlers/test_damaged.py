@@ -21,7 +21,7 @@ KINDS = {"running": ("RUN", "CHAT", "MSGuser", "MSGassistant", "LIVE", "TICKET")
 """By the state of the run: the rows that are damaged then, one at a time."""
 KEYS = {"active_shard", "created_at", "chat_key", "assistant_seq"}
 LOST = {("CHAT", "owner"), ("CHAT", "sequence"), ("CHAT", "active_run_id"), ("RUN", "owner")}
-"""What nothing else says: damaged, chat or run are nobody's, or stay as they are until they grow stale or are mended."""
+"""Attributes that no other attribute repeats: if one is damaged, chat or run have no owner, or stay until stale or mended."""
 
 
 def damages(value: Wire) -> Iterator[tuple[str, Wire | None]]:
@@ -101,7 +101,7 @@ def cases(stack: Stack, table: MemoryTable, state: str, wanted: str) -> Iterator
 def test_a_damaged_row_breaks_no_call_and_its_chat_can_be_used_again(
     stack: Stack, memory: MemoryTable, state: str, kind: str
 ) -> None:
-    """[11] [43] [51] Whatever became of whichever attribute."""
+    """[11] [43] [51] For every damage of every attribute."""
     wrong: dict[str, Any] = {}
     for what, how, chat, run_id, ticket in cases(stack, memory, state, kind):
         try:

@@ -1,4 +1,4 @@
-"""What nobody sends by accident: no server error, no trace of the inside, nobody else's ids, and nothing left behind."""
+"""Hostile requests cause no server error, show no internals and no other tenant's ids, and leave nothing behind."""
 
 import base64
 import json
@@ -73,10 +73,10 @@ LIMITS = ["", "0", "-1", "101", "1.0", "1e1", "0x10", " 1", "1 ", "+1", "１", "
 
 def plain(answer: Answer) -> str | None:
     """What is wrong with an answer to something hostile, None if nothing is."""
-    said = json.dumps(answer.body)
-    shown = [trace for trace in INSIDE if trace in said]
+    shown_text = json.dumps(answer.body)
+    shown = [trace for trace in INSIDE if trace in shown_text]
     if answer.status >= 500 or shown:
-        return f"{answer.status} {shown} {said[:200]}"
+        return f"{answer.status} {shown} {shown_text[:200]}"
     if answer.status >= 400 and answer.headers["content-type"] != "application/problem+json":
         return f"{answer.status} as {answer.headers['content-type']}"
     return None
@@ -97,7 +97,7 @@ def refused(stack: Stack, asked: dict[Any, Callable[[], Answer]], status: int) -
 
 
 def test_hostile_body_is_refused_and_leaves_nothing(stack: Stack) -> None:
-    """[10] [50] Whatever the body is, it is 422 and names a field; nothing is read from it that it may not say."""
+    """[10] [50] Any invalid body is 422 and names a field; no field of it is taken that a client may not set."""
     asked = {
         name: (lambda raw=body: stack.call("POST", "/chats/chat-1/runs", raw=raw)) for name, body in BODIES.items()
     }
@@ -148,7 +148,7 @@ def test_body_that_is_no_text_is_refused(stack: Stack) -> None:
 
 
 def test_prompt_over_the_limit_is_413(stack: Stack) -> None:
-    """Characters are counted, whatever they take as bytes."""
+    """Characters are counted, and not bytes."""
     asked = {
         character: (lambda text=character * 32_769: stack.begin("chat-1", text)) for character in ("a", "я", "😀", " a")
     }
@@ -223,8 +223,8 @@ def test_cursor_is_good_only_where_it_was_given(stack: Stack, name: str) -> None
         {"sub": "a\x00", "workspace_id": "acme"}, {"sub": "ada", "workspace_id": "\ud800"}, {"SUB": "ada", "Workspace_id": "acme"},
     ],
 )  # fmt: skip
-def test_claims_that_name_nobody_are_401(stack: Stack, claims: dict[str, Any]) -> None:
-    """[48] Whatever the call: a token that does not say who calls, in so many words, is nobody's."""
+def test_claims_that_name_no_user_are_401(stack: Stack, claims: dict[str, Any]) -> None:
+    """[48] For every call, a token that does not name the caller as text is refused."""
     run_id = stack.begin("chat-1").body["run"]["id"]
     calls = [
         ("POST", "/chats/chat-1/runs", {"prompt": "hello"}), ("POST", "/chats/chat-1/stop", None), ("GET", "/chats/chat-1/run", None),
@@ -239,12 +239,12 @@ def test_claims_that_name_nobody_are_401(stack: Stack, claims: dict[str, Any]) -
     ("workspace", "user"), [("acme", "eve"), ("globex", "ada"), ("acme#chat-1", "ada"), ("ACME", "ada")]
 )
 def test_no_answer_to_a_stranger_holds_a_foreign_id(stack: Stack, workspace: str, user: str) -> None:
-    """[48] [49] Whatever a stranger asks with the right ids, key and cursor in hand: as if nothing were there."""
-    mine = stack.begin("chat-1", "sesame", headers={"Idempotency-Key": "key"}).body["run"]
+    """[48] [49] Another user who has the right ids, key and cursor gets the answers for a chat that does not exist."""
+    own = stack.begin("chat-1", "sesame", headers={"Idempotency-Key": "key"}).body["run"]
     stack.work()
     busy = stack.begin("chat-1", "sesame again").body["run"]
     before = stack.items()
-    secrets = ["sesame", "ada", *(value for run in (mine, busy) for value in (run["id"], run["assistant_message_id"]))]
+    secrets = ["sesame", "ada", *(value for run in (own, busy) for value in (run["id"], run["assistant_message_id"]))]
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "/chats/chat-1/run", {}), ("GET", "/chats/chat-1/messages", {}), ("GET", "/chats/chat-1/runs", {}),
         ("GET", "/chats/chat-1/messages", {"query": {"cursor": cursor_at(0, "acme", "chat-1", "messages")}}),
@@ -259,9 +259,12 @@ def test_no_answer_to_a_stranger_holds_a_foreign_id(stack: Stack, workspace: str
         ]
     for method, path, how in calls:
         answer = stack.call(method, path, workspace=workspace, user=user, **how)
-        said = json.dumps([answer.body, answer.headers])
+        shown_text = json.dumps([answer.body, answer.headers])
         assert plain(answer) is None
-        assert [secret for secret in secrets if f'"{secret}' in said or secret in said.split("/")] == [], (method, path)
+        assert [secret for secret in secrets if f'"{secret}' in shown_text or secret in shown_text.split("/")] == [], (
+            method,
+            path,
+        )
     assert stack.items() == before
 
 

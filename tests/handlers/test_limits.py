@@ -87,7 +87,7 @@ def test_a_ticket_uses_its_owners_tokens(stack: Stack) -> None:
     assert answers == [200, 200, 429]
 
 
-def test_nobody_is_limited_unless_a_setting_says_so(stack: Stack) -> None:
+def test_no_user_is_limited_without_a_setting(stack: Stack) -> None:
     """[87] Both settings are 0 by default, and then there are no buckets."""
     fields: dict[str, Any] = dict.fromkeys(("starts_per_minute", "held_reads_per_minute"), 0)
     defaults = {name: getattr(type(stack.start.settings), name) for name in fields}

@@ -93,7 +93,7 @@ def test_a_chat_page_gets_the_output_as_a_chunk(stack: Stack) -> None:
 
 
 def test_a_model_that_gives_no_valid_output_costs_two_requests(stack: Stack) -> None:
-    """[79] The run fails with `output_invalid`, whatever its budget, and its steps are kept."""
+    """[79] The run fails with `output_invalid`, with any budget, and its steps are kept."""
     wrong = {"tools": [["final_result", {"name": "Ulm", "people": "many"}]]}
     run_id = stack.script("chat-1", *[wrong] * 10).body["run"]["id"]
     stack.work()

@@ -1,4 +1,4 @@
-"""Settling a run: once, all of it together, whatever is missing."""
+"""Settling a run: once, in one transaction, also if rows are missing."""
 
 import json
 

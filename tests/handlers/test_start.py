@@ -328,7 +328,7 @@ def test_text_no_store_or_provider_takes_does_not_break_a_chat(stack: Stack) -> 
 
 
 def test_starting_on_a_run_the_sweep_would_settle_settles_it_first(stack: Stack) -> None:
-    """[11] [40] A run nobody worked on for the stale window no longer keeps the chat busy."""
+    """[11] [40] A run that no worker touched for the stale window no longer keeps the chat busy."""
     old = stack.script("chat-1", {"text": "a", "seconds": 0, "tools": [["clock", {}]]}, {"text": "b"}).body["run"]["id"]
     stack.deliver(stack.take() or {})
     stack.take()
@@ -367,7 +367,7 @@ def test_a_slot_that_an_ended_run_still_holds_is_taken(stack: Stack) -> None:
     assert stack.begin().status == 202
 
 
-def test_ids_chosen_to_collide_meet_nobody_elses_items(stack: Stack) -> None:
+def test_ids_chosen_to_collide_reach_no_other_users_items(stack: Stack) -> None:
     """[48] Keys are injective."""
     first = stack.begin("c", workspace="a#b").body["run"]["id"]
     second = stack.begin("b.c", workspace="a").body["run"]["id"]
@@ -400,7 +400,7 @@ def test_two_requests_with_one_key_in_the_same_millisecond_are_one_run_and_one_r
     assert ["idempotency-replayed" in answer.headers for answer in (first, second)] == [False, True]
 
 
-def test_a_run_id_collision_hands_nobody_somebody_elses_run(stack: Stack) -> None:
+def test_a_run_id_collision_returns_no_other_users_run(stack: Stack) -> None:
     """[8] And is never reported as a busy chat."""
     ids = iter(["same", "request-1", "same", "request-2"])
     stack.start.start = replace(stack.start.start, new_id=lambda: next(ids))

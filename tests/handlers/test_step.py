@@ -407,7 +407,7 @@ def test_a_run_that_goes_in_circles_is_ended_before_the_eleventh_request(stack: 
 
 
 def test_a_step_of_300_kb_is_stored_whole(stack: Stack) -> None:
-    """[27] Text that hardly compresses, said both as the answer and in the agent's own form."""
+    """[27] Text that hardly compresses, both as the answer and in the agent's own form."""
     import random
 
     letters = "".join(chr(random.Random(1).randrange(0x21, 0x7E)) for _ in range(50))
@@ -499,7 +499,7 @@ def test_a_record_whose_answer_was_lost_is_adopted(stack: Stack, fault: str) -> 
 
 @pytest.mark.parametrize("operation", ["UpdateItem", "Query", "GetItem", "PutItem", "TransactWriteItems"])
 def test_a_busy_store_at_any_point_only_delays_the_step(stack: Stack, operation: str) -> None:
-    """[37] Whatever call is throttled, three times over, the run ends as it would have."""
+    """[37] For every call that is throttled three times, the run ends as it would have."""
     run_id = stack.begin(prompt='#script [{"text": "once"}]').body["run"]["id"]
     stack.faults.refuse(operation, times=3)
     for _ in range(4):
@@ -561,7 +561,7 @@ def written(stack: Stack, operation: str, text: str) -> dict[str, Any]:
     return [asked for call, asked in sent if call == operation and text in json.dumps(asked, default=str)][-1]
 
 
-def test_a_reclaim_that_lands_late_counts_no_attempt_and_holds_the_run_for_nobody(stack: Stack) -> None:
+def test_a_reclaim_that_lands_late_counts_no_attempt_and_takes_no_lease(stack: Stack) -> None:
     """[22] The first request timed out and lands after its retry was answered and the step let go again."""
     asked = stack.answer_with(transient(), transient(), FINAL)
     run_id = stack.begin().body["run"]["id"]

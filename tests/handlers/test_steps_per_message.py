@@ -1,4 +1,4 @@
-"""One message for several steps: its worker goes on by itself, and whatever happens to it, nothing is lost or done twice."""
+"""One message for several steps: its worker goes on by itself, and no fault loses a step or executes it twice."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_a_message_stands_for_that_many_steps_and_the_last_of_them_sends_the_nex
 
 
 def test_a_further_step_reads_no_history_and_sends_nothing(stack: Stack) -> None:
-    """[63] Less the query: what was said is in hand, and nobody else can have added to it."""
+    """[63] Without the query: the worker has the history, and no other worker can have added to it."""
     stack.look_once()
     stack.answer_with(STEP, FINAL)
     stack.begin()
@@ -73,7 +73,7 @@ def test_a_further_step_gets_the_history_that_it_would_have_read(stack: Stack) -
     assert known == [ask.history for ask in again[:3]]
 
 
-def test_a_step_that_somebody_else_claimed_meanwhile_is_read_again(stack: Stack) -> None:
+def test_a_step_that_another_worker_claimed_meanwhile_is_read_again(stack: Stack) -> None:
     """[19] Its record is there, so it counts and no model is asked."""
 
     def overtake(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
@@ -115,7 +115,7 @@ def test_a_worker_goes_on_only_while_half_of_its_time_is_left(stack: Stack, seco
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_dead_workers_message_comes_back_and_goes_on_from_the_claimed_step(stack: Stack, after: int) -> None:
-    """[20] [21] Nobody sent a message for the step it died in, and no sweep is needed."""
+    """[20] [21] No message was sent for the step in which it died, and no sweep is needed."""
     answers: list[Outcome | BaseException] = [*[STEP] * after, SystemExit(), STEP, FINAL]
     asked = stack.answer_with(*answers)
     run_id = stack.begin().body["run"]["id"]
@@ -141,7 +141,7 @@ def test_a_lost_answer_of_the_next_claim_is_no_second_step(stack: Stack) -> None
     assert kinds(stack, run_id) == [(0, "step"), (1, "final")]
 
 
-def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_nobody_twice(stack: Stack) -> None:
+def test_a_store_that_refuses_the_next_claim_gives_the_message_back_and_asks_no_model_twice(stack: Stack) -> None:
     """[37] The redelivered message continues with the next step."""
 
     def refuse_the_rest(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:

@@ -72,7 +72,7 @@ def test_a_run_without_progress_for_the_stale_window_is_aborted(stack: Stack) ->
     assert stack.begin().status == 202
 
 
-def test_a_run_nobody_ever_claimed_is_given_up_after_the_pending_time(stack: Stack) -> None:
+def test_a_run_that_was_never_claimed_is_given_up_after_the_pending_time(stack: Stack) -> None:
     """[40] And not before, however long the queue is."""
     run_id = stack.begin().body["run"]["id"]
     stack.take()
@@ -235,7 +235,7 @@ def test_a_given_back_message_is_not_doubled(stack: Stack) -> None:
     assert stack.sweep_now()["resent"] == 1
 
 
-def test_a_final_record_nobody_settled_is_settled_with_its_outcome(stack: Stack) -> None:
+def test_an_unsettled_final_record_is_settled_with_its_outcome(stack: Stack) -> None:
     """[42] Even after the stale window: the work is not lost."""
     stack.answer_with(FINAL)
     run_id = stack.begin().body["run"]["id"]

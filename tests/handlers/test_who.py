@@ -44,7 +44,7 @@ def test_the_same_ids_in_another_workspace_are_other_things(stack: Stack) -> Non
     assert stack.run_of(ours)["status"] == "pending"
 
 
-def test_to_somebody_else_a_chat_or_run_does_not_exist(stack: Stack) -> None:
+def test_to_another_user_a_chat_or_run_does_not_exist(stack: Stack) -> None:
     """[49] Every call answers as it would for ids that were never used, and no body holds theirs."""
     run_id = stack.begin().body["run"]["id"]
     before = stack.items()
@@ -68,7 +68,7 @@ def test_a_foreign_key_finds_nothing(stack: Stack) -> None:
 
 
 def test_the_owner_is_a_condition_of_the_write(stack: Stack) -> None:
-    """[49] The chat becomes somebody else's between the look and the transaction."""
+    """[49] The chat becomes another user's between the read and the transaction."""
     stack.faults.first("TransactWriteItems", lambda: stack.begin(user="bob"))
     answer = stack.begin(user="ada")
     assert (answer.status, answer.body["code"]) == (404, "chat_not_found")

@@ -1,4 +1,4 @@
-"""A backlog ends nobody's run."""
+"""A backlog ends no run."""
 
 from dataclasses import replace
 

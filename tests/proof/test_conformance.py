@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from proof.dynamodb.values import Invalid, legal_attributes
-from proof.engines.cases import Call, Case, cases
+from proof.engines.calls import Call, Case
+from proof.engines.cases import cases
 from proof.engines.deviations import DEVIATIONS
 from proof.engines.engines import ENGINES, TABLE, Absent, Engine, Memory
 

@@ -1,16 +1,19 @@
 """The explorer finds a broken promise, reports it as a short script, and passes correct code."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from proof.dynamodb.memory_table import MemoryTable
+from proof.explorer.calls import Answer, Request
 from proof.explorer.explorer import explore, replay, walk
-from proof.explorer.processes import Answer, Forest, Killed, Nondeterministic, Process, Request, running
-from proof.explorer.world import Event, Play, Stage, World
+from proof.explorer.forest import Forest, Nondeterministic
+from proof.explorer.play import Play
+from proof.explorer.processes import Killed, Process, running
+from proof.explorer.world import Event, Stage, World
 from proof.sqs.memory_queue import Letter
 
 KEY = {"pk": {"S": "counter"}, "sk": {"S": "n"}}
@@ -64,6 +67,7 @@ class Counting:
 
     add: Callable[[], Hashable]
     names: tuple[str, ...] = ("a", "b")
+    stage: Stage = field(default_factory=lambda: Stage(MemoryTable("runs"), Forest(())))
 
     name = "counting"
     visibility = 30
@@ -83,14 +87,14 @@ class Counting:
     def worker(self, name: str, letter: Letter) -> Callable[[], Hashable]:
         raise AssertionError
 
-    def watch(self, stage: Stage, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
+    def watch(self, before: World, event: Event, after: World) -> tuple[Hashable, list[str]]:
         return before.ghost, []
 
-    def matters(self, stage: Stage, world: World, passing: int) -> bool:
+    def matters(self, world: World, passing: int) -> bool:
         return False
 
-    def finish(self, stage: Stage, world: World) -> list[str]:
-        row = stage.tables[world.table].get(("counter", "n"))
+    def finish(self, world: World) -> list[str]:
+        row = self.stage.tables[world.table].get(("counter", "n"))
         count = 0 if row is None else int(row.attributes["n"]["N"])
         answered = sum(result is True for _, result in world.results)
         crashed = sum(result == "crashed" for _, result in world.results)
@@ -100,9 +104,10 @@ class Counting:
 
 
 def played(scene: Counting, *kinds: str, faults: int = 0, merging: bool = True) -> tuple[Play, World]:
-    stage = Stage(MemoryTable("runs"), Forest(() if merging else None))
-    play = Play(stage, scene, frozenset(kinds))
-    return play, play.opening(stage.number(), faults, None, 0)
+    if not merging:
+        scene.stage.forest = Forest(None)
+    play = Play(scene.stage, scene, frozenset(kinds))
+    return play, play.opening(scene.stage.number(), faults, None, 0)
 
 
 def test_check_then_act_is_caught_with_the_shortest_script() -> None:

@@ -6,7 +6,7 @@ from proof.stress.soak import soak
 
 
 @pytest.mark.deployed
-def test_runs_end_exactly_whatever_is_killed() -> None:
+def test_runs_end_exactly_under_kills() -> None:
     """[20] [21] Workers killed, messages repeated: every run ends as its script says, and every repeated claim has a
     reason."""
     # Every run is begun, however long that takes. The seed's first kill comes before its longest chat can be over.

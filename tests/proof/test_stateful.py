@@ -28,20 +28,11 @@ from outlive.agent import AgentError, Ask, Interrupt, Outcome, Usage
 from outlive.asked import INTERRUPTED, AskedCall
 from outlive.follow.passages import Words
 from proof.sqs.memory_queue import Letter
-from proof.stories.contract import (
-    Contract,
-    Expected,
-    Holding,
-    How,
-    Record,
-    Rules,
-    Run,
-    answer_shown,
-    history,
-    question_shown,
-    shown,
-)
+from proof.stories.contract import Contract
 from proof.stories.in_process import BEGIN, Worker, World
+from proof.stories.plain import Expected, Holding, How, Record, Rules, Run
+from proof.stories.shown import answer_shown, history, question_shown, shown
+from proof.stories.workers import go_on, take, watch
 from proof.stress.consistency import changed_after_its_end, violations
 
 STORIES: Final = int(os.environ.get("STORIES", "0"))
@@ -218,7 +209,7 @@ class Story(RuleBasedStateMachine):
             return
         assert who.watch is not None
         assert who.interrupt is not None
-        self.contract.watch(holding)
+        watch(self.contract, holding)
         who.watch.tick()
         assert who.interrupt.reason == holding.reason
 
@@ -295,7 +286,7 @@ class Story(RuleBasedStateMachine):
     def _deliver(self, letter: Letter, answer_lost: bool) -> Any:
         message = json.loads(letter.body)
         run = self.by_id[message["run_id"]]
-        expected = self.contract.take(run, message["step"])
+        expected = take(self.contract, run, message["step"])
         self.world.loses_an_answer = answer_lost
         worker = self.world.deliver(letter)
         self.world.loses_an_answer = False
@@ -333,7 +324,7 @@ class Story(RuleBasedStateMachine):
             how = "answers"
         resumed = who.pending.asked[0].tool_call_id if who.pending.asked else None
         record = _record(text, how, holding.step, resumed, interrupted=interrupted)
-        expected = self.contract.go_on(holding, how, record, f"{how} {text}", dies=dies and not interrupted)
+        expected = go_on(self.contract, holding, how, record, f"{how} {text}", dies=dies and not interrupted)
         if dies and expected == "dead":
             self.world.dies_after = "PutItem"
         # A release whose answer is lost is not tried again: the lease runs out.

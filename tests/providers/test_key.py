@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from engine import errors, key
-from engine.key import ModelKey, model_key
+from engine.key import Secret, model_key
 from tests.providers.provider_doubles import Anthropic, Double, OpenAIChat, OpenAIResponses, Reply, Wire
 from tests.providers.test_providers import agent_for, answer, disconnect, text
 
@@ -42,7 +42,7 @@ def wire(request: pytest.FixtureRequest) -> Wire:
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Secrets Manager with the old key, and a function that is told where it is."""
+    """Secrets Manager with the old key, and a function that has its address."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -150,7 +150,7 @@ def test_an_outage_of_secrets_manager_keeps_the_newest_key_in_use(
 
 def _failing(monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
     found = model_key()
-    assert isinstance(found, ModelKey)
+    assert isinstance(found, Secret)
 
     def fail(*_: Any, **__: Any) -> str:
         raise raised

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from proof.costs.cold_start import ENVIRONMENT
+
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared" / "outlive"
 FUNCTIONS = ROOT / "functions"
@@ -133,7 +135,7 @@ def test_arrows_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_arrows_out_of_the_house_have_their_doors(module: str) -> None:
-    """Only table and queue (with rows and wiring) know AWS's libraries, and nobody here knows an agent's."""
+    """Only table and queue (with rows and wiring) import AWS's libraries, and no module here imports an agent's."""
     assert roots(file_of(module)) == OUTSIDE.get(module, set())
 
 
@@ -224,15 +226,3 @@ def modules_after_importing(function: str) -> set[str]:
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
-
-
-ENVIRONMENT = {
-    "TABLE_NAME": "outlive",
-    "QUEUE_URL": "http://127.0.0.1:9/queue",
-    "AGENT_MODEL": "offline",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-}
-"""What a cold start needs to find. Nothing is called: the clients are only built."""

@@ -1,4 +1,4 @@
-"""Calls that somebody has to answer: asked in one step, carried out in the next, with Pydantic AI's own means."""
+"""Calls that need an answer: asked in one step, run in the next, with Pydantic AI's own means."""
 
 import json
 from dataclasses import replace
@@ -205,7 +205,7 @@ def test_an_approved_tool_that_breaks_fails_the_run_and_keeps_the_other_results(
     assert states(broken)["c2"] == "output-error"
 
 
-def test_an_agents_own_handler_answers_before_anybody_is_asked() -> None:
+def test_an_agents_own_handler_answers_before_a_person_is_asked() -> None:
     """[72] And what it leaves is asked about."""
     handler = HandleDeferredToolCalls(
         handler=lambda ctx, requests: requests.build_results(

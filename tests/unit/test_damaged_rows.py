@@ -1,4 +1,4 @@
-"""Reading a row: each attribute of each kind of row, damaged in every way, is told by its name or reads as ever."""
+"""Reading a row: each attribute of each kind of row, damaged in every way, is reported by its name or reads as before."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The history a model is sent is valid for it, whatever was stored or aborted before (guarantee 7)."""
+"""The history that a model receives is valid for it, for any stored rows and after aborted runs (guarantee 7)."""
 
 import logging
 from itertools import pairwise
@@ -183,7 +183,7 @@ turns = st.one_of(
 
 @settings(deadline=None)  # a busy machine breaks no promise
 @given(st.lists(turns, max_size=6))
-def test_whatever_is_stored_the_history_is_valid(history: list[Turn]) -> None:
+def test_the_history_is_valid_for_any_stored_rows(history: list[Turn]) -> None:
     """Guarantee 7: no orphan calls or results, a prompt first, a request last, no empty message."""
     open_calls: list[str] = []
     sent = messages_of(history)

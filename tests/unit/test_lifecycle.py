@@ -300,7 +300,7 @@ def test_there_are_five_triggers() -> None:
     assert {trigger.value for trigger in Trigger} == {"user", "schedule", "api", "event", "continue"}
 
 
-def test_never_started_is_for_runs_nobody_claimed() -> None:
+def test_never_started_is_for_runs_that_were_never_claimed() -> None:
     """[40] The move does not start from the status of a claimed run."""
     assert refusals(ABORT_NEVER_STARTED, a_run(), replace(FACTS, window=0)) is None
     assert refusals(STOP, a_run(lease_until=NOW + 1), FACTS) == {Guard.NO_LIVE_LEASE}

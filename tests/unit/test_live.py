@@ -30,7 +30,7 @@ class Hands(Clock):
 
 @dataclass
 class Store:
-    """Takes pieces, and fails as told: `lost` takes it and fails all the same."""
+    """Takes pieces, and fails by plan: `lost` takes the piece and fails all the same."""
 
     clock: Hands
     fails: list[str] = field(default_factory=list)
@@ -155,7 +155,7 @@ def test_a_burst_becomes_pieces_that_an_item_can_hold(log, store, clock):
 
 @pytest.mark.parametrize("failure", ["refused", "lost"])
 def test_a_piece_whose_write_failed_is_written_again_as_it_was_before_any_other(log, store, clock, failure, caplog):
-    """A gap or a change would be told as text that nobody said."""
+    """A gap or a change would show text that the model never produced."""
     store.fails = [failure] * 3
     log.show(Words("text", "one "))
     run_on(log, clock, 1)

@@ -100,9 +100,7 @@ def code(outcome: Outcome) -> str | None:
         (TextOutput(loud), ["loud"], "LOUD"),
     ],
 )
-def test_the_output_comes_back_as_json_whatever_the_type_and_the_mode(
-    output_type: Any, answer: list[Any], output: Any
-) -> None:
+def test_the_output_comes_back_as_json_for_any_type_and_mode(output_type: Any, answer: list[Any], output: Any) -> None:
     (outcome,) = play(output_type, answer)
     assert (outcome.kind, outcome.finish_reason, outcome.error) == ("final", "stop", None)
     assert outcome.output == output

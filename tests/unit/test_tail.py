@@ -1,4 +1,4 @@
-"""Whatever happens to a run and however it is read: a reader ends up with its message, exactly.
+"""In every story of a run, and read in every way, a reader ends up with its message, exactly.
 
 The real operation over the real table code, on a table in memory. Workers say something, die, are overtaken and write on
 late, records are adopted, stores refuse and lose answers, runs are stopped and settled, also between the reads of one
@@ -42,7 +42,7 @@ WHO = (Caller("acme", "ada"), "run-1")
 
 
 class Hands(Clock):
-    """A clock that moves when it is told to, or slept on."""
+    """A clock that the test moves, directly or by sleeping."""
 
     def __init__(self) -> None:
         self.at = NOW
@@ -168,7 +168,7 @@ class World:
             failures = []
 
     def again(self, said: list[Words | Call]) -> None:
-        """Another worker takes the step over, and says what was said before, or something else."""
+        """Another worker takes the step over, and streams the same text again, or another one."""
         before = self.said
         self.claim()
         for one in said or before:
@@ -274,7 +274,7 @@ class World:
             self.save()
 
     def settle(self, how: str, seal: str) -> None:
-        """End the run: over its final record, or with a seal, which is what was said or nothing."""
+        """End the run: over its final record, or with a seal, which has the streamed text or nothing."""
         if not self.final:
             if self.answered:
                 self._put_parts([closed(part) for part in self.answered], "partial")
@@ -316,7 +316,7 @@ def numbered(said: Words | Call, number: int) -> Words | Call:
 
 
 def parts_of(said: list[Words | Call], state: str) -> list[dict[str, Any]]:
-    """What was said as UI parts, with a result for each call. An agent streams no half of a surrogate pair."""
+    """The streamed passages as UI parts, with a result for each call. An agent streams no half of a surrogate pair."""
     parts: list[dict[str, Any]] = []
     for one in said:
         if isinstance(one, Call):
@@ -388,7 +388,7 @@ class Following:
             assert self.shown.finished[run.asked.step].get("waits") is True
 
     def look_over(self) -> None:
-        """What is shown of the step under way is how the attempt began that it is said to be of, or its record."""
+        """The events of the step under way are the beginning of the attempt that they name, or its record."""
         step = self.shown.open
         if step is not None and not self.world.by_hand:
             attempt = self.shown.attempt
@@ -458,7 +458,7 @@ STORY = st.lists(st.integers(0, 1).flatmap(lambda n: READS if n else HAPPENS), m
     page=st.sampled_from([1, 400, 1500, 5_000_000]),
     where=st.integers(0, 10_000),
 )
-def test_whatever_happens_every_reader_ends_with_the_message(steps: list[Any], page: int, where: int) -> None:
+def test_every_reader_ends_with_the_message_in_every_story(steps: list[Any], page: int, where: int) -> None:
     """None lost, none twice: three readers at a cadence of their own, one that comes late, one that begins in the middle."""
     world = World(page)
     readers = [Following(world) for _ in range(3)]
@@ -533,8 +533,8 @@ def test_a_reader_sees_what_the_worker_has_streamed(said: list[Any], page: int) 
 # --- waiting
 
 
-def test_a_step_that_asks_while_it_is_read_is_told_to_wait():
-    """The record is read after the run: what the row did not say yet must not be lost, for it is said once."""
+def test_a_step_that_asks_while_it_is_read_is_shown_as_waiting():
+    """The record is read after the run: news that the run's row did not have yet must not be lost."""
     world = World()
     world.do("claim")
     reader = Following(world)
@@ -545,7 +545,7 @@ def test_a_step_that_asks_while_it_is_read_is_told_to_wait():
 
 
 def begun(*, by_hand: bool = False) -> World:
-    """A run at its first step; `by_hand`: what is said of it is put into the table by the test."""
+    """A run at its first step; with `by_hand` the test puts its pieces into the table."""
     world = World()
     world.by_hand = by_hand
     world.do("claim")
@@ -613,7 +613,7 @@ def test_a_reader_who_loses_access_while_waiting_receives_nothing():
 
 
 def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
-    """One warning; nothing after it is told, for that would leave a gap."""
+    """One warning; no later piece is shown, because that would leave a gap."""
     world = begun(by_hand=True)
     for number, said in enumerate(['[{"kind":"text","text":"a"}]', "{", '[{"kind":"text","text":"c"}]']):
         piece = Live(world.run.pk, Live.sort_key(0, 1, number), passages=said, created_at=NOW)
@@ -629,7 +629,7 @@ def test_a_piece_that_can_not_be_read_is_passed_over_until_the_record_comes():
 
 
 def test_a_reader_waits_for_what_is_missing_in_between():
-    """Neither a query nor a page of it is a snapshot: what was written later may be seen earlier, and is not told yet."""
+    """Neither a query nor a page of it is a snapshot: a later write may be visible earlier, and is not shown yet."""
     world = begun(by_hand=True)
     for number in (0, 2, 1):
         said = f'[{{"kind":"text","text":"{number}"}}]'
@@ -678,7 +678,7 @@ def test_an_empty_piece_is_no_gap():
 
 
 def test_a_record_that_was_deleted_leaves_the_others(small):
-    """Retention deletes in no order; a run that has ended is told as far as it is there."""
+    """Retention deletes in no order; a run that has ended is shown as far as its rows exist."""
     world = begun()
     for text in "abc":
         world.do("say", Words("text", text))
@@ -796,7 +796,7 @@ def test_a_position_does_not_depend_on_how_text_is_cut(said: list[Words | Call],
 
 
 def test_a_position_knows_words_of_another_kind():
-    """The same letters, thought instead of said, are something else."""
+    """The same text as reasoning is not the same passage."""
     mixed, plainly = BEGINNING, BEGINNING.after(passages.Words("text", "abc"))
     for kind, text in (("text", "a"), ("reasoning", "b"), ("text", "c")):
         mixed = mixed.after(passages.Words(kind, text))  # type: ignore[arg-type]

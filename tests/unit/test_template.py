@@ -14,7 +14,7 @@ import yaml
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
 from outlive.store.rows import SHARDS
-from proof.dynamodb.memory_table import BASE, INDEXES
+from proof.dynamodb.schema import BASE, INDEXES
 from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,8 @@ def on(function: str, resource: Any) -> set[str]:
     return {action for one in statements(function) if one["Resource"] == resource for action in actions(one)}
 
 
+SECRETS = {"HasKey": ("ModelKeySecret", "KeyIsArn"), "HasOtlpHeaders": ("OtlpHeadersSecret", "OtlpHeadersIsArn")}
+"""By the condition of its policy: the parameter that names the secret, and the condition that it is an ARN."""
 OWN_TABLE = {"Fn::If": ["OwnsTable", {"Ref": "Table"}, {"Ref": "ExistingTableName"}]}
 
 
@@ -267,7 +269,7 @@ def test_no_call_goes_without_a_token_but_with_a_ticket():
     assert [about for about in authorizers.values() if about not in (None, {"Authorizer": "Token"})] == []
 
 
-def test_a_route_that_is_open_to_anybody_has_a_limit_of_its_own():
+def test_a_route_without_a_token_has_a_limit_of_its_own():
     """Lower than the API's, and a number: CloudFormation passes a parameter as text where it does not know the type."""
     api = of("Api")
     assert api["DefaultRouteSettings"] == {
@@ -281,12 +283,12 @@ def test_a_route_that_is_open_to_anybody_has_a_limit_of_its_own():
 
 
 def test_nothing_is_reserved_of_an_account_unless_it_is_asked_for():
-    """A new account has 10 executions, and none of them can be reserved."""
+    """A new account has 10 executions, and none of them can be reserved. A sweep has as many as it is invoked with at once."""
     reserved = {name: of(name).get("ReservedConcurrentExecutions") for name in (*FUNCTIONS, "Stream")}
     no_value = {"Ref": "AWS::NoValue"}
     assert {name: about for name, about in reserved.items() if about is not None} == {
         "Step": {"Fn::If": ["Reserves", {"Ref": "MaximumConcurrency"}, no_value]},
-        "Sweep": {"Fn::If": ["Reserves", 1, no_value]},
+        "Sweep": {"Fn::If": ["Reserves", {"Fn::If": ["SweepsByShard", SHARDS, 1]}, no_value]},
         "Tail": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
         "Chat": {"Fn::If": ["BoundsWaiting", {"Ref": "WaitingConcurrency"}, no_value]},
         "Stream": {"Fn::If": ["BoundsStreams", {"Ref": "StreamingConcurrency"}, no_value]},
@@ -301,7 +303,7 @@ def test_issuer_and_audience_have_no_default_to_forget():
 
 
 def test_the_access_log_says_who_was_refused_and_why_but_no_chat_and_no_run():
-    """The user as the token names them, because a flood or a refused token has to be traced to somebody."""
+    """The user as the token names them, so that a flood or a refused token can be traced to a user."""
     logged = json.loads(of("Api")["AccessLogSettings"]["Format"])
     assert set(logged.values()) == {
         "$context.requestTime",
@@ -346,7 +348,7 @@ def test_a_function_has_a_role_and_a_log_of_its_own(function):
 
 
 def test_nothing_of_the_streaming_function_is_deployed_by_default():
-    """An address without a gateway before it, and a role that starts runs, are nobody's default."""
+    """An address without a gateway before it, and a role that starts runs, are never the default."""
     assert PARAMETERS["StreamingFunction"]["Default"] == "false"
     named = {name for name in RESOURCES if name.startswith("Stream")}
     assert named == {
@@ -406,7 +408,7 @@ def test_an_index_may_be_queried_only_by_the_function_that_needs_it():
         assert {name: on(name, arn) for name in FUNCTIONS if on(name, arn)} == {function: {"dynamodb:Query"}}
 
 
-def test_nobody_may_list_or_delete_rows():
+def test_no_role_may_list_or_delete_rows():
     allowed = {action for name in FUNCTIONS for statement in statements(name) for action in actions(statement)}
     assert not allowed & {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
 
@@ -415,7 +417,7 @@ def test_only_the_step_function_reaches_a_model_and_only_if_it_is_bedrocks():
     asking = [name for name in FUNCTIONS if any("bedrock:" in one for s in statements(name) for one in actions(s))]
     assert asking == ["Step"]
     guards = [policy["Fn::If"][0] for policy in of("StepRole")["Policies"] if "Fn::If" in policy]
-    assert guards == ["HasKey", "UsesBedrock"]
+    assert guards == ["HasKey", "HasOtlpHeaders", "UsesBedrock"]
     assert TEMPLATE["Conditions"]["UsesBedrock"] == {
         "Fn::Equals": [{"Fn::Select": [0, {"Fn::Split": [":", {"Ref": "AgentModel"}]}]}, "bedrock"]
     }
@@ -429,11 +431,36 @@ def test_the_models_key_is_in_no_configuration_and_the_step_function_alone_may_r
         assert not {variable for variable in variables if variable.endswith("API_KEY")}
         assert ("MODEL_KEY_SECRET" in variables) == (name == "Step")
         reads = [one for one in statements(name) if "secretsmanager:GetSecretValue" in actions(one)]
-        assert len(reads) == (1 if name == "Step" else 0)
-    policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == "HasKey")["Fn::If"][1]
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${ModelKeySecret}-??????"
-    assert statement["Resource"] == {"Fn::If": ["KeyIsArn", {"Ref": "ModelKeySecret"}, {"Fn::Sub": arn}]}
+        assert len(reads) == (len(SECRETS) if name == "Step" else 0)
+    for guard, (parameter, is_arn) in SECRETS.items():
+        policy = next(one for one in of("StepRole")["Policies"] if one.get("Fn::If", [""])[0] == guard)["Fn::If"][1]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        arn = f"arn:${{AWS::Partition}}:secretsmanager:${{AWS::Region}}:${{AWS::AccountId}}:secret:${{{parameter}}}-??????"
+        assert statement["Resource"] == {"Fn::If": [is_arn, {"Ref": parameter}, {"Fn::Sub": arn}]}
+
+
+def test_spans_go_nowhere_and_hold_nothing_unless_a_parameter_says_so():
+    """[92] [94] The step function alone knows of them."""
+    assert [PARAMETERS[name]["Default"] for name in ("OtlpEndpoint", "OtlpHeadersSecret", "OtlpContent")] == [
+        "",
+        "",
+        "false",
+    ]
+    given = {name: of(name).get("Environment", {}).get("Variables", {}) for name in FUNCTIONS}
+    assert {name for name, variables in given.items() if any("OTLP" in variable for variable in variables)} == {"Step"}
+    assert not [variable for variable in GLOBALS["Environment"]["Variables"] if "OTLP" in variable]
+
+
+def test_every_role_has_the_permissions_boundary_of_the_parameter():
+    """An account that allows no role without one refuses the whole deployment over a single role."""
+    roles = {name: about["Properties"] for name, about in RESOURCES.items() if about["Type"] == "AWS::IAM::Role"}
+    assert set(roles) == {f"{name}Role" for name in (*FUNCTIONS, "Stream")}
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    assert [name for name, about in roles.items() if about.get("PermissionsBoundary") != boundary] == []
+    assert PARAMETERS["PermissionsBoundary"]["Default"] == ""
+    # SAM makes a role of its own for a function or a schedule that names none.
+    functions = [about["Properties"] for about in RESOURCES.values() if about["Type"] == "AWS::Serverless::Function"]
+    assert all("Role" in about for about in functions)
 
 
 # --- functions

@@ -74,6 +74,6 @@ def test_a_query_is_billed_for_the_sum_and_half_where_it_may_lag(table):
     assert bill(table, "Query", lagging)[1] == Units(read=0.5)
 
 
-def test_a_call_nobody_priced_is_refused_not_guessed(table):
+def test_a_call_without_a_price_is_refused_not_guessed(table):
     with pytest.raises(NotImplementedError):
         bill(table, "Scan", {})

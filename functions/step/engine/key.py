@@ -1,4 +1,4 @@
-"""The key of the model's provider, read from Secrets Manager when it is needed.
+"""Secrets, read from Secrets Manager when they are needed: above all the key of the model's provider.
 
 Without MODEL_KEY_SECRET the provider's own variable, such as OPENAI_API_KEY, holds the key, or the provider needs none.
 """
@@ -24,22 +24,23 @@ SetKey = Callable[[httpx2.Request, str], None]
 """Puts the key into a request."""
 
 
-class ModelKey:
-    """The key in the secret of this name or ARN."""
+class Secret:
+    """The text of the secret of this name or ARN; `content` says what it is, such as `the model's key`."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, content: str) -> None:
         # Imported here: without a secret it is not needed, and it would load boto3 in every cold start.
         from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
         config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
         self._secret = secret
+        self._content = content
         self._provider = SecretsProvider(boto_config=config)
         self.newest = ""
 
     def value(self, *, fresh: bool = False) -> str:
-        """The key, at most `MAX_AGE_S` old; with `fresh`, as it is now.
+        """The text, at most `MAX_AGE_S` old; with `fresh`, as it is now.
 
-        While Secrets Manager does not answer, the newest key that was read stays in use. Raises UnusableModel if the secret
+        While Secrets Manager does not answer, the newest text that was read stays in use. Raises UnusableModel if the secret
         can't be read, KeyUnavailable if it may be later.
         """
         from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -54,10 +55,10 @@ class ModelKey:
         return self.newest
 
     def _explain(self, error: BaseException | None) -> None:
-        """Raise what `error` of Secrets Manager means, unless the newest key can stay in use."""
+        """Raise what `error` of Secrets Manager means, unless the newest text can stay in use."""
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         if not isinstance(error, BotoCoreError) and code not in PASSING:
-            raise UnusableModel(f"The secret with the model's key cannot be read: {code}") from error
+            raise UnusableModel(f"The secret with {self._content} cannot be read: {code}") from error
         if not self.newest:
             raise KeyUnavailable(f"Secrets Manager did not answer: {code}") from error
 
@@ -65,7 +66,7 @@ class ModelKey:
 class KeyAuth(httpx2.Auth):
     """Puts the newest key into each request, and once more a fresh one if the provider refuses it."""
 
-    def __init__(self, key: ModelKey, set_key: SetKey) -> None:
+    def __init__(self, key: Secret, set_key: SetKey) -> None:
         self._key = key
         self._set_key = set_key
 
@@ -95,10 +96,15 @@ def x_api_key(request: httpx2.Request, key: str) -> None:
 
 
 @cache
-def model_key() -> ModelKey | None:
+def model_key() -> Secret | None:
     """The key of this function's secret, None if it has no secret."""
-    secret = os.environ.get("MODEL_KEY_SECRET", "").strip()
-    return ModelKey(secret) if secret else None
+    return secret_named("MODEL_KEY_SECRET", "the model's key")
+
+
+def secret_named(setting: str, content: str) -> Secret | None:
+    """The secret whose name or ARN this setting holds, None if it is empty."""
+    name = os.environ.get(setting, "").strip()
+    return Secret(name, content) if name else None
 
 
 def renew() -> None:

@@ -13,8 +13,9 @@ cancellation: the tool is left behind together with the loop, and its call count
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic_ai
 from pydantic_ai import Agent
@@ -34,6 +35,9 @@ from outlive.agent import Ask, Interrupt, Outcome
 from outlive.agents import StepDeps
 from outlive.follow.passages import Call, Words
 
+if TYPE_CHECKING:
+    from engine.spans import Spans
+
 PATIENCE_S = 2.0
 """How long an interrupted step may take to end by itself."""
 
@@ -46,9 +50,10 @@ pydantic_ai.BANNER_ENABLED = False
 class PydanticAgent:
     """Answers each step with a Pydantic AI agent and the model called `model`, unless the agent has its own model."""
 
-    def __init__(self, agent: Agent[StepDeps, Any], model: str) -> None:
+    def __init__(self, agent: Agent[StepDeps, Any], model: str, spans: "Spans | None" = None) -> None:
         self._agent = agent
         self._name = model
+        self._spans = spans
         self._model: tuple[int, Model] | None = None
 
     def __call__(self, ask: Ask, show: Callable[[Words | Call], None], interrupt: Interrupt) -> Outcome:
@@ -60,7 +65,7 @@ class PydanticAgent:
             step = kind(ask, self._agent, self._model_for(ask))
         except (UnusableModel, KeyUnavailable) as error:
             return Outcome("partial", [], None, error=agent_error(error))
-        error_of_step = _run(step, show, interrupt)
+        error_of_step = _run(step, show, interrupt, self._spans)
         interrupted = interrupt.reason is not None
         if isinstance(step, AnsweredStep):
             return step.outcome(interrupted=interrupted, error=error_of_step)
@@ -85,7 +90,9 @@ class PydanticAgent:
         return self._model[1]
 
 
-def _run(step: AgentStep, show: Callable[[Words | Call], None], interrupt: Interrupt) -> BaseException | None:
+def _run(
+    step: AgentStep, show: Callable[[Words | Call], None], interrupt: Interrupt, spans: "Spans | None"
+) -> BaseException | None:
     """Run the step to its end and show its passages. Returns the error it raised, or None, also if it was left behind."""
     mail: SimpleQueue[Words | Call | Literal["interrupted", "over"]] = SimpleQueue()
     step.show = mail.put
@@ -95,7 +102,7 @@ def _run(step: AgentStep, show: Callable[[Words | Call], None], interrupt: Inter
         errors.append(step.tools.blamed(work.exception()))
         mail.put("over")
 
-    LOOP.start(step.take, over)
+    LOOP.start(step.take if spans is None else partial(spans.around, step.take, step.ask), over)
 
     def cancel() -> None:
         step.token.cancel()

@@ -1,0 +1,1 @@
+"""What must hold in a scene, by what it speaks of."""
