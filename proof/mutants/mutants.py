@@ -519,7 +519,7 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "record ignored on return": ("dead-before-send time",),
     "goes on without the message": ("two-in-one none", "two-workers none"),
     "acknowledged under a foreign lease": ("two-workers crash",),
-    "acknowledged when put off": ("transient-stop refused 2",),
+    "acknowledged when put off": ("overtaken none",),
     "message of a claimed step dropped": ("two-workers crash",),
     "no look before asking": ("claim-stop none", "start-stop none"),
     "asks though overtaken": ("overtaken none",),

@@ -214,3 +214,19 @@ def test_a_worker_that_dies_as_it_gives_a_step_back_delays_it(stack: Stack, fate
     stack.clock.forward(60)
     stack.deliver(stack.message(run_id, 0))
     assert stack.run_of(run_id)["status"] == "succeeded"
+
+
+def test_a_step_that_the_table_lets_nobody_give_back_keeps_its_message(stack: Stack) -> None:
+    """[84] [85] It is redelivered once the lease is over, and the run goes on."""
+
+    def busy(*_: Any) -> Outcome:
+        stack.faults.refuse("UpdateItem RUN", times=6)
+        return Outcome("partial", [], None, error=AgentError("busy", "model_rate_limited", "slow down"))
+
+    stack.answer_with(busy, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    assert not stack.deliver(stack.take() or {})
+    assert stack.faults.planned == []
+    stack.clock.forward(60)
+    stack.deliver(stack.message(run_id, 0))
+    assert stack.run_of(run_id)["status"] == "succeeded"
