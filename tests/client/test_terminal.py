@@ -1,6 +1,8 @@
 """The installed command: in its own process, with and without a terminal, over a real connection."""
 
+import codecs
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -9,6 +11,7 @@ import select
 import shutil
 import signal
 import subprocess
+import termios
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,10 +125,15 @@ class Terminal:
     """The command on a terminal of 100 columns."""
 
     def __init__(self, served, *arguments, **more):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            environment = served.environment(TERM="xterm-256color", COLUMNS="100", LINES="40", **more)
-            os.execve(COMMAND, ["outlive", *arguments], environment)
+        self.fd, terminal = pty.openpty()
+        self.process = subprocess.Popen(
+            [COMMAND, *arguments],
+            env=served.environment(TERM="xterm-256color", COLUMNS="100", LINES="40", **more),
+            stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # Ctrl-C reaches the command only
+        )  # fmt: skip
+        os.close(terminal)
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.output = ""
         self.code = None
 
@@ -144,7 +152,7 @@ class Terminal:
         while self._read():
             pass
         os.close(self.fd)
-        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.code = self.process.wait(PATIENCE)
         return self.output
 
     def _read(self):
@@ -153,7 +161,7 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:  # the command has closed the terminal
             return False
-        self.output += data.decode(errors="replace")
+        self.output += self.decoder.decode(data)
         return bool(data)
 
 
