@@ -99,7 +99,8 @@ export function show({ isActive, isStopping = false, canSend = true }) {
   if (losesFocus && !isTouch()) focus();
 }
 
-function grow() {
+/** Makes the field as high as its text, which only a field that is shown can tell. */
+export function grow() {
   field.style.setProperty("height", "auto");
   field.style.setProperty("height", `${Math.min(field.scrollHeight + 2, innerHeight * 0.4)}px`);
 }

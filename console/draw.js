@@ -94,14 +94,19 @@ function drawTurns(view, turns) {
     return turnView.node;
   });
   arrange(byId("messages"), nodes);
-  showExamples(isSignedIn && !view.isLoading && turns.length === 0);
+  byId("note").hidden = !view.note;
+  write(byId("note"), view.note);
+  showExamples(isSignedIn && !view.isLoading && turns.length === 0 && !view.runId);
 }
 
 function drawComposer(view) {
   const run = watchedRun(view);
   const isStopping = view.stoppingRunId !== null || Boolean(run?.stop_requested_at);
   composer.show({ isActive: run !== null, isStopping, canSend: token.isUsable() });
-  byId("composer").hidden = token.current() === null;
+  const isHidden = token.current() === null || Boolean(view.runId);
+  if (byId("composer").hidden === isHidden) return;
+  byId("composer").hidden = isHidden;
+  composer.grow();
 }
 
 function drawTitle(view, turns) {
@@ -109,7 +114,7 @@ function drawTitle(view, turns) {
   const firstTitle = first ? titleOf(first.prompt) : "";
   const stored = storage.chats().find((chat) => chat.id === view.chatId);
   if (stored && !stored.title && firstTitle) storage.saveChat(view.chatId, firstTitle);
-  const title = stored?.title || firstTitle || (view.chatId ? "Chat" : "New chat");
+  const title = view.title || stored?.title || firstTitle || (view.chatId ? "Chat" : view.runId ? "Run" : "New chat");
   const latest = view.turns.get(view.latestRunId)?.run;
   if (latest) storage.saveChatStatus(view.chatId, isOver(latest) ? "" : latest.status);
   const run = watchedRun(view);

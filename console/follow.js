@@ -109,7 +109,7 @@ export async function follow(runId, { onRestart, onEvents, onRun, onLink }, sign
 }
 
 /** The run as soon as it no longer waits, or waits for something else. */
-async function waited(waiting, onRun, onLink, signal) {
+export async function waited(waiting, onRun, onLink, signal) {
   for (let run = waiting; ; ) {
     if (run.status !== "waiting" || run.asked.step !== waiting.asked.step) return run;
     await pause(WAITING_PAUSE_MS, signal);

@@ -6,7 +6,7 @@ import * as composer from "./composer.js";
 import { byId, capitalized, isAtEnd, isOver, STATUS, scrollToEnd } from "./dom.js";
 import { announce, redraw, redrawNow, showLink } from "./draw.js";
 import { addAnswers, addEvents, newProgress } from "./events.js";
-import { allEvents, follow, retry } from "./follow.js";
+import { allEvents, follow, retry, waited } from "./follow.js";
 import { addMessage, currentView, isCurrent, openView, setRun, turnOf, updateTurn } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
@@ -33,21 +33,29 @@ export function showFailure(view, error, heading) {
   view.isLoading = false;
   if (error.status !== 401) {
     const detail = `${capitalized(error.message ?? String(error))}.`;
-    composer.showNotice("failed", heading, detail, [["Try again", () => openChat(view.chatId)]]);
+    composer.showNotice("failed", heading, detail, [["Try again", () => open(view)]]);
   }
   redraw();
 }
 
-export async function openChat(chatId) {
-  const view = openView(chatId);
+/** Opens the chat or the run that an address names. */
+export const open = ({ chatId, runId }) => (runId ? openRun(runId) : openChat(chatId));
+
+function openEmpty(chatId, runId) {
+  const view = openView(chatId, runId);
   composer.clearNotice();
   composer.openChat(chatId);
   chats.chatsSheet.close();
   byId("messages").replaceChildren();
-  if (chatId) storage.saveChat(chatId);
+  view.isLoading = Boolean((chatId || runId) && token.current());
   redraw();
-  if (!chatId || !token.current()) return;
-  view.isLoading = true;
+  return view;
+}
+
+export async function openChat(chatId) {
+  if (chatId) storage.saveChat(chatId);
+  const view = openEmpty(chatId);
+  if (!view.isLoading) return;
   try {
     await loadLastPages(view, storage.pageCursors(chatId));
     redraw();
@@ -59,6 +67,61 @@ export async function openChat(chatId) {
   } catch (error) {
     showFailure(view, error, UNREADABLE_CHAT);
   }
+}
+
+/** Opens the run's chat for its owner. For an approver shows what the run asks, as long as it asks. */
+async function openRun(runId) {
+  const view = openEmpty("", runId);
+  if (!view.isLoading) return;
+  let run;
+  try {
+    ({ run } = await loadRun(view, runId));
+    if (!isCurrent(view)) return;
+    if (run.created_by === token.identity().user) {
+      history.replaceState(null, "", `#chat=${encodeURIComponent(run.chat_id)}`);
+      await openChat(run.chat_id);
+      return;
+    }
+    await watchAsked(view, run);
+  } catch (error) {
+    if (error.status === 404) showAskedNothing(view, run);
+    else showFailure(view, error, "The run could not be read");
+  }
+}
+
+/** Shows what another user's run asks. Throws once it asks nothing: it is not there any more for an approver. */
+async function watchAsked(view, run) {
+  const turn = turnOf(view, run.id, run.created_at);
+  turn.liveProgress = newProgress(run);
+  Object.assign(view, {
+    isLoading: false,
+    watchedRunId: run.id,
+    chosenRunId: run.id,
+    title: `A run of ${run.created_by} asks`,
+  });
+  view.note = "You may answer what this run asks. Its chat is not shown to you.";
+  const onRun = (run) => {
+    setRun(turn, run);
+    redraw();
+  };
+  for (let asking = run; ; ) {
+    onRun(asking);
+    asking = await waited(asking, onRun, (state) => isCurrent(view) && showLink(state), view.abort.signal);
+  }
+}
+
+/** `run` is the run as it was opened; undefined if it was not there. */
+function showAskedNothing(view, run) {
+  if (!isCurrent(view)) return;
+  const answered = view.turns.get(run?.id)?.run.status === "running";
+  Object.assign(view, { isLoading: false, watchedRunId: null, chosenRunId: null });
+  view.turns.clear();
+  view.note = answered
+    ? `Answered. The run of ${run.created_by} goes on.`
+    : "This run asks nothing that you could answer: it was answered, it has ended, or it is not there for you.";
+  redrawNow();
+  byId("note").focus();
+  announce(view.note);
 }
 
 const readMessages = (view, cursor) =>

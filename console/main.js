@@ -1,4 +1,4 @@
-// Connects the page's controls and the browser's events to what they do, and opens the chat of the address.
+// Connects the page's controls and the browser's events to what they do, and opens what the address names.
 
 import { answer, chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
 import * as api from "./api.js";
@@ -6,7 +6,7 @@ import * as composer from "./composer.js";
 import { byId, scrollToEnd, write } from "./dom.js";
 import { redraw, redrawNow, showLatestButton, showLink, showTokenForm, tick } from "./draw.js";
 import { wake } from "./follow.js";
-import { loadEarlier, loadLeftChats, loadRuns, openChat, refresh, showFailure } from "./load.js";
+import { loadEarlier, loadLeftChats, loadRuns, open, refresh, showFailure } from "./load.js";
 import { currentView } from "./state.js";
 import * as token from "./token.js";
 
@@ -31,7 +31,7 @@ token.onChange(() => {
   // Another user must see nothing of the one before.
   if (token.scope() !== scope) {
     scope = token.scope();
-    openChat(currentView().chatId);
+    open(currentView());
   } else {
     redraw();
     if (token.isUsable()) refresh();
@@ -93,7 +93,7 @@ addEventListener("scroll", showLatestButton, { passive: true });
 addEventListener("storage", redraw);
 addEventListener("online", refresh);
 addEventListener("offline", () => showLink("offline"));
-addEventListener("popstate", () => openChat(token.readAddress() ?? ""));
+addEventListener("popstate", () => open(token.readAddress()));
 document.addEventListener("visibilitychange", () => !document.hidden && refresh());
 
 setInterval(() => {
@@ -110,7 +110,7 @@ setInterval(() => {
 }, LEFT_CHATS_PAUSE_MS);
 
 write(byId("token-base"), new URL(api.base).host);
-const chatId = token.readAddress() ?? "";
+const address = token.readAddress();
 scope = token.scope();
 showTokenForm();
-openChat(chatId);
+open(address);

@@ -71,7 +71,7 @@ function figures(run) {
     ...figure("Steps", `${run.step_count} of at most ${run.budget.max_steps}`),
     ...figure("Model", count(requests, "request")),
     ...(input || output ? figure("Tokens", `${input.toLocaleString()} in, ${output.toLocaleString()} out`) : []),
-    ...figure("Id", make("code", { class: "id" }, run.id)),
+    ...figure("Id", make("a", { class: "id", href: `#run=${run.id}` }, make("code", {}, run.id))),
   ];
 }
 

@@ -3,11 +3,14 @@
 import { isOver } from "./dom.js";
 import { runOf, stepsOf, stepsOfMessage } from "./events.js";
 
-let current = newView("");
+let current = newView("", "");
 
-function newView(chatId) {
+function newView(chatId, runId) {
   return {
     chatId,
+    runId, // of another user's run: the view shows what it asks, and no chat
+    title: "",
+    note: "",
     turns: new Map(), // by run id
     pageCursors: [null],
     firstPage: null, // index of the earliest page that is read
@@ -29,9 +32,9 @@ export const currentView = () => current;
 export const isCurrent = (view) => view === current;
 
 /** Replaces the view and aborts the calls of the one before. */
-export function openView(chatId) {
+export function openView(chatId, runId = "") {
   current.abort.abort();
-  current = newView(chatId);
+  current = newView(chatId, runId);
   return current;
 }
 

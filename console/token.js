@@ -83,7 +83,7 @@ export function whenUsable(signal) {
   });
 }
 
-/** Reads the address: accepts and removes `#token=…`, and returns the chat id of `#chat=…` or null. */
+/** Reads the address: accepts and removes `#token=…`, and returns the ids of `#chat=…` and `#run=…`, "" without them. */
 export function readAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   const given = parameters.get("token");
@@ -94,5 +94,5 @@ export function readAddress() {
   }
   const stored = sessionStorage.getItem(STORAGE_KEY);
   if (!(given && accept(given)) && token === null && stored) accept(stored);
-  return parameters.get("chat");
+  return { chatId: parameters.get("chat") ?? "", runId: parameters.get("run") ?? "" };
 }

@@ -165,7 +165,7 @@ export class TurnView {
 /** The number of steps, the duration and the end of a run, where each applies. */
 function figures({ run, message, steps }) {
   if (run && !isOver(run)) {
-    const step = run.started_at ? [`step ${Math.max(1, steps.length)}`] : [];
+    const step = run.started_at ? [`step ${Math.max(1, steps.length, run.step_count)}`] : [];
     if (run.status === "waiting") return [...step, `until ${moment(run.asked.until)}`];
     return [...step, duration(Date.now() - Date.parse(run.created_at))];
   }

@@ -97,7 +97,7 @@ async def _send_message(request: Request, send: Send) -> None:
 
 async def _chat_stream(request: Request, send: Send, chat_id: str) -> None:
     caller = await asyncio.to_thread(tokens.caller, request.header("Authorization"))
-    await asyncio.to_thread(limits.admit_held_read, caller)
+    await asyncio.to_thread(limits.admit_held_read, caller, new_id())
     with cursor_from("after"):
         reader = await asyncio.to_thread(chats.reader, caller, check_chat_id(chat_id), request.query("after"))
     first = None if reader is None else await asyncio.to_thread(_first, reader)
@@ -130,7 +130,7 @@ def _chunks_of(reader: ChatReader) -> Callable[[], tuple[str, bool]]:
 async def _events(request: Request, send: Send, caller: Caller, read: Callable[[str | None], Window | None]) -> None:
     cursor, field = cursor_asked(request.header("Last-Event-ID"), request.query("after"))
     # A stream waits for news, however often it looks: it costs its caller one token.
-    await asyncio.to_thread(limits.admit_held_read, caller)
+    await asyncio.to_thread(limits.admit_held_read, caller, new_id())
     with cursor_from(field):
         first = await asyncio.to_thread(read, cursor)
     if first is None:

@@ -36,7 +36,7 @@ class Context(Protocol):
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Sweep once; returns and logs the counts.
 
-    By hand, an operator may give `{"window_seconds": 0}` for a drained system: it stands in for the stale and the
+    By hand, an operator may give `{"window_seconds": 0}` for a drained system: it replaces the stale and the
     pending time. A run with a live lease is left alone even so. `{"shard": 3}` sweeps that shard alone: with a schedule for
     each shard there are as many sweeps at the same time.
     """

@@ -2,7 +2,7 @@
 
 The map, from the ground up. A module imports from the floors below its own and from no other (`test_arrows.py` reads it here).
 
-floor 1: these import nothing of ours
+floor 1: these import no other module of Outlive
     agent_names         which agents are deployed, by name
     agents              what agents and their tools import
     asked               the calls that a waiting run asked about, and how one is answered
@@ -16,12 +16,12 @@ floor 1: these import nothing of ours
     page                how many bytes one answer contains
     store.answers       recognises answers of table and queue
     text                text and JSON values that any store and any reader can take
-    usage               tokens and model requests
+    usage               how much a run may use up, and has used up
 floor 2
     agent               the seam between a run and the agent that answers it
     guards              the clauses of the moves' conditions, each with its reason
     run_error           why a run ended without an answer
-    store.attributes    how values stand in an item
+    store.attributes    the form of values in an item
     store.body          the packed body of a record
 floor 3
     cursor              the cursors of lists

@@ -34,9 +34,14 @@ def run_to_answer(table: Table, caller: Caller, run_id: str, *, now_only: bool =
     return own_run(run, caller)
 
 
+def is_own(run: Run, caller: Caller) -> bool:
+    """True if the run is the caller's."""
+    return run.owner == caller.user
+
+
 def own_run(run: Run | None, caller: Caller) -> Run:
     """The run that was read, if it is the caller's. Raises RunNotFound."""
-    if run is None or run.owner != caller.user:
+    if run is None or not is_own(run, caller):
         raise _no_run()
     return run
 

@@ -1,6 +1,6 @@
 """Answering calls that a run waits for: the first answer of each counts, and the last open one moves the run on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,7 +61,7 @@ class Answers:
     def run(self, caller: Caller, run_id: str, decisions: Mapping[str, Decision], step: int | None = None) -> Answered:
         """Answer these calls of the run, all or none; the same decisions again change nothing.
 
-        With `step` they answer what this step asked, and never what a later one asked about the same call.
+        They answer what `step` asked. Without it they answer the one step that asked about these calls.
         Raises RunNotFound, NotWaiting, AnsweredOtherwise, InvalidRequest (which names the call) or AnswerFailed.
         """
         try:
@@ -70,6 +70,9 @@ class Answers:
                 answered = self._try(caller, run, decisions, step)
                 if answered is not None:
                     return Answered(answered, persistently(partial(self.table.last_record, answered), self.clock))
+                # The request means what was open then, also if a later step asks about the same calls by now.
+                step, still_open = run.asked.step, {call.tool_call_id for call in run.asked.open}
+                decisions = {call_id: decision for call_id, decision in decisions.items() if call_id in still_open}
             raise StoreBusy("other answers came first each time")
         except StoreError as error:
             logger.error("answer_failed", run=run_id, cause=cause(error))
@@ -80,7 +83,12 @@ class Answers:
         waits = run.status == Status.WAITING and run.asked is not None and step in (None, run.asked.step)
         still_open = {call.tool_call_id: call for call in run.asked.open} if waits else {}
         earlier = {call_id: decision for call_id, decision in decisions.items() if call_id not in still_open}
-        answered_step = self._check_earlier(run, earlier, step, waits=waits) if earlier else -1
+        answers = self._answers(run, step) if earlier or (step is None and run.asked.step > 0) else []
+        asked = {(answer.tool_call_id, answer.step) for answer in answers} | {
+            (key, run.asked.step) for key in still_open
+        }
+        _check_asked_once(decisions, asked)
+        answered_step = self._check_earlier(run, earlier, answers, waits=waits) if earlier else -1
         new = [_checked(still_open[key], decision) for key, decision in decisions.items() if key in still_open]
         if not new:
             # The worker that stored the answers may have died before it sent the message; a second message changes nothing.
@@ -106,13 +114,17 @@ class Answers:
         self._send_next(after, run.asked.step)
         return after
 
-    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], step: int | None, *, waits: bool) -> int:
+    def _answers(self, run: Run, step: int | None) -> list[Answer]:
+        """The stored answers to calls of the run, or of this step of it."""
+        answers = persistently(partial(self.table.answers, run), self.clock)
+        return [answer for answer in answers if step in (None, answer.step)]
+
+    def _check_earlier(self, run: Run, decisions: Mapping[str, Decision], answers: list[Answer], *, waits: bool) -> int:
         """Check that the stored answers to calls that are not open are these; returns the newest step that made one of them.
 
         Raises AnsweredOtherwise, NotWaiting or InvalidRequest.
         """
-        answers = persistently(partial(self.table.answers, run), self.clock)
-        given = {answer.tool_call_id: answer for answer in answers if step in (None, answer.step)}
+        given = {answer.tool_call_id: answer for answer in answers}
         for call_id, decision in decisions.items():
             answer = given.get(call_id)
             if answer is None and waits:
@@ -138,6 +150,14 @@ class Answers:
             self.queue.send(run, asked + 1)
         except Exception as error:
             logger.error("send_failed", run=run.id, chat=run.chat_id, step=asked + 1, cause=cause(error))
+
+
+def _check_asked_once(call_ids: Iterable[str], asked: Collection[tuple[str, int]]) -> None:
+    """Raises InvalidRequest if more than one step asked about one of the calls. `asked` are calls with their steps."""
+    for call_id in call_ids:
+        steps = sorted(step for asked_id, step in asked if asked_id == call_id)
+        if len(steps) > 1:
+            raise InvalidRequest("step", f"is required: steps {', '.join(map(str, steps))} asked about {call_id}")
 
 
 def _checked(call: AskedCall, decision: Decision) -> tuple[AskedCall, Decision]:

@@ -23,9 +23,9 @@ def make_room(
     table: Table, queue: Queue, clock: Clock, settings: Settings, caller: Caller, holder: str, settled_by: str, *,
     replaces_answers: bool,
 ) -> Callable[[], None] | None:  # fmt: skip
-    """End the run `holder` if a sweep would now. Returns what ends a run that waits, if the start stands in for its answers.
+    """End the run `holder` if a sweep would now. Returns a call that ends a waiting run whose answers the start replaces.
 
-    That is done last, so that a start that is refused has ended no run that waits. Raises RunAlreadyActive if the run is
+    The call is made last, so that a refused start has ended no waiting run. Raises RunAlreadyActive if the run is
     rightly at work, or waits for answers.
     """
     try:

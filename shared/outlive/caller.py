@@ -12,4 +12,4 @@ class Caller:
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     """The claims that tools get, as texts. No answer shows them."""
     approves: bool = False
-    """Whether this user may read and answer any waiting run of the workspace."""
+    """Whether this user may see and answer what any run of the workspace asks."""

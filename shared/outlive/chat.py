@@ -102,7 +102,7 @@ class Chats(msgspec.Struct, frozen=True):
         Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
         if wait != 0 and self.tail.limits is not None:
-            self.tail.limits.admit_held_read(caller)
+            self.tail.limits.admit_held_read(caller, self.tail.new_id())
         reader = self.reader(caller, chat_id, after)
         until = self._until(wait)
         try:

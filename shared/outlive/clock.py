@@ -30,6 +30,6 @@ def iso(at: int) -> str:
 def from_iso(text: str) -> int:
     """The milliseconds `iso` made `text` of. Raises ValueError for anything else."""
     if len(text) != LENGTH or text[-1] != "Z":
-        raise ValueError(f"{text!r} is no time of ours")
+        raise ValueError(f"{text!r} is not a time in the stored form")
     moment = datetime.fromisoformat(text)
     return int(moment.timestamp()) * SECOND + moment.microsecond // 1000

@@ -88,7 +88,7 @@ class Facts:
 class Guard(Enum):
     """One clause of a move's condition, with the reason it is there.
 
-    `condition` is the clause in the write. `holds` explains a refusal and never stands in for the condition.
+    `condition` is the clause in the write. `holds` explains a refusal and never replaces the condition.
     """
 
     NO_STOP = (

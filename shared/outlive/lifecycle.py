@@ -160,7 +160,7 @@ STOP = Move(
 )  # fmt: skip
 SUCCEED = Move(
     "succeed", "step, sweep, start", ACTIVE, Status.SUCCEEDED, (Guard.NO_STOP,),
-    "settles with the outcome of the final record, which stands for good once it is there",
+    "settles with the outcome of the final record, which never changes once it is stored",
 )  # fmt: skip
 FAIL = Move(
     "fail", "step", ACTIVE, Status.FAILED, (Guard.NO_STOP, Guard.MY_LEASE),

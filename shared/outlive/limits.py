@@ -13,25 +13,28 @@ from outlive.store.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One token bucket per user and kind. It holds the tokens of a minute, and they come back one at a time."""
+    """One token bucket per user and kind. It holds the tokens of a minute, and they come back one at a time.
+
+    A request may ask twice, because its first answer may be lost: it is known by its id and takes one token.
+    """
 
     table: Table
     clock: Clock
     settings: Settings
 
-    def admit_start(self, caller: Caller) -> None:
-        """Take a token for a start. Raises TooManyRequests if there is none."""
-        self._take(caller, "starts", self.settings.starts_per_minute)
+    def admit_start(self, caller: Caller, run_id: str) -> None:
+        """Take a token for the start of this run. Raises TooManyRequests if there is none."""
+        self._take(caller, run_id, "starts", self.settings.starts_per_minute)
 
-    def admit_held_read(self, caller: Caller) -> None:
-        """Take a token for a read that waits. Raises TooManyRequests if there is none."""
-        self._take(caller, "reads", self.settings.held_reads_per_minute)
+    def admit_held_read(self, caller: Caller, read_id: str) -> None:
+        """Take a token for this read, which waits. Raises TooManyRequests if there is none."""
+        self._take(caller, read_id, "reads", self.settings.held_reads_per_minute)
 
-    def _take(self, caller: Caller, kind: str, per_minute: int) -> None:
+    def _take(self, caller: Caller, taker: str, kind: str, per_minute: int) -> None:
         if not per_minute:
             return
         bucket = Bucket(Bucket.key(caller.workspace_id, caller.user), Bucket.sort_key(kind))
-        missing_ms = self.table.take_token(bucket, MINUTE // per_minute, per_minute, self.clock.now())
+        missing_ms = self.table.take_token(bucket, taker, MINUTE // per_minute, per_minute, self.clock.now())
         if missing_ms:
             text = f"at most {per_minute} {kind} a minute; send the same request again later"
             raise TooManyRequests(text, math.ceil(missing_ms / SECOND))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from outlive.access import chat_of, run_to_answer
+from outlive.access import chat_of, is_own, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
@@ -13,7 +13,7 @@ from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.table import Table
-from outlive.views import MessageView, RunView, sized, view_message, view_run
+from outlive.views import MessageView, RunView, sized, view_asking_run, view_message, view_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,11 @@ class Read:
         return (None, None) if run is None else self._with_message(run)
 
     def one(self, caller: Caller, run_id: str) -> tuple[RunView, MessageView | None]:
-        """The run and its assistant message; an approver also reads another's run that waits. Raises RunNotFound."""
-        return self._with_message(run_to_answer(self.table, caller, run_id, now_only=True))
+        """The run and its assistant message; of another's run that waits, an approver gets what it asks. Raises RunNotFound."""
+        run = run_to_answer(self.table, caller, run_id, now_only=True)
+        if is_own(run, caller):
+            return self._with_message(run)
+        return view_asking_run(run, self.table.last_record(run)), None
 
     def messages(
         self, caller: Caller, chat_id: str, limit: int, cursor: str | None

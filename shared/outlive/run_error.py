@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict
 
 from outlive.text import clean
 
@@ -109,6 +110,14 @@ class LastError:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shortened(self.message))
+
+
+class Closing(TypedDict, total=False):
+    """How a message's run ended."""
+
+    error: dict[str, str] | None
+    finish_reason: str | None
+    usage: dict[str, int | float | None] | None
 
 
 def shortened(message: str) -> str:

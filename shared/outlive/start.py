@@ -133,8 +133,9 @@ class Start:
         if refusal is not None:
             raise refusal
         gives_way = self._make_room(call, holder) if holder is not None else None
-        if not again:
-            Limits(self.table, self.clock, self.settings).admit_start(call.caller)
+        if not call.admitted:
+            Limits(self.table, self.clock, self.settings).admit_start(call.caller, call.run_id)
+            call.admitted = True
         if gives_way is not None:
             gives_way()
         run = call.new_run(chat.sequence if chat is not None else 0)
@@ -195,7 +196,7 @@ class Start:
             logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _StartCall:
     """One call of start: caller, run id, request, time, and the id by which it recognises its own write."""
 
@@ -205,6 +206,8 @@ class _StartCall:
     at: int
     id: str
     agent: str | None
+    admitted: bool = False
+    """Whether it has its token."""
 
     def new_run(self, sequence: int) -> Run:
         """The new run, whose messages follow message `sequence` of its chat."""

@@ -132,7 +132,8 @@ class StepEnd:
         now = self.tools.clock.now()
         resend_after = now + int((pause_s + RESEND_GRACE_S) * SECOND)
         try:
-            self.tools.table.release(self.run, self.run.lease_id, last_error, resend_after, now)
+            release = partial(self.tools.table.release, self.run, self.run.lease_id, last_error, resend_after, now)
+            persistently(release, self.tools.clock)
         except Refused as refused:
             run = refused.run
             if self.was_asked_to_stop(run):

@@ -96,7 +96,7 @@ class Sweep:
     def run(self, deadline: int, window: int | None = None, shards: range | None = None) -> Counts:
         """Settle or resend every run that needs it, until `deadline`. A damaged row or a store error does not stop the sweep.
 
-        `window` (ms) stands in for the stale and the pending time, for a drained system; a live lease still counts.
+        `window` (ms) replaces the stale and the pending time, for a drained system; a live lease still counts.
         `shards` are those to look at; all of them if it is None.
         """
         now = self.clock.now()

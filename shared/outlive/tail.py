@@ -86,7 +86,7 @@ class Tail:
     def held(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:
         """The same as `after`, which costs the caller a token if it waits. Raises TooManyRequests as well."""
         if wait and self.limits is not None:
-            self.limits.admit_held_read(caller)
+            self.limits.admit_held_read(caller, self.new_id())
         return self.after(caller, run_id, cursor, wait)
 
     def after(self, caller: Caller, run_id: str, cursor: str | None, wait: float) -> Window | None:

@@ -50,7 +50,7 @@ def one_line(data: str) -> str:
     """The JSON text as data of a server-sent event.
 
     JSON has no line break but as an escape. Some clients break lines where the standard does not: at these, which can
-    only stand in a string. Where the escapes would make it too large for an answer it is left as it is, as the standard
+    only be in a string. If the escapes would make it too large for an answer, it is left as it is, which the standard
     allows.
     """
     escaped = data

@@ -1,9 +1,16 @@
-"""The usage of model requests."""
+"""How much a run may use up, and has used up."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 DIGITS = 9
 """Decimals of a cost: a billionth of a dollar is less than any token costs."""
+
+
+class Budget(TypedDict):
+    """How much a run may use up."""
+
+    max_steps: int
 
 
 @dataclass(frozen=True, slots=True)

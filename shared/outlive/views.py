@@ -149,6 +149,11 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
     )
 
 
+def view_asking_run(run: Run, last: Record | None) -> RunView:
+    """The run as an approver sees it: what it asks, and nothing of what was put into it or came of it."""
+    return replace(view_run(run, last), metadata={}, error=None, retrying=None, output=None)
+
+
 def view_message(message: Message, records: list[Record], chat_id: str, run: Run | None = None) -> MessageView:
     """The message as a client sees it. `run` is the run as it was read before the message: the status is taken from it.
 
@@ -199,7 +204,7 @@ def folded(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def sized(message: MessageView) -> tuple[MessageView, int]:
     """The message as one answer can hold it, without `content` if it must be, and its bytes as JSON.
 
-    Its text stands in it twice, so it can be larger than a page, while its parts alone never are.
+    It contains its text twice, so it can be larger than a page, while its parts alone never are.
     """
     size = len(msgspec.json.encode(message))
     if size <= PAGE_BYTES:

@@ -348,6 +348,13 @@ def test_options_that_make_no_sense_are_refused_and_nothing_is_sent(command, opt
     assert len(done.err.splitlines()) == 1
 
 
+def test_the_step_that_asked_can_be_named(command):
+    """[91] A tool may ask about the same call more than once."""
+    api = WaitingApi()
+    assert command(api, "answer", "r1", "--approve", "t1", "--step", "0").code == 0
+    assert body_of(api.requests[0]) == {"answers": {"t1": {"approved": True}}, "step": 0}
+
+
 def test_refused_answers_have_their_exit_codes(command):
     api = WaitingApi()
     api.given["t1"] = {"approved": False}

@@ -84,16 +84,17 @@ class Visitor:
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
             self.complaints.append(message.text)
 
-    def address(self, chat: str = "", token: str | None = "") -> str:
-        """Of the console, or of a chat in it. `token` empty: one of ada at acme; None: none."""
+    def address(self, chat: str = "", token: str | None = "", run: str = "") -> str:
+        """Of the console, or of a chat or run in it. `token` empty: one of ada at acme; None: none."""
         said = [] if token is None else [f"token={token or self.stack.token()}"]
         said += [f"chat={chat}"] if chat else []
+        said += [f"run={run}"] if run else []
         return f"{self.stack.url}/console" + (f"#{'&'.join(said)}" if said else "")
 
-    def open(self, chat: str = "", token: str | None = "") -> "Page":
+    def open(self, chat: str = "", token: str | None = "", run: str = "") -> "Page":
         """A new tab at that address."""
         page = self.context.new_page()
-        page.goto(self.address(chat, token))
+        page.goto(self.address(chat, token, run))
         return page
 
 

@@ -15,7 +15,7 @@ from .browser import DESKTOP, Visitor
 
 # A lease is longer than a busy machine keeps a worker from its heartbeat, and shorter than a user has it: what is killed is
 # waited for. Few workers: each costs the machine a cold start of its own, again after each test that kills them all.
-SETTINGS = {"LEASE_SECONDS": "10", "MAXIMUM_CONCURRENCY": "6"}
+SETTINGS = {"LEASE_SECONDS": "10", "MAXIMUM_CONCURRENCY": "6", "APPROVER_CLAIM": "roles:approver"}
 
 
 @pytest.fixture(scope="session")

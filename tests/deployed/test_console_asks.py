@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from .browser import DESKTOP, PHONE, axe, chat_of, run_in, said, send
-from .runs import script, seen
+from .runs import begin, ended, once, script, seen, stop
 
 TEA = {"text": "Tea is at five."}
 QUESTION = "Which room?"
@@ -273,6 +273,101 @@ def test_arguments_are_text_and_read_as_they_are(ada):
     assert card.locator("img").count() == 0
     page.locator("#stop").click()
     run_in(page, "aborted")
+
+
+@pytest.fixture
+def boss(stack):
+    """The token of an approver of ada's workspace."""
+    return stack.token(user="boss", roles=["reader", "approver"])
+
+
+def asking_run(stack, *tools):
+    """A run of ada's that waits for answers."""
+    run = begin(stack, {"text": "Between you and me.", "tools": tools or [["announce", TEA]]}, {"text": "There."})
+    return once(stack, run, lambda run: run["status"] == "waiting")["run"]
+
+
+def test_an_approver_decides_from_a_link(visitor, stack, boss):
+    """[90] The page shows who asks, what and until when, and nothing of the chat; then that the run goes on."""
+    run = asking_run(stack)
+    page = visitor().open(token=boss, run=run["id"])
+    card = asked(page)
+    assert card.get_by_role("heading").text_content() == "announce needs your approval"
+    assert card.locator("dt, dd").all_text_contents() == ["text", "Tea is at five."]
+    assert page.locator("#note").text_content().startswith("You may answer what this run asks.")
+    assert page.title() == "Waiting for an answer · A run of ada asks · Outlive"
+    assert page.locator(".line .more").text_content().startswith("step 1 · until ")
+    assert (page.locator("#composer").is_visible(), "Between you" in page.content()) == (False, False)
+    press(card, "Deny")
+    card.locator("form:visible textarea").fill("Not today.")
+    card.locator("form:visible").get_by_role("button", name="Deny").click()
+    page.wait_for_selector("#note:focus:text-is('Answered. The run of ada goes on.')")
+    assert page.locator("article").count() == 0
+    (part,) = [part for part in ended(stack, run)["message"]["parts"] if "toolCallId" in part]
+    assert (part["state"], part["approval"]["reason"]) == ("output-denied", "Not today.")
+    page.reload()
+    page.wait_for_selector("#note:has-text('asks nothing that you could answer')")
+
+
+def test_an_approver_answers_one_call_after_the_other(visitor, stack, boss):
+    """[90] What is still open stays on the page."""
+    run = asking_run(stack, ["announce", TEA], ["ask_user", {"question": QUESTION}])
+    page = visitor().open(token=boss, run=run["id"])
+    press(asked(page), "Approve")
+    page.wait_for_function("() => document.querySelectorAll('.ask').length === 1")
+    asked(page).locator("textarea").fill("The blue one")
+    press(asked(page), "Answer")
+    page.wait_for_selector("#note:has-text('Answered.')")
+    parts = [part for part in ended(stack, run)["message"]["parts"] if "toolCallId" in part]
+    assert [part["output"] for part in parts] == ["Announced: Tea is at five.", "The blue one"]
+
+
+def test_an_approver_is_told_when_others_were_faster(visitor, stack, boss):
+    """[90] The page looks every ten seconds; here it is told by the device's own network."""
+    run = asking_run(stack)
+    page = visitor().open(token=boss, run=run["id"])
+    asked(page)
+    stop(stack, run)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_selector("#note:has-text('asks nothing that you could answer')")
+    assert page.locator(".ask").count() == 0
+
+
+@pytest.mark.parametrize("who", [{"user": "eve"}, {"workspace": "other", "user": "boss", "roles": ["approver"]}])
+def test_a_link_shows_nothing_to_those_who_may_not_answer(visitor, stack, who):
+    """[90] Neither to another user nor to an approver of another workspace."""
+    run = asking_run(stack)
+    page = visitor().open(token=stack.token(**who), run=run["id"])
+    page.wait_for_selector("#note:has-text('asks nothing that you could answer')")
+    assert page.locator("article, .ask").count() == 0
+    stop(stack, run)
+
+
+def test_the_link_of_ones_own_run_opens_its_chat(ada, stack):
+    """The run's id, on its side of the page, is such a link."""
+    run = asking_run(stack)
+    page = ada.open(run=run["id"])
+    asked(page)
+    assert chat_of(page) == run["chat_id"]
+    assert page.locator("#prompt").evaluate("field => field.scrollHeight <= field.clientHeight + 2")
+    assert said(run_in(page)) == "Between you and me."
+    assert page.locator("#facts a").get_attribute("href") == f"#run={run['id']}"
+    page.locator("#facts a").click()
+    asked(page)
+    page.wait_for_function(f"() => location.hash === '#chat={run['chat_id']}'")
+    page.locator("#stop").click()
+    run_in(page, "aborted")
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_axe_finds_nothing_serious_on_an_approvers_page(visitor, stack, boss, device):
+    run = asking_run(stack)
+    page = visitor(**(PHONE if device == "phone" else DESKTOP)).open(token=boss, run=run["id"])
+    asked(page)
+    found = axe(page)
+    press(asked(page), "Approve")
+    page.wait_for_selector("#note:has-text('Answered.')")
+    assert found + axe(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -27,11 +27,11 @@ def test_a_run_keeps_the_agent_it_was_started_with(stack: Stack) -> None:
 
 def test_an_unknown_agent_is_refused_with_the_names_there_are_and_nothing_is_stored(stack: Stack) -> None:
     deploy(stack, "billing", "support")
-    for said, detail in (
+    for fields, detail in (
         ({"agent": "nobody"}, "agent: none is called 'nobody'; there are: billing, support"),
         ({}, "agent: a start has to name one; there are: billing, support"),
     ):
-        answer = stack.begin(**said)
+        answer = stack.begin(**fields)
         assert (answer.status, answer.body["code"], answer.body["field"]) == (422, "unknown_agent", "agent")
         assert answer.body["detail"] == detail
     assert stack.call("GET", "/chats/chat-1/runs").body["runs"] == []

@@ -1,9 +1,11 @@
 """Runs that wait for answers: asked, answered, gone on, stopped, given up."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from outlive.agent import AgentError, Ask, Outcome, Usage
 from outlive.asked import AskedCall
@@ -225,12 +227,22 @@ def test_a_run_that_was_answered_does_not_wait_for_the_provider_of_an_earlier_at
 
 
 def test_a_late_message_of_the_step_that_asked_changes_nothing(stack: Stack) -> None:
-    """[73] While the run waits, and after it went on."""
+    """[73] While the run waits, after it went on, and after its end."""
     run_id = waiting(stack)
-    before = stack.items()
-    assert stack.deliver(stack.message(run_id, 0))
-    assert stack.deliver(stack.message(run_id, 1))
-    assert stack.items() == before
+
+    def come_late(*steps: int) -> None:
+        before = stack.items()
+        for step in steps:
+            assert stack.deliver(stack.message(run_id, step))
+        assert stack.items() == before
+
+    come_late(0, 1)
+    send(stack, run_id, {**APPROVED, **BLUE})
+    assert stack.deliver(stack.take() or {})
+    come_late(0)
+    assert stack.deliver(stack.message(run_id, 2))
+    come_late(0, 1)
+    assert stack.run_of(run_id)["status"] == "succeeded"
 
 
 def test_a_stop_that_comes_before_the_question_ends_the_run(stack: Stack) -> None:
@@ -278,20 +290,128 @@ def test_a_late_repeat_never_answers_what_a_later_step_asks(stack: Stack) -> Non
     assert stack.call("POST", f"/runs/{run_id}/answers", {**first, "step": -1}).body["field"] == "step"
 
 
-def test_an_approver_reads_and_answers_anybodys_waiting_run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """[76] Only with the claim, only in the workspace, and nothing but runs that wait."""
+def asked_twice(stack: Stack) -> str:
+    """A run whose tool asked about its call, was approved, and asks about the same call again."""
+    stack.answer_with(asking(CALLS[0]), asking(CALLS[0]), answered, FINAL)
+    run_id: str = stack.begin().body["run"]["id"]
+    stack.work()
+    assert send(stack, run_id, APPROVED).body["run"]["status"] == "running"
+    stack.work()
+    assert stack.run_of(run_id)["asked"]["step"] == 1
+    return run_id
+
+
+def test_an_answer_to_a_call_that_two_steps_asked_about_names_the_step(stack: Stack) -> None:
+    """[91] Without it, a late repeat of the first approval would be one of the second request: 422, and nothing is kept."""
+    run_id = asked_twice(stack)
+    before = stack.items()
+    for decision in (APPROVED, {"c1": {"approved": False}}):
+        refused = send(stack, run_id, decision)
+        assert (refused.status, refused.body["field"]) == (422, "step")
+        assert "steps 0, 1 asked about c1" in refused.body["detail"]
+    assert stack.items() == before
+    path = f"/runs/{run_id}/answers"
+    assert stack.call("POST", path, {"answers": APPROVED, "step": 1}).body["run"]["status"] == "running"
+    stack.work()
+    assert stack.run_of(run_id)["status"] == "succeeded"
+    assert send(stack, run_id, APPROVED).body["field"] == "step"
+    assert stack.call("POST", path, {"answers": APPROVED, "step": 0}).status == 200
+
+
+def test_an_answer_without_a_step_is_enough_for_calls_that_one_step_asked_about(stack: Stack) -> None:
+    """[91] Also in a later step, and in one request with calls of an earlier one that were answered just so."""
+    stack.answer_with(asking(CALLS[0]), answered, asking(CALLS[1]), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    send(stack, run_id, APPROVED)
+    stack.work()
+    assert stack.run_of(run_id)["asked"]["step"] == 2
+    assert send(stack, run_id, {**APPROVED, **BLUE}).body["run"]["status"] == "running"
+
+
+@pytest.mark.parametrize("fate", ["lost", "raced"])
+def test_a_request_never_answers_what_was_asked_while_it_was_under_way(stack: Stack, fate: str) -> None:
+    """[91] Its write was made and not answered, or another request was faster; by its next try the tool asks again."""
+    stack.answer_with(asking(CALLS[0]), asking(CALLS[0]), answered, FINAL)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+
+    def meanwhile() -> None:
+        stack.work()
+        assert stack.run_of(run_id)["asked"]["step"] == 1
+
+    if fate == "lost":
+
+        def lost() -> None:
+            stack.deliver(stack.message(run_id, 1))
+            raise ReadTimeoutError(endpoint_url="http://table")
+
+        stack.faults.then("TransactWriteItems", lost)
+    else:
+        stack.faults.first("TransactWriteItems", lambda: (send(stack, run_id, APPROVED), meanwhile()))
+    done = send(stack, run_id, APPROVED)
+    assert (done.status, done.body["run"]["status"], done.body["run"]["asked"]["step"]) == (200, "waiting", 1)
+
+
+BOSS = {"workspace_id": "acme", "sub": "boss", "roles": "[reader approver]"}
+
+
+@pytest.fixture
+def approvers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has this role may answer."""
+    for module in (stack.answer, stack.read):
+        monkeypatch.setattr(module.api, "_approver_claim", "roles:approver")
+
+
+@pytest.mark.usefixtures("approvers")
+def test_an_approver_answers_anybodys_waiting_run(stack: Stack) -> None:
+    """[76] Only with the claim, and only in the workspace."""
     run_id = waiting(stack)
-    monkeypatch.setattr(stack.answer.api, "_approver_claim", "roles:approver")
-    monkeypatch.setattr(stack.read.api, "_approver_claim", "roles:approver")
-    boss = {"workspace_id": "acme", "sub": "boss", "roles": "[reader approver]"}
-    assert send(stack, run_id, APPROVED, claims={**boss, "roles": "[reader]"}).status == 404
-    assert send(stack, run_id, APPROVED, claims={**boss, "workspace_id": "other"}).status == 404
-    assert stack.call("GET", f"/runs/{run_id}", claims=boss).body["run"]["status"] == "waiting"
-    assert send(stack, run_id, {**APPROVED, **BLUE}, claims=boss).status == 200
-    assert send(stack, run_id, APPROVED, claims=boss).status == 200
-    assert stack.call("GET", f"/runs/{run_id}", claims=boss).status == 404
+    assert send(stack, run_id, APPROVED, claims={**BOSS, "roles": "[reader]"}).status == 404
+    assert send(stack, run_id, APPROVED, claims={**BOSS, "workspace_id": "other"}).status == 404
+    assert send(stack, run_id, {**APPROVED, **BLUE}, claims=BOSS).status == 200
+    assert send(stack, run_id, APPROVED, claims=BOSS).status == 200
     other = send(stack, run_id, {"c1": {"approved": False}})
     assert (other.status, other.body["answered_by"]) == (409, "boss")
+
+
+@pytest.mark.usefixtures("approvers")
+def test_an_approver_sees_what_a_run_asks_and_nothing_of_its_chat(stack: Stack) -> None:
+    """[90] The calls with their arguments, who asks and until when: as long as it waits, and to no one else."""
+    stack.answer_with(asking(*CALLS), answered, FINAL)
+    run_id = stack.begin(metadata={"private": "yes"}).body["run"]["id"]
+    stack.work()
+    path = f"/runs/{run_id}"
+    seen = stack.call("GET", path, claims=BOSS).body
+    assert (seen["message"], seen["run"]["metadata"], seen["run"]["created_by"]) == (None, {}, "ada")
+    assert seen["run"]["asked"] == stack.run_of(run_id)["asked"]
+    assert [call["input"] for call in seen["run"]["asked"]["open"]] == [call.input for call in CALLS]
+    for who in ({**BOSS, "roles": "[reader]"}, {**BOSS, "workspace_id": "other"}):
+        assert stack.call("GET", path, claims=who).body["code"] == "run_not_found"
+    assert stack.call("GET", f"{path}/events", claims=BOSS, query={"wait": "0"}).status == 404
+    assert stack.call("POST", f"{path}/ticket", claims=BOSS).status == 404
+    assert stack.call("GET", "/chats/chat-1/run", claims=BOSS).body == {"run": None, "message": None}
+    assert stack.call("GET", "/chats/chat-1/messages", claims=BOSS).body["messages"] == []
+    assert stack.call("POST", f"{path}/stop", claims=BOSS).body["stopped"] is False
+    own = stack.call("GET", path, claims={**BOSS, "sub": "ada"}).body
+    assert (own["message"]["content"], own["run"]["metadata"]) == ("Let me see. ", {"private": "yes"})
+
+
+@pytest.mark.usefixtures("approvers")
+@pytest.mark.parametrize("end", ["succeeded", "failed"])
+def test_an_approver_sees_nothing_of_what_came_of_the_run(stack: Stack, end: str) -> None:
+    """[90] Not by reading it once it goes on, and not by sending the same answers again after its end."""
+    broken = Outcome("partial", [], None, error=AgentError("permanent", "tool_failed", "a private reason"))
+    stack.answer_with(asking(*CALLS), answered, replace(FINAL, output={"private": 1}) if end == "succeeded" else broken)
+    run_id = stack.begin().body["run"]["id"]
+    stack.work()
+    assert send(stack, run_id, {**APPROVED, **BLUE}, claims=BOSS).body["run"]["status"] == "running"
+    assert stack.call("GET", f"/runs/{run_id}", claims=BOSS).status == 404
+    stack.work()
+    again = send(stack, run_id, APPROVED, claims=BOSS)
+    assert (again.status, again.body["run"]["status"]) == (200, end)
+    assert "private" not in json.dumps(again.body)
+    assert "private" in json.dumps(send(stack, run_id, APPROVED).body)
 
 
 def test_events_tell_what_waits_and_what_came_of_it(stack: Stack) -> None:
@@ -339,12 +459,18 @@ def test_a_chat_client_answers_and_reads_on_behind_what_it_has(stack: Stack) -> 
     ]
     tool = {"type": "tool-pay", "toolCallId": "c1", "input": {"amount": 5}}
     approved = {**tool, "state": "approval-responded", "approval": {"id": "c1", "approved": True}}
-    told = {"type": "tool-ask_user", "toolCallId": "c2", "input": {}, "state": "output-available", "output": "blue"}
-    first = post(stack, [{"type": "step-start"}, approved, told], run_id)
+    answered_part = {
+        "type": "tool-ask_user",
+        "toolCallId": "c2",
+        "input": {},
+        "state": "output-available",
+        "output": "blue",
+    }
+    first = post(stack, [{"type": "step-start"}, approved, answered_part], run_id)
     assert first.status == 200
     assert stack.run_of(run_id)["status"] == "running"
     stack.work()
-    again = chunks(post(stack, [{"type": "step-start"}, approved, told], run_id).body)
+    again = chunks(post(stack, [{"type": "step-start"}, approved, answered_part], run_id).body)
     assert again[:3] == [
         {"type": "start", "messageId": f"{run_id}-answer"},
         {"type": "tool-output-available", "toolCallId": "c1", "output": "ok"},

@@ -23,7 +23,7 @@ def approval(state: str = "approval-responded", **more: Any) -> dict[str, Any]:
     return {"type": "tool-pay", "toolCallId": "c1", "input": {"amount": 5}, "state": state, "approval": given}
 
 
-def told(output: Any = "blue", **more: Any) -> dict[str, Any]:
+def ask_output(output: Any = "blue", **more: Any) -> dict[str, Any]:
     """The page's part of the second call."""
     return {"type": "tool-ask_user", "toolCallId": "c2", "state": "output-available", "output": output, **more}
 
@@ -44,10 +44,10 @@ def test_a_decision_that_differs_refuses_the_whole_message(stack: Stack) -> None
     """[74] Also if the message answers another call that is still open: nothing of it is kept."""
     run_id = waiting(stack)
     send(stack, run_id, {"c1": {"approved": True}})
-    refused = post(stack, [START, approval(approved=False), told()], run_id)
+    refused = post(stack, [START, approval(approved=False), ask_output()], run_id)
     assert (refused.status, refused.body["code"]) == (409, "answered_otherwise")
     assert [call["tool_call_id"] for call in stack.run_of(run_id)["asked"]["open"]] == ["c2"]
-    assert post(stack, [START, approval(), told()], run_id).status == 200
+    assert post(stack, [START, approval(), ask_output()], run_id).status == 200
     assert stack.run_of(run_id)["status"] == "running"
 
 
@@ -57,7 +57,7 @@ def test_a_message_that_leaves_a_call_open_is_answered_with_the_run_still_waitin
     assert types(post(stack, [START, approval()], run_id)) == ["start", "finish"]
     assert types(post(stack, [START, approval()], run_id)) == ["start", "finish"]
     assert stack.run_of(run_id)["status"] == "waiting"
-    assert post(stack, [START, approval(), told()], run_id).status == 200
+    assert post(stack, [START, approval(), ask_output()], run_id).status == 200
     assert stack.run_of(run_id)["status"] == "running"
 
 
@@ -69,7 +69,7 @@ def test_a_message_that_leaves_a_call_open_is_answered_with_the_run_still_waitin
         (approval(id=None), "messages[0].parts.approval.id"),
         (approval(approved="yes"), "messages[0].parts.approval.approved"),
         ({**approval(), "approval": None}, "messages[0].parts.approval.id"),
-        (told(state="output-error"), "messages[0].parts.errorText"),
+        (ask_output(state="output-error"), "messages[0].parts.errorText"),
         ("x", "messages[0].parts"),
     ],
 )
@@ -86,7 +86,7 @@ def test_an_answer_of_the_wrong_form_is_refused(stack: Stack, part: Any, field: 
 def test_a_message_without_calls_of_the_run_is_refused(stack: Stack) -> None:
     """[78] There is nothing that it could answer or go on from."""
     run_id = waiting(stack)
-    for parts in ([], [START, {"type": "text", "text": "x"}], [START, {**told(), "toolCallId": "c9"}]):
+    for parts in ([], [START, {"type": "text", "text": "x"}], [START, {**ask_output(), "toolCallId": "c9"}]):
         refused = post(stack, parts, run_id)
         assert (refused.status, refused.body["code"]) == (409, "not_waiting")
 
@@ -96,7 +96,7 @@ def test_a_message_that_answers_nothing_is_answered_with_what_follows(stack: Sta
     run_id = waiting(stack)
     send(stack, run_id, {"c1": {"approved": True}, "c2": {"output": "blue"}})
     assert stack.deliver(stack.take() or {})
-    seen = [START, {**approval("output-available"), "output": "ok"}, {**told("ok")}]
+    seen = [START, {**approval("output-available"), "output": "ok"}, {**ask_output("ok")}]
     assert types(post(stack, seen, run_id)) == ["start"]
     stack.work()
     answer = chunks(post(stack, seen, run_id).body)
@@ -110,7 +110,7 @@ def test_a_page_that_sends_complete_calls_after_the_end_gets_one_refusal(stack: 
     run_id = waiting(stack)
     seen = [
         {**part, "state": "output-error", "errorText": "Interrupted before it finished."}
-        for part in (approval(), told())
+        for part in (approval(), ask_output())
     ]
     if how == "stopped":
         stack.call("POST", f"/runs/{run_id}/stop")

@@ -100,25 +100,25 @@ def door(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
 
 def claims(**other: Any) -> dict[str, Any]:
     now = int(time.time())
-    said = {
+    content = {
         "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "workspace_id": "acme", "iat": now - 1, "exp": now + 3600,
         **other,
     }  # fmt: skip
-    return {name: value for name, value in said.items() if value is not MISSING}
+    return {name: value for name, value in content.items() if value is not MISSING}
 
 
-def token(said: dict[str, Any] | str, **header: Any) -> str:
+def token(content: dict[str, Any] | str, **header: Any) -> str:
     """Signed like any other token, with any claims."""
-    payload = (said if isinstance(said, str) else json.dumps(said)).encode()
+    payload = (content if isinstance(content, str) else json.dumps(content)).encode()
     return jwt.api_jws.encode(payload, KEY, "RS256", {"kid": "k", **header})
 
 
-def both(stack: Stack, door: Door, said: dict[str, Any]) -> list[tuple[int, Any]]:
+def both(stack: Stack, door: Door, content: dict[str, Any]) -> list[tuple[int, Any]]:
     """What either door answers."""
-    handed_over = {name: at_the_gateway(value) for name, value in said.items()}
+    handed_over = {name: at_the_gateway(value) for name, value in content.items()}
     answers = [
         stack.call("GET", "/runs/never/events", claims=handed_over, query={"wait": "0"}),
-        door.get("/runs/never/events", token(said)),
+        door.get("/runs/never/events", token(content)),
     ]
     return [(answer.status, answer.body) for answer in answers]
 
@@ -181,11 +181,11 @@ def test_a_required_scope_is_required_at_the_streaming_door_too(door: Door) -> N
     """In `scope` or `scp`, as at the gateway: an ID token of the same audience has neither."""
     tokens = sys.modules["identity"].Tokens
     strict = tokens(ISSUER, [AUDIENCE], "workspace_id", time.monotonic, required_scope="outlive/chat")
-    for said, fine in (
+    for content, fine in (
         ({}, False), ({"scope": "openid"}, False), ({"scope": "openid outlive/chat"}, True), ({"scp": ["outlive/chat"]}, True),
         ({"scp": "outlive/chat"}, True), ({"scope": "outlive/chats"}, False), ({"scope": 7, "scp": [None]}, False),
     ):  # fmt: skip
-        header = f"Bearer {token(claims(**said))}"
+        header = f"Bearer {token(claims(**content))}"
         if fine:
             assert strict.caller(header).user == "ada"
         else:
@@ -195,25 +195,25 @@ def test_a_required_scope_is_required_at_the_streaming_door_too(door: Door) -> N
 
 def test_an_audience_may_be_one_of_several(door: Door) -> None:
     """`aud` counts; `client_id`, where there is none. Each must be a string, or a list of them."""
-    for said, status in (
+    for content, status in (
         ({"aud": ["x", AUDIENCE]}, 404), ({"aud": "other"}, 404), ({"aud": MISSING, "client_id": AUDIENCE}, 404),
         ({"aud": None, "client_id": AUDIENCE}, 401), ({"aud": "x", "client_id": AUDIENCE}, 401), ({"aud": ["x"]}, 401),
         ({"aud": MISSING, "client_id": [{"a": 1}]}, 401), ({"aud": MISSING}, 401), ({"aud": [AUDIENCE, None]}, 401),
     ):  # fmt: skip
-        assert door.get("/runs/never/events", token(claims(**said))).status == status, said
+        assert door.get("/runs/never/events", token(claims(**content))).status == status, content
 
 
 @pytest.mark.parametrize("levels", [100, 500, 700, 950, 1_000, 5_000, 100_000])
 def test_a_token_nested_deep_is_401(stack: Stack, door: Door, levels: int) -> None:
     """Signed or not: in its header, which is read before anything is checked, or among its claims."""
     deep = '{"a":' * levels + "1" + "}" * levels
-    said = json.dumps(claims())
-    _, payload, signature = token(said).split(".")
+    content = json.dumps(claims())
+    _, payload, signature = token(content).split(".")
     header = base64.urlsafe_b64encode(f'{{"alg":"RS256","kid":"k","x":{deep}}}'.encode()).decode().rstrip("=")
     for sent in (
         f"{header}.{payload}.{signature}",
-        token(said[:-1] + f', "sub": {deep}}}'),
-        token(said[:-1] + f', "aud": [{deep}]}}'),
+        token(content[:-1] + f', "sub": {deep}}}'),
+        token(content[:-1] + f', "aud": [{deep}]}}'),
         token("[" * levels + "]" * levels),
     ):
         answer = door.get("/runs/never/events", sent)
@@ -238,9 +238,9 @@ def test_an_event_without_claims_is_401(stack: Stack, found: Any) -> None:
 @pytest.mark.parametrize("header", [{"kid": None}, {"kid": 7}, {"kid": ["k"]}, {"kid": {"a": 1}}, {"kid": "x" * 10_000}, {"kid": "\ud800"}, {"crit": ["x"]}, {"crit": "x"}, {"typ": 7}])  # fmt: skip
 def test_no_header_of_a_token_breaks_the_door(door: Door, header: dict[str, Any]) -> None:
     """A token's header is read before it is known who wrote it."""
-    said = json.dumps({"alg": "RS256", "kid": "k", **header}).encode()
+    content = json.dumps({"alg": "RS256", "kid": "k", **header}).encode()
     _, payload, signature = token(claims()).split(".")
-    sent = f"{base64.urlsafe_b64encode(said).decode().rstrip('=')}.{payload}.{signature}"
+    sent = f"{base64.urlsafe_b64encode(content).decode().rstrip('=')}.{payload}.{signature}"
     assert door.get("/runs/never/events", sent).status == 401
 
 

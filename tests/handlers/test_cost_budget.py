@@ -53,11 +53,11 @@ class Meter:
         self.stack.faults.forget()
         self.queue.clear()
         yield
-        said = sum(map(is_piece, self.stack.faults.requests))
+        count = sum(map(is_piece, self.stack.faults.requests))
         assert Counter(self.stack.faults.counted) == table
         assert self.queue == (queue or {})
         if pieces is not None:
-            assert said == pieces
+            assert count == pieces
 
 
 @pytest.fixture

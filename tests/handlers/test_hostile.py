@@ -73,10 +73,10 @@ LIMITS = ["", "0", "-1", "101", "1.0", "1e1", "0x10", " 1", "1 ", "+1", "１", "
 
 def plain(answer: Answer) -> str | None:
     """What is wrong with an answer to something hostile, None if nothing is."""
-    said = json.dumps(answer.body)
-    shown = [trace for trace in INSIDE if trace in said]
+    shown_text = json.dumps(answer.body)
+    shown = [trace for trace in INSIDE if trace in shown_text]
     if answer.status >= 500 or shown:
-        return f"{answer.status} {shown} {said[:200]}"
+        return f"{answer.status} {shown} {shown_text[:200]}"
     if answer.status >= 400 and answer.headers["content-type"] != "application/problem+json":
         return f"{answer.status} as {answer.headers['content-type']}"
     return None
@@ -240,11 +240,11 @@ def test_claims_that_name_no_user_are_401(stack: Stack, claims: dict[str, Any]) 
 )
 def test_no_answer_to_a_stranger_holds_a_foreign_id(stack: Stack, workspace: str, user: str) -> None:
     """[48] [49] Another user who has the right ids, key and cursor gets the answers for a chat that does not exist."""
-    mine = stack.begin("chat-1", "sesame", headers={"Idempotency-Key": "key"}).body["run"]
+    own = stack.begin("chat-1", "sesame", headers={"Idempotency-Key": "key"}).body["run"]
     stack.work()
     busy = stack.begin("chat-1", "sesame again").body["run"]
     before = stack.items()
-    secrets = ["sesame", "ada", *(value for run in (mine, busy) for value in (run["id"], run["assistant_message_id"]))]
+    secrets = ["sesame", "ada", *(value for run in (own, busy) for value in (run["id"], run["assistant_message_id"]))]
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", "/chats/chat-1/run", {}), ("GET", "/chats/chat-1/messages", {}), ("GET", "/chats/chat-1/runs", {}),
         ("GET", "/chats/chat-1/messages", {"query": {"cursor": cursor_at(0, "acme", "chat-1", "messages")}}),
@@ -259,9 +259,12 @@ def test_no_answer_to_a_stranger_holds_a_foreign_id(stack: Stack, workspace: str
         ]
     for method, path, how in calls:
         answer = stack.call(method, path, workspace=workspace, user=user, **how)
-        said = json.dumps([answer.body, answer.headers])
+        shown_text = json.dumps([answer.body, answer.headers])
         assert plain(answer) is None
-        assert [secret for secret in secrets if f'"{secret}' in said or secret in said.split("/")] == [], (method, path)
+        assert [secret for secret in secrets if f'"{secret}' in shown_text or secret in shown_text.split("/")] == [], (
+            method,
+            path,
+        )
     assert stack.items() == before
 
 

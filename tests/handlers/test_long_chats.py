@@ -39,11 +39,11 @@ def test_a_step_holds_the_newest_of_a_long_chat(stack: Stack, caplog: pytest.Log
     assert peak < 2 * HISTORY_BYTES
     assert (history[-1].role, history[-1].text) == ("user", "and now?")
     first = count - (len(history) - 1) // 2
-    told = [(turn.role, turn.text[:11]) for turn in history[:-1]]
+    received = [(turn.role, turn.text[:11]) for turn in history[:-1]]
     wanted = []
     for number in range(first, count):
         wanted += [("user", f"question {number}"), ("assistant", chr(ord("a") + number) * 11)]
-    assert told == wanted
+    assert received == wanted
     cuts = [record for record in caplog.records if record.getMessage() == "history_bounded"]
     assert len(cuts) == 1
     assert stack.run_of(run_id)["status"] == "succeeded"
@@ -66,12 +66,12 @@ def test_a_run_is_in_the_history_whole_or_not_at_all(stack: Stack, monkeypatch: 
     )  # fmt: skip
     run_id = stack.begin(prompt="ddd").body["run"]["id"]
     stack.work()
-    told = [[(turn.role, turn.text) for turn in ask.history] for ask in asked]
+    received = [[(turn.role, turn.text) for turn in ask.history] for ask in asked]
     before = [
         turn for letter in "abc"[4 - runs :]
         for turn in (("user", letter * 2), ("assistant", letter * 4), ("assistant", letter * 5))
     ]  # fmt: skip
-    assert told[1] == [*before, ("user", "ddd"), ("assistant", "d" * 5)]
+    assert received[1] == [*before, ("user", "ddd"), ("assistant", "d" * 5)]
     assert stack.run_of(run_id)["status"] == "succeeded"
     assert stack.run_of(run_id)["step_count"] == 2
 

@@ -58,22 +58,22 @@ NO_ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
 class Server:
     """Says the same to everyone."""
 
-    says: tuple[int, dict[str, str], bytes] = (200, KIND, WHOLE)
+    answer: tuple[int, dict[str, str], bytes] = (200, KIND, WHOLE)
     asked: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[Server, Table, Queue]]:
     """The server, and the table and queue of `wiring` in front of it."""
-    said = Server()
+    service = Server()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            said.asked.append(self.headers["X-Amz-Target"])
-            status, headers, body = said.says
+            service.asked.append(self.headers["X-Amz-Target"])
+            status, headers, body = service.answer
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
@@ -98,7 +98,7 @@ def server() -> Iterator[tuple[Server, Table, Queue]]:
     patch.setattr(Row.Meta, "host", url, raising=False)
     before, Row._connection = Row._connection, None
     settings = Settings(table_name="outlive", queue_url=f"{url}/1/steps", agent_model="offline")
-    yield said, wiring.table_of(settings), wiring.queue_of(settings)
+    yield service, wiring.table_of(settings), wiring.queue_of(settings)
     Row._connection = before
     patch.undo()
     httpd.shutdown()
@@ -125,8 +125,8 @@ def calls(table: Table, queue: Queue) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NO_ANSWERS)
 def test_what_the_store_did_not_say_is_unanswered(server: tuple[Server, Table, Queue], name: str) -> None:
     """[10] Of no read it means "no such item", of no write "done": each call may be made again."""
-    said, table, queue = server
-    said.says = NO_ANSWERS[name]
+    service, table, queue = server
+    service.answer = NO_ANSWERS[name]
     taken = {}
     for call, ask in calls(table, queue).items():
         try:
@@ -140,24 +140,24 @@ def test_what_the_store_did_not_say_is_unanswered(server: tuple[Server, Table, Q
 
 def test_an_answer_of_the_store_is_read_with_a_checksum_and_without(server: tuple[Server, Table, Queue]) -> None:
     """An item, the lack of one, and a refusal with its item are distinguished as before, with a checksum and without."""
-    said, table, queue = server
+    service, table, queue = server
     for headers in (KIND, {**KIND, "x-amz-crc32": str(crc32(WHOLE))}):
-        said.says = (200, headers, WHOLE)
+        service.answer = (200, headers, WHOLE)
         found = table.chat("w", "c")
         assert isinstance(found, Chat)
         assert found.sequence == 2
-    said.says = (200, KIND, json.dumps({"ConsumedCapacity": TAKEN}).encode())
+    service.answer = (200, KIND, json.dumps({"ConsumedCapacity": TAKEN}).encode())
     assert table.chat("w", "c") is None
-    said.says = (200, KIND, json.dumps({"Responses": {"outlive": [CHAT]}}).encode())
+    service.answer = (200, KIND, json.dumps({"Responses": {"outlive": [CHAT]}}).encode())
     assert list(table._get_all([{"pk": CHAT["pk"], "sk": CHAT["sk"]}])) == [CHAT]
     refusal = {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
         "message": "no",
         "Item": CHAT,
     }
-    said.says = (400, KIND, json.dumps(refusal).encode())
+    service.answer = (400, KIND, json.dumps(refusal).encode())
     with pytest.raises(Refused) as refused:
         table.heartbeat(Run("w#r", Run.SK), "mine", 2, 1)
     assert (refused.value.by, refused.value.has_row("run")) == ({"run"}, True)
-    said.says = (200, KIND, b'{"MessageId": "1"}')
+    service.answer = (200, KIND, b'{"MessageId": "1"}')
     queue.send(a_run(), 0)

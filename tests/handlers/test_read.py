@@ -122,15 +122,15 @@ def test_500_messages_page_without_a_gap(stack: Stack) -> None:
     rows: list[Row] = [Chat(chat, Chat.SK, owner="ada", sequence=500, latest_run_id="run-249")]
     for number in range(250):
         run_id, seq = f"run-{number}", 2 * number + 1
-        said: dict[str, Any] = {"run_id": run_id, "created_at": number, "updated_at": number}
+        shared: dict[str, Any] = {"run_id": run_id, "created_at": number, "updated_at": number}
         rows += [
             Run(
                 Run.key("acme", run_id), Run.SK, id=run_id, workspace_id="acme", chat_id="chat-1", owner="ada",
                 trigger="user", status="aborted", user_seq=seq, assistant_seq=seq + 1, chat_key=chat, claimed_step=-1,
                 budget={"max_steps": 1}, attempt=0, resends=0, step_count=0, created_at=number, updated_at=number,
             ),
-            Message(chat, Message.sort_key(seq), id=f"{run_id}-p", role="user", status="completed", text=f"prompt {number}", **said),
-            Message(chat, Message.sort_key(seq + 1), id=f"{run_id}-a", role="assistant", status="aborted", **said),
+            Message(chat, Message.sort_key(seq), id=f"{run_id}-p", role="user", status="completed", text=f"prompt {number}", **shared),
+            Message(chat, Message.sort_key(seq + 1), id=f"{run_id}-a", role="assistant", status="aborted", **shared),
         ]  # fmt: skip
     for row in rows:
         table._call("PutItem", row.get_save_kwargs_from_instance())

@@ -34,10 +34,10 @@ def test_a_pending_run_is_settled_at_once_without_any_request(stack: Stack) -> N
     """[13] The queued message, when it comes, changes nothing."""
     asked = stack.watch_the_agent()
     run_id = stack.begin().body["run"]["id"]
-    said = stop(stack)
-    assert said["stopped"] is True
-    assert said["run"] == stack.run_of(run_id)
-    run = said["run"]
+    stopped = stop(stack)
+    assert stopped["stopped"] is True
+    assert stopped["run"] == stack.run_of(run_id)
+    run = stopped["run"]
     assert (run["status"], run["error"], run["finish_reason"], run["step_count"]) == ("aborted", None, "aborted", 0)
     assert run["started_at"] is None
     assert run["stop_requested_at"] == run["finished_at"]
@@ -76,10 +76,10 @@ def test_a_stop_between_two_steps_costs_no_further_request(stack: Stack) -> None
     asked = stack.answer_with(STEP, FINAL)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})
-    said = stop(stack)
-    assert said["stopped"] is True
-    assert said["run"]["status"] == "running"
-    assert said["run"]["step_count"] == 1
+    stopped = stop(stack)
+    assert stopped["stopped"] is True
+    assert stopped["run"]["status"] == "running"
+    assert stopped["run"]["step_count"] == 1
     assert stack.deliver(stack.take() or {})
     run = stack.run_of(run_id)
     assert (run["status"], run["step_count"], run["usage"]["requests"]) == ("aborted", 1, 1)
@@ -100,7 +100,7 @@ def test_stopping_twice_is_true_both_times_and_keeps_the_first_time(stack: Stack
     stack.answer_with(act)
     run_id = stack.begin().body["run"]["id"]
     stack.deliver(stack.take() or {})
-    assert [said["stopped"] for said in seen] == [True, True]
+    assert [stopped["stopped"] for stopped in seen] == [True, True]
     assert seen[0]["run"]["stop_requested_at"] == seen[1]["run"]["stop_requested_at"]
     assert stack.run_of(run_id)["stop_requested_at"] == seen[0]["run"]["stop_requested_at"]
     assert [message["status"] for message in stack.transcript()] == ["completed", "aborted"]
@@ -132,9 +132,9 @@ def test_a_settled_run_stays_byte_for_byte_as_it_was(stack: Stack, end: str) -> 
         stop(stack)
     stack.work()
     before = stack.items()
-    said = stop(stack, f"/runs/{run_id}")
-    assert said["stopped"] is False
-    assert said["run"]["status"] == end
+    stopped = stop(stack, f"/runs/{run_id}")
+    assert stopped["stopped"] is False
+    assert stopped["run"]["status"] == end
     assert stack.items() == before
 
 
@@ -271,8 +271,8 @@ def test_a_stop_whose_answer_was_lost_is_still_true(stack: Stack, fault: str) ->
     """[34] By chat, though the first try has freed the chat's slot."""
     run_id = stack.begin().body["run"]["id"]
     getattr(stack.faults, fault)("TransactWriteItems")
-    said = stop(stack)
-    assert (said["stopped"], said["run"]["id"], said["run"]["status"]) == (True, run_id, "aborted")
+    stopped = stop(stack)
+    assert (stopped["stopped"], stopped["run"]["id"], stopped["run"]["status"]) == (True, run_id, "aborted")
     stack.begin("chat-2")
     stack.faults.conflict()
     assert stop(stack, "/chats/chat-2")["stopped"] is True
@@ -313,8 +313,8 @@ def test_a_settle_that_lands_first_makes_the_stop_false(stack: Stack) -> None:
     """[35] The run keeps the end it had."""
     run_id = stack.begin().body["run"]["id"]
     stack.faults.then("GetItem", stack.work)
-    said = stop(stack, f"/runs/{run_id}")
-    assert (said["stopped"], said["run"]["status"]) == (False, "succeeded")
+    stopped = stop(stack, f"/runs/{run_id}")
+    assert (stopped["stopped"], stopped["run"]["status"]) == (False, "succeeded")
 
 
 def test_a_stop_on_an_unsettled_final_record_aborts_and_keeps_the_content(stack: Stack) -> None:
@@ -323,8 +323,8 @@ def test_a_stop_on_an_unsettled_final_record_aborts_and_keeps_the_content(stack:
     run_id = stack.begin().body["run"]["id"]
     stack.faults.refuse("TransactWriteItems", times=3)
     stack.deliver(stack.take() or {})
-    said = stop(stack, f"/runs/{run_id}")
-    assert said["stopped"] is True
+    stopped = stop(stack, f"/runs/{run_id}")
+    assert stopped["stopped"] is True
     run = stack.run_of(run_id)
     assert (run["status"], run["step_count"], run["usage"]["requests"]) == ("aborted", 1, 1)
     assert stack.transcript()[1]["content"] == "done"

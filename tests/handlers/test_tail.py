@@ -235,12 +235,12 @@ def test_a_ticket_opens_the_events_of_its_run_without_a_token(stack: Stack) -> N
     stack.work()
     made = ticket_for(stack, run["id"])
     assert made["url"] == f"/tickets/{made['ticket']}/events"
-    told = look(stack, run["id"]).body
-    assert stack.call("GET", made["url"]).body == told
-    assert stack.call("GET", made["url"]).body == told
-    some = told["events"][2]["id"]
-    assert stack.call("GET", made["url"], query={"after": some}).body["events"] == told["events"][3:]
-    assert stack.call("GET", made["url"], headers={"Last-Event-ID": told["cursor"]}).status == 204
+    followed = look(stack, run["id"]).body
+    assert stack.call("GET", made["url"]).body == followed
+    assert stack.call("GET", made["url"]).body == followed
+    some = followed["events"][2]["id"]
+    assert stack.call("GET", made["url"], query={"after": some}).body["events"] == followed["events"][3:]
+    assert stack.call("GET", made["url"], headers={"Last-Event-ID": followed["cursor"]}).status == 204
 
 
 def test_a_ticket_is_over_after_five_minutes(stack: Stack) -> None:
@@ -276,8 +276,8 @@ def test_a_run_event_has_the_usage_so_far(stack: Stack) -> None:
         seen.append((look(stack, run["id"], cursor).body["events"], stack.run_of(run["id"])))
         return Outcome("final", [{"type": "step-start"}, {"type": "text", "text": "b"}], None, Usage(1, 1, 1), "stop")
 
-    said = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "a"}], None, Usage(100, 50, 1))
-    stack.answer_with(said, stopped_meanwhile)
+    step_outcome = Outcome("step", [{"type": "step-start"}, {"type": "text", "text": "a"}], None, Usage(100, 50, 1))
+    stack.answer_with(step_outcome, stopped_meanwhile)
     stack.work()
     ((events, shown),) = seen
     assert shown["usage"]["requests"] == 1
@@ -317,9 +317,9 @@ def test_no_other_user_gets_a_ticket(stack: Stack, who: dict[str, str]) -> None:
     assert stack.items() == before
 
 
-def packed(*said: object) -> str:
+def packed(*step_outcome: object) -> str:
     """What a ticket with this in it would look like."""
-    return base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(step_outcome).encode()).decode().rstrip("=")
 
 
 HOSTILE = {
@@ -353,10 +353,10 @@ def test_a_hostile_ticket_is_refused_without_details(stack: Stack, ticket: str) 
 
 def test_a_guessed_or_changed_ticket_is_none(stack: Stack) -> None:
     """[67] Neither another secret, nor another run with the same secret."""
-    mine, other = stack.begin("one").body["run"], stack.begin("two").body["run"]
-    made = ticket_for(stack, mine["id"])["ticket"]
+    own, other = stack.begin("one").body["run"], stack.begin("two").body["run"]
+    made = ticket_for(stack, own["id"])["ticket"]
     workspace, _, secret = json.loads(base64.urlsafe_b64decode(made + "=="))
-    for changed in (packed(workspace, mine["id"], "0" * 32), packed(workspace, other["id"], secret), made + "A"):
+    for changed in (packed(workspace, own["id"], "0" * 32), packed(workspace, other["id"], secret), made + "A"):
         assert stack.call("GET", f"/tickets/{changed}/events").status == 401
 
 

@@ -106,11 +106,11 @@ class Account:
             "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
             "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
         }
-        mine = {
+        own = {
             kind: [one for one in names if one.startswith((name, f"/aws/vendedlogs/{name}/"))]
             for kind, names in found.items()
         }
-        return {kind: names for kind, names in mine.items() if names}
+        return {kind: names for kind, names in own.items() if names}
 
     def smoke(self, name: str, capsys: pytest.CaptureFixture[str]) -> float:
         """Check the stack as `make smoke` does; returns how long it took."""
@@ -148,8 +148,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         stack.callback(front.wait)
         stack.callback(front.terminate)
         made = Account(tree, aws, f"http://127.0.0.1:{port}", contents(tree))
-        code, said = made.sam("build")
-        assert code == 0, said
+        code, output = made.sam("build")
+        assert code == 0, output
         subprocess.run([LOCAL, "-c", BUILD_HERE], cwd=tree, check=True)
         yield made
 
@@ -158,9 +158,9 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 def first(account: Account) -> str:
     """The output of the first guided deployment, in which Enter was pressed at every question but two."""
     issuer = f"{account.aws.endpoint}/outlive-issuer"
-    code, said = account.sam("deploy", "--guided", answers=f"\n\n{issuer}\noutlive\n{ENTER}")
-    assert code == 0, said
-    return said
+    code, output = account.sam("deploy", "--guided", answers=f"\n\n{issuer}\noutlive\n{ENTER}")
+    assert code == 0, output
+    return output
 
 
 def test_enter_at_every_question_ends_in_a_working_stack(
@@ -195,14 +195,14 @@ def test_an_update_changes_a_setting_and_keeps_everything(
     before = account.outputs("sam-app")
     config = account.tree / "samconfig.toml"
     config.write_text(config.read_text().replace('MaxSteps=\\"20\\"', 'MaxSteps=\\"7\\"'))
-    code, said = account.sam("deploy")
-    assert code == 0, said
+    code, output = account.sam("deploy")
+    assert code == 0, output
     assert account.outputs("sam-app") == before
     about = account.aws.client("lambda").get_function_configuration(FunctionName=before["StartFunction"])
     assert about["Environment"]["Variables"]["MAX_STEPS"] == "7"
     account.smoke("sam-app", capsys)
-    code, said = account.sam("deploy", "--no-fail-on-empty-changeset")
-    assert code == 0, said
+    code, output = account.sam("deploy", "--no-fail-on-empty-changeset")
+    assert code == 0, output
 
 
 def test_a_deployment_that_fails_leaves_nothing_behind(account: Account, first: str) -> None:
@@ -220,11 +220,11 @@ def test_a_deployment_that_fails_leaves_nothing_behind(account: Account, first: 
 """
     built.write_text(good.replace("\nResources:\n", f"\nResources:{broken}", 1))
     try:
-        code, said = account.sam("deploy", "--stack-name", "broken", "--s3-prefix", "broken")
+        code, output = account.sam("deploy", "--stack-name", "broken", "--s3-prefix", "broken")
     finally:
         built.write_text(good)
     assert code != 0
-    assert "Broken" in said
+    assert "Broken" in output
     assert account.left_of("broken") == {}
 
 
@@ -235,16 +235,16 @@ def test_a_deleted_stack_leaves_its_table_and_another_stack_can_use_it(
     table = account.outputs("sam-app")["TableName"]
     call(account, "sam-app", "POST", "/chats/kept/runs", {"prompt": '#script [{"text": "It is still here."}]'})
     until(lambda: call(account, "sam-app", "GET", "/chats/kept/run")["run"], lambda run: run["status"] == "succeeded")
-    code, said = account.sam("delete", "--stack-name", "sam-app", "--no-prompts", "--region", "us-east-1")
-    assert code == 0, said
+    code, output = account.sam("delete", "--stack-name", "sam-app", "--no-prompts", "--region", "us-east-1")
+    assert code == 0, output
     assert account.left_of("sam-app") == {"tables": [table]}
-    code, said = account.sam("deploy", "--stack-name", "second", "--s3-prefix", "second")
-    assert code == 0, said
+    code, output = account.sam("deploy", "--stack-name", "second", "--s3-prefix", "second")
+    assert code == 0, output
     own = account.outputs("second")["TableName"]
     config = account.tree / "samconfig.toml"
     config.write_text(config.read_text().replace('ExistingTableName=\\"\\"', f'ExistingTableName=\\"{table}\\"'))
-    code, said = account.sam("deploy", "--stack-name", "second", "--s3-prefix", "second")
-    assert code == 0, said
+    code, output = account.sam("deploy", "--stack-name", "second", "--s3-prefix", "second")
+    assert code == 0, output
     assert account.outputs("second")["TableName"] == table
     assert account.left_of("second")["tables"] == [own]
     assert call(account, "second", "GET", "/chats/kept/run")["message"]["content"] == "It is still here."

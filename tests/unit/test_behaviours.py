@@ -53,7 +53,7 @@ def test_every_guarantee_that_a_test_names_is_on_its_page() -> None:
 
 def test_the_proof_names_behaviours_and_guarantees_that_exist() -> None:
     """In the messages of the checks: `[behaviour 4]`, or `[4]` for a guarantee."""
-    checks = "".join((ROOT / "proof" / "scenes" / name).read_text() for name in ("invariants.py", "scene.py"))
+    checks = "".join(file.read_text() for file in (ROOT / "proof" / "scenes").rglob("*.py"))
     behaviours, guarantees = re.findall(r'"\[behaviour (\d+)\]', checks), re.findall(r'"\[(\d+)\]', checks)
     assert behaviours
     assert guarantees

@@ -84,11 +84,11 @@ def test_docs_that_differ_from_the_code_are_one_sentence_and_a_failure(project, 
     if "views" in file:
         change(project / file, "        chat_id=run.chat_id,\n", "        chat=run.chat_id,\n")
     before = (project / stale).read_text()
-    code, said = generate(project, "--check")
+    code, output = generate(project, "--check")
     assert code == 1
-    assert said.startswith("outlive: ")
-    assert said.count("\n") == 1
-    assert stale in said
+    assert output.startswith("outlive: ")
+    assert output.count("\n") == 1
+    assert stale in output
     assert (project / stale).read_text() == before
 
 
@@ -110,10 +110,10 @@ def test_docs_are_in_order_once_they_were_written_anew(project):
 )
 def test_docs_that_can_not_be_made_are_one_sentence_and_a_failure(project, file, old, new):
     change(project / file, old, new)
-    code, said = generate(project, "--check")
+    code, output = generate(project, "--check")
     assert code == 1
-    assert said.startswith("outlive: ")
-    assert said.count("\n") == 1
+    assert output.startswith("outlive: ")
+    assert output.count("\n") == 1
 
 
 def test_openapi_document_is_valid():
@@ -268,8 +268,8 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("ticket_events", "GET", f"/tickets/{ticket}/events").body == events
     assert call("ticket_events", "GET", "/tickets/none/events").status == 401
     assert call("open_ticket", "POST", "/runs/none/ticket").status == 404
-    said = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hello"}]}
-    sent = {"id": "chat-9", "messages": [said]}
+    output = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    sent = {"id": "chat-9", "messages": [output]}
     fits(sent, {"$ref": "#/components/schemas/ChatMessage"})
     assert call("send_message", "POST", "/api/chat", sent, query={"wait": "0"}).status == 200
     assert call("send_message", "POST", "/api/chat", {"id": "chat-9"}).status == 422

@@ -114,17 +114,17 @@ def test_a_step_that_runs_answered_calls_plays_no_entry() -> None:
         {"text": "Two.", "tools": [["clock", {}], ["ask_user", {"question": "why?"}]]},
         {"text": "Three."},
     )
-    step, said, history = ask(prompt), [], [prompt]
-    while len(said) < 5:
+    step, outcomes, history = ask(prompt), [], [prompt]
+    while len(outcomes) < 5:
         outcome = stand_in(step, lambda _: None, Interrupt())
-        said.append((outcome.kind, text(outcome)))
+        outcomes.append((outcome.kind, text(outcome)))
         history.append(Turn("assistant", text(outcome), outcome.messages))
         decisions = {
             call.tool_call_id: Decision(approved=True) if call.kind == "approval" else Decision(output="because")
             for call in outcome.asked
         }
-        step = replace(ask(*history, step=len(said)), asked=outcome.asked, decisions=decisions)
-    assert said == [("asked", "One."), ("step", ""), ("asked", "Two."), ("step", ""), ("final", "Three.")]
+        step = replace(ask(*history, step=len(outcomes)), asked=outcome.asked, decisions=decisions)
+    assert outcomes == [("asked", "One."), ("step", ""), ("asked", "Two."), ("step", ""), ("final", "Three.")]
 
 
 def test_repeat_says_the_text_that_often() -> None:

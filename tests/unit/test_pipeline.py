@@ -42,9 +42,9 @@ def test_what_was_proven_on_dev_is_what_goes_to_prod() -> None:
         ("build", None), ("dev", "build"), ("change-set", "dev"), ("prod", "change-set"),
     ]  # fmt: skip
     runs = {name: " ".join(step.get("run", "") for step in job["steps"]) for name, job in jobs.items()}
-    assert [name for name, said in runs.items() if "make build" in said] == ["build"]
-    assert [name for name, said in runs.items() if "make smoke" in said] == ["dev", "prod"]
-    assert [name for name, said in runs.items() if "--no-execute-changeset" in said] == ["change-set"]
+    assert [name for name, script in runs.items() if "make build" in script] == ["build"]
+    assert [name for name, script in runs.items() if "make smoke" in script] == ["dev", "prod"]
+    assert [name for name, script in runs.items() if "--no-execute-changeset" in script] == ["change-set"]
     assert jobs["prod"]["environment"] == "prod"
 
 

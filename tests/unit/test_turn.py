@@ -49,19 +49,19 @@ def ask(*history: Turn, step: int = 0, text_only: bool = False, seconds: float =
 @dataclass
 class Answered:
     outcome: Outcome
-    all_said: list[Words | Call]
+    all_shown: list[Words | Call]
     model: Scripted
 
     @property
     def pieces(self) -> list[Words]:
-        return [piece for piece in self.all_said if isinstance(piece, Words)]
+        return [piece for piece in self.all_shown if isinstance(piece, Words)]
 
     @property
     def messages(self) -> list[ModelMessage]:
         return [] if self.outcome.messages is None else ModelMessagesTypeAdapter.validate_json(self.outcome.messages)
 
     @property
-    def said(self) -> str:
+    def shown(self) -> str:
         return "".join(piece.text for piece in self.pieces if piece.kind == "text")
 
     def tool_part(self, name: str) -> dict[str, Any]:
@@ -82,15 +82,15 @@ def answer(
         instructions="Be brief.",
         tools=[Tool(tool) for tool in tools],
     )
-    all_said: list[Words | Call] = []
+    all_shown: list[Words | Call] = []
 
-    def say(said: Words | Call) -> None:
-        all_said.append(said)
-        if on_piece is not None and isinstance(said, Words):
-            on_piece(said)
+    def show(shown: Words | Call) -> None:
+        all_shown.append(shown)
+        if on_piece is not None and isinstance(shown, Words):
+            on_piece(shown)
 
-    outcome = PydanticAgent(agent, "unused")(asked or ask(), say, interrupt or Interrupt())
-    return Answered(outcome, all_said, model)
+    outcome = PydanticAgent(agent, "unused")(asked or ask(), show, interrupt or Interrupt())
+    return Answered(outcome, all_shown, model)
 
 
 def call(name: str, arguments: str = "{}", index: int = 1) -> dict[int, DeltaToolCall]:
@@ -171,13 +171,13 @@ def test_pieces_are_shown_in_order_and_make_up_the_parts() -> None:
 
 def test_calls_are_shown_in_order_and_as_the_parts_have_them() -> None:
     """So a reader sees a tool at work before there is a result of it."""
-    said_when_it_ran: list[int] = []
+    shown_when_it_ran: list[int] = []
 
     def slow(note: str) -> str:
-        said_when_it_ran.append(len(said))
+        shown_when_it_ran.append(len(shown))
         return note
 
-    said: list[Words | Call] = []
+    shown: list[Words | Call] = []
     agent = Agent(
         FunctionModel(
             stream_function=Scripted(["One ", call("slow", '{"note": "\\u0000 1"}'), call("slow", '{"note": ""}', 2)])
@@ -185,26 +185,26 @@ def test_calls_are_shown_in_order_and_as_the_parts_have_them() -> None:
         deps_type=StepDeps,
         tools=[Tool(slow)],
     )
-    outcome = PydanticAgent(agent, "unused")(ask(), said.append, Interrupt())
-    assert said == [
+    outcome = PydanticAgent(agent, "unused")(ask(), shown.append, Interrupt())
+    assert shown == [
         Words("text", "One "),
         Call("call-1", "slow", {"note": "\ufffd 1"}),
         Call("call-2", "slow", {"note": ""}),
     ]
     parts = [part for part in outcome.parts if part["type"] == "tool-slow"]
-    assert [(part["toolCallId"], part["input"]) for part in parts] == [(one.id, one.input) for one in said[1:]]
+    assert [(part["toolCallId"], part["input"]) for part in parts] == [(one.id, one.input) for one in shown[1:]]
 
 
 def test_a_call_with_incomplete_arguments_is_not_shown() -> None:
     """The model did not ask for it: it is not in the parts, or in them as an error."""
     done = answer([call("double", '{"number": ')], double)
-    assert [one for one in done.all_said if isinstance(one, Call)] == []
+    assert [one for one in done.all_shown if isinstance(one, Call)] == []
 
 
 def test_no_call_is_shown_in_a_text_only_step() -> None:
     """The last step the budget allows drops them."""
     done = answer(["One.", call("double", '{"number": 1}')], double, asked=ask(text_only=True))
-    assert done.all_said == [Words("text", "One.")]
+    assert done.all_shown == [Words("text", "One.")]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,8 @@ def test_the_record_begins_with_the_live_text(items: Items) -> None:
     """So a reader who followed it live goes on in the record and receives nothing twice."""
     done = answer(items, double)
     position = BEGINNING
-    for said in done.all_said:
-        words = Words(said.kind, said.text) if isinstance(said, Words) else Call(said.id, said.name, said.input)
+    for shown in done.all_shown:
+        words = Words(shown.kind, shown.text) if isinstance(shown, Words) else Call(shown.id, shown.name, shown.input)
         position = position.after(words)
     rest = rest_after(passages(done.outcome.parts), position)
     assert rest is not None
@@ -365,7 +365,7 @@ def test_every_piece_that_is_kept_was_shown() -> None:
     """[31]: also those that came while the step was being interrupted."""
     interrupt = Interrupt()
     done = answer(["One. ", "Two. ", "Three.", forever], interrupt=interrupt, on_piece=lambda _: interrupt.set("stop"))
-    assert done.said == done.outcome.parts[1]["text"]
+    assert done.shown == done.outcome.parts[1]["text"]
 
 
 def test_a_stop_before_the_first_word_leaves_nothing() -> None:
@@ -791,7 +791,7 @@ def test_nul_and_lone_surrogates_never_leave_a_step() -> None:
     assert "\0" not in stored
     assert "\\u0000" not in stored
     assert done.outcome.parts[2]["text"] == "a\ufffdb\ufffd"
-    assert done.said == "a\ufffdb\ufffd"
+    assert done.shown == "a\ufffdb\ufffd"
     assert done.tool_part("odd")["output"]["list"] == ["\ufffd"]
 
 
@@ -799,7 +799,7 @@ def test_an_emoji_that_the_stream_cuts_in_two_is_whole_again() -> None:
     """[27] Two halves of a surrogate pair are joined, not replaced."""
     done = answer(["ok \ud83d", "\ude00!"])
     assert done.outcome.parts[1]["text"] == "ok \U0001f600!"
-    assert done.said == "ok \U0001f600!"
+    assert done.shown == "ok \U0001f600!"
 
 
 def test_stored_messages_of_a_step_are_read_back_as_they_were() -> None:

@@ -91,7 +91,7 @@ def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"error": {"message": "Too much."}}, "The model m answered 400: Too much."),
         ({"message": "Too much."}, "The model m answered 400: Too much."),
@@ -99,8 +99,8 @@ def test_of_several_models_one_transient_error_is_enough_for_another_attempt() -
         (None, "The model m answered 400"),
     ],
 )
-def test_an_error_message_contains_the_providers_message(body: object, said: str) -> None:
-    assert agent_error(http(ModelRequestRejectedError, 400, body)).message == said
+def test_an_error_message_contains_the_providers_message(body: object, message: str) -> None:
+    assert agent_error(http(ModelRequestRejectedError, 400, body)).message == message
 
 
 def test_a_message_has_at_most_2000_characters() -> None:

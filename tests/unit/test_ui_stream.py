@@ -88,7 +88,7 @@ async def theirs(steps: list[Step]) -> tuple[list[dict[str, Any]], list[ModelMes
     return chunks, messages
 
 
-def told(messages: list[ModelMessage]) -> list[Event]:
+def events_of(messages: list[ModelMessage]) -> list[Event]:
     """The events of the run that has stored these messages, step by step."""
     steps: list[list[ModelMessage]] = []
     for message in messages[1:]:
@@ -133,7 +133,7 @@ def test_chunks_make_the_same_message_as_pydantic_ais_encoder(name: str) -> None
     chunks, messages = asyncio.run(theirs(TURNS[name]))
     expected = made(chunks)
     encoder = Encoder()
-    client = made([chunk for event in told(messages) for chunk in encoder.chunks(event)])
+    client = made([chunk for event in events_of(messages) for chunk in encoder.chunks(event)])
     assert client.id == expected.id
     assert client.parts == expected.parts
     assert client.ended is not None
@@ -146,7 +146,7 @@ def test_chunks_make_the_same_message_as_pydantic_ais_encoder(name: str) -> None
 def test_a_stream_can_be_cut_between_any_two_events(name: str) -> None:
     """An encoder that starts at a cursor goes on with the very chunks that the first one would have gone on with."""
     _, messages = asyncio.run(theirs(TURNS[name]))
-    events = told(messages)
+    events = events_of(messages)
     encoder = Encoder()
     whole = [list(encoder.chunks(event)) for event in events]
     for cut, event in enumerate(events):

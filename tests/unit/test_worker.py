@@ -33,8 +33,8 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
 def raised(error: Callable[[], Any]) -> BaseException:
     try:
         error()
-    except BaseException as met:
-        return met
+    except BaseException as exception:
+        return exception
     raise AssertionError
 
 

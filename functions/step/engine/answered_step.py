@@ -15,6 +15,7 @@ from pydantic_ai.messages import (
 from engine.agent_step import AgentStep
 from engine.deferred import RunOnce, results_of
 from engine.errors import ToolBroke, agent_error, public_message
+from engine.gone_tools import GoneTools
 from engine.history import messages_of
 from engine.parts import UNSTORABLE, approval_requested, closing_return, messages_json, ui_parts
 from outlive.agent import Outcome
@@ -27,6 +28,7 @@ class AnsweredStep(AgentStep):
     async def take(self) -> None:
         """Run the calls. Raises every error of tools and agent; `result` then has what the step produced before it."""
         ask, result = self.ask, self.result
+        to_run = frozenset(call.tool_name for call in ask.asked if call.kind == "approval")
         async with self.agent.iter(
             message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
             conversation_id=ask.chat_id,
@@ -34,7 +36,7 @@ class AnsweredStep(AgentStep):
             deps=self.deps,
             deferred_tool_results=results_of(ask.asked, ask.decisions, ask.answered_by),
             cancellation_token=self.token,
-            capabilities=[self.tools, RunOnce(), self.asked],
+            capabilities=[self.tools, RunOnce(), GoneTools(to_run), self.asked],
         ) as run:
             result.run = run
             node = run.next_node

@@ -79,7 +79,7 @@ def _stored(
 
 
 def _text_only(response: ModelResponse) -> ModelResponse:
-    """The text of an answer that was asked for without tools. Tool calls in it are dropped and not run.
+    """The text of an answer that may not contain tool calls. Tool calls in it are dropped and not run.
 
     An answer without text becomes a plain sentence: an empty one would show as nothing in a chat, and the history of
     the next run would leave it out.

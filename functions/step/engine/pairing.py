@@ -20,7 +20,7 @@ GO_ON = "Please go on."
 
 @dataclass
 class _Results:
-    """The request that follows a response: the results of its calls, and what else stands in it."""
+    """The request that follows a response: the results of its calls, and its other parts."""
 
     request: ModelRequest
     results: list[ModelRequestPart]

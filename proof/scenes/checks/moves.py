@@ -101,6 +101,11 @@ def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[st
     still_open = old.open_calls if before == "waiting" else []
     if not set(fresh) <= set(still_open):
         broken.append(f"[behaviour 74] answers to {fresh}, open were {still_open}")
+    earlier = {item.text("tool_call_id") for item in given if item.key in known}
+    if not earlier.isdisjoint(fresh):
+        broken.append(
+            f"[behaviour 91] answers to {fresh} by a request that names no step, {earlier} were answered before"
+        )
     if before == "waiting" and after in ACTIVE and (after != "running" or set(fresh) != set(still_open)):
         broken.append(f"[behaviour 72] from waiting to {after} with answers to {fresh} of {still_open}")
     if fresh and after not in ("waiting", "running"):

@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
 
 def place_of(request: ChatAnswers, records: Iterable[Record]) -> Place | None:
-    """Where a client with this message stands in the run of these records; None if no call of the message is the run's.
+    """How much of the run of these records a client with this message has; None if no call of the message is the run's.
 
     A part that only repeats a part of the run's message is no answer. Raises InvalidRequest.
     """

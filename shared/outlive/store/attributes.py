@@ -1,28 +1,14 @@
-"""How values stand in an item: the attributes that rows are made of, and the form of those that are JSON objects."""
+"""The form of values in an item: the attributes that rows are made of."""
 
 import json
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
 from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER, STRING
 
 from outlive.clock import from_iso, iso
-
-
-class Budget(TypedDict):
-    """How much a run may use up."""
-
-    max_steps: int
-
-
-class Closing(TypedDict, total=False):
-    """How a message's run ended."""
-
-    error: dict[str, str] | None
-    finish_reason: str | None
-    usage: dict[str, int | float | None] | None
 
 
 class Text(Attribute[str]):

@@ -39,7 +39,7 @@ XZ = b"\xfd7zXZ"
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """A body as it is stored. The messages stand in it as JSON, not as a text that holds JSON."""
+    """A body as it is stored. It contains the messages as JSON, not as a text of JSON."""
 
     parts: list[dict[str, Any]]
     messages: msgspec.Raw

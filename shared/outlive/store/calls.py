@@ -37,9 +37,9 @@ BATCH_ROUNDS = 5
 
 
 def store_error(error: Exception, names: tuple[str, ...]) -> Exception:
-    """An error of the table's client as one of ours: `Refused`, `StoreBusy`, `StoreUnanswered` or `StoreBroken`.
+    """The error of Outlive for an error of the table's client: `Refused`, `StoreBusy`, `StoreUnanswered` or `StoreBroken`.
 
-    PynamoDB drops the items of a refusal; they stand in the original error it was raised from.
+    PynamoDB drops the items of a refusal; the original error has them.
     """
     if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
         return StoreUnanswered(type(error).__name__)

@@ -145,34 +145,36 @@ class Moves(Calls):
         """Put a ticket; its key is as good as random."""
         self._call("PutItem", ticket.get_save_kwargs_from_instance())
 
-    def take_token(self, bucket: Bucket, interval: int, capacity: int, now: int) -> int:
+    def take_token(self, bucket: Bucket, taker: str, interval: int, capacity: int, now: int) -> int:
         """Take a token of a bucket that gets one each `interval` ms and holds `capacity`. Returns 0, or the ms until there is one.
 
+        `taker` names the request: it takes one token however often it asks, unless another request took one in between.
         One conditional write if the bucket was full or is empty, two in between.
         """
-        room, expires_at = (capacity - 1) * interval, (now + DAY) // SECOND
+        room_at, expires_at = now + (capacity - 1) * interval, (now + DAY) // SECOND
         full = Bucket.full_at.does_not_exist() | (Bucket.full_at <= now)
+        found = self._change_bucket(bucket, taker, Bucket.full_at.set(now + interval), full, expires_at)
+        if found is None:
+            return 0
+        if found.full_at is not None and found.full_at > room_at:
+            return found.full_at - room_at
+        more = Bucket.full_at.set(Bucket.full_at + interval)
+        found = self._change_bucket(bucket, taker, more, Bucket.full_at <= room_at, expires_at)
+        # Other requests took what was left.
+        return 0 if found is None else interval
+
+    def _change_bucket(
+        self, bucket: Bucket, taker: str, action: Action, condition: Condition, expires_at: int
+    ) -> Bucket | None:
+        """None if the token is the taker's now; if it is not, the bucket as it stands."""
+        condition &= Bucket.taken_by.does_not_exist() | (Bucket.taken_by != taker)
+        actions = [action, Bucket.taken_by.set(taker), Bucket.expires_at.set(expires_at)]
         try:
-            self._change_bucket(bucket, Bucket.full_at.set(now + interval), full, expires_at)
+            self._call("UpdateItem", self._updating(bucket, actions, condition)["Update"], "bucket")
         except Refused as refused:
-            stored = refused.bucket
-            full_at = now if stored is None or stored.full_at is None else stored.full_at
-            if full_at <= now + room:
-                return self._take_another(bucket, interval, room, now, expires_at)
-            return full_at - room - now
-        return 0
-
-    def _take_another(self, bucket: Bucket, interval: int, room: int, now: int, expires_at: int) -> int:
-        try:
-            more = Bucket.full_at.set(Bucket.full_at + interval)
-            self._change_bucket(bucket, more, Bucket.full_at <= now + room, expires_at)
-        except Refused:
-            return interval  # Other requests took what was left.
-        return 0
-
-    def _change_bucket(self, bucket: Bucket, action: Action, condition: Condition, expires_at: int) -> None:
-        actions = [action, Bucket.expires_at.set(expires_at)]
-        self._call("UpdateItem", self._updating(bucket, actions, condition)["Update"], "bucket")
+            found = refused.bucket or bucket
+            return None if found.taken_by == taker else found
+        return None
 
     def _expiry(self, now: int, spare: int = 0) -> int | None:
         """When an item that is written now expires, in seconds. Settle sets it for run and header: those of an active run never expire."""

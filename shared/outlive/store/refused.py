@@ -32,7 +32,7 @@ class Refused(OutliveError):
 
     @property
     def record(self) -> Record | None:
-        """The record that stands in the slot of a record or a seal."""
+        """The record in the slot that a record or a seal was to take."""
         item = self._items.get("record") or self._items.get("seal")
         return record_of(item) if item else None
 

@@ -59,7 +59,7 @@ class Row(Model):
 
         table_name = "unbound"
         region = "us-east-1"
-        # A call and its one retry end within 10 seconds, three tries of ours under a hanging store within a function's 29.
+        # A call with its one retry ends within 10 seconds, and `persistently`'s three within a function's 29, if the store hangs.
         connect_timeout_seconds = 2
         read_timeout_seconds = 3
         max_retry_attempts = 1

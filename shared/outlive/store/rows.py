@@ -11,7 +11,7 @@
     | same                 | TICKET#<hash>        | Ticket  |
     | workspace # user hash | BUCKET#<kind>       | Bucket  |
 
-A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk is always ours, so no two
+A workspace may hold any character, a chat or run id never holds `#`: the last `#` of a pk always separates the two, so no two
 pairs share one. Numbers in a sort key have a fixed width, so that text order is number order.
 """
 
@@ -27,22 +27,11 @@ from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
-from outlive.run_error import LastError, RunError
-from outlive.store.attributes import (
-    Budget,
-    Closing,
-    Encoded,
-    Json,
-    OptionalText,
-    OptionalTime,
-    OptionalWhole,
-    Text,
-    Whole,
-    Word,
-)
+from outlive.run_error import Closing, LastError, RunError
+from outlive.store.attributes import Encoded, Json, OptionalText, OptionalTime, OptionalWhole, Text, Whole, Word
 from outlive.store.body import Body, unpack
 from outlive.store.row import Row
-from outlive.usage import Usage
+from outlive.usage import Budget, Usage
 
 SHARDS = 8
 """How many keys the index of active runs is spread over: one key takes 1,000 writes a second, so 8,000 starts."""

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from outlive.store.attributes import OptionalWhole, Text
+from outlive.store.attributes import OptionalText, OptionalWhole, Text
 from outlive.store.row import Row
 
 
@@ -47,6 +47,8 @@ class Bucket(Row):
 
     full_at = OptionalWhole()
     """Milliseconds since the epoch."""
+    taken_by = OptionalText()
+    """The request that took the last token, so that it recognises its own write."""
 
     @staticmethod
     def key(workspace_id: str, user: str) -> str:

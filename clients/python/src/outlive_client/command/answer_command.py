@@ -58,6 +58,7 @@ outlive show RUN lists the calls and their ids. A run that has got its last answ
 @click.option(
     "--error", metavar="CALL TEXT", nargs=2, multiple=True, help="Why there is no result. The agent reads it."
 )
+@click.option("--step", type=int, metavar="N", help="The step that asked, if more than one asked about the call.")
 @with_api_options
 @click.pass_context
 def answer(
@@ -70,6 +71,7 @@ def answer(
     reason: str | None,
     output: tuple[tuple[str, str], ...],
     error: tuple[tuple[str, str], ...],
+    step: int | None,
 ) -> int:
     """Answer the calls that RUN waits for. Without options it asks on the terminal, one call after the other.
 
@@ -97,7 +99,7 @@ def answer(
         if screen.as_json or not (sys.stdin.isatty() and screen.is_terminal):
             raise click.UsageError("without a terminal, give --approve, --deny, --output or --error", ctx)
         return _ask(client, screen, run)
-    answered = client.answer(run, answers)
+    answered = client.answer(run, answers, step=step)
     if screen.as_json:
         screen.json(answered)
     else:
