@@ -44,8 +44,7 @@ class Stack:
         self.releases.mkdir()
         self.settings = settings
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.url = ""
-        self.outputs: dict[str, str] = {}
+        self.url, self.outputs = "", dict[str, str]()
         self._clients: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
