@@ -63,7 +63,7 @@ def visitor(chromium, stack: Stack) -> Iterator[Callable[..., Visitor]]:
 
     yield make
     for one in made:
-        one.context.close()
+        one.leave()
     assert [complaint for one in made for complaint in one.complaints] == []
     assert [stray for one in made for stray in one.strays] == []
 

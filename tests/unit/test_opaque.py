@@ -1,5 +1,6 @@
 """Cursors and tickets keep their form: those that clients hold stay good."""
 
+import msgspec
 import pytest
 
 from outlive.ai_sdk.chunks import Encoder
@@ -12,6 +13,8 @@ from outlive.follow.reader_state import ReaderState, cursor_of, reader_state_of
 from outlive.follow.ticket import new_ticket, read_ticket
 
 PLACE = ReaderState(3, True, 2, 7, 41, Position(120, 3735928559, 305419896, "text"), "running", True, False)
+OF_TODAY = msgspec.structs.replace(PLACE, changes=2)
+CURSOR_OF_TODAY = "My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4wLjIuZDJlYjdkYjk0ODdmNTFlZA"
 EVENT_CURSOR = "My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4xZTg3NzUzODQ5ZmM2OGRk"
 
 
@@ -35,8 +38,9 @@ def test_a_list_cursor_that_a_client_holds_stays_good(cursor: str, seq: int, sco
     [
         (EVENT_CURSOR, PLACE),
         ("My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4wLjk2ZWFmZDEyOTJlNDk4ODU", PLACE),
+        (CURSOR_OF_TODAY, OF_TODAY),
     ],
-    ids=["from before a run could be retrying", "of today"],
+    ids=["from before a run could be retrying", "from before changes were counted", "of today"],
 )
 def test_an_event_cursor_that_a_client_holds_stays_good(cursor: str, place: ReaderState) -> None:
     """[66] Of every version that handed cursors out."""
@@ -45,9 +49,7 @@ def test_an_event_cursor_that_a_client_holds_stays_good(cursor: str, place: Read
 
 def test_the_bytes_of_an_event_cursor_stay_the_same() -> None:
     """[66] A deployment in the middle of a reader's run changes nothing for it."""
-    assert cursor_of(PLACE, "acme", "run-1") == (
-        "My4xLjIuNy40MS4xMjAuMzczNTkyODU1OS4zMDU0MTk4OTYudGV4dC5ydW5uaW5nLjEuMC4wLjk2ZWFmZDEyOTJlNDk4ODU"
-    )
+    assert cursor_of(OF_TODAY, "acme", "run-1") == CURSOR_OF_TODAY
 
 
 def test_a_chat_cursor_that_a_client_holds_stays_good() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from outlive import tail
@@ -458,6 +458,13 @@ STORY = st.lists(st.integers(0, 1).flatmap(lambda n: READS if n else HAPPENS), m
     page=st.sampled_from([1, 400, 1500, 5_000_000]),
     where=st.integers(0, 10_000),
 )
+@example(
+    # A run that waits and goes on before the reader has received the step that asked.
+    steps=[("read", 0, [], []), ("speak", [Words("text", "a")], []), ("ask", ["approval"]),
+           ("read", 0, [("speak", [Words("text", "a")], [])], []), ("read", 0, [("answer", 1)], [])],
+    page=1,
+    where=0,
+)  # fmt: skip
 def test_every_reader_ends_with_the_message_in_every_story(steps: list[Any], page: int, where: int) -> None:
     """None lost, none twice: three readers at a cadence of their own, one that comes late, one that begins in the middle."""
     world = World(page)

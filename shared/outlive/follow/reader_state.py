@@ -14,7 +14,7 @@ from outlive.opaque import seal, unseal
 FORM = (
     r"([0-9]{1,6})\.([01])\.([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,9})"
     r"\.([0-9]{1,9})\.([0-9]{1,10})\.([0-9]{1,10})\.(text|reasoning|results|)"
-    r"\.([a-z]{0,9})\.([01])\.([01])(?:\.([01]))?"
+    r"\.([a-z]{0,9})\.([01])\.([01])(?:\.([01]))?(?:\.([0-9]{1,9}))?"
 )
 
 
@@ -38,7 +38,9 @@ class ReaderState(msgspec.Struct, frozen=True):
     """Whether that event had a requested stop."""
     settled: bool = False
     retrying: bool = False
-    """Whether the last `run` event had `retrying`. Older cursors do not contain this field."""
+    """Whether the last `run` event had `retrying`. Older cursors do not contain this field, nor the next one."""
+    changes: int = 0
+    """How many `run` events the reader has received: a run that changes back and forth gives no two events the same id."""
 
 
 AT_THE_START = ReaderState()
@@ -50,6 +52,7 @@ def cursor_of(state: ReaderState, *scope: str) -> str:
     fields: list[object] = [
         state.step, int(state.started), state.attempt, state.number, state.inside,
         at.length, at.crc, at.adler, at.last, state.status, int(state.stopping), int(state.settled), int(state.retrying),
+        state.changes,
     ]  # fmt: skip
     return seal(".".join(map(str, fields)), *scope)
 
@@ -64,5 +67,5 @@ def reader_state_of(cursor: str | None, *scope: str) -> ReaderState:
     step, started, attempt, number, inside, length, crc, adler = (int(one) for one in fields.groups()[:8])
     return ReaderState(
         step, started == 1, attempt, number, inside, Position(length, crc, adler, fields[9]),
-        fields[10], fields[11] == "1", fields[12] == "1", fields[13] == "1",
+        fields[10], fields[11] == "1", fields[12] == "1", fields[13] == "1", int(fields[14] or 0),
     )  # fmt: skip

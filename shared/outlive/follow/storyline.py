@@ -65,7 +65,10 @@ class Storyline(msgspec.Struct):
         run, ended = self.run, self.run.status in TERMINAL
         stopping = run.stop_requested_at is not None
         if is_news(self.state, run):
-            self.state = replace(self.state, status=str(run.status), stopping=stopping, retrying=run.is_retrying)
+            self.state = replace(
+                self.state, status=str(run.status), stopping=stopping, retrying=run.is_retrying,
+                changes=self.state.changes + 1,
+            )  # fmt: skip
             yield self.state, partial(RunEvent, at=iso(run.updated_at), run=self._view())
         for record in self.records:
             if record.step < self.state.step:
