@@ -82,10 +82,10 @@ const cases = {
     await tab.chat.sendMessage(script({ text: "Let me see. ", tools: CLOCK }, { tools: [["final_result", city]] }));
     await ready(tab);
     assert.deepEqual(tab.errors, []);
+    await assertSame(tab, id);
     const part = tab.answer.parts.at(-1);
     assert.deepEqual([part.type, part.data], ["data-output", city]);
     assert.equal(tab.chunks.filter((type) => type === "data-output").length, 1);
-    await assertSame(tab, id);
     assert.deepEqual((await latest(id)).output, city);
   },
 

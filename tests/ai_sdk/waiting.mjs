@@ -76,7 +76,8 @@ async function asked(tab, message) {
   while (tab.chunks.at(-1) !== "finish") await tab.chat.resumeStream();
   await ready(tab);
   assert.deepEqual(tab.errors, []);
-  assert.ok(states(tab).some(isOpen), states(tab));
+  await assertSame(tab, tab.chat.id);
+  assert.ok(states(tab).some(isOpen), states(tab).join());
 }
 
 const respond = (tab, part, approved, more = {}) =>
@@ -228,8 +229,8 @@ export const waiting = {
       const again = page({ messages: await stored(chat), resume: true, sendAutomaticallyWhen: byApprovals }, { fetch });
       await until("it is resumed", () => again.chunks.at(-1) === "finish");
       await ready(again);
-      assert.deepEqual(states(again), ["approval-requested"]);
       await assertSame(again, chat);
+      assert.deepEqual(states(again), ["approval-requested"]);
       await respond(again, calls(again)[0], true);
       await shows(again, "May I? Done.");
       assert.deepEqual(again.errors, []);
