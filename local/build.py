@@ -57,7 +57,8 @@ BOTOCORE_DATA = {
 def packages(group: str, platform: Platform) -> Path:
     """The folder with the packages of a group, installed on the first call.
 
-    They are those of `requirements/<group>.txt`; the step function's agents add those of `agents/requirements.txt`. Its name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
+    They are those of `requirements/<group>.txt`; the step function's agents add those of `agents/requirements.txt`. Its
+    name is a hash of its inputs, so an existing folder is up to date. Raises `UserError` if the installer fails.
     """
     requirements = [ROOT / "requirements" / f"{group}.txt", *([AGENTS / "requirements.txt"] if group == "step" else [])]
     inputs = [*(file.read_bytes() for file in requirements), Path(__file__).read_bytes(), _python(platform).encode()]

@@ -122,7 +122,9 @@ class Stack:
 
 @contextmanager
 def running() -> Iterator[Stack]:
-    """A running stack with the settings of the environment (PORT, STATE, AUTH). SIGINT and SIGTERM end the block and stop it."""
+    """A running stack with the settings of the environment (PORT, STATE, AUTH). SIGINT and SIGTERM end the block and
+    stop it.
+    """
     signal.signal(signal.SIGINT, _request_stop)
     signal.signal(signal.SIGTERM, _request_stop)
     stack = Stack(state.port(), state.folder(), auth=os.environ.get("AUTH", "false").lower() == "true")

@@ -56,7 +56,9 @@ def claim(state: Path, for_port: int) -> IO[str]:
 
 
 def bind(state: Path, port: int) -> None:
-    """Record that `state` belongs to this port. Call it once the emulator has the port: an occupied port must not be recorded."""
+    """Record that `state` belongs to this port. Call it once the emulator has the port: an occupied port must not be
+    recorded.
+    """
     (state / "port").write_text(str(port))
 
 

@@ -1,4 +1,5 @@
-"""The promises of docs/guarantees.md and docs/behaviours.md as plain Python: one thing at a time, no store, no conditions, no retries.
+"""The promises of docs/guarantees.md and docs/behaviours.md as plain Python: one thing at a time, no store, no
+conditions, no retries.
 
 Each method is something that happens to a run, as those pages describe it, and returns what the outside sees
 of it. The system under test has to answer the same, to the millisecond."""

@@ -3,9 +3,10 @@
     python -m proof.stress.soak [--runs 200] [--chats 20] [--seed 1] [--restarts 3] [--seconds 900]
 
 Each chat's client starts one scripted run after the other, each with an idempotency key, watches it, and now and then
-stops it. What a run asks is approved or denied, at times twice. Meanwhile workers are killed with SIGKILL, messages of any step come again, sweeps run out of turn, and the
-stack is stopped and started. In the end every run has ended as its script and its stops say, the transcript and the
-records are exact, and no step was claimed more often than kills, restarts and the script's own errors explain.
+stops it. What a run asks is approved or denied, at times twice. Meanwhile workers are killed with SIGKILL, messages of
+any step come again, sweeps run out of turn, and the stack is stopped and started. In the end every run has ended as its
+script and its stops say, the transcript and the records are exact, and no step was claimed more often than kills,
+restarts and the script's own errors explain.
 
 The seed decides the scripts and what is done to them; when exactly a kill lands is up to the machine.
 """

@@ -85,9 +85,10 @@ ModelFinish = Literal["stop", "length", "content_filter"]
 class Outcome:
     """The result of one step.
 
-    `step`: the model asked for tools and they ran. `asked`: the same, but the calls in `asked` need an answer first. `final`: the model answered. `partial`: it broke off, by `error` or,
-    where that is None, because `interrupt` was set; then `parts` and `messages` hold what the step produced before, with
-    every open tool call closed as interrupted.
+    `step`: the model asked for tools and they ran. `asked`: the same, but the calls in `asked` need an answer first.
+    `final`: the model answered. `partial`: it broke off, by `error` or, where that is None, because `interrupt` was
+    set; then `parts` and `messages` hold what the step produced before, with every open tool call closed as
+    interrupted.
 
     `parts` are AI SDK UI message parts, `messages` the agent's own form of the same (JSON text, None if there is
     nothing to keep), `usage` is this step's alone. `output` is the structured output of a `final` step as a JSON value,

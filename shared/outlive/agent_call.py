@@ -23,7 +23,9 @@ class AgentCall:
     text_only: bool
 
     def outcome(self, history: History, streamed: list[Words], interrupt: Interrupt) -> Outcome:
-        """Call the agent and return the outcome of the step. Its text is added to `streamed` as it comes; `interrupt` ends it early."""
+        """Call the agent and return the outcome of the step. Its text is added to `streamed` as it comes; `interrupt`
+        ends it early.
+        """
         tools, run = self.tools, self.run
         live = LiveLog(run, tools.table.put_live_piece, tools.clock) if tools.settings.live_text else None
         watch = Watch(tools.table, tools.queue, tools.clock, tools.settings, run, self.delivery, interrupt, live)

@@ -140,7 +140,8 @@ class Answers:
         return max(given[call_id].step for call_id in decisions)
 
     def _send_next(self, run: Run, asked: int) -> None:
-        """Send the step that runs the answered calls of step `asked`, unless the run has gone on. If this fails, a sweep sends it.
+        """Send the step that runs the answered calls of step `asked`, unless the run has gone on. If this fails, a
+        sweep sends it.
 
         A message for any other step could overtake one that is not recorded.
         """

@@ -82,7 +82,9 @@ class ChatReader(msgspec.Struct):
         return "".join([*frames, *([f"id: {self._cursor(self.cursor)}\n\n"] if silent else [])])
 
     def _after_the_start(self) -> str:
-        """The cursor right after the message's `start`. A client that can't remove a step from its message reads it again from there."""
+        """The cursor right after the message's `start`. A client that can't remove a step from its message reads it
+        again from there.
+        """
         return cursor_of(ReaderState(status=str(Status.RUNNING)), self.caller.workspace_id, self.run_id)
 
     def _cursor(self, cursor: str | None) -> str:
@@ -97,7 +99,8 @@ class Chats(msgspec.Struct, frozen=True):
     clock: Clock
 
     def stream(self, caller: Caller, chat_id: str, after: str | None, wait: float | None) -> str | None:
-        """The chunks of the chat's run after `after`, from its start without one; None if no run is active or the reader has received all of it.
+        """The chunks of the chat's run after `after`, from its start without one; None if no run is active or the
+        reader has received all of it.
 
         Raises CursorRefused if `after` is not of this chat, and TooManyRequests.
         """
@@ -131,7 +134,8 @@ class Chats(msgspec.Struct, frozen=True):
         return ChatReader(caller, chat_id, run_id, None, Encoder())
 
     def next_chunks(self, reader: ChatReader, wait: float = 0, room: int = PAGE_BYTES) -> str | None:
-        """The next chunks for `reader`, as soon as there are any, in about `room` bytes; None once it has received all of the run.
+        """The next chunks for `reader`, as soon as there are any, in about `room` bytes; None once it has received all
+        of the run.
 
         Raises RunNotFound.
         """
@@ -195,7 +199,9 @@ class Chats(msgspec.Struct, frozen=True):
             return started, NOTHING_NEW
 
     def _window(self, reader: ChatReader, until: int, *, hold: bool) -> str | None:
-        """The chunks until then, or without `hold` until the first ones come; None if the reader has received all of the run."""
+        """The chunks until then, or without `hold` until the first ones come; None if the reader has received all of
+        the run.
+        """
         beginning = replace(reader)
         windows: list[str] = []
         room = PAGE_BYTES

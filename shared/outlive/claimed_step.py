@@ -156,7 +156,9 @@ class ClaimedStep:
             return self._adopt(there)
 
     def _adopt(self, record: Record) -> None:
-        """Go on from a record that was put while this worker held the step. If it asks about calls, the answer resumes the run."""
+        """Go on from a record that was put while this worker held the step. If it asks about calls, the answer resumes
+        the run.
+        """
         if record.kind != RecordKind.ASKED:
             self._after_record(record)
 

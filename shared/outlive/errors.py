@@ -57,7 +57,9 @@ class StoreUnreadable(StoreError):
 
 
 class StoreBroken(OutliveError):
-    """The table refuses the call, and a retry will not help. The message has operation and code, and no name: a client may see it."""
+    """The table refuses the call, and a retry will not help. The message has operation and code, and no name: a client
+    may see it.
+    """
 
 
 class Overtaken(OutliveError):

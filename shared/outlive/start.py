@@ -176,7 +176,9 @@ class Start:
         return make_room(*store, call.caller, holder, self.new_id(), replaces_answers=call.request.replaces_answers)
 
     def _replay(self, run: Run, call: "_StartCall") -> Started:
-        """The result for the stored run of this id. An earlier request stored it, or this one, by a write whose answer was lost."""
+        """The result for the stored run of this id. An earlier request stored it, or this one, by a write whose answer
+        was lost.
+        """
         is_own = run.started_by == call.id
         if not is_own and call.request.idempotency_key is None:
             raise StartFailed("the run's id was taken; send the request again")

@@ -99,7 +99,9 @@ class StepEnd:
         return self.try_again(error)
 
     def try_again(self, error: AgentError) -> None:
-        """Give the step back for another attempt: after exponential backoff, or as long as the model asks, and less than a lease."""
+        """Give the step back for another attempt: after exponential backoff, or as long as the model asks, and less
+        than a lease.
+        """
         backoff = 2.0 ** (self.run.attempts_used - 1)
         self.give_back(error, min(max(backoff, error.retry_after or 0.0), self.tools.settings.lease_seconds - 1.0))
 

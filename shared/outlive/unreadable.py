@@ -19,7 +19,9 @@ from outlive.store.table import Table
 
 
 def end_unreadable(damage: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:
-    """End the run that could not be read; None if it has ended. Raises as `Settler.end` does, `Overtaken` under a live lease."""
+    """End the run that could not be read; None if it has ended. Raises as `Settler.end` does, `Overtaken` under a live
+    lease.
+    """
     item, now = damage.item, clock.now()
     damaged = set(Run.damages(item))
     sound = {name: value for name, value in item.items() if name not in damaged}

@@ -322,6 +322,11 @@ def test_the_access_log_says_who_was_refused_and_why_but_no_chat_and_no_run():
     }
 
 
+def test_the_access_log_needs_no_statement_of_its_own_in_the_accounts_log_policy():
+    """That policy has 5,120 characters for all stacks; AWS adds no statement for a log group with this prefix."""
+    assert of("ApiLogs")["LogGroupName"] == {"Fn::Sub": "/aws/vendedlogs/${AWS::StackName}/api"}
+
+
 # --- roles
 
 

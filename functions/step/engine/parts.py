@@ -129,8 +129,8 @@ def closed(
 ) -> list[ModelMessage]:
     """The messages of a step that broke off, with a result for every call.
 
-    `returns` are the results of the calls that were answered, by call id. `failures` are the messages of calls that failed, by call id;
-    they take precedence. Calls with incomplete arguments are dropped.
+    `returns` are the results of the calls that were answered, by call id. `failures` are the messages of calls that
+    failed, by call id; they take precedence. Calls with incomplete arguments are dropped.
     """
     parts = response.parts
     if response.state != "complete":

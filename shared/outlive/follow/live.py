@@ -53,7 +53,9 @@ class LiveLog:
         self._gap = WRITE_GAP_MS
 
     def show(self, passage: Words | Call) -> None:
-        """Add a passage that the agent streamed. Returns at once. A passage that can't be shown ends the log, which has no gaps."""
+        """Add a passage that the agent streamed. Returns at once. A passage that can't be shown ends the log, which has
+        no gaps.
+        """
         with self._lock:
             if self._ended:
                 return

@@ -1,8 +1,8 @@
 """A step as a sequence of passages, in one order for all readers, whether they come from live pieces or from the record.
 
-First come text and tool calls in the model's order, then the results of all calls, then a structured output. A position says how many of them a
-reader has received and contains a checksum of them. So a reader who followed the live pieces continues in the record if
-the record begins with the same passages, and starts the step again if it does not.
+First come text and tool calls in the model's order, then the results of all calls, then a structured output. A position
+says how many of them a reader has received and contains a checksum of them. So a reader who followed the live pieces
+continues in the record if the record begins with the same passages, and starts the step again if it does not.
 """
 
 import zlib

@@ -146,7 +146,8 @@ class Moves(Calls):
         self._call("PutItem", ticket.get_save_kwargs_from_instance())
 
     def take_token(self, bucket: Bucket, taker: str, interval: int, capacity: int, now: int) -> int:
-        """Take a token of a bucket that gets one each `interval` ms and holds `capacity`. Returns 0, or the ms until there is one.
+        """Take a token of a bucket that gets one each `interval` ms and holds `capacity`. Returns 0, or the ms until
+        there is one.
 
         `taker` names the request: it takes one token however often it asks, unless another request took one in between.
         One conditional write if the bucket was full or is empty, two in between.
@@ -177,7 +178,9 @@ class Moves(Calls):
         return None
 
     def _expiry(self, now: int, spare: int = 0) -> int | None:
-        """When an item that is written now expires, in seconds. Settle sets it for run and header: those of an active run never expire."""
+        """When an item that is written now expires, in seconds. Settle sets it for run and header: those of an active
+        run never expire.
+        """
         return (now + self._retention + spare) // SECOND if self._retention else None
 
     def _move(self, move: Move, key: Run, facts: Facts, actions: list[Action]) -> Run:

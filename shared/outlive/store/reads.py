@@ -91,8 +91,8 @@ class Reads(Calls):
     ) -> tuple[list[Run], int | None]:
         """At most `limit` runs of the chat, newest first, of those started before `before_seq` (all if None).
 
-        Unreadable runs are left out. The second value is the sequence before which the next page continues, None if there are no
-        more. The keys come from an index, which may lag a moment; the rows are read consistently.
+        Unreadable runs are left out. The second value is the sequence before which the next page continues, None if
+        there are no more. The keys come from an index, which may lag a moment; the rows are read consistently.
         """
         earlier = None if before_seq is None else Run.assistant_seq < before_seq
         chat_key = Chat.key(workspace_id, chat_id)

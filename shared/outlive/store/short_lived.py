@@ -43,7 +43,9 @@ class Ticket(Row):
 
 
 class Bucket(Row):
-    """A user's token bucket for one kind of request. Only the time when it is full again is stored; an unused bucket expires."""
+    """A user's token bucket for one kind of request. Only the time when it is full again is stored; an unused bucket
+    expires.
+    """
 
     full_at = OptionalWhole()
     """Milliseconds since the epoch."""

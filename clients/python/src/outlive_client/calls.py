@@ -112,8 +112,8 @@ def watch(run_id: str, after: str | None, *, until_waiting: bool = False) -> Ite
 
     With `until_waiting` also until it waits for answers. Otherwise a run that waits is looked at every WAITING_SECONDS.
 
-    A window counts only if it is complete and valid; otherwise it is requested again. The events of a window that a proxy repeats are
-    ignored by their ids, and such a window never moves the cursor back.
+    A window counts only if it is complete and valid; otherwise it is requested again. The events of a window that a
+    proxy repeats are ignored by their ids, and such a window never moves the cursor back.
     """
     seen_ids: dict[str, None] = {} if after is None else {after: None}
     status = ""

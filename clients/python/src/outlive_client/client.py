@@ -18,10 +18,11 @@ T = TypeVar("T")
 
 
 class Outlive:
-    """The API at `base_url`. `token` is a bearer token or a function that returns one; the function is called for every request.
+    """The API at `base_url`. `token` is a bearer token or a function that returns one; the function is called for every
+    request.
 
-    A call is retried where that is safe and may help; after that it raises an OutliveError. An argument that can't be sent raises
-    ValueError. Tests replace the network with `transport` and time with `sleep`.
+    A call is retried where that is safe and may help; after that it raises an OutliveError. An argument that can't be
+    sent raises ValueError. Tests replace the network with `transport` and time with `sleep`.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class Outlive:
 
         `agent` names the agent that answers; by default it is the API's default agent. Raises UnknownAgent if there is none.
 
-        `key` is the Idempotency-Key; by default this call makes a new one and sends it with each retry. Raises RunAlreadyActive with the id
-        of the run that is active in the chat.
+        `key` is the Idempotency-Key; by default this call makes a new one and sends it with each retry. Raises
+        RunAlreadyActive with the id of the run that is active in the chat.
         """
         return self._result_of(
             calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
@@ -98,15 +99,17 @@ class Outlive:
     def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]], *, step: int | None = None) -> Answered:
         """Answer calls that the run waits for: all of `answers`, or none. With the last open call the run goes on.
 
-        By call id: `{"approved": True}`, also with the `input` to run the tool with, or `{"approved": False}`, also with a `reason`, for an
-        approval; `{"output": …}` or `{"error_text": …}` for a question or a tool of the client. The same answers again change nothing.
-        With `step`, that of the run's `asked`, they never answer what a later step asks about the same call.
-        Raises AnsweredOtherwise, NotWaiting, RunNotFound or InvalidRequest.
+        By call id: `{"approved": True}`, also with the `input` to run the tool with, or `{"approved": False}`, also
+        with a `reason`, for an approval; `{"output": …}` or `{"error_text": …}` for a question or a tool of the client.
+        The same answers again change nothing. With `step`, that of the run's `asked`, they never answer what a later
+        step asks about the same call. Raises AnsweredOtherwise, NotWaiting, RunNotFound or InvalidRequest.
         """
         return self._result_of(calls.answer(run_id, answers, step))
 
     def events(self, run_id: str, after: str | None = None, *, wait: float = 0) -> Window:
-        """The run's events after the cursor `after`. If there are none, the API waits up to `wait` seconds (at most 20) for one."""
+        """The run's events after the cursor `after`. If there are none, the API waits up to `wait` seconds (at most 20)
+        for one.
+        """
         return self._result_of(calls.events(run_id, after, wait))
 
     def watch(self, run_id: str, after: str | None = None, *, until_waiting: bool = False) -> Iterator[Event]:

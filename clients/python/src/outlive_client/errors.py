@@ -34,7 +34,9 @@ class Unreachable(OutliveError):
 
 
 class BadAnswer(OutliveError):
-    """An answer arrived that is not the API's: a proxy's page, an incomplete document, another service. `status` is its HTTP status."""
+    """An answer arrived that is not the API's: a proxy's page, an incomplete document, another service. `status` is its
+    HTTP status.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message, status)
@@ -46,7 +48,9 @@ class BadAnswer(OutliveError):
 
 
 class Problem(OutliveError):
-    """The API refused the call or failed; `code` is the reason. A code that this version does not know raises Problem itself."""
+    """The API refused the call or failed; `code` is the reason. A code that this version does not know raises Problem
+    itself.
+    """
 
     problem_code: ClassVar[str] = ""
 

@@ -1,7 +1,8 @@
 """Plans: what a call of the API does, without the network and without the clock.
 
-A plan is a generator. It yields actions (send this `Request`, `Pause` this long, give this `Item` to the caller), receives the reply to
-each, and returns its result. `Outlive` and `AsyncOutlive` perform the actions; the logic of every call is in its plan alone.
+A plan is a generator. It yields actions (send this `Request`, `Pause` this long, give this `Item` to the caller),
+receives the reply to each, and returns its result. `Outlive` and `AsyncOutlive` perform the actions; the logic of every
+call is in its plan alone.
 """
 
 import random
@@ -70,7 +71,8 @@ ItemPlan: TypeAlias = Generator[Request | Pause | Item[T], Reply, None]
 
 
 def call(request: Request, read: Callable[[Answer], T], tries: int = CALL_TRIES) -> Plan[T]:
-    """Send `request` and return what `read` makes of the answer. Retryable errors are retried with backoff, `tries` tries in all.
+    """Send `request` and return what `read` makes of the answer. Retryable errors are retried with backoff, `tries`
+    tries in all.
 
     The request must be idempotent: an earlier try may have taken effect. Raises OutliveError.
     """
@@ -112,7 +114,9 @@ def _error_of(answer: Answer) -> OutliveError:
 
 
 def backoff_seconds(attempt: int, reply: Reply = None) -> float:
-    """The pause before the next try: it doubles with each attempt, with jitter, and honours Retry-After up to MAX_PAUSE_SECONDS."""
+    """The pause before the next try: it doubles with each attempt, with jitter, and honours Retry-After up to
+    MAX_PAUSE_SECONDS.
+    """
     header = reply.headers.get("retry-after", "") if isinstance(reply, Answer) else ""
     retry_after = float(header) if header.isascii() and header.isdigit() else 0.0
     return min(max(0.25 * 2.0 ** min(attempt - 1, 10) * random.uniform(0.5, 1.5), retry_after), MAX_PAUSE_SECONDS)

@@ -8,10 +8,11 @@ from typing import Self
 
 
 class Interrupts:
-    """In this context Ctrl-C raises KeyboardInterrupt, but not within an `uninterrupted` block: there it waits for the block's end.
+    """In this context Ctrl-C raises KeyboardInterrupt, but not within an `uninterrupted` block: there it waits for the
+    block's end.
 
-    The command prints an event and moves its cursor in such a block, so a reader who resumes from the cursor sees no event twice. A second
-    Ctrl-C does not wait, because the block itself waits while the output is not read.
+    The command prints an event and moves its cursor in such a block, so a reader who resumes from the cursor sees no
+    event twice. A second Ctrl-C does not wait, because the block itself waits while the output is not read.
     """
 
     def __init__(self) -> None:
