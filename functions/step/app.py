@@ -28,7 +28,7 @@ def sent_spans() -> "Spans | None":
     endpoint = os.environ.get("OTLP_ENDPOINT", "").strip()
     if not endpoint:
         return None
-    from engine.key import secret_named
+    from engine.secret import secret_named
     from engine.spans import Spans
 
     headers = secret_named("OTLP_HEADERS_SECRET", "the headers for the OTLP endpoint")

@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from proof.mutants.mutants import Mutant, mutants
+from proof.mutants.mutant import Mutant
+from proof.mutants.mutants import mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 90.0

@@ -160,7 +160,9 @@ def test_use_chat_shows_a_structured_output() -> None:
 
 WITH_PAY = ("slow approved tool", "client tool", "asked again")
 PAY = """
+import os
 import time
+from pathlib import Path
 
 from pydantic_ai import ApprovalRequired, ExternalToolset, RunContext, ToolDefinition
 
@@ -168,17 +170,18 @@ from pydantic_ai import ApprovalRequired, ExternalToolset, RunContext, ToolDefin
 def pay(ctx: RunContext[StepDeps], amount: int) -> str:
     if amount > 100 and not (ctx.tool_call_metadata or {}).get("again"):
         raise ApprovalRequired(metadata={"again": True})
-    time.sleep(45)  # the time is the subject: a window is held for 20 seconds
+    while not Path(os.environ["OFFLINE_RELEASES"], ctx.deps.chat_id).exists():
+        time.sleep(0.05)
     return f"Paid {amount}."
 
 
 locate = ToolDefinition(name="locate", description="Where the user is.")
 
 agent = Agent(
-    deps_type=StepDeps, tools=[Tool(pay, timeout=60, requires_approval=True)], toolsets=[ExternalToolset([locate])]
+    deps_type=StepDeps, tools=[Tool(pay, timeout=200, requires_approval=True)], toolsets=[ExternalToolset([locate])]
 )
 """
-"""`pay` is slower than two windows, and asks about a large amount twice."""
+"""`pay` works until its chat is released, and asks about a large amount twice."""
 
 
 def test_use_chat_answers_other_tools() -> None:

@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from engine import errors, key
-from engine.key import Secret, model_key
+from engine import errors, secret
+from engine.key import model_key
+from engine.secret import Secret
 from tests.providers.provider_doubles import Anthropic, Double, OpenAIChat, OpenAIResponses, Reply, Wire
 from tests.providers.test_providers import agent_for, answer, disconnect, text
 
@@ -84,7 +85,7 @@ def test_a_rotated_key_is_in_use_within_minutes_while_both_are_good(
     wire: Wire, provider: Guarded, secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[86] The secret is read again when its copy is too old."""
-    monkeypatch.setattr(key, "MAX_AGE_S", 0)
+    monkeypatch.setattr(secret, "MAX_AGE_S", 0)
     made = agent_for(wire)
     answer(made)
     secrets.put_secret_value(SecretId="the-key", SecretString=NEW)
@@ -140,7 +141,7 @@ def test_an_outage_of_secrets_manager_keeps_the_newest_key_in_use(
     wire: Wire, provider: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[86] Runs go on with the key that was read last."""
-    monkeypatch.setattr(key, "MAX_AGE_S", 0)
+    monkeypatch.setattr(secret, "MAX_AGE_S", 0)
     made = agent_for(wire)
     answer(made)
     _failing(monkeypatch, EndpointConnectionError(endpoint_url="http://secrets"))

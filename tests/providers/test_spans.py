@@ -15,7 +15,7 @@ from moto import mock_aws
 from pydantic_ai import Agent, Tool
 
 from engine import errors, spans
-from engine.key import Secret, secret_named
+from engine.secret import Secret, secret_named
 from engine.spans import Spans
 from engine.turn import PydanticAgent
 from outlive.agent import Outcome, Turn
@@ -256,7 +256,7 @@ def test_the_headers_come_from_a_secret(
     provider: Double, receiver: Receiver, secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """[92] [94] A rotated one is in use without a deployment, and no span holds it."""
-    monkeypatch.setattr("engine.key.MAX_AGE_S", 0)
+    monkeypatch.setattr("engine.secret.MAX_AGE_S", 0)
     secrets.create_secret(Name="the-headers", SecretString="authorization=Bearer%20abc-1,x-team=ours\n")
     sent = spans_to(receiver.url, secret_named("OTLP_HEADERS_SECRET", "the headers"), content=True)
     two_steps(provider, sent)

@@ -25,7 +25,7 @@ from pydantic_ai import Agent
 from pydantic_ai.models.instrumented import InstrumentationSettings
 
 from engine.errors import LONGEST_MESSAGE, full_message, hide, redacted
-from engine.key import Secret
+from engine.secret import Secret
 from outlive.agent import Ask
 
 if TYPE_CHECKING:
