@@ -38,6 +38,12 @@ def list_messages(caller: Caller, chat_id: ChatId) -> Response[str]:
     return answer({"messages": messages, "cursor": cursor})
 
 
+@api.get("/chats/<chat_id>/queue", problems=[ReadFailed])
+def chat_queue(caller: Caller, chat_id: ChatId) -> Response[str]:
+    """The runs that wait for the chat's slot, the next one first."""
+    return answer({"queue": read.queue(caller, chat_id)})
+
+
 @api.get("/chats/<chat_id>/runs", problems=[ReadFailed])
 def list_runs(caller: Caller, chat_id: ChatId) -> Response[str]:
     """The chat's runs, newest first."""

@@ -24,7 +24,7 @@ def start_run(caller: Caller, chat_id: ChatId) -> Response[str]:
     request = check_start(chat_id, api.header("Idempotency-Key"), api.body, settings.max_steps)
     started = start.run(caller, request)
     headers = run_headers(started.run.id, replayed=started.replayed)
-    return answer({"run": view_run(started.run, started.last)}, 202, headers)
+    return answer({"run": view_run(started.run, started.last, started.queue_position)}, 202, headers)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

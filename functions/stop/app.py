@@ -11,11 +11,11 @@ from outlive.http import Api, answer
 from outlive.request import ChatId, is_run_id
 from outlive.stop import Stop, Stopped
 from outlive.views import view_run
-from outlive.wiring import new_id, settings_of, table_of
+from outlive.wiring import new_id, queue_of, settings_of, table_of
 
-settings = settings_of()
+settings = settings_of("QUEUE_URL")
 api = Api(settings.workspace_claim)
-stop = Stop(table_of(settings), Clock(), new_id)
+stop = Stop(table_of(settings), queue_of(settings), Clock(), new_id, settings)
 
 
 @api.post("/chats/<chat_id>/stop", problems=[StopFailed])

@@ -94,7 +94,7 @@ class Cast:
         self.table = Table(connection, settings.retention_days)
         self.queue = Queue(wire, QUEUE)
         self.starting = Start(self.table, self.queue, clock, new_id, settings, jitter)
-        self.stopping = Stop(self.table, clock, new_id)
+        self.stopping = Stop(self.table, self.queue, clock, new_id, settings)
         self.sweeping = Sweep(self.table, self.queue, clock, new_id, settings)
         self.reading = Read(self.table)
         self.answering = Answers(self.table, self.queue, clock, settings)

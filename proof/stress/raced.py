@@ -94,7 +94,11 @@ class Wired:
 
     def stop(self, run_id: str) -> bool:
         """Whether this stop took effect."""
-        return Stop(self.table, self.clock, new_id).of_run(Caller(WORKSPACE, USER), run_id).stopped
+        return (
+            Stop(self.table, self.queue, self.clock, new_id, self.settings)
+            .of_run(Caller(WORKSPACE, USER), run_id)
+            .stopped
+        )
 
     def step(self, run_id: str) -> bool:
         """True if this worker called the model."""
@@ -119,7 +123,7 @@ class Wired:
         log = Log.upto(self.table.last_record(run))
         try:
             end = End(SUCCEED if final else STOP, facts, own_id)
-            done = Settler(self.table, self.clock).end(run, end, log)
+            done = Settler(self.table, self.queue, self.clock, self.settings).end(run, end, log)
         except Overtaken:
             return None
         return own_id if done.by_me else None

@@ -7,6 +7,7 @@ floor 1: these import no other module of Outlive
     agents              what agents and their tools import
     asked               the calls that a waiting run asked about, and how one is answered
     caller              the user who makes a request
+    chat_queue          the runs that wait for their chat's slot
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
     errors              the errors, named by who must act
@@ -62,26 +63,28 @@ floor 8
 floor 9
     store.waiting       the moves of a run that waits for answers
 floor 10
-    store.table         the only user of DynamoDB: one move, one conditional write
+    store.slot          the moves that give a run its chat's slot, or a place in the queue
 floor 11
+    store.table         the only user of DynamoDB: one move, one conditional write
+floor 12
     access              which rows a caller may see
     history             the history of a chat before a step
     limits              how often a user may start runs and hold reads
     settle              ending a run: one write, made once
     watch               lease, stop and time, while the agent runs
     wiring              puts the parts together, once per cold start
-floor 12
+floor 13
     overdue             whether a run that no worker holds has to end, and how
     packing             packs the result of a step as a record
     unreadable          ending a run whose row is damaged
     workbench           the parts that a worker uses
-floor 13
-    agent_call          calling the agent for one step, while its lease is extended
-    busy_chat           whether a start may take the slot of another run
-    step_end            ending a step: settle its run, or give it back
 floor 14
+    agent_call          calling the agent for one step, while its lease is extended
+    busy_chat           a start in a chat whose slot another run holds
+    step_end            ending a step: settle its run, or give it back
+floor 15
     claimed_step        a step while its worker holds the run
-floor 15: one module per verb, named like its function
+floor 16: one module per verb, named like its function
     answer              answers calls that a run waits for
     read                every GET
     start               accepts runs
@@ -89,6 +92,6 @@ floor 15: one module per verb, named like its function
     stop                stops runs
     sweep               settles runs that no worker will end, resends lost messages
     tail                following a run from any cursor
-floor 16
+floor 17
     chat                AI SDK clients: starts and follows in one request
 """

@@ -1,64 +1,122 @@
-"""A start in a chat whose slot another run holds: may it take the slot?
+"""A start in a chat whose slot another run holds: may it take the slot, does it wait in the queue, or is it refused?
 
-Whether the slot may be taken is decided by the start's own transaction, not by what is read here.
+What is read here decides nothing: the transaction that starts, queues or ends a run has each of these as its condition.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from outlive.caller import Caller
-from outlive.clock import Clock
-from outlive.errors import Overtaken, RunAlreadyActive, StoreUnreadable
+from outlive.chat_queue import QUEUE_LIMIT, ChatQueue
+from outlive.errors import Overtaken, QueueFull, RunAlreadyActive, StoreBusy, StoreUnreadable
 from outlive.guards import Facts, lease_is_live
 from outlive.lifecycle import HAND_OVER, TERMINAL, Status
 from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
-from outlive.settings import Settings
-from outlive.settle import End, Log, Settler
-from outlive.store.queue import Queue
-from outlive.store.rows import Record, Run
-from outlive.store.table import Table
+from outlive.request import OnBusy, StartRequest
+from outlive.settle import End, Log, Settler, next_of
+from outlive.store.rows import Chat, Record, Run
+from outlive.store.slot import Succession, Successor
 from outlive.unreadable import end_unreadable
 
+Join = Callable[[Successor], int | None]
+"""Brings the new run into the chat. Returns its place in the queue, or None if it has the slot."""
 
-def make_room(
-    table: Table, queue: Queue, clock: Clock, settings: Settings, caller: Caller, holder: str, settled_by: str, *,
-    replaces_answers: bool,
-) -> Callable[[], None] | None:  # fmt: skip
-    """End the run `holder` if a sweep would now. Returns a call that ends a waiting run whose answers the start replaces.
 
-    The call is made last, so that a refused start has ended no waiting run. Raises RunAlreadyActive if the run is
-    rightly at work, or waits for answers.
-    """
-    try:
-        active = table.run(caller.workspace_id, holder)
-    except StoreUnreadable as damage:
+@dataclass(frozen=True, slots=True)
+class BusyChat:
+    """A chat with a holder or a queue, as it was read, and the start that comes to it."""
+
+    settler: Settler
+    caller: Caller
+    request: StartRequest
+    chat: Chat
+    settled_by: str
+
+    def room(self) -> Join | None:
+        """End the holder if a sweep would now. Returns how the new run joins the chat; None if it may take the slot.
+
+        The call is made last, so that a refused start has changed nothing. Raises RunAlreadyActive or QueueFull if the
+        start has to be refused, and StoreBusy if the chat has changed.
+        """
+        active = self._active()
+        if active is None:
+            if self.chat.queue is not None:
+                self._promote()
+            return None
+        last = None
+        if not lease_is_live(active, self.settler.clock.now()):
+            last = self.settler.table.last_record(active)
+            if self._end_overdue(active, last):
+                return None
+        return self._join(active, last)
+
+    def _active(self) -> Run | None:
+        """The run that holds the slot; None if it has ended."""
+        holder = self.chat.active_run_id
+        if holder is None:
+            return None
         try:
-            end_unreadable(damage, table, clock, settled_by)
-        except Overtaken:
-            raise _busy_with(holder) from None
-        return None
-    if active is None or active.status in TERMINAL:
-        return None
-    now, settler = clock.now(), Settler(table, clock)
-    if lease_is_live(active, now):
-        raise _busy_with(holder)
-    last = table.last_record(active)
-    due = overdue(active, last, now, settings, lambda: lost_before(depth_of(queue, clock), now, settings))
-    if due is not None:
+            run = self.settler.table.run(self.caller.workspace_id, holder)
+        except StoreUnreadable as damage:
+            try:
+                end_unreadable(damage, self.settler, self.settled_by)
+            except Overtaken:
+                raise _busy_with(holder) from None
+            return None
+        return None if run is None or run.status in TERMINAL else run
+
+    def _end_overdue(self, active: Run, last: Record | None) -> bool:
+        """End the run if a sweep would now. Returns whether it has ended."""
+        settler = self.settler
+        now, settings = settler.clock.now(), settler.settings
+        sent_before = lambda: lost_before(depth_of(settler.queue, settler.clock), now, settings)  # noqa: E731
+        due = overdue(active, last, now, settings, sent_before)
+        if due is None:
+            return False
         try:
-            settle_overdue(active, last, due, settler, settled_by)
+            settle_overdue(active, last, due, settler, self.settled_by)
         except Overtaken:
-            raise _busy_with(holder) from None
-        return None
-    if active.status != Status.WAITING or not replaces_answers:
-        raise _busy_with(holder)
-    return lambda: _hand_over(settler, active, last, End(HAND_OVER, Facts(now, user=caller.user), settled_by))
+            raise _busy_with(active.id) from None
+        return True
 
+    def _join(self, active: Run, last: Record | None) -> Join:
+        if active.status == Status.WAITING and self.request.replaces_answers:
+            end = End(HAND_OVER, Facts(self.settler.clock.now(), user=self.caller.user), self.settled_by)
+            return lambda new: self._replace(active, end, Log.upto(last), new)
+        if self.request.on_busy == OnBusy.REJECT:
+            raise _busy_with(active.id)
+        queue = self.chat.queue or ChatQueue()
+        if len(queue.ids) >= QUEUE_LIMIT:
+            raise QueueFull(f"{QUEUE_LIMIT} runs wait already; stop one of them, or wait", active_run_id=active.id)
+        return lambda new: self._enqueue(queue, new)
 
-def _hand_over(settler: Settler, waiting: Run, last: Record | None, end: End) -> None:
-    try:
-        settler.end(waiting, end, Log.upto(last))
-    except Overtaken:
-        raise _busy_with(waiting.id) from None
+    def _enqueue(self, queue: ChatQueue, new: Successor) -> int | None:
+        longer = queue.followed_by(new.run.id, steers=False)
+        self.settler.table.enqueue(self.chat, new.run, new.prompt, longer)
+        return longer.position(new.run.id)
+
+    def _replace(self, active: Run, end: End, log: Log, new: Successor) -> None:
+        """End the active run, and have the new one take its slot in the same write."""
+        end = replace(end, succession=Succession(self.chat, new, self.chat.queue, 0))
+        try:
+            by_me = self.settler.end(active, end, log).by_me
+        except Overtaken:
+            by_me = False
+        if not by_me:
+            raise StoreBusy("the chat's run has changed meanwhile")
+
+    def _promote(self) -> None:
+        """Give the slot, which no active run holds, to the first run of the queue. Raises StoreBusy once that has it.
+
+        Only a chat whose row, or whose run's row, was damaged has a queue and no active run.
+        """
+        settler, now = self.settler, self.settler.clock.now()
+        ids = self.caller.workspace_id, self.request.chat_id
+        succession = next_of(settler.table, self.chat, *ids, settler.resend_after(now))
+        if succession.successor is not None:
+            settler.table.start(succession, now, self.chat.active_run_id)
+            settler.send_first(succession.successor.run)
+            raise StoreBusy("the first run of the queue took the slot")
 
 
 def _busy_with(run_id: str) -> RunAlreadyActive:

@@ -13,7 +13,7 @@ OutliveError
 └── Problem             the client: an answer over HTTP
     ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
-    ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise · TooManyRequests
+    ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise · TooManyRequests · QueueFull
     └── ModelNotConfigured · StartFailed · StopFailed · AnswerFailed · ReadFailed
 """
 
@@ -182,6 +182,12 @@ class TooManyRequests(Problem):
     def __init__(self, detail: str, retry_after_s: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after_s)}
+
+
+class QueueFull(Problem):
+    """As many runs wait in the chat as may."""
+
+    status, code, title = 429, "queue_full", "The chat's queue is full"
 
 
 class InternalError(Problem):

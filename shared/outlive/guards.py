@@ -136,8 +136,14 @@ class Guard(Enum):
         at_most("progress_at", lambda facts: facts.now - facts.window),
     )
     NEVER_CLAIMED = (
-        "accepted longer ago than the window, and no worker ever claimed it",
-        Both(less_than("claimed_step", lambda facts: 0), at_most("created_at", lambda facts: facts.now - facts.window)),
+        "accepted longer ago than the window, or promoted if it was queued, and no worker ever claimed it",
+        Both(
+            Both(
+                less_than("claimed_step", lambda facts: 0),
+                at_most("created_at", lambda facts: facts.now - facts.window),
+            ),
+            Either(Absent("progress_at"), at_most("progress_at", lambda facts: facts.now - facts.window)),
+        ),
     )
     NOT_IN_LINE = (
         "its message is lost: it neither waits in a queue that moves, nor is it hidden, nor was it just sent again",

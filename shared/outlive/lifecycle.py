@@ -18,6 +18,10 @@ from outlive.guards import Facts, Guard, RunState
 class Status(StrEnum):
     """The status of a run."""
 
+    QUEUED = "queued"
+    """Accepted while another run holds the chat's slot. It has no messages, and nothing of it is under way. The write that
+    ends the run before it makes it pending; its owner may take it back until then."""
+
     PENDING = "pending"
     """Accepted and stored; no worker has claimed a step. The queued message moves it on. If the message is lost, the sweep
     sends it again; if that does not help, the sweep ends the run after `PENDING_SECONDS`."""
@@ -45,7 +49,7 @@ ACTIVE = frozenset({Status.PENDING, Status.RUNNING})
 """A worker or the sweep has to move the run on."""
 HOLDING = ACTIVE | {Status.WAITING}
 """The run holds its chat's slot."""
-TERMINAL = frozenset(Status) - HOLDING
+TERMINAL = frozenset(Status) - HOLDING - {Status.QUEUED}
 
 
 class MessageStatus(StrEnum):
@@ -58,6 +62,8 @@ class MessageStatus(StrEnum):
 
 
 MESSAGE_STATUS = {
+    # A queued run has no message. A reader that reads the run first may find the message of a moment later.
+    Status.QUEUED: MessageStatus.STREAMING,
     Status.PENDING: MessageStatus.STREAMING,
     Status.RUNNING: MessageStatus.STREAMING,
     Status.WAITING: MessageStatus.STREAMING,
@@ -102,6 +108,7 @@ class Move:
     does: str
 
 
+QUEUED = frozenset({Status.QUEUED})
 PENDING = frozenset({Status.PENDING})
 RUNNING = frozenset({Status.RUNNING})
 WAITING = frozenset({Status.WAITING})
@@ -110,6 +117,19 @@ NOTHING: frozenset[Status] = frozenset()
 START = Move(
     "start", "start", NOTHING, Status.PENDING, (),
     "takes the chat's free slot and puts run, user message and empty assistant message; then sends step 0",
+)  # fmt: skip
+ENQUEUE = Move(
+    "enqueue", "start", NOTHING, Status.QUEUED, (),
+    "puts the run with its prompt into the queue of a busy chat",
+)  # fmt: skip
+PROMOTE = Move(
+    "promote", "step, sweep, start, stop", QUEUED, Status.PENDING, (),
+    "takes the slot in the write that ends the run before it, and puts user message and empty assistant message; then "
+    "sends step 0",
+)  # fmt: skip
+STOP_QUEUED = Move(
+    "stop_queued", "stop", QUEUED, Status.ABORTED, (Guard.OWNER,),
+    "takes the run out of the queue, sets `stop_requested_at` and ends it; it never has messages",
 )  # fmt: skip
 CLAIM = Move(
     "claim", "step", ACTIVE, Status.RUNNING, (Guard.NO_STOP, Guard.NEXT_STEP),
@@ -206,7 +226,7 @@ ABORT_UNREADABLE = Move(
 )  # fmt: skip
 
 MOVES = (
-    START, CLAIM, RECLAIM, HEARTBEAT, RELEASE, ASK, ANSWER, RESUME, RESEND, COUNT_RESEND, REQUEST_STOP, STOP,
+    START, ENQUEUE, PROMOTE, STOP_QUEUED, CLAIM, RECLAIM, HEARTBEAT, RELEASE, ASK, ANSWER, RESUME, RESEND, COUNT_RESEND, REQUEST_STOP, STOP,
     SUCCEED, FAIL, HAND_OVER, ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE,
     ABORT_NEVER_STARTED, ABORT_UNANSWERED, ABORT_UNREADABLE,
 )  # fmt: skip

@@ -9,11 +9,12 @@ from outlive.access import chat_of, is_own, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
+from outlive.lifecycle import Status
 from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.table import Table
-from outlive.views import MessageView, RunView, sized, view_asking_run, view_message, view_run
+from outlive.views import MessageView, QueuedView, RunView, sized, view_asking_run, view_message, view_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,23 @@ class Read:
         """The run and its assistant message; of another's run that waits, an approver gets what it asks. Raises RunNotFound."""
         run = run_to_answer(self.table, caller, run_id, now_only=True)
         if is_own(run, caller):
+            if run.status == Status.QUEUED:
+                chat = chat_of(self.table, caller, run.chat_id)
+                return view_run(run, None, chat.position(run.id) if chat is not None else None), None
             return self._with_message(run)
         return view_asking_run(run, self.table.last_record(run)), None
+
+    def queue(self, caller: Caller, chat_id: str) -> list[QueuedView]:
+        """The runs that wait for the chat's slot, the next one first."""
+        chat = chat_of(self.table, caller, chat_id)
+        if chat is None or chat.queue is None:
+            return []
+        runs = {run.id: run for run in self.table.runs(caller.workspace_id, chat.queue.ids)}
+        return [
+            QueuedView(view_run(runs[run_id], None, position), runs[run_id].input or "")
+            for position, run_id in enumerate(chat.queue.ids, start=1)
+            if run_id in runs and runs[run_id].status == Status.QUEUED
+        ]
 
     def messages(
         self, caller: Caller, chat_id: str, limit: int, cursor: str | None

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, NewType, TypeVar
 
 import msgspec
@@ -36,6 +37,16 @@ ChatId = NewType("ChatId", str)
 """A chat's id that `check_chat_id` let through."""
 RunId = NewType("RunId", str)
 """A run's id that `check_run_id` let through: it can't forge a key."""
+
+
+class OnBusy(StrEnum):
+    """What becomes of a start in a chat with an active run."""
+
+    REJECT = "reject"
+    """It is refused with 409."""
+
+    ENQUEUE = "enqueue"
+    """It waits for the runs before it."""
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -86,6 +97,9 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         | None
     ) = None
     metadata: Annotated[dict[str, Any], msgspec.Meta(description="Yours: at most 2 KB as JSON.")] | None = None
+    on_busy: Annotated[OnBusy, msgspec.Meta(description="What becomes of it if the chat has an active run.")] = (
+        OnBusy.REJECT
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,7 @@ class StartRequest:
     idempotency_key: str | None
     agent: str | None
     """The agent that the request names."""
+    on_busy: OnBusy
     validated: dict[str, Any]
     """The validated body. Two requests with the same validated body are the same request."""
     replaces_answers: bool = False
@@ -137,7 +152,9 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
     if body.agent is None:
         # As before agents had names: a start that is repeated across that upgrade is still the same request.
         del validated["agent"]
-    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, validated)
+    # It says when the run begins and not what it is: a client may ask again, otherwise, for a run that it was refused.
+    del validated["on_busy"]
+    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, body.on_busy, validated)
 
 
 def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:

@@ -1,7 +1,8 @@
 """Ending a run: one write, made once, no matter which function ends it.
 
 The transaction that ends the run also seals the log of step records, so nothing can be added to an ended run. If the slot
-of the log is taken, the settler reads the record that stands there and tries again with it.
+of the log is taken, the settler reads the record that stands there and tries again with it. The same transaction gives
+the chat's slot to the first queued run: no chat with a queue is ever free, and no queued run waits for a second write.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Any
 import msgspec
 
 from outlive.asked import closed, is_open
-from outlive.clock import Clock
+from outlive.chat_queue import ChatQueue
+from outlive.clock import SECOND, Clock
 from outlive.errors import Overtaken, StoreError, StoreUnreadable
 from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
@@ -23,18 +25,23 @@ from outlive.lifecycle import (
     ABORT_UNREADABLE,
     FAIL,
     HAND_OVER,
+    HOLDING,
     SUCCEED,
     TERMINAL,
     FinishReason,
     Move,
+    Status,
     refusals,
 )
-from outlive.log import unsettled
+from outlive.log import cause, logger, unsettled
 from outlive.run_error import RunError
+from outlive.settings import Settings
 from outlive.store.body import Body, pack
+from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
-from outlive.store.rows import Record, RecordKind, Run
+from outlive.store.rows import Chat, Record, RecordKind, Run
+from outlive.store.slot import Succession, Successor
 from outlive.store.table import Ending, Table
 from outlive.usage import Usage
 
@@ -103,6 +110,8 @@ class End:
     """The streamed part of the step under way."""
     mended: Mapping[str, Any] = field(default_factory=dict)
     """New values for damaged attributes; None removes one."""
+    succession: Succession | None = None
+    """The new run that takes the slot before every queued one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +119,36 @@ class Settler:
     """Ends runs."""
 
     table: Table
+    queue: Queue
     clock: Clock
+    settings: Settings
 
     def end(self, run: Run, end: End, log: Log) -> Settled:
-        """End `run`, whose log is `log`, by `end`, or learn how it ended.
+        """End `run`, whose log is `log`, by `end`, or learn how it ended. If a run takes its slot, send its first step.
 
         A requested stop turns any other end into `aborted`, without an error. Raises `Overtaken` if the run is no longer
         the caller's to end, and `StoreError` after 3 tries, which is logged.
         """
-        settling = _Settling(self.table, run, end, log)
+        settling = _Settling(self.table, run, end, log, self.resend_after(end.facts.now), end.succession)
         try:
-            return persistently(settling.go, self.clock)
+            settled = persistently(settling.go, self.clock)
         except StoreError as error:
             unsettled(run.id, run.chat_id, error)
             raise
+        if settled.by_me and settling.successor is not None:
+            self.send_first(settling.successor.run)
+        return settled
+
+    def resend_after(self, now: int) -> int:
+        """From when on the sweep may send again what is sent now."""
+        return now + self.settings.lease_seconds * SECOND
+
+    def send_first(self, run: Run) -> None:
+        """Send the run's first step. The run is stored: if this fails, a sweep sends the message."""
+        try:
+            self.queue.send(run, 0)
+        except Exception as error:
+            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
 @dataclass(slots=True)
@@ -134,15 +159,23 @@ class _Settling:
     run: Run
     end: End
     log: Log
+    resend_after: int
+    succession: Succession | None = None
     chat_there: bool = True
     message_there: bool = True
+    queue_there: bool = False
+
+    @property
+    def successor(self) -> Successor | None:
+        return self.succession.successor if self.succession is not None else None
 
     def go(self) -> Settled:
         for _ in range(SETTLE_ROUNDS):
             try:
                 after = self.table.settle(
-                    self.run, self._ending(), chat_there=self.chat_there, message_there=self.message_there
-                )
+                    self.run, self._ending(), self.succession,
+                    chat_there=self.chat_there, message_there=self.message_there, queue_there=self.queue_there,
+                )  # fmt: skip
             except Refused as refused:
                 settled = self._update(refused)
                 if settled is not None:
@@ -203,11 +236,35 @@ class _Settling:
                 raise Overtaken(self.run.id) from None
         if refused.record is not None:
             return self._update_slot(refused.record)
-        if "chat" in refused.by:
-            self.chat_there = refused.chat_holds(self.run.id)
         if "message" in refused.by:
             self.message_there = refused.has_row("message")
+        if "chat" in refused.by:
+            self._update_chat(refused)
+        elif refused.by & {"next", "question", "answer"}:
+            if self.end.succession is not None:
+                raise Overtaken(self.run.id)
+            # The chat's row says otherwise than what is stored: a hand has changed it. The end must not wait for that.
+            self.succession, self.queue_there = None, True
         return None
+
+    def _update_chat(self, refused: Refused) -> None:
+        self.succession, self.chat_there = None, refused.chat_holds(self.run.id)
+        try:
+            chat = refused.chat
+        except StoreUnreadable:
+            chat = None
+        if self.end.succession is not None:
+            if chat is None or not self.chat_there:
+                raise Overtaken(self.run.id)
+            self.succession = replace(self.end.succession, chat=chat, queue=chat.queue)
+            return
+        if not self.chat_there:
+            return
+        if chat is None or chat.queue is None:
+            # An operator has to mend this chat; the next start then promotes.
+            self.queue_there = True
+            return
+        self.succession = next_of(self.table, chat, self.run.workspace_id, self.run.chat_id, self.resend_after)
 
     def _update_run(self, current: Run | None) -> Settled | None:
         if current is None:
@@ -234,6 +291,34 @@ class _Settling:
 
     def _ended(self, current: Run) -> Settled:
         return Settled(current, by_me=current.settled_by == self.end.settled_by)
+
+
+def next_of(table: Table, chat: Chat, workspace_id: str, chat_id: str, resend_after: int) -> Succession:
+    """The slot goes on to the first run of the queue of `chat`, as it was read. Runs that are gone are left out."""
+    queue: ChatQueue | None = chat.queue
+    while queue is not None:
+        run_id = queue.ids[0]
+        queue, successor = queue.without(run_id), _queued(table, workspace_id, chat_id, run_id)
+        if successor is not None:
+            return Succession(chat, successor, queue, resend_after)
+    return Succession(chat, None, None, resend_after)
+
+
+def _queued(table: Table, workspace_id: str, chat_id: str, run_id: str) -> Successor | None:
+    """The queued run; None if it is not stored, or not queued. A damaged one is promoted as well: then a sweep ends it."""
+    try:
+        run = table.run(workspace_id, run_id)
+        return Successor(run, run.input or "") if run is not None and run.status == Status.QUEUED else None
+    except StoreUnreadable as damage:
+        status = damage.item.get("status", {})
+        if status.get("S") in HOLDING | TERMINAL:
+            return None
+        run = Run(
+            Run.key(workspace_id, run_id), Run.SK, id=run_id, workspace_id=workspace_id, chat_id=chat_id,
+            status=Status.QUEUED, claimed_step=-1, attempt=0,
+        )  # fmt: skip
+        as_read = {} if status.get("S") == Status.QUEUED else {"status": status}
+        return Successor(run, damage.item.get("input", {}).get("S") or "", as_read)
 
 
 def _closing(log: Log) -> Partial | None:

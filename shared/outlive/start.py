@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from outlive.access import chat_to_start_in, own_chat
 from outlive.caller import Caller
@@ -13,6 +14,7 @@ from outlive.errors import (
     IdempotencyKeyReused,
     ModelNotConfigured,
     Problem,
+    QueueFull,
     RunAlreadyActive,
     RunsDisabled,
     StartFailed,
@@ -31,7 +33,11 @@ from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.retry import PAUSE
 from outlive.store.rows import Chat, Record, Run
+from outlive.store.slot import Succession, Successor
 from outlive.store.table import Table
+
+if TYPE_CHECKING:
+    from outlive.busy_chat import Join
 
 MAX_TRIES = 6
 """How often a start is tried when other starts conflict with it. Simultaneous starts need one or two."""
@@ -43,6 +49,7 @@ START_PROBLEMS: tuple[type[Problem], ...] = (
     ChatNotFound,
     IdempotencyKeyReused,
     RunAlreadyActive,
+    QueueFull,
     RunsDisabled,
     ModelNotConfigured,
     UnknownAgent,
@@ -59,6 +66,8 @@ class Started:
     run: Run
     last: Record | None = None
     replayed: bool = False
+    queue_position: int | None = None
+    """Its place in the chat's queue, if it is queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +132,9 @@ class Start:
         else:
             chat = chat_to_start_in(self.table, call.caller, request.chat_id)
         holder = chat.active_run_id if chat is not None else None
+        busy = holder is not None or (chat is not None and chat.queue is not None)
         limited = self.settings.starts_per_minute > 0
-        if again or (request.idempotency_key and (holder or limited or self._refusal(call))):
+        if again or (request.idempotency_key and (busy or limited or self._refusal(call))):
             # An earlier request may have stored it, or the try before this one, whose answer was lost.
             stored = self.table.run(call.caller.workspace_id, call.run_id)
             if stored is not None:
@@ -132,14 +142,16 @@ class Start:
         refusal = self._refusal(call)
         if refusal is not None:
             raise refusal
-        gives_way = self._make_room(call, holder) if holder is not None else None
+        join = self._join(call, chat) if chat is not None and busy else None
         if not call.admitted:
             Limits(self.table, self.clock, self.settings).admit_start(call.caller, call.run_id)
             call.admitted = True
-        if gives_way is not None:
-            gives_way()
-        run = call.new_run(chat.sequence if chat is not None else 0)
-        self.table.start(chat, run, request.prompt, call.at, holder)
+        run = call.new_run()
+        new = Successor(run, request.prompt)
+        if join is not None:
+            return Started(run, queue_position=join(new))
+        chat = chat or Chat(run.chat_pk, Chat.SK, owner=run.owner)
+        self.table.start(Succession(chat, new, chat.queue, 0), call.at, holder)
         self._send(run)
         return Started(run)
 
@@ -167,13 +179,14 @@ class Start:
             raise StartFailed("the chat has messages but no owner")
         return refused.chat
 
-    def _make_room(self, call: "_StartCall", holder: str) -> Callable[[], None] | None:
-        """See `make_room`."""
+    def _join(self, call: "_StartCall", chat: Chat) -> "Join | None":
+        """See `BusyChat.room`."""
         # Only a start in a busy chat needs it; importing it here keeps the cold start short.
-        from outlive.busy_chat import make_room
+        from outlive.busy_chat import BusyChat
+        from outlive.settle import Settler
 
-        store = self.table, self.queue, self.clock, self.settings
-        return make_room(*store, call.caller, holder, self.new_id(), replaces_answers=call.request.replaces_answers)
+        settler = Settler(self.table, self.queue, self.clock, self.settings)
+        return BusyChat(settler, call.caller, call.request, chat, call.id).room()
 
     def _replay(self, run: Run, call: "_StartCall") -> Started:
         """The result for the stored run of this id. An earlier request stored it, or this one, by a write whose answer
@@ -187,8 +200,12 @@ class Start:
         if run.status == Status.PENDING:
             # The worker that stored it may have died before it sent the message; a second message changes nothing.
             self._send(run)
+        position = None
+        if run.status == Status.QUEUED:
+            chat = self.table.chat(run.workspace_id, run.chat_id)
+            position = chat.position(run.id) if chat is not None else None
         last = self.table.last_record(run) if run.status not in TERMINAL else None
-        return Started(run, last, replayed=not is_own)
+        return Started(run, last, not is_own, position)
 
     def _send(self, run: Run) -> None:
         """Send the run's first step. The run is stored: if this fails, a sweep sends the message."""
@@ -211,23 +228,22 @@ class _StartCall:
     admitted: bool = False
     """Whether it has its token."""
 
-    def new_run(self, sequence: int) -> Run:
-        """The new run, whose messages follow message `sequence` of its chat."""
+    def new_run(self) -> Run:
+        """The new run. Taking the slot gives it its place in the chat."""
         return Run(
             Run.key(self.caller.workspace_id, self.run_id),
             Run.SK,
             id=self.run_id,
             workspace_id=self.caller.workspace_id,
             chat_id=self.request.chat_id,
-            chat_key=Chat.key(self.caller.workspace_id, self.request.chat_id),
             owner=self.caller.user,
             created_by=self.caller.user,
             started_by=self.id,
             agent=self.agent,
             trigger=Trigger.USER,
             status=Status.PENDING,
-            user_seq=sequence + 1,
-            assistant_seq=sequence + 2,
+            user_seq=0,
+            assistant_seq=0,
             budget={"max_steps": self.request.max_steps},
             metadata=self.request.metadata,
             claims=self.caller.claims or None,
@@ -236,7 +252,6 @@ class _StartCall:
             attempt=0,
             resends=0,
             step_count=0,
-            active_shard=Run.shard(self.run_id),
             created_at=self.at,
             updated_at=self.at,
         )

@@ -29,7 +29,7 @@ from outlive.errors import Overtaken, StoreBroken, StoreError, StoreUnreadable
 from outlive.guards import Facts, lease_is_live
 from outlive.lifecycle import ABORT_LEFT, ABORT_UNCLAIMED, CLAIM, RECLAIM, TERMINAL, Move, Status, only_stop_refuses
 from outlive.log import cause, logger, unexpected
-from outlive.settle import End, Log, Settler
+from outlive.settle import End, Log
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Run
@@ -159,4 +159,4 @@ class Step:
 
     def _end_stopped(self, run: Run, move: Move, facts: Facts) -> None:
         log = Log.upto(self.tools.table.last_record(run))
-        Settler(self.tools.table, self.tools.clock).end(run, End(move, facts, self.new_id()), log)
+        self.tools.settler.end(run, End(move, facts, self.new_id()), log)

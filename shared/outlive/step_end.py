@@ -12,7 +12,7 @@ from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Move
 from outlive.log import logger
 from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
-from outlive.settle import End, Log, Partial, Settler
+from outlive.settle import End, Log, Partial
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
@@ -122,7 +122,7 @@ class StepEnd:
         lease_id = self.run.lease_id
         assert lease_id is not None
         end = End(move, Facts(self.tools.clock.now(), lease_id=lease_id), lease_id, error, self.partial)
-        Settler(self.tools.table, self.tools.clock).end(self.run, end, log)
+        self.tools.settler.end(self.run, end, log)
 
     def give_back(self, error: AgentError, pause_s: float) -> None:
         """Give run and message back for `pause_s` seconds; if a stop was requested meanwhile, the run is settled instead.

@@ -152,7 +152,7 @@ class Sweep:
             try:
                 run = self.table.reload(key)
             except StoreUnreadable as damage:
-                settled = end_unreadable(damage, self.table, self.clock, tick.id)
+                settled = end_unreadable(damage, self._settler, tick.id)
                 if settled is not None and settled.by_me:
                     counts.settles("unreadable")
                 return
@@ -164,6 +164,10 @@ class Sweep:
             logger.error("sweep_failed_on_run", run=key.pk.rpartition("#")[2], cause=cause(error))
             counts.failed += 1
 
+    @property
+    def _settler(self) -> Settler:
+        return Settler(self.table, self.queue, self.clock, self.settings)
+
     def _deal_with(self, run: Run, tick: Tick, counts: Counts) -> None:
         now = self.clock.now()
         if run.status not in HOLDING or lease_is_live(run, now):
@@ -171,7 +175,7 @@ class Sweep:
         last = self.table.last_record(run)
         due = overdue(run, last, now, self.settings, lambda: tick.sent_before, tick.window)
         if due is not None:
-            settled = settle_overdue(run, last, due, Settler(self.table, self.clock), tick.id)
+            settled = settle_overdue(run, last, due, self._settler, tick.id)
             if settled.by_me:
                 counts.settles(due.cause)
         elif run.status in ACTIVE and self._resend(run, tick, now):

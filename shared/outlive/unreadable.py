@@ -7,7 +7,7 @@ ended; the next start takes the slot, because its run has ended.
 
 from typing import Any
 
-from outlive.clock import Clock, from_iso
+from outlive.clock import from_iso
 from outlive.errors import Overtaken, StoreUnreadable
 from outlive.guards import Facts
 from outlive.lifecycle import ABORT_UNREADABLE, SUCCEED, TERMINAL, Status, Trigger
@@ -18,11 +18,11 @@ from outlive.store.rows import Chat, RecordKind, Run
 from outlive.store.table import Table
 
 
-def end_unreadable(damage: StoreUnreadable, table: Table, clock: Clock, settled_by: str) -> Settled | None:
+def end_unreadable(damage: StoreUnreadable, settler: Settler, settled_by: str) -> Settled | None:
     """End the run that could not be read; None if it has ended. Raises as `Settler.end` does, `Overtaken` under a live
     lease.
     """
-    item, now = damage.item, clock.now()
+    item, table, now = damage.item, settler.table, settler.clock.now()
     damaged = set(Run.damages(item))
     sound = {name: value for name, value in item.items() if name not in damaged}
     if sound.get("status", {}).get("S") in TERMINAL:
@@ -49,7 +49,7 @@ def end_unreadable(damage: StoreUnreadable, table: Table, clock: Clock, settled_
         error = None if stopped else RunError(RunErrorCode.UNREADABLE, message)
     mended = {name: getattr(run, name) if name in Run.NEEDED else None for name in damaged}
     end = End(move, facts, settled_by, error, mended=mended)
-    return Settler(table, clock).end(run, end, Log.upto(last))
+    return settler.end(run, end, Log.upto(last))
 
 
 def _likely(item: dict[str, Any], sound: dict[str, Any], table: Table, now: int) -> Run:

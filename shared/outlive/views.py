@@ -67,6 +67,13 @@ class RunView(msgspec.Struct, frozen=True):
     created_by: str | None
     agent: str | None
     assistant_message_id: str
+    queue_position: Annotated[
+        int | None,
+        msgspec.Meta(description="The place of a queued run, from 1, where the chat was read as well; null otherwise."),
+    ]
+    next_run_id: Annotated[
+        str | None, msgspec.Meta(description="The run that took the chat's slot as this one ended, if one did.")
+    ]
     step_count: int
     asked: AskedView | None
     error: ErrorView | None
@@ -87,6 +94,13 @@ class RunView(msgspec.Struct, frozen=True):
     updated_at: Moment
     stop_requested_at: Moment | None
     finished_at: Moment | None
+
+
+class QueuedView(msgspec.Struct, frozen=True):
+    """A run that waits for its chat's slot. Its prompt becomes a message once it has it."""
+
+    run: RunView
+    prompt: str
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):
@@ -119,7 +133,7 @@ class MessageView(msgspec.Struct, frozen=True):
     ] = UNSET
 
 
-def view_run(run: Run, last: Record | None = None) -> RunView:
+def view_run(run: Run, last: Record | None = None, queue_position: int | None = None) -> RunView:
     """The run as a client sees it. `last` is its newest record, which has an active run's step count and usage."""
     count, usage = run.step_count, run.usage or Usage()
     if run.status not in TERMINAL and last is not None:
@@ -132,6 +146,8 @@ def view_run(run: Run, last: Record | None = None) -> RunView:
         created_by=run.created_by,
         agent=run.agent,
         assistant_message_id=run.assistant_message_id,
+        queue_position=queue_position,
+        next_run_id=run.next_run_id,
         step_count=count,
         asked=_asked(run, last),
         error=ErrorView(run.error.code, run.error.message) if run.error else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from outlive.agent import Agent, AgentError
 from outlive.clock import Clock
 from outlive.settings import Settings
+from outlive.settle import Settler
 from outlive.store.queue import Queue
 from outlive.store.table import Table
 from outlive.watch import Watching
@@ -26,3 +27,8 @@ class Workbench:
     """A random number between two, which spreads the pauses of many runs."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Returns whether an error shows that this process is exhausted. The worker's own one also records it."""
+
+    @property
+    def settler(self) -> Settler:
+        """Ends runs."""
+        return Settler(self.table, self.queue, self.clock, self.settings)

@@ -23,7 +23,7 @@ def test_a_new_run_is_pending_and_everything_but_the_prompt_is_the_servers(stack
     assert run == {
         "id": run["id"], "chat_id": "chat-1", "status": "pending", "trigger": "user", "created_by": "ada",
         "agent": "assistant",
-        "assistant_message_id": run["assistant_message_id"], "step_count": 0, "asked": None, "error": None, "retrying": None,
+        "assistant_message_id": run["assistant_message_id"], "queue_position": None, "next_run_id": None, "step_count": 0, "asked": None, "error": None, "retrying": None,
         "finish_reason": None, "output": None, "usage": used(), "budget": {"max_steps": 20}, "metadata": {},
         "created_at": run["created_at"], "started_at": None, "updated_at": run["created_at"],
         "stop_requested_at": None, "finished_at": None,

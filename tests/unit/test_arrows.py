@@ -29,6 +29,8 @@ FLOORS = [set(re.findall(r"^    ([a-z_.]+) ", floor, re.MULTILINE)) for floor in
 """The house from the ground up, as `outlive/__init__.py` draws it."""
 
 OUTSIDE = {
+    "chat_queue": {"msgspec"},
+    "store.slot": {"pynamodb"},
     "ai_sdk.chunks": {"msgspec"},
     "asked": {"msgspec"},
     "chat": {"msgspec"},

@@ -18,10 +18,13 @@ from outlive.lifecycle import (
     ASK,
     CLAIM,
     COUNT_RESEND,
+    ENQUEUE,
     HEARTBEAT,
     HOLDING,
     MESSAGE_STATUS,
     MOVES,
+    PROMOTE,
+    QUEUED,
     RECLAIM,
     RELEASE,
     REQUEST_STOP,
@@ -29,6 +32,7 @@ from outlive.lifecycle import (
     RESUME,
     START,
     STOP,
+    STOP_QUEUED,
     TERMINAL,
     MessageStatus,
     Move,
@@ -42,6 +46,7 @@ from outlive.store.body import Body, pack
 from outlive.store.refused import Refused
 from outlive.store.row import Row
 from outlive.store.rows import Answer, Chat, Message, Record, Run
+from outlive.store.slot import Succession, Successor
 from outlive.store.table import Ending, Table
 
 NOW = 1_790_000_000_000
@@ -62,7 +67,7 @@ FACTS = Facts(
     resend_limit=1,
     as_read={"attempt": {"N": "1"}, "finish_reason": None},
 )
-UPDATES = [move for move in MOVES if move is not START]
+UPDATES = [move for move in MOVES if move not in (START, ENQUEUE)]
 
 # For each guard: a change to the run that makes it true, and one that makes it false.
 TRUE: dict[Guard, dict[str, Any]] = {
@@ -98,7 +103,7 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.LEASE_GROWS: [{"lease_until": NOW + 30_001}, {"lease_until": None}],
     Guard.OWNER: [{"owner": "bob"}],
     Guard.NO_PROGRESS: [{"progress_at": NOW - 59_999}, {"progress_at": None}],
-    Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}],
+    Guard.NEVER_CLAIMED: [{"claimed_step": 0}, {"created_at": NOW - 59_999}, {"progress_at": NOW - 59_999}],
     Guard.NOT_IN_LINE: [{"resend_after": NOW + 1}, {"lease_until": NOW + 1}, {"created_at": NOW + 1}],
     Guard.RESENT_IN_VAIN: [{"resends": 0}],
     Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
@@ -143,6 +148,8 @@ def a_run(status: Status = Status.RUNNING, **changes: Any) -> Run:
 def willing(move: Move) -> dict[str, Any]:
     """What a run must be like for `move` to be made."""
     changes: dict[str, Any] = {"status": sorted(move.sources)[-1]}
+    if move.sources == QUEUED:
+        changes["active_shard"] = None
     for guard in move.guards:
         changes |= TRUE[guard]
     return changes
@@ -156,7 +163,12 @@ def lay(table: Table, run: Run) -> dict[str, Any]:
         Message("w#c", Message.sort_key(2), id="m", run_id="r", role="assistant", status="streaming"),
     ):
         table._call("PutItem", row.get_save_kwargs_from_instance())
-    for key in (Record.sort_key(2, 4), *(Answer.sort_key(2, 3, call.tool_call_id) for call in CALLS)):
+    for key in (
+        Record.sort_key(2, 4),
+        Message.sort_key(3),
+        Message.sort_key(4),
+        *(Answer.sort_key(2, 3, call.tool_call_id) for call in CALLS),
+    ):
         table._call("DeleteItem", {"TableName": "moves", "Key": {"pk": {"S": "w#c"}, "sk": {"S": key}}})
     return {"run": run.serialize()}
 
@@ -193,6 +205,16 @@ def make(table: Table, move: Move, run: Run) -> None:
         table.count_resend(a_run(claimed_step=FACTS.step, resends=FACTS.resends), NOW)
     elif move is REQUEST_STOP:
         table.request_stop(run, "ada", "stop", NOW)
+    elif move in (PROMOTE, STOP_QUEUED):
+        chat = table.chat("w", "c")
+        assert chat is not None
+        queued = a_run(Status.QUEUED, active_shard=None)
+        if move is STOP_QUEUED:
+            table.stop_queued(queued, chat, "stop", FACTS)
+        else:
+            chat.active_run_id = None
+            table._call("PutItem", chat.get_save_kwargs_from_instance())
+            table.start(Succession(chat, Successor(queued, "hello"), None, NOW + 30_000), NOW)
     else:
         seal = Record(
             "w#c", Record.sort_key(2, 4), run_id="r", step=4, kind="end", packed=pack(Body([])), size=0,
@@ -277,8 +299,9 @@ def test_only_the_stop_refuses_a_claim_that_could_be_made_but_for_it() -> None:
 
 def test_statuses_hold_the_slot_or_are_terminal_and_nothing_leaves_a_terminal_one() -> None:
     """Guarantee 2: a terminal status is final."""
-    assert set(Status) == HOLDING | TERMINAL
+    assert set(Status) == QUEUED | HOLDING | TERMINAL
     assert not HOLDING & TERMINAL
+    assert not QUEUED & (HOLDING | TERMINAL)
     assert {Status.WAITING} == HOLDING - ACTIVE
     assert all(not move.sources & TERMINAL for move in MOVES)
 
@@ -286,7 +309,7 @@ def test_statuses_hold_the_slot_or_are_terminal_and_nothing_leaves_a_terminal_on
 def test_a_message_and_its_run_say_the_same_and_nothing_defaults() -> None:
     """[5] A turn's outcome is the message's status and the run's, one for one; any other value raises."""
     assert {status: MESSAGE_STATUS[status].value for status in Status} == {
-        Status.PENDING: "streaming", Status.RUNNING: "streaming", Status.WAITING: "streaming", Status.SUCCEEDED: "completed",
+        Status.QUEUED: "streaming", Status.PENDING: "streaming", Status.RUNNING: "streaming", Status.WAITING: "streaming", Status.SUCCEEDED: "completed",
         Status.FAILED: "error", Status.ABORTED: "aborted",
     }  # fmt: skip
     for kind in (Status, MessageStatus, Trigger):

@@ -1,6 +1,6 @@
 """Reading the table. Every read is consistent unless it says otherwise."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from outlive.errors import Item
 from outlive.store.calls import Calls
@@ -27,6 +27,12 @@ class Reads(Calls):
         """The run of this key as it stands now, or None."""
         item = self._get(key.pk, Run.SK)
         return Run.of(item) if item else None
+
+    def runs(self, workspace_id: str, run_ids: Iterable[str]) -> list[Run]:
+        """Those of at most 100 runs that are stored and can be read, in any order."""
+        keys = [{"pk": {"S": Run.key(workspace_id, run_id)}, "sk": {"S": Run.SK}} for run_id in run_ids]
+        rows = [readable(Run, item) for item in self._get_all(keys)]
+        return [run for run in rows if run is not None]
 
     def glances(self, partitions: list[str]) -> list[Item]:
         """The attributes of `glance` of at most 100 runs, as items and in any order."""

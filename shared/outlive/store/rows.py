@@ -24,6 +24,7 @@ from typing import Any, Self
 from pynamodb.attributes import BinaryAttribute
 
 from outlive.asked import Asked, Decision
+from outlive.chat_queue import ChatQueue
 from outlive.errors import StoreUnreadable
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
@@ -73,6 +74,8 @@ class Chat(Row):
     sequence = Whole()
     active_run_id = OptionalText()
     latest_run_id = OptionalText()
+    queue = Encoded(ChatQueue)
+    """The runs that wait for the slot; without one there is no attribute."""
 
     SK = "CHAT"
     NEEDED = ("owner", "sequence")
@@ -80,7 +83,7 @@ class Chat(Row):
     @classmethod
     def of(cls, item: dict[str, Any]) -> Self:
         """As for every row, but attributes that no decision uses may be damaged."""
-        used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id") if name in item}
+        used = {name: item[name] for name in ("pk", "sk", *cls.NEEDED, "active_run_id", "queue") if name in item}
         if "S" in item.get("latest_run_id", {}):
             used["latest_run_id"] = item["latest_run_id"]
         try:
@@ -92,6 +95,10 @@ class Chat(Row):
     def key(workspace_id: str, chat_id: str) -> str:
         """The partition of the chat and its messages."""
         return f"{workspace_id}#{chat_id}"
+
+    def position(self, run_id: str) -> int | None:
+        """The place of the run in the queue, from 1; None if it does not wait there."""
+        return self.queue.position(run_id) if self.queue is not None else None
 
 
 class Run(Row):
@@ -107,6 +114,9 @@ class Run(Row):
     trigger = Word(Trigger)
     status = Word(Status)
     user_seq = Whole()
+    """The number of the prompt's message; 0 while the run is queued, and for ever if it ends so. So is `assistant_seq`."""
+    input = OptionalText()
+    """The prompt of a queued run. Afterwards its message has it."""
     agent = OptionalText()
     """The agent that answers; runs from before agents had names have none, and the default agent answers."""
     budget = Json(Budget)
@@ -144,6 +154,8 @@ class Run(Row):
     stop_requested_by = OptionalText()
     """The stop request that set it, and recognises its own write by it."""
     finished_at = OptionalTime()
+    next_run_id = OptionalText()
+    """The run that took the chat's slot in the write that ended this one."""
     settled_by = OptionalText()
 
     SK = "RUN"

@@ -4,12 +4,15 @@ Each guard of a move is a clause of the write's own condition. A write that is r
 refused it, and the caller looks at those instead of reading the table again.
 
     timeline of a run          item written             condition
-    start                      CHAT, RUN, MSG, MSG      slot free, owner and sequence as read, run new
+    start                      CHAT, RUN, MSG, MSG      slot free; owner, sequence and queue as read; run new
+    enqueue                    CHAT, RUN                slot held; owner and queue as read; run new
+    stop_queued                RUN, CHAT                guards of the move; queue as read
     claim 0 … claim n          RUN                      guards of the move
     record 0 … record n        MSG#…#STEP#n             slot n empty
     ask n                      RUN, MSG#…#STEP#n        guards of the move; slot n empty
     answer, resume             RUN, MSG#…#ANSWER#n#…    guards of the move; each answer's slot empty
-    settle                     RUN, CHAT, MSG, seal     guards of the move; slot held; message there; log slot empty
+    settle                     RUN, CHAT, MSG, seal     guards of the move; slot held, no queue; message there; log slot empty
+     … and promote             … RUN, MSG, MSG          slot held; owner, sequence and queue as read
 """
 
 from collections.abc import Mapping
@@ -18,18 +21,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pynamodb.connection.table import TableConnection
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY
 from outlive.guards import Facts
-from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Move, Status
+from outlive.lifecycle import MESSAGE_STATUS, STOP, Move
 from outlive.run_error import RunError
 from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.reads import Reads
 from outlive.store.refused import Refused
 from outlive.store.row import Row
 from outlive.store.rows import Chat, Message, Record, Run
-from outlive.store.waiting import Waiting
+from outlive.store.slot import Slots, Succession, queue_as_read, queued_as
 from outlive.usage import Usage
 
 GOES_ON_MS = DAY // 2
@@ -56,58 +60,12 @@ class Ending:
     """New values for damaged attributes; None removes one."""
 
 
-class Table(Waiting, Reads):
+class Table(Slots, Reads):
     """The table with one client. This class has the moves that write several items in one transaction."""
 
     def __init__(self, connection: TableConnection, retention_days: int = 0) -> None:
         super().__init__(connection)
         self._retention = retention_days * DAY
-
-    def start(self, chat: Chat | None, run: Run, prompt: str, now: int, holder: str | None = None) -> None:
-        """Make `run` the chat's active run: four items or none.
-
-        `chat` is the chat as it was read; `holder` is the id of the run that its slot named then. The slot is taken
-        from a run that has ended or is not stored, and from no other. Refused by `chat` (busy, another user's, or with
-        another sequence), `holder` (it is active), `run` (it exists already), or a message.
-        """
-        slot = Chat(run.chat_pk, Chat.SK)
-        free = Chat.active_run_id.does_not_exist()
-        if holder is not None:
-            free |= Chat.active_run_id == holder
-        if chat is None:
-            as_read = Chat.owner.does_not_exist() & free
-        else:
-            as_read = (Chat.owner == run.owner) & (Chat.sequence == chat.sequence) & free
-        actions: list[Action] = [
-            Chat.owner.set(run.owner),
-            Chat.active_run_id.set(run.id),
-            Chat.latest_run_id.set(run.id),
-            Chat.sequence.set(run.assistant_seq),
-            Chat.created_at.set(Chat.created_at | now),
-            Chat.updated_at.set(now),
-        ]
-        shared: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
-        question = Message(
-            run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
-            text=prompt, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
-        )  # fmt: skip
-        answer = Message(
-            run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
-            status=MESSAGE_STATUS[Status.PENDING], **shared,
-        )  # fmt: skip
-        new = Row.pk.does_not_exist()
-        written = {
-            "chat": self._updating(slot, actions, as_read),
-            "run": self._putting(run, new),
-            "question": self._putting(question, new),
-            "answer": self._putting(answer, new),
-        }
-        if holder is not None:
-            held_by = Run(Run.key(run.workspace_id, holder), Run.SK)
-            ended = Row.pk.does_not_exist() | Run.status.is_in(*sorted(TERMINAL))
-            written["holder"] = self._checking(held_by, ended)
-        self._transact(written)
-        moved(START.name, run, "none")
 
     def keep(self, run: Run, until: int) -> None:
         """Keep the run's rows from expiring before `until` and half a day more.
@@ -125,11 +83,15 @@ class Table(Waiting, Reads):
                 update = self._updating(row, [Row.expires_at.set(expires_at)], expires_before)
                 self._call("UpdateItem", update["Update"], "row")
 
-    def settle(self, run: Run, ending: Ending, *, chat_there: bool, message_there: bool) -> Run:
-        """End the run: run, chat slot, assistant message and seal, together and once.
+    def settle(
+        self, run: Run, ending: Ending, succession: Succession | None = None, *,
+        chat_there: bool = True, message_there: bool = True, queue_there: bool = False,
+    ) -> Run:  # fmt: skip
+        """End the run: run, chat slot, assistant message and seal, together and once; the successor takes the slot.
 
-        Without `chat_there` the chat must not hold this run, without `message_there` there must be no message. Refused
-        by `run`, `chat`, `message` or `seal`. Returns the run as written.
+        Without a succession the chat must have no queue, or one that stays as it is with `queue_there`. Without
+        `chat_there` the chat must not hold this run, without `message_there` there must be no message. Refused by
+        `run`, `chat`, `message`, `seal`, or the successor's `next`, `question` or `answer`. Returns the run as written.
         """
         move, now = ending.move, ending.facts.now
         assert move.to is not None
@@ -146,6 +108,9 @@ class Table(Waiting, Reads):
             run_fields["error"] = ending.error
         if ending.output is not None:
             run_fields["output"] = ending.output
+        successor = succession.successor if succession is not None else None
+        if successor is not None:
+            run_fields["next_run_id"] = successor.run.id
         expires_at = self._expiry(now)
         ended: list[Action] = [getattr(Run, name).set(value) for name, value in run_fields.items()]
         if move is STOP:
@@ -171,10 +136,10 @@ class Table(Waiting, Reads):
         if expires_at is not None:
             ended.append(Run.expires_at.set(expires_at))
             closed.append(Message.expires_at.set(expires_at))
-        freed: list[Action] = [Chat.active_run_id.remove(), Chat.updated_at.set(now)]
+        held = Chat.active_run_id == run.id
         actions = {
             "run": self._updating(run, ended, condition_of(move, ending.facts)),
-            "chat": self._updating(chat, freed, Chat.active_run_id == run.id)
+            "chat": self._freeing(chat, succession, held, now, queue_there=queue_there)
             if chat_there
             else self._checking(chat, Chat.active_run_id.does_not_exist() | (Chat.active_run_id != run.id)),
             "message": self._updating(header, closed, Row.pk.exists())
@@ -184,6 +149,10 @@ class Table(Waiting, Reads):
         if ending.seal is not None:
             ending.seal.expires_at = self._expiry(now, spare=SPARE_MS)
             actions["seal"] = self._putting(ending.seal, Row.pk.does_not_exist())
+        if succession is not None and successor is not None:
+            taking = self._taking(succession, held, now)
+            actions["chat"], actions["next"] = taking["chat"], taking["run"]
+            actions["question"], actions["answer"] = taking["question"], taking["answer"]
         self._transact(actions)
         after = Run.of(run.serialize())
         for name, value in run_fields.items():
@@ -191,4 +160,18 @@ class Table(Waiting, Reads):
         if move is STOP and run.stop_requested_at is None:
             after.stop_requested_at = now
         moved(move.name, after, run.status)
+        if successor is not None:
+            self._taken(successor)
         return after
+
+    def _freeing(
+        self, chat: Chat, succession: Succession | None, held: Condition, now: int, *, queue_there: bool
+    ) -> dict[str, Any]:
+        """The write that frees the slot."""
+        freed: list[Action] = [Chat.active_run_id.remove(), Chat.updated_at.set(now)]
+        if succession is not None:
+            freed.append(queued_as(succession.queue))
+            held &= queue_as_read(succession.chat)
+        elif not queue_there:
+            held &= Chat.queue.does_not_exist()
+        return self._updating(chat, freed, held)
