@@ -4,17 +4,20 @@ What is read here decides nothing: the transaction that starts, queues or ends a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from outlive.caller import Caller
 from outlive.chat_queue import QUEUE_LIMIT, ChatQueue
 from outlive.errors import Overtaken, QueueFull, RunAlreadyActive, StoreBusy, StoreUnreadable
+from outlive.follow.live import streamed_words
 from outlive.guards import Facts, lease_is_live
-from outlive.lifecycle import HAND_OVER, TERMINAL, Status
+from outlive.lifecycle import HAND_OVER_WAITING, SUCCEED, SUPERSEDE, TERMINAL, Move, Status
 from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
+from outlive.packing import partial_of, streamed_outcome
 from outlive.request import OnBusy, StartRequest
-from outlive.settle import End, Log, Settler, next_of
-from outlive.store.rows import Chat, Record, Run
+from outlive.settle import End, Log, Partial, Settler, next_of
+from outlive.store.rows import Chat, Run
 from outlive.store.slot import Succession, Successor
 from outlive.unreadable import end_unreadable
 
@@ -43,12 +46,9 @@ class BusyChat:
             if self.chat.queue is not None:
                 self._promote()
             return None
-        last = None
-        if not lease_is_live(active, self.settler.clock.now()):
-            last = self.settler.table.last_record(active)
-            if self._end_overdue(active, last):
-                return None
-        return self._join(active, last)
+        if not lease_is_live(active, self.settler.clock.now()) and self._end_overdue(active):
+            return None
+        return self._join(active)
 
     def _active(self) -> Run | None:
         """The run that holds the slot; None if it has ended."""
@@ -65,9 +65,9 @@ class BusyChat:
             return None
         return None if run is None or run.status in TERMINAL else run
 
-    def _end_overdue(self, active: Run, last: Record | None) -> bool:
+    def _end_overdue(self, active: Run) -> bool:
         """End the run if a sweep would now. Returns whether it has ended."""
-        settler = self.settler
+        settler, last = self.settler, self.settler.table.last_record(active)
         now, settings = settler.clock.now(), settler.settings
         sent_before = lambda: lost_before(depth_of(settler.queue, settler.clock), now, settings)  # noqa: E731
         due = overdue(active, last, now, settings, sent_before)
@@ -79,31 +79,52 @@ class BusyChat:
             raise _busy_with(active.id) from None
         return True
 
-    def _join(self, active: Run, last: Record | None) -> Join:
-        if active.status == Status.WAITING and self.request.replaces_answers:
-            end = End(HAND_OVER, Facts(self.settler.clock.now(), user=self.caller.user), self.settled_by)
-            return lambda new: self._replace(active, end, Log.upto(last), new)
-        if self.request.on_busy == OnBusy.REJECT:
+    def _join(self, active: Run) -> Join:
+        on_busy = self.request.on_busy
+        if active.status == Status.WAITING and (self.request.replaces_answers or on_busy == OnBusy.STEER):
+            return partial(self._replace, active, HAND_OVER_WAITING)
+        if on_busy == OnBusy.SUPERSEDE and active.id == self.request.supersedes:
+            return partial(self._replace, active, SUPERSEDE)
+        if on_busy in (OnBusy.REJECT, OnBusy.SUPERSEDE):
             raise _busy_with(active.id)
-        queue = self.chat.queue or ChatQueue()
-        if len(queue.ids) >= QUEUE_LIMIT:
+        if len(self.chat.queue.ids if self.chat.queue is not None else ()) >= QUEUE_LIMIT:
             raise QueueFull(f"{QUEUE_LIMIT} runs wait already; stop one of them, or wait", active_run_id=active.id)
-        return lambda new: self._enqueue(queue, new)
+        return partial(self._enqueue, active)
 
-    def _enqueue(self, queue: ChatQueue, new: Successor) -> int | None:
-        longer = queue.followed_by(new.run.id, steers=False)
-        self.settler.table.enqueue(self.chat, new.run, new.prompt, longer)
-        return longer.position(new.run.id)
+    def _enqueue(self, active: Run, new: Successor) -> int | None:
+        """Put the new run into the queue. If it steers, the active run hands over, unless it was stopped: then it ends."""
+        steers = self.request.on_busy == OnBusy.STEER
+        queue = (self.chat.queue or ChatQueue()).followed_by(new.run.id, steers=steers)
+        steered = active if steers and active.stop_requested_at is None else None
+        self.settler.table.enqueue(self.chat, new.run, new.prompt, queue, steered)
+        return queue.position(new.run.id)
 
-    def _replace(self, active: Run, end: End, log: Log, new: Successor) -> None:
-        """End the active run, and have the new one take its slot in the same write."""
-        end = replace(end, succession=Succession(self.chat, new, self.chat.queue, 0))
+    def _replace(self, active: Run, move: Move, new: Successor) -> None:
+        """End the active run by `move`, and have the new one take its slot in the same write."""
+        log = Log.upto(self.settler.table.last_record(active))
+        end = End(
+            SUCCEED if log.final is not None else move,
+            Facts(self.settler.clock.now(), user=self.caller.user),
+            self.settled_by,
+            partial=self._streamed(active, log),
+            succession=Succession(self.chat, new, self.chat.queue, 0),
+        )
         try:
             by_me = self.settler.end(active, end, log).by_me
         except Overtaken:
             by_me = False
         if not by_me:
             raise StoreBusy("the chat's run has changed meanwhile")
+
+    def _streamed(self, active: Run, log: Log) -> Partial | None:
+        """What readers were shown of the step under way."""
+        if log.slot != active.claimed_step:
+            return None
+        table = self.settler.table
+        pieces, _ = table.live(active, active.claimed_step, active.attempt, 0)
+        words = list(streamed_words(pieces))
+        earlier = table.records(active, 0) if words and active.claimed_step > 0 else []
+        return partial_of(active, streamed_outcome(words), sum(record.size for record in earlier))
 
     def _promote(self) -> None:
         """Give the slot, which no active run holds, to the first run of the queue. Raises StoreBusy once that has it.

@@ -96,6 +96,8 @@ class ClaimedStep:
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
         if self.end.stop_requested():
             return self.end.abort()
+        if self.run.handover_to is not None and not self.history.was_asked and self.end.hand_over():
+            return None
         is_last, interrupt = self.history.is_at_last_step(self.run.max_steps), Interrupt()
         call = AgentCall(self.tools, self.delivery, self.run, text_only=is_last)
         outcome = call.outcome(self.history, self.streamed, interrupt)
@@ -138,7 +140,11 @@ class ClaimedStep:
         return self._adopt(record)
 
     def _wait_for_answers(self, record: Record, outcome: Outcome) -> None:
-        """Put the record and have the run wait, in one write; a stop that was requested meanwhile ends the run."""
+        """Put the record and have the run wait, in one write.
+
+        A stop that was requested meanwhile ends the run, and a message that steers it has it hand over: then the calls
+        are closed.
+        """
         tools, now = self.tools, self.tools.clock.now()
         until = now + tools.settings.answer_seconds * SECOND
         asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
@@ -146,14 +152,20 @@ class ClaimedStep:
             persistently(partial(tools.table.keep, self.run, until), tools.clock)
             persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
         except Refused as refused:
-            there = refused.record
-            if there is None and self.end.was_asked_to_stop(refused.run):
-                parts = [closed(part) for part in outcome.parts]
-                self.end.partial = partial_of(self.run, replace(outcome, parts=parts), self._bytes_before)
-                return self.end.abort()
-            if there is None:
+            if refused.record is not None:
+                return self._adopt(refused.record)
+            current = refused.run
+            stopped = self.end.was_asked_to_stop(current)
+            if current is None or not (stopped or self.end.was_steered(current)):
                 raise Overtaken(self.run.id) from None
-            return self._adopt(there)
+            parts = [closed(part) for part in outcome.parts]
+            self.end.partial = partial_of(self.run, replace(outcome, parts=parts), self._bytes_before)
+            if stopped:
+                return self.end.abort()
+            self.run.handover_to = current.handover_to
+            if not self.end.hand_over():
+                self.end.partial = None
+                self._wait_for_answers(record, outcome)
 
     def _adopt(self, record: Record) -> None:
         """Go on from a record that was put while this worker held the step. If it asks about calls, the answer resumes

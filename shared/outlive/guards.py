@@ -53,6 +53,8 @@ class RunState(Protocol):
     @property
     def asked(self) -> Any: ...
     @property
+    def handover_to(self) -> str | None: ...
+    @property
     def due_at(self) -> int | None: ...
     def serialize(self) -> dict[str, Any]: ...
 
@@ -75,6 +77,8 @@ class Facts:
     """For the sweep: the count of resends as it was read."""
     resent_by: str | None = None
     """For the sweep: the sweep that was the last to send, as it was read."""
+    handover_to: str | None = None
+    """For a step that asks: the run's `handover_to`, as its worker read it last."""
     asked: Any = None
     """For answers: the run's `asked`, as it was read."""
     sent_before: int = 0
@@ -170,6 +174,14 @@ class Guard(Enum):
     ASKED_AS_READ = (
         "of two answers that complete what was asked one moves the run on; the other finds out what is open now",
         AsRead("asked", lambda facts: facts.asked),
+    )
+    HANDOVER_AS_READ = (
+        "no message came that steers the run, or the worker has found that it was taken back: no question stands before it",
+        AsRead("handover_to", lambda facts: facts.handover_to),
+    )
+    HANDOVER_REQUESTED = (
+        "a message steers the run; without one it goes on to its answer",
+        Present("handover_to"),
     )
     DUE = (
         "the deadline has passed; an answer that lands before it wins",

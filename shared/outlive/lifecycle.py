@@ -91,7 +91,9 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
     MAX_STEPS = "max_steps"
     HANDED_OVER = "handed_over"
-    """The user sent a new message in place of the answers that the run waited for."""
+    """The user sent a new message that steers the run, or that replaces the answers it waited for."""
+    SUPERSEDED = "superseded"
+    """The user sent a new message instead of this run."""
     ERROR = "error"
     ABORTED = "aborted"
 
@@ -127,6 +129,11 @@ PROMOTE = Move(
     "takes the slot in the write that ends the run before it, and puts user message and empty assistant message; then "
     "sends step 0",
 )  # fmt: skip
+STEER = Move(
+    "steer", "start", ACTIVE, None, (Guard.NO_STOP, Guard.OWNER),
+    "enqueues a run before those that do not steer, and sets `handover_to`: the next step that would ask the model hands "
+    "over instead",
+)  # fmt: skip
 STOP_QUEUED = Move(
     "stop_queued", "stop", QUEUED, Status.ABORTED, (Guard.OWNER,),
     "takes the run out of the queue, sets `stop_requested_at` and ends it; it never has messages",
@@ -150,7 +157,7 @@ RELEASE = Move(
     "for it; then the message is given back",
 )  # fmt: skip
 ASK = Move(
-    "ask", "step", RUNNING, Status.WAITING, (Guard.NO_STOP, Guard.MY_LEASE),
+    "ask", "step", RUNNING, Status.WAITING, (Guard.NO_STOP, Guard.MY_LEASE, Guard.HANDOVER_AS_READ),
     "puts the record, ends the lease, keeps what was asked, and stands among the due rows instead of the active ones",
 )  # fmt: skip
 ANSWER = Move(
@@ -213,8 +220,17 @@ ABORT_NEVER_STARTED = Move(
     "gives up a run that no worker claimed: error `never_started`",
 )  # fmt: skip
 HAND_OVER = Move(
-    "hand_over", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER),
-    "settles a waiting run whose owner sent a new message in place of answers, however many are open by now",
+    "hand_over", "step", RUNNING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.MY_LEASE, Guard.HANDOVER_REQUESTED),
+    "settles a run that was steered, between two steps; the first run of the queue, which steers, goes on",
+)  # fmt: skip
+HAND_OVER_WAITING = Move(
+    "hand_over_waiting", "start", WAITING, Status.SUCCEEDED, (Guard.NO_STOP, Guard.OWNER),
+    "settles a waiting run whose owner sent a new message in place of answers, however many are open by now, and starts "
+    "that message's run",
+)  # fmt: skip
+SUPERSEDE = Move(
+    "supersede", "start", HOLDING, Status.ABORTED, (Guard.OWNER,),
+    "settles the run with what was streamed, also under a live lease, and starts the run that replaces it",
 )  # fmt: skip
 ABORT_UNANSWERED = Move(
     "abort_unanswered", "sweep, start", WAITING, Status.ABORTED, (Guard.NO_STOP, Guard.DUE),
@@ -226,8 +242,8 @@ ABORT_UNREADABLE = Move(
 )  # fmt: skip
 
 MOVES = (
-    START, ENQUEUE, PROMOTE, STOP_QUEUED, CLAIM, RECLAIM, HEARTBEAT, RELEASE, ASK, ANSWER, RESUME, RESEND, COUNT_RESEND, REQUEST_STOP, STOP,
-    SUCCEED, FAIL, HAND_OVER, ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE,
+    START, ENQUEUE, STEER, PROMOTE, STOP_QUEUED, CLAIM, RECLAIM, HEARTBEAT, RELEASE, ASK, ANSWER, RESUME, RESEND, COUNT_RESEND, REQUEST_STOP, STOP,
+    SUCCEED, FAIL, HAND_OVER, HAND_OVER_WAITING, SUPERSEDE, ABORT_HELD, ABORT_UNCLAIMED, ABORT_ANSWERED, ABORT_LEFT, ABORT_STALE,
     ABORT_NEVER_STARTED, ABORT_UNANSWERED, ABORT_UNREADABLE,
 )  # fmt: skip
 

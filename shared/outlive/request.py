@@ -48,6 +48,12 @@ class OnBusy(StrEnum):
     ENQUEUE = "enqueue"
     """It waits for the runs before it."""
 
+    STEER = "steer"
+    """It waits for the step under way, and then takes the place of the active run."""
+
+    SUPERSEDE = "supersede"
+    """It ends the active run, which `run_id` names, and takes its place at once."""
+
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How much a run may use up."""
@@ -100,6 +106,10 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     on_busy: Annotated[OnBusy, msgspec.Meta(description="What becomes of it if the chat has an active run.")] = (
         OnBusy.REJECT
     )
+    run_id: (
+        Annotated[str, msgspec.Meta(description="With `on_busy: supersede`, and only then: the run that it ends.")]
+        | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,8 @@ class StartRequest:
     agent: str | None
     """The agent that the request names."""
     on_busy: OnBusy
+    supersedes: str | None
+    """The run in whose place this one may come."""
     validated: dict[str, Any]
     """The validated body. Two requests with the same validated body are the same request."""
     replaces_answers: bool = False
@@ -153,8 +165,12 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
         # As before agents had names: a start that is repeated across that upgrade is still the same request.
         del validated["agent"]
     # It says when the run begins and not what it is: a client may ask again, otherwise, for a run that it was refused.
-    del validated["on_busy"]
-    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, body.on_busy, validated)
+    del validated["on_busy"], validated["run_id"]
+    if (body.on_busy == OnBusy.SUPERSEDE) != (body.run_id is not None):
+        raise InvalidRequest("run_id", "goes with on_busy supersede, which has to name the run that it ends")
+    if body.run_id is not None and not is_run_id(body.run_id):
+        raise InvalidRequest("run_id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
+    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, body.on_busy, body.run_id, validated)
 
 
 def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:

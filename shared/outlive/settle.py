@@ -14,7 +14,7 @@ import msgspec
 from outlive.asked import closed, is_open
 from outlive.chat_queue import ChatQueue
 from outlive.clock import SECOND, Clock
-from outlive.errors import Overtaken, StoreError, StoreUnreadable
+from outlive.errors import OutliveError, Overtaken, StoreError, StoreUnreadable
 from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_ANSWERED,
@@ -25,8 +25,10 @@ from outlive.lifecycle import (
     ABORT_UNREADABLE,
     FAIL,
     HAND_OVER,
+    HAND_OVER_WAITING,
     HOLDING,
     SUCCEED,
+    SUPERSEDE,
     TERMINAL,
     FinishReason,
     Move,
@@ -48,12 +50,13 @@ from outlive.usage import Usage
 STOPPED_INSTEAD = {
     SUCCEED: ABORT_ANSWERED,
     FAIL: ABORT_HELD,
+    HAND_OVER: ABORT_HELD,
     ABORT_STALE: ABORT_LEFT,
     ABORT_NEVER_STARTED: ABORT_LEFT,
 }
 """The move that is made instead of one that a requested stop refused."""
 
-GIVEN_UP = frozenset({FAIL, ABORT_STALE, ABORT_NEVER_STARTED, ABORT_UNREADABLE})
+GIVEN_UP = frozenset({FAIL, HAND_OVER, SUPERSEDE, ABORT_STALE, ABORT_NEVER_STARTED, ABORT_UNREADABLE})
 """Moves that give way to a final record in the log: then the run succeeds."""
 
 SETTLE_ROUNDS = 12
@@ -111,7 +114,11 @@ class End:
     mended: Mapping[str, Any] = field(default_factory=dict)
     """New values for damaged attributes; None removes one."""
     succession: Succession | None = None
-    """The new run that takes the slot before every queued one."""
+    """The run that takes the slot: a new one before every queued one, or the one that steers, by the chat as it was read."""
+
+
+class NotSteered(OutliveError):
+    """The message that steered the run was taken back: there is nothing to hand over to, and the run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,11 @@ class _Settling:
     def successor(self) -> Successor | None:
         return self.succession.successor if self.succession is not None else None
 
+    @property
+    def _starts_a_run(self) -> bool:
+        """True if a new run takes the slot, so that the run may only end together with that."""
+        return self.end.succession is not None and self.end.move is not HAND_OVER
+
     def go(self) -> Settled:
         for _ in range(SETTLE_ROUNDS):
             try:
@@ -222,8 +234,10 @@ class _Settling:
     def _finish_reason(self) -> str:
         if self.end.move is SUCCEED and self.log.final is not None:
             return self.log.final.finish_reason or FinishReason.STOP
-        if self.end.move is HAND_OVER:
+        if self.end.move in (HAND_OVER, HAND_OVER_WAITING):
             return FinishReason.HANDED_OVER
+        if self.end.move is SUPERSEDE:
+            return FinishReason.SUPERSEDED
         return FinishReason.ERROR if self.end.move is FAIL else FinishReason.ABORTED
 
     def _update(self, refused: Refused) -> Settled | None:
@@ -241,7 +255,7 @@ class _Settling:
         if "chat" in refused.by:
             self._update_chat(refused)
         elif refused.by & {"next", "question", "answer"}:
-            if self.end.succession is not None:
+            if self._starts_a_run:
                 raise Overtaken(self.run.id)
             # The chat's row says otherwise than what is stored: a hand has changed it. The end must not wait for that.
             self.succession, self.queue_there = None, True
@@ -253,11 +267,14 @@ class _Settling:
             chat = refused.chat
         except StoreUnreadable:
             chat = None
-        if self.end.succession is not None:
+        if self._starts_a_run:
+            assert self.end.succession is not None
             if chat is None or not self.chat_there:
                 raise Overtaken(self.run.id)
             self.succession = replace(self.end.succession, chat=chat, queue=chat.queue)
             return
+        if self.end.move is HAND_OVER and (chat is None or not is_steered(chat, self.run)):
+            raise NotSteered
         if not self.chat_there:
             return
         if chat is None or chat.queue is None:
@@ -291,6 +308,11 @@ class _Settling:
 
     def _ended(self, current: Run) -> Settled:
         return Settled(current, by_me=current.settled_by == self.end.settled_by)
+
+
+def is_steered(chat: Chat, run: Run) -> bool:
+    """True if a message waits that steers `run`."""
+    return chat.active_run_id == run.id and chat.queue is not None and bool(chat.queue.steered)
 
 
 def next_of(table: Table, chat: Chat, workspace_id: str, chat_id: str, resend_after: int) -> Succession:

@@ -6,16 +6,17 @@ from functools import partial
 from outlive.agent import AgentError
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
-from outlive.errors import Overtaken, StoreError
+from outlive.errors import Overtaken, StoreError, StoreUnreadable
 from outlive.guards import Facts
-from outlive.lifecycle import ABORT_HELD, FAIL, SUCCEED, Move
+from outlive.lifecycle import ABORT_HELD, FAIL, HAND_OVER, SUCCEED, Move
 from outlive.log import logger
 from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
-from outlive.settle import End, Log, Partial
+from outlive.settle import End, Log, NotSteered, Partial, is_steered, next_of
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
+from outlive.store.slot import Succession
 from outlive.workbench import Workbench
 
 NO_ANSWER = "the worker did not answer: it died, or a tool blocked it"
@@ -42,16 +43,38 @@ class StepEnd:
         """Settle the stopped run with what was streamed."""
         self._settle(ABORT_HELD, self.log)
 
+    def hand_over(self) -> bool:
+        """Settle the run for the message that steers it. False if that was taken back; then the run goes on."""
+        tools, run = self.tools, self.run
+        try:
+            chat = persistently(partial(tools.table.chat, run.workspace_id, run.chat_id), tools.clock)
+            if chat is None or not is_steered(chat, run):
+                return False
+            resend_after = tools.settler.resend_after(tools.clock.now())
+            succession = next_of(tools.table, chat, run.workspace_id, run.chat_id, resend_after)
+            self._settle(HAND_OVER, self.log, succession=succession)
+        except (NotSteered, StoreUnreadable):
+            # A chat whose row is damaged hands over nothing.
+            return False
+        return True
+
     def stop_requested(self) -> bool:
-        """Read whether a stop was requested. Raises Overtaken if this worker no longer holds the run."""
+        """Read whether a stop was requested, and whether the run was steered. Raises Overtaken if this worker no longer
+        holds the run.
+        """
         current = persistently(partial(self.tools.table.reload, self.run), self.tools.clock)
         if current is None or current.lease_id != self.run.lease_id:
             raise Overtaken(self.run.id)
+        self.run.handover_to = current.handover_to
         return current.stop_requested_at is not None
 
     def was_asked_to_stop(self, run: Run | None) -> bool:
         """True if `run`, as a refusal brought it back, is still this worker's and a stop was requested."""
         return run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None
+
+    def was_steered(self, run: Run) -> bool:
+        """True if `run`, as a refusal brought it back, is still this worker's and was steered since it looked."""
+        return run.lease_id == self.run.lease_id and run.handover_to != self.run.handover_to
 
     def fail_attempts(self, last_error: LastError | None) -> None:
         """Settle the run as failed because its step broke off on every attempt."""
@@ -118,10 +141,14 @@ class StepEnd:
         waited = f"the provider did not take step {self.run.claimed_step} for {patience_s} seconds"
         return self.fail(code, f"{waited}; last: {error.code}: {error.message}")
 
-    def _settle(self, move: Move, log: Log, error: RunError | None = None) -> None:
+    def _settle(
+        self, move: Move, log: Log, error: RunError | None = None, succession: Succession | None = None
+    ) -> None:
         lease_id = self.run.lease_id
         assert lease_id is not None
-        end = End(move, Facts(self.tools.clock.now(), lease_id=lease_id), lease_id, error, self.partial)
+        end = End(
+            move, Facts(self.tools.clock.now(), lease_id=lease_id), lease_id, error, self.partial, succession=succession
+        )
         self.tools.settler.end(self.run, end, log)
 
     def give_back(self, error: AgentError, pause_s: float) -> None:

@@ -78,7 +78,9 @@ class RunView(msgspec.Struct, frozen=True):
     asked: AskedView | None
     error: ErrorView | None
     retrying: RetryingView | None
-    finish_reason: Literal["stop", "length", "content_filter", "max_steps", "handed_over", "error", "aborted"] | None
+    finish_reason: (
+        Literal["stop", "length", "content_filter", "max_steps", "handed_over", "superseded", "error", "aborted"] | None
+    )
     output: Annotated[
         Any,
         msgspec.Meta(

@@ -7,7 +7,7 @@ import pytest
 from proof.stacks.handlers import Stack
 from tests.handlers.fates import FATES, strike
 from tests.handlers.test_answers_faults import survived
-from tests.handlers.test_busy_chat import FINAL, KEY, enqueue, ends_well, queue, statuses, stop, whole
+from tests.handlers.test_busy_chat import FINAL, KEY, ends_well, enqueue, queue, statuses, stop, whole
 
 
 @pytest.mark.parametrize("fate", FATES)

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from outlive.agent import Usage
 from outlive.asked import Asked, AskedCall, Decision
+from outlive.chat_queue import ChatQueue
 from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_NEVER_STARTED,
@@ -31,6 +32,7 @@ from outlive.lifecycle import (
     RESEND,
     RESUME,
     START,
+    STEER,
     STOP,
     STOP_QUEUED,
     TERMINAL,
@@ -88,6 +90,8 @@ TRUE: dict[Guard, dict[str, Any]] = {
     Guard.RESENT_BY_AS_READ: {"resent_by": "earlier"},
     Guard.RESENDS_AS_READ: {"resends": 1},
     Guard.ASKED_AS_READ: {"asked": ASKED},
+    Guard.HANDOVER_AS_READ: {"handover_to": None},
+    Guard.HANDOVER_REQUESTED: {"handover_to": "next"},
     Guard.DUE: {"due_at": NOW},
     Guard.AS_READ: {"attempt": 1, "finish_reason": None},
 }
@@ -109,6 +113,8 @@ FALSE: dict[Guard, list[dict[str, Any]]] = {
     Guard.RESENT_BY_AS_READ: [{"resent_by": "another"}, {"resent_by": None}],
     Guard.RESENDS_AS_READ: [{"resends": 2}],
     Guard.ASKED_AS_READ: [{"asked": ASKED.without({"c1"})}, {"asked": None}],
+    Guard.HANDOVER_AS_READ: [{"handover_to": "next"}],
+    Guard.HANDOVER_REQUESTED: [{"handover_to": None}],
     Guard.DUE: [{"due_at": NOW + 1}, {"due_at": None}],
     Guard.AS_READ: [{"attempt": 2}, {"finish_reason": "stop"}],
 }
@@ -163,6 +169,7 @@ def lay(table: Table, run: Run) -> dict[str, Any]:
         Message("w#c", Message.sort_key(2), id="m", run_id="r", role="assistant", status="streaming"),
     ):
         table._call("PutItem", row.get_save_kwargs_from_instance())
+    table._call("DeleteItem", {"TableName": "moves", "Key": {"pk": {"S": "w#new"}, "sk": {"S": Run.SK}}})
     for key in (
         Record.sort_key(2, 4),
         Message.sort_key(3),
@@ -205,6 +212,16 @@ def make(table: Table, move: Move, run: Run) -> None:
         table.count_resend(a_run(claimed_step=FACTS.step, resends=FACTS.resends), NOW)
     elif move is REQUEST_STOP:
         table.request_stop(run, "ada", "stop", NOW)
+    elif move is STEER:
+        chat = table.chat("w", "c")
+        assert chat is not None
+        new = a_run(Status.QUEUED, id="new", active_shard=None)
+        new.pk = Run.key("w", "new")
+        try:
+            table.enqueue(chat, new, "hello", ChatQueue(steered=("new",)), run)
+        except Refused as refused:
+            # The steered run is the chat's holder.
+            raise Refused({"run": refused._items["holder"]}) from None
     elif move in (PROMOTE, STOP_QUEUED):
         chat = table.chat("w", "c")
         assert chat is not None

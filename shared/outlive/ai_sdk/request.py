@@ -21,7 +21,7 @@ from outlive.request import (
     sanitized,
 )
 
-BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata", "on_busy"}
+BODY = {"id", "messages", "trigger", "messageId", "budget", "agent", "metadata", "on_busy", "run_id"}
 """`useChat` sends the first four by itself, and what the application adds."""
 MESSAGE = {"id", "role", "parts", "metadata"}
 CLOSED_STATES = {"approval-responded", "output-available", "output-error", "output-denied"}
@@ -86,13 +86,13 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
     if fields.get("messageId") not in (None, message["id"]):
         _wrong("messageId", "must be the last message's id: earlier messages cannot be changed")
     prompt = "\n".join(_texts(message.get("parts"), f"{where}.parts"))
-    added = ("budget", "agent", "metadata", "on_busy")
+    added = ("budget", "agent", "metadata", "on_busy", "run_id")
     start = {"prompt": prompt, **{name: fields[name] for name in added if fields.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
     request = parse_start(chat_id, _key(message["id"]), start, max_steps)
-    # A new message stands in for the decisions that the run waits for, unless it says that it waits for them.
-    return replace(request, replaces_answers=request.on_busy != OnBusy.ENQUEUE)
+    # A new message stands in for the decisions that the run waits for, unless it says otherwise.
+    return replace(request, replaces_answers=request.on_busy == OnBusy.REJECT)
 
 
 def _answers(sent: dict[str, Any], messages: list[Any]) -> ChatAnswers:

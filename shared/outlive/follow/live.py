@@ -5,14 +5,14 @@ run never waits for a write. If the store hangs or refuses, readers miss live te
 record contains all of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 
 import msgspec
 
 from outlive.clock import DAY, SECOND, Clock
-from outlive.follow.passages import Call, Words, written_passages
-from outlive.log import cause, logger
+from outlive.follow.passages import Call, Passage, Words, read_passages, written_passages
+from outlive.log import cause, damaged, logger
 from outlive.store.rows import Run
 from outlive.store.short_lived import Live
 from outlive.text import clean
@@ -30,6 +30,24 @@ MAX_PIECE_BYTES = 200_000
 MAX_INPUT_BYTES = 8192
 """Bytes of the largest input of a call that is shown live."""
 LIFETIME_MS = DAY
+
+
+def streamed_words(pieces: Iterable[Live]) -> Iterator[Words]:
+    """The text of these pieces of one attempt, from the first one on as far as none is missing."""
+    for number, piece in enumerate(pieces):
+        passages = passages_of(piece)
+        if piece.place[2] != number or passages is None:
+            return
+        yield from (passage for passage in passages if isinstance(passage, Words))
+
+
+def passages_of(piece: Live) -> list[Passage] | None:
+    """The piece's passages; None, with a warning in the log, if it can't be read."""
+    try:
+        return read_passages(piece.passages)
+    except Exception as error:
+        damaged("piece_unreadable", row=piece.sk, cause=type(error).__name__)
+        return None
 
 
 class LiveLog:

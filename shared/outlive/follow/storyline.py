@@ -19,6 +19,7 @@ from outlive.follow.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
+from outlive.follow.live import passages_of
 from outlive.follow.passages import (
     BEGINNING,
     Approval,
@@ -28,14 +29,12 @@ from outlive.follow.passages import (
     Words,
     in_bits,
     passages,
-    read_passages,
     rest_after,
     split,
     weight,
 )
 from outlive.follow.reader_state import ReaderState
 from outlive.lifecycle import TERMINAL
-from outlive.log import damaged
 from outlive.store.rows import Record, Run
 from outlive.store.short_lived import Live
 from outlive.usage import Usage
@@ -118,7 +117,7 @@ class Storyline(msgspec.Struct):
             yield self._begun(step, attempt, iso(pieces[0].created_at if pieces else self.run.updated_at))
         for piece in pieces:
             number = piece.place[2]
-            streamed = _read(piece)
+            streamed = passages_of(piece)
             if number != self.state.number or streamed is None:
                 return  # the pieces between are not stored yet, or the record will have their text
             inside = self.state.inside
@@ -156,15 +155,6 @@ class Storyline(msgspec.Struct):
         self.state = replace(
             self.state, number=number, inside=inside, position=self.state.position.after(passage)
         )  # fmt: skip
-
-
-def _read(piece: Live) -> list[Passage] | None:
-    """The piece's passages; None, with a warning in the log, if it can't be read."""
-    try:
-        return read_passages(piece.passages)
-    except Exception as error:
-        damaged("piece_unreadable", row=piece.sk, cause=type(error).__name__)
-        return None
 
 
 def _event_factory(passage: Passage, step: int, at: str) -> EventFactory:

@@ -143,6 +143,8 @@ class Run(Row):
 
     asked = Encoded(Asked)
     """The calls that a waiting run asked about; no other run has it."""
+    handover_to = OptionalText()
+    """The run that steered this one last. The chat's queue says whether one still does."""
     step_count = Whole()
     usage = Encoded(Usage)
     error = Encoded(RunError)

@@ -1,8 +1,10 @@
 """The moves that give a run its chat's slot, or a place in the chat's queue.
 
-start, promote             CHAT, RUN, MSG, MSG      slot free or its run ended; owner, sequence, queue as read
-enqueue                    CHAT, RUN                slot held, owner and queue as read; run new
-stop_queued                CHAT, RUN                queue as read; guards of the move
+A queue is one attribute of the chat: who changes slot or queue has both, as it read them, in its condition.
+
+    start, promote             CHAT, RUN, MSG, MSG      slot free or its run ended; owner, sequence and queue as read
+    enqueue, steer             CHAT, RUN … RUN          slot held, owner and queue as read; run new; guards of the move
+    stop_queued                RUN, CHAT                guards of the move; queue as read
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,17 @@ from pynamodb.expressions.update import Action
 
 from outlive.chat_queue import ChatQueue
 from outlive.guards import Facts
-from outlive.lifecycle import ENQUEUE, MESSAGE_STATUS, PROMOTE, START, STOP_QUEUED, TERMINAL, FinishReason, Status
+from outlive.lifecycle import (
+    ENQUEUE,
+    MESSAGE_STATUS,
+    PROMOTE,
+    START,
+    STEER,
+    STOP_QUEUED,
+    TERMINAL,
+    FinishReason,
+    Status,
+)
 from outlive.store.moves import SPARE_MS, condition_of, moved
 from outlive.store.row import Row
 from outlive.store.rows import Chat, Message, Run
@@ -81,15 +93,25 @@ class Slots(Waiting):
         self._transact(written)
         self._taken(successor)
 
-    def enqueue(self, chat: Chat, run: Run, prompt: str, queue: ChatQueue) -> None:
-        """Put `run` into the chat's queue, which is `queue` with it. Refused by `chat` or `run`."""
+    def enqueue(self, chat: Chat, run: Run, prompt: str, queue: ChatQueue, steered: Run | None = None) -> None:
+        """Put `run` into the chat's queue, which is `queue` with it, and have the run `steered` hand over.
+
+        Refused by `chat`, `run`, or the steered run's `holder`.
+        """
         run.status, run.input = Status.QUEUED, prompt
         busy = (Chat.owner == run.owner) & (Chat.active_run_id == chat.active_run_id) & queue_as_read(chat)
-        self._transact({
+        written = {
             "chat": self._updating(chat, [Chat.queue.set(queue), Chat.updated_at.set(run.created_at)], busy),
             "run": self._putting(run, Row.pk.does_not_exist()),
-        })  # fmt: skip
+        }
+        if steered is not None:
+            facts = Facts(run.created_at, user=run.owner)
+            hands_over: list[Action] = [Run.handover_to.set(run.id), Run.updated_at.set(run.created_at)]
+            written["holder"] = self._updating(steered, hands_over, condition_of(STEER, facts))
+        self._transact(written)
         moved(ENQUEUE.name, run, "none")
+        if steered is not None:
+            moved(STEER.name, steered, steered.status)
 
     def stop_queued(self, run: Run, chat: Chat, stop_id: str, facts: Facts) -> Run:
         """Take `run` out of the chat's queue and end it. Refused by `run` or `chat`. Returns the run as written."""

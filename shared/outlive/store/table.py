@@ -5,7 +5,7 @@ refused it, and the caller looks at those instead of reading the table again.
 
     timeline of a run          item written             condition
     start                      CHAT, RUN, MSG, MSG      slot free; owner, sequence and queue as read; run new
-    enqueue                    CHAT, RUN                slot held; owner and queue as read; run new
+    enqueue, steer             CHAT, RUN … RUN          slot held; owner and queue as read; run new; guards of the move
     stop_queued                RUN, CHAT                guards of the move; queue as read
     claim 0 … claim n          RUN                      guards of the move
     record 0 … record n        MSG#…#STEP#n             slot n empty
@@ -38,7 +38,16 @@ from outlive.usage import Usage
 
 GOES_ON_MS = DAY // 2
 """How long a run may take after its last answer, until it ends or asks again."""
-GONE_AT_THE_END = ("active_shard", "lease_id", "lease_until", "resend_after", "asked", "due_shard", "due_at")
+GONE_AT_THE_END = (
+    "active_shard",
+    "lease_id",
+    "lease_until",
+    "resend_after",
+    "asked",
+    "due_shard",
+    "due_at",
+    "handover_to",
+)
 """Attributes that no ended run has."""
 
 

@@ -27,7 +27,7 @@ class Waiting(Moves):
             *(gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)),
             *(gone.remove() for gone in (Run.last_error, Run.retries, Run.retrying_since)),
         ]
-        condition = condition_of(ASK, Facts(now, lease_id=run.lease_id or ""))
+        condition = condition_of(ASK, Facts(now, lease_id=run.lease_id or "", handover_to=run.handover_to))
         self._transact({
             "run": self._updating(run, actions, condition),
             "record": self._putting(record, Row.pk.does_not_exist()),
