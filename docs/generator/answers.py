@@ -8,7 +8,7 @@ from docs.generator import template
 from docs.generator.calls import Call, calls_of
 from docs.generator.template import Drift
 from outlive.follow.events import Event
-from outlive.views import MessageView, Moment, RunView
+from outlive.views import MessageView, Moment, QueuedView, RunView
 
 
 class Accepted(msgspec.Struct):
@@ -43,6 +43,12 @@ class Runs(msgspec.Struct):
 
     runs: list[RunView]
     cursor: str | None
+
+
+class Queue(msgspec.Struct):
+    """The runs that wait for the chat's slot, the next one first."""
+
+    queue: list[QueuedView]
 
 
 class Events(msgspec.Struct):
@@ -80,7 +86,8 @@ ANSWERS = {
         202,
         Accepted,
         "The run is stored and goes on by itself; the client may disconnect. A chat has at most one active run; "
-        "while there is one, a start is refused with its id.\n\n"
+        "while there is one, `on_busy` says what becomes of a start: `reject` refuses it with the active run's id, "
+        "`enqueue` and `steer` store it `queued`, `supersede` ends the active run in the same write.\n\n"
         "Send an `Idempotency-Key`, and a request may be repeated if its answer was lost: the same request with the same key is "
         "answered with the same run, also while it is active. Such an answer carries `Idempotency-Replayed: true`.",
         ("Location", "Idempotency-Replayed"),
@@ -104,8 +111,9 @@ ANSWERS = {
     "stop_chat": Answer(
         200,
         Stopped,
-        "Stops the run that is active in the chat now, and no later one. `stopped: true`: the run ends `aborted`, and "
-        "its message keeps the text so far. `stopped: false`: nothing was active and nothing was written.",
+        "Stops the run that is active in the chat now and those that are queued behind it, and no later one. "
+        "`stopped: true`: the run ends `aborted`, and its message keeps the text so far. `stopped: false`: nothing was "
+        "active and nothing was written.",
     ),
     "stop_run": Answer(
         200,
@@ -117,6 +125,12 @@ ANSWERS = {
         200,
         Messages,
         "A page ends early, with a cursor, before it exceeds 4.6 MB, which is what one answer can carry. A chat that is unknown or not yours is empty.",
+    ),
+    "chat_queue": Answer(
+        200,
+        Queue,
+        "At most 10. A queued run has no messages yet: its prompt is here, and becomes a message once the run has the "
+        "slot. A chat that is unknown or not yours is empty.",
     ),
     "list_runs": Answer(
         200, Runs, "The list may lag a moment behind; each run in it is current. A chat that is not yours is empty."

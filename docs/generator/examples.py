@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
-from docs.generator.answers import Accepted, Events, Messages, Runs, Shown, Stopped, TicketMade
+from docs.generator.answers import Accepted, Events, Messages, Queue, Runs, Shown, Stopped, TicketMade
 from docs.generator.calls import first_details
 from docs.generator.template import ROOT, Drift
 from outlive.agent import Usage
@@ -22,6 +22,7 @@ from outlive.errors import (
     NotWaiting,
     Problem,
     PromptTooLong,
+    QueueFull,
     RunAlreadyActive,
     TooManyRequests,
     Unauthorized,
@@ -35,7 +36,7 @@ from outlive.request import MAX_PROMPT, check_start
 from outlive.store.body import Body, pack
 from outlive.store.rows import Message, Record, Run
 from outlive.tail import Tail
-from outlive.views import view_message, view_run
+from outlive.views import QueuedView, view_message, view_run
 
 RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
 CALLER = Caller("acme", "ada")
@@ -96,6 +97,7 @@ def examples() -> dict[str, Any]:
         "stop_chat": stopped,
         "stop_run": stopped,
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
+        "chat_queue": Queue([QueuedView(view_run(_run(Status.QUEUED), None, 1), asked()["prompt"])]),
         "list_runs": Runs([view_run(done)], None),
         "run_events": Events(*events_of(done, log)),
         "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_S * SECOND), f"/tickets/{TICKET}/events"),
@@ -129,10 +131,14 @@ def example_of(kind: type[Problem]) -> dict[str, Any]:
     return body
 
 
-DETAILS: dict[type[Problem], str] = {AnsweredOtherwise: "call_1: the first answer counts"}
+DETAILS: dict[type[Problem], str] = {
+    AnsweredOtherwise: "call_1: the first answer counts",
+    QueueFull: "10 runs wait already; stop one of them, or wait",
+}
 """Details of problems that the code puts together."""
 FIELDS: dict[type[Problem], dict[str, str]] = {
     RunAlreadyActive: {"active_run_id": RUN_ID},
+    QueueFull: {"active_run_id": RUN_ID},
     NotWaiting: {"run_status": "succeeded"},
     AnsweredOtherwise: {
         "tool_call_id": "call_1",

@@ -185,7 +185,7 @@ class TooManyRequests(Problem):
 
 
 class QueueFull(Problem):
-    """As many runs wait in the chat as may."""
+    """As many runs wait in the chat as may: 10."""
 
     status, code, title = 429, "queue_full", "The chat's queue is full"
 
