@@ -7,6 +7,7 @@ LIFECYCLE = "shared/outlive/lifecycle.py"
 GUARDS = "shared/outlive/guards.py"
 TABLE = "shared/outlive/store/table.py"
 MOVES = "shared/outlive/store/moves.py"
+SLOT = "shared/outlive/store/slot.py"
 STEP = "shared/outlive/step.py"
 CLAIMED = "shared/outlive/claimed_step.py"
 STEP_END = "shared/outlive/step_end.py"
@@ -26,17 +27,14 @@ ANYWAY = "Row.pk.exists() | Row.pk.does_not_exist()"
 """A condition that always holds."""
 
 
-def _start_over(*places: str) -> Edit:
+def _start_over(*items: str) -> tuple[Edit, ...]:
     """These items of a start's transaction are put without their condition."""
-    items = ("run", "question", "answer")
-    before, after = (
-        ", ".join(f"{item!r}: self._putting({item[0].upper()}, {ANYWAY if item in over else 'N'})" for item in items)
-        for over in ((), places)
+    return tuple(
+        Edit(SLOT, "Slots._taking", f"self._putting({item}, new)", f"self._putting({item}, {ANYWAY})") for item in items
     )
-    return Edit(TABLE, "Table.start", f"{{'chat': C, {before}}}", f"{{'chat': C, {after}}}")
 
 
-RIGHTLY = "A != Status.WAITING or not B"
+IN_PLACE = "A == Status.WAITING and (B or C)"
 PUT_RECORD = "persistently(partial(self.tools.table.record, self.run, R), C)"
 SEND_NEXT = "self.tools.queue.send(self.run, R.step + 1) if R.kind == 'step' else None"
 SETTLE_FINAL = "self.end.succeed(R) if R.kind == 'final' else None"
@@ -44,24 +42,23 @@ SETTLE_FINAL = "self.end.succeed(R) if R.kind == 'final' else None"
 WRITTEN = (
     # start: the transaction's clauses
     Mutant("start into a taken slot", "the chat's slot is not looked at",
-           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A & (Chat.sequence == B)"),
-            Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Chat.owner.does_not_exist()"))),
+           (Edit(SLOT, "Slots.start", "self._taking(A, B, C)", f"self._taking(A, {ANYWAY}, C)"),)),
     Mutant("start without the owner", "a chat that was read may be another owner's by now",
-           (Edit(TABLE, "Table.start", "(Chat.owner == A) & B", "B"),)),
+           (Edit(SLOT, "Slots._taking", "(Chat.owner == A) & B & C", "B & C"),)),
     Mutant("start a chat that is there", "a chat that was not there when read may be there by now",
-           (Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "A"),)),
+           (Edit(SLOT, "Slots._taking", "S &= Chat.owner.does_not_exist()", "pass"),)),
     Mutant("start without the sequence", "another run may have come and gone since the chat was read",
-           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B)", "A"),)),
-    Mutant("start over a run", "the run's id may be taken", (_start_over("run"),)),
-    Mutant("start over a prompt", "the prompt's place may be taken", (_start_over("question"),)),
-    Mutant("start over an answer", "the answer's place may be taken", (_start_over("answer"),)),
+           (Edit(SLOT, "Slots._taking", "A & (Chat.sequence == B) & C", "A & C"),)),
+    Mutant("start over a run", "the run's id may be taken", _start_over("run")),
+    Mutant("start over a prompt", "the prompt's place may be taken", _start_over("question")),
+    Mutant("start over an answer", "the answer's place may be taken", _start_over("answer")),
     # start: orders and what it recognises
     Mutant("start torn apart", "four writes instead of one transaction",
-           (Edit(TABLE, "Table.start", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
+           (Edit(SLOT, "Slots.start", "self._transact(A)", "[self._transact({N: B}) for N, B in A.items()]"),)),
     Mutant("start over an active holder", "whether the slot's run has ended is not looked at",
-           (Edit(TABLE, "Table.start", "W['holder'] = self._checking(R, E)"),)),
+           (Edit(SLOT, "Slots.start", "W['holder'] = self._checking(R, E)"),)),
     Mutant("start over any slot", "whose slot is taken is not looked at",
-           (Edit(TABLE, "Table.start", "F |= Chat.active_run_id == R", "F |= Chat.active_run_id.exists()"),)),
+           (Edit(SLOT, "Slots.start", "F |= Chat.active_run_id == R", "F |= Chat.active_run_id.exists()"),)),
     Mutant("start sends first", "the message goes out before the run is stored",
            (Edit(START, "Start._try", "self.table.start(...)\nself._send(A)", "self._send(A)\nself.table.start(...)"),)),
     Mutant("start never sends", "only a sweep sends", (Edit(START, "Start._try", "self._send(A)"),)),
@@ -74,7 +71,7 @@ WRITTEN = (
     Mutant("start takes a foreign chat's run", "the owner is not looked at before",
            (Edit(ACCESS, "own_chat", "A is not None and A.owner != B", "False"),)),
     Mutant("start makes room too soon", "a start ends a run that is rightly at work",
-           (Edit(BUSY_CHAT, "make_room", f"if {RIGHTLY}: raise _busy_with(C)", f"if {RIGHTLY}: return None"),)),
+           (Edit(BUSY_CHAT, "BusyChat.room", "return self._join(A)", "return None"),)),
     # claim, heartbeat, release: what they write
     Mutant("claim keeps the attempts", "a step begins with the attempts of the one before",
            (Edit(MOVES, "Moves.claim", "Run.attempt.set(1)", "Run.attempt.add(1)"),)),
@@ -139,9 +136,10 @@ WRITTEN = (
            (Edit(ACCESS, "own_run", "A is None or not is_own(A, B)", "A is None"),
             Edit(LIFECYCLE, "REQUEST_STOP", "Guard.OWNER"), Edit(LIFECYCLE, "STOP", "Guard.OWNER"))),
     Mutant("start without slot and sequence", "neither slot nor sequence are looked at",
-           (Edit(TABLE, "Table.start", "A & (Chat.sequence == B) & C", "A"),
-            Edit(TABLE, "Table.start", "Chat.owner.does_not_exist() & A", "Row.pk.exists() | Row.pk.does_not_exist()"),
-            _start_over("question", "answer"))),
+           (Edit(SLOT, "Slots.start", "self._taking(A, B, C)", f"self._taking(A, {ANYWAY}, C)"),
+            Edit(SLOT, "Slots._taking", "A & (Chat.sequence == B) & C", "A"),
+            Edit(SLOT, "Slots._taking", "S &= Chat.owner.does_not_exist()", "pass"),
+            *_start_over("question", "answer"))),
     Mutant("abort_never_started of claimed runs", "neither status nor claim are looked at",
            (Edit(LIFECYCLE, "ABORT_NEVER_STARTED", "PENDING", "ACTIVE"),
             Edit(LIFECYCLE, "ABORT_NEVER_STARTED", "Guard.NEVER_CLAIMED"))),
@@ -156,9 +154,9 @@ WRITTEN = (
     Mutant("seal over a record", "the log's slot is not looked at",
            (Edit(TABLE, "Table.settle", "self._putting(A.seal, B)", f"self._putting(A.seal, {ANYWAY})"),)),
     Mutant("settle frees any slot", "whose slot it is is not looked at",
-           (Edit(TABLE, "Table.settle", "self._updating(A, B, Chat.active_run_id == C)", "self._updating(A, B, Row.pk.exists())"),)),
+           (Edit(TABLE, "Table.settle", "H = Chat.active_run_id == R", "H = Row.pk.exists()"),)),
     Mutant("settle keeps the slot", "the chat stays busy with an ended run",
-           (Edit(TABLE, "Table.settle", "Chat.active_run_id.remove()"),)),
+           (Edit(TABLE, "Table._freeing", "Chat.active_run_id.remove()"),)),
     Mutant("settle, message left open", "the message goes on streaming",
            (Edit(TABLE, "Table.settle", "Message.status.set(A)"),)),
     Mutant("settle keeps the lease", "an ended run looks held",
@@ -227,7 +225,7 @@ WRITTEN = (
     Mutant("ask refused, own question kept", "a worker whose question is refused by another's record lets go of the run",
            (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "return self._adopt(A)", "return None"),)),
     Mutant("ask deaf to a stop", "a stop that came before the question is not heard",
-           (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "A is None and self.end.was_asked_to_stop(B)", "False"),)),
+           (Edit(CLAIMED, "ClaimedStep._wait_for_answers", "self.end.was_asked_to_stop(A)", "False"),)),
     Mutant("calls run by an old history", "a worker runs answered calls by what it read before they were answered",
            (Edit(CLAIMED, "ClaimedStep._adopt", "A.kind != RecordKind.ASKED", "True"),)),
     Mutant("a question found is a question answered", "an overtaken worker goes on from a question that was just asked",
@@ -262,9 +260,38 @@ WRITTEN = (
     Mutant("anybody answers", "whose run it is is not looked at",
            (Edit(ACCESS, "run_to_answer", "A is not None and B.approves and C", "A is not None"),)),
     Mutant("typed message refused", "a message in place of a decision is taken for a second start",
-           (Edit(BUSY_CHAT, "make_room", RIGHTLY, "True"),)),
+           (Edit(BUSY_CHAT, "BusyChat._join", IN_PLACE, "False"),)),
     Mutant("start makes room by itself", "any start ends a run that waits",
-           (Edit(BUSY_CHAT, "make_room", RIGHTLY, "A != Status.WAITING"),)),
+           (Edit(BUSY_CHAT, "BusyChat._join", IN_PLACE, "A == Status.WAITING"),)),
+    # a busy chat
+    Mutant("settle strands the queue", "a run that ends without a look at the queue frees the slot",
+           (Edit(TABLE, "Table._freeing", "H &= Chat.queue.does_not_exist()", "pass"),)),
+    Mutant("promote by an old queue", "a run that was queued since the queue was read is lost",
+           (Edit(SLOT, "Slots._taking", "A & B & queue_as_read(C)", "A & B"),)),
+    Mutant("enqueue by an old queue", "of two runs that are queued at once one is lost",
+           (Edit(SLOT, "Slots.enqueue", "A & B & queue_as_read(C)", "A & B"),)),
+    Mutant("enqueue behind nobody", "the run before it may have ended by now",
+           (Edit(SLOT, "Slots.enqueue", "(Chat.owner == A) & (Chat.active_run_id == B) & C", "(Chat.owner == A) & C"),)),
+    Mutant("stop_queued by an old queue", "a run that was queued since the queue was read is lost",
+           (Edit(SLOT, "Slots.stop_queued", "queue_as_read(A)", ANYWAY),)),
+    Mutant("stop_queued leaves the queue", "the queue names a run that has ended",
+           (Edit(SLOT, "Slots.stop_queued", "queued_as(A)"),)),
+    Mutant("promote never sends", "only a sweep sends a promoted run's message",
+           (Edit(SETTLE, "Settler.end", "self.send_first(A)"),)),
+    Mutant("promote stays out of the index", "no sweep sees a promoted run",
+           (Edit(SLOT, "Slots._promoting", "Run.active_shard.set(A)"),)),
+    Mutant("promote not repeated", "a message that comes again finds the end, and leaves the promoted run to a sweep",
+           (Edit(STEP, "Step._may_reclaim", "self._send_promoted(A)"),)),
+    Mutant("stop of the chat from the first on", "the runs behind the active one are promoted, and stopped then",
+           (Edit(STOP, "Stop.of_chat", "A.pop()", "A.pop(0)"),)),
+    Mutant("hand over to nobody", "the message that steers may have been taken back",
+           (Edit(SETTLE, "_Settling._update_chat", "A is HAND_OVER and B", "False"),)),
+    Mutant("hand over decided calls", "what a person approved is not run any more",
+           (Edit(CLAIMED, "ClaimedStep._decide", "A is not None and not self.history.was_asked and B", "A is not None and B"),)),
+    Mutant("supersede whoever is active", "a message ends a run that its sender has not seen",
+           (Edit(BUSY_CHAT, "BusyChat._join", "A == OnBusy.SUPERSEDE and B == C", "A == OnBusy.SUPERSEDE"),)),
+    Mutant("supersede over a final record", "the answer was there, and the run is taken for superseded",
+           (Edit(BUSY_CHAT, "BusyChat._replace", "SUCCEED if A is not None else B", "B"),)),
     # damaged rows
     Mutant("damaged run ended under a live lease", "a worker's run is given up while it is at work",
            (Edit(UNREADABLE, "end_unreadable", "'lease_until' in A and B", "False"),)),

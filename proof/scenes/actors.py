@@ -121,6 +121,8 @@ class Cast:
         workspace: str = "w",
         prompt: str = "hello",
         in_place: bool = False,
+        on_busy: str = "reject",
+        supersedes: str | None = None,
     ) -> Callable[[], Hashable]:
         """A start: ends with ("accepted", run id, replayed) or with ("problem", status, code, active run id).
 
@@ -128,7 +130,8 @@ class Cast:
         """
 
         def program() -> Hashable:
-            body = json.dumps({"prompt": prompt, "metadata": {}})
+            place = {"on_busy": on_busy, **({"run_id": supersedes} if supersedes else {})}
+            body = json.dumps({"prompt": prompt, "metadata": {}, **place})
             try:
                 request = check_start(chat, key, body, self.settings.max_steps)
                 request = replace(request, replaces_answers=in_place)

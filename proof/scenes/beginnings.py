@@ -191,6 +191,44 @@ def unanswered(director: Director) -> None:
     director.work()
 
 
+def queued(director: Director) -> None:
+    """A run was accepted, and others wait behind it."""
+    director.run("a", "b")
+
+
+def queued_at_the_model(director: Director) -> None:
+    """A worker is asking the model, and another run waits."""
+    at_the_model(director)
+    director.run("b")
+
+
+def queued_at_the_settle(director: Director) -> None:
+    """A worker has put the final record and is about to settle, and another run waits."""
+    at_the_settle(director)
+    director.run("b")
+
+
+def queued_behind_stale(director: Director) -> None:
+    """A run waits behind one whose worker died, and its message is lost; ten minutes have gone by."""
+    left_alone(director)
+    director.run("b")
+    director.passes(STALE_JUMP)
+
+
+def queued_and_unanswered(director: Director) -> None:
+    """A run waits for answers, and another one waits behind it."""
+    unanswered(director)
+    director.run("b")
+
+
+def promoted_unsent(director: Director) -> None:
+    """Whoever ended the run before died before it sent the promoted run's message; a lease has gone by."""
+    queued_at_the_settle(director)
+    director.until("w1", "SendMessage")
+    director.move("w1 !crash", "!lose 1")
+    director.passes(LEASE_JUMP)
+
+
 def waiting_and_mail(director: Director) -> None:
     """As unanswered; the message of the step that asked comes once more."""
     director.run("a")

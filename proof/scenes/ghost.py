@@ -18,8 +18,8 @@ class Ghost(NamedTuple):
     """What is remembered of the way here because a promise speaks of it."""
 
     asks: tuple[tuple[tuple[str, int], int], ...] = ()
-    targets: tuple[tuple[str, str | None], ...] = ()
-    """Which run each stop may hit: the one that was active when it looked."""
+    targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Which runs each stop may hit: those that were active or queued when it looked."""
     wrote: frozenset[str] = frozenset()
     broke_off: tuple[tuple[str, str, int, int], ...] = ()
     """Workers that broke off for a stop while they held the run: name, run, clock, faults left."""

@@ -24,13 +24,15 @@ class Role:
     decisions: tuple[tuple[str, bool], ...] = ()
     approves: bool = False
     in_place: bool = False
+    on_busy: str = "reject"
+    supersedes: str | None = None
 
     @property
     def same(self) -> tuple[object, ...]:
         """Equal for two that do the same."""
         return (
             self.part, self.workspace, self.user, self.chat, self.run_id, self.key, self.window, self.decisions,
-            self.in_place,
+            self.in_place, self.on_busy, self.supersedes,
         )  # fmt: skip
 
 
@@ -39,6 +41,14 @@ def start(chat: str = "c", *, key: str | None = None, user: str = "ada", workspa
     return Role(
         lambda cast: cast.start(chat, key=key, user=user, workspace=workspace), "start", workspace, user, chat, key=key
     )
+
+
+def waits(on_busy: str = "enqueue", *, run_id: str | None = None, key: str | None = None, user: str = "ada") -> Role:
+    """Somebody starts a run and says what becomes of it in a busy chat; `run_id` is the one that it supersedes."""
+    return Role(
+        lambda cast: cast.start(key=key, user=user, on_busy=on_busy, supersedes=run_id),
+        "start", user=user, key=key, on_busy=on_busy, supersedes=run_id,
+    )  # fmt: skip
 
 
 def typed(*, key: str | None = None) -> Role:

@@ -39,6 +39,7 @@ from proof.scenes.beginnings import (
     waiting,
     waiting_and_mail,
 )
+from proof.scenes.busy import busy_scenes
 from proof.scenes.roles import answer, read, start, stop, stop_run, sweep, typed
 from proof.scenes.scene import Scene
 from proof.scenes.terms import (
@@ -262,6 +263,7 @@ def scenes() -> list[Scene]:
               settings=PATIENT),
         Scene("readers", "a reconnect while a run is stopped and ends", {"r": read(), "s": stop()}, steps(0), pending, a,
               workers=1),
+        *busy_scenes(),
     ]  # fmt: skip
 
 

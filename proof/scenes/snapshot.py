@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlive.clock import from_iso
-from outlive.store.rows import Record, Run
+from outlive.store.rows import Chat, Record, Run
 from proof.dynamodb.rows import Row
 from proof.dynamodb.schema import Key
 
 ACTIVE = frozenset({"pending", "running"})
 HOLDING = ACTIVE | {"waiting"}
+ENDING = HOLDING | {"queued"}
+"""Whoever has one of these has to end."""
 TERMINAL = frozenset({"succeeded", "failed", "aborted"})
 SKEW = 200
 """Milliseconds by which no two clocks differ."""
@@ -52,6 +54,17 @@ class Item:
         """The calls that a waiting run waits for, by their ids."""
         asked = Run.of(self._wire).asked
         return [] if asked is None else [call.tool_call_id for call in asked.open]
+
+    @property
+    def queue(self) -> tuple[str, ...]:
+        """The runs that wait in a chat, by their ids."""
+        queue = Chat.of(self._wire).queue
+        return () if queue is None else queue.ids
+
+    @property
+    def never_began(self) -> bool:
+        """True for a run that is queued, or was until it ended: it has no messages."""
+        return self.whole("assistant_seq") == 0
 
     @property
     def damaged(self) -> bool:

@@ -179,7 +179,8 @@ class _Settling:
     @property
     def _starts_a_run(self) -> bool:
         """True if a new run takes the slot, so that the run may only end together with that."""
-        return self.end.succession is not None and self.end.move is not HAND_OVER
+        successor = self.end.succession.successor if self.end.succession is not None else None
+        return successor is not None and successor.is_new
 
     def go(self) -> Settled:
         for _ in range(SETTLE_ROUNDS):
@@ -277,11 +278,10 @@ class _Settling:
             raise NotSteered
         if not self.chat_there:
             return
-        if chat is None or chat.queue is None:
-            # An operator has to mend this chat; the next start then promotes.
-            self.queue_there = True
-            return
-        self.succession = next_of(self.table, chat, self.run.workspace_id, self.run.chat_id, self.resend_after)
+        # A chat that can't be read an operator has to mend; the next start then promotes.
+        self.queue_there = chat is None
+        if chat is not None and chat.queue is not None:
+            self.succession = next_of(self.table, chat, self.run.workspace_id, self.run.chat_id, self.resend_after)
 
     def _update_run(self, current: Run | None) -> Settled | None:
         if current is None:

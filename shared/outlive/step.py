@@ -140,6 +140,8 @@ class Step:
         if run is None or run.claimed_step < step - 1:
             logger.warning("message_unknown", run=delivery.run_id, step=step)
             return False
+        if run.status in TERMINAL:
+            self._send_promoted(run)
         if run.status in TERMINAL or run.status == Status.WAITING:
             return False
         facts = Facts(now, step=step)
@@ -156,6 +158,18 @@ class Step:
             self._end_stopped(run, ABORT_LEFT, facts)
             return False
         return True
+
+    def _send_promoted(self, ended: Run) -> None:
+        """Send the first step of the run that took the slot of `ended`, if it has not begun.
+
+        The worker that ended the run may have died before it sent; a second message changes nothing.
+        """
+        tools = self.tools
+        if ended.next_run_id is None:
+            return
+        run = tools.table.run(ended.workspace_id, ended.next_run_id)
+        if run is not None and run.status == Status.PENDING:
+            tools.settler.send_first(run)
 
     def _end_stopped(self, run: Run, move: Move, facts: Facts) -> None:
         log = Log.upto(self.tools.table.last_record(run))

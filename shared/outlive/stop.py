@@ -53,8 +53,8 @@ class Stop:
                 return Stopped(False)
             accepted = [chat.active_run_id, *(chat.queue.ids if chat.queue is not None else ())]
             stopped = Stopped(False)
-            for run_id in reversed(accepted):
-                ended = self._stop(caller, run_id)
+            while accepted:
+                ended = self._stop(caller, accepted.pop())
                 stopped = ended if ended.stopped else stopped
             return stopped
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from outlive.store.slot import Succession
 from outlive.store.table import Table
 from tests.handlers.conftest import Stack
 
@@ -69,9 +70,10 @@ def test_a_run_whose_agent_is_gone_fails_and_a_run_without_a_name_has_the_defaul
     assert (run["status"], run["error"]["code"], run["usage"]["requests"]) == ("failed", "agent_unknown", 0)
     start = Table.start
 
-    def nameless(self: Table, chat: object, run: object, *rest: object) -> None:
-        run.agent = None  # type: ignore[attr-defined]
-        start(self, chat, run, *rest)  # type: ignore[arg-type]
+    def nameless(self: Table, succession: Succession, now: int, holder: str | None = None) -> None:
+        assert succession.successor is not None
+        succession.successor.run.agent = None
+        start(self, succession, now, holder)
 
     monkeypatch.setattr(Table, "start", nameless)
     before = stack.begin("chat-2").body["run"]["id"]

@@ -56,6 +56,20 @@ def test_a_run_is_promoted_once(stack: Stack, fate: str, write: str, by: str) ->
     whole(stack)
 
 
+def test_a_promotion_that_is_not_sent_is_sent_by_the_next_delivery(stack: Stack) -> None:
+    """[97] The message of the run before is redelivered, because its worker died before it was acknowledged."""
+    active = stack.begin().body["run"]["id"]
+    second = enqueue(stack)
+    ends_well(stack, active)
+    while stack.take():
+        pass
+    assert stack.deliver(stack.message(active, 0))
+    stack.work()
+    assert statuses(stack, second) == ["succeeded"]
+    assert stack.deliver(stack.message(active, 0))
+    assert stack.take() is None
+
+
 def test_a_promotion_that_is_not_sent_is_sent_by_a_sweep(stack: Stack) -> None:
     """[97] The promoter dies between the write and the send."""
     active = stack.begin().body["run"]["id"]

@@ -21,6 +21,7 @@ from outlive.store.refused import Refused
 from outlive.store.row import Row
 from outlive.store.rows import Chat, Run
 from outlive.store.short_lived import Live
+from outlive.store.slot import Succession, Successor
 from outlive.store.table import Table
 from tests.unit.test_lifecycle import a_run
 
@@ -117,7 +118,9 @@ def calls(table: Table, queue: Queue) -> dict[str, Any]:
         "BatchGetItem": lambda: list(table._get_all([{"pk": {"S": "a"}, "sk": {"S": "b"}}])),
         "PutItem": lambda: table.put_live_piece(piece),
         "UpdateItem": lambda: table.heartbeat(run, "mine", 2, 1),
-        "TransactWriteItems": lambda: table.start(None, run, "hello", 1),
+        "TransactWriteItems": lambda: table.start(
+            Succession(Chat("w#c", Chat.SK, owner="ada"), Successor(run, "hello"), None, 0), 1
+        ),
         "SendMessage": lambda: queue.send(run, 0),
     }
 

@@ -237,6 +237,7 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/runs/{run_id}"): "Read",
         ("GET", "/chats/{chat_id}/messages"): "Read",
         ("GET", "/chats/{chat_id}/runs"): "Read",
+        ("GET", "/chats/{chat_id}/queue"): "Read",
         ("GET", "/runs/{run_id}/events"): "Tail",
         ("POST", "/runs/{run_id}/ticket"): "Tail",
         ("GET", "/tickets/{ticket}/events"): "Tail",

@@ -75,6 +75,10 @@ def _start_problems(
         return [f"[9] {actor} got {active}, which another user owns"]
     if code == "run_already_active" and role.in_place and seen.runs[active].text("status") == "waiting" and quiet:
         return [f"[behaviour 78] {actor} was refused in favour of {active}, which waits for answers"]
+    if code == "run_already_active" and role.on_busy in ("enqueue", "steer") and quiet:
+        return [f"[behaviour 96] {actor} was refused in favour of {active}, and would have waited"]
+    if code == "run_already_active" and role.supersedes == active and quiet:
+        return [f"[behaviour 104] {actor} was refused in favour of {active}, in whose place it comes"]
     if quiet and status >= 500:
         return [f"[behaviour 8] {actor} was answered {status} {code} though nothing went wrong"]
     return []

@@ -8,15 +8,15 @@ from proof.explorer.world import Event, World
 from proof.scenes.ghost import Ghost
 from proof.scenes.roles import Program
 from proof.scenes.scene import Scene
-from proof.scenes.snapshot import ACTIVE, HOLDING, TERMINAL
+from proof.scenes.snapshot import ACTIVE, ENDING, TERMINAL
 from proof.scenes.staging import Staging
 from proof.scenes.terms import MINUTE, PENDING_JUMP, STALE_JUMP
 from proof.sqs import memory_queue
 from proof.sqs.memory_queue import Letter
 
-ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP)
+ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP) * 3
 """Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
-DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP)
+DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP) * 3
 """The same for a queue that delivers nothing: resends do nothing then."""
 
 
@@ -87,7 +87,7 @@ def _ends(at: Staging, world: World, *, succeed: bool) -> list[str]:
     """Every run has ended; those that were stopped `aborted`, and where nothing excuses another end the others
     succeeded."""
     runs = at.tables.snapshot(world.table).runs
-    left = {name: run.text("status") for name, run in runs.items() if run.text("status") in HOLDING}
+    left = {name: run.text("status") for name, run in runs.items() if run.text("status") in ENDING}
     if left:
         return [f"[3] never ended: {left}"]
     problems: list[str] = []
@@ -95,6 +95,8 @@ def _ends(at: Staging, world: World, *, succeed: bool) -> list[str]:
         status = run.text("status")
         if run.text("stop_requested_at") is not None:
             problems += [] if status == "aborted" else [f"[4] {name} was stopped and ended {status}"]
+        elif run.text("finish_reason") == "superseded":
+            continue
         elif succeed and status != "succeeded" and (run.json("error") or {}).get("code") != "unanswered":
             problems.append(f"[3] {name} ended {status} ({run.text('error')}) though at most one thing went wrong")
     return problems

@@ -42,7 +42,7 @@ def _run_moves(was: Snapshot, now: Snapshot, old: Item, new: Item, clock: int) -
             broken.append("[2] a terminal run changed")
         if len(was.log(old)) != len(now.log(new)):
             broken.append("[6] a record was added after the end")
-        if was.messages[place(old)]._wire is not now.messages[place(new)]._wire:
+        if not old.never_began and was.messages[place(old)]._wire is not now.messages[place(new)]._wire:
             broken.append("[2] the message of a terminal run changed")
         return broken
     if new.text("status") in TERMINAL:
@@ -111,8 +111,26 @@ def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[st
     if fresh and after not in ("waiting", "running"):
         broken.append(f"[behaviour 74] an answer was kept as the run ended {after}")
     if new.text("finish_reason") == "handed_over" and before != "waiting":
-        broken.append(f"[behaviour 78] a run that was {before} was handed over")
+        broken += _handover_problems(was, now, old, new)
+    if before == "running" and after == "waiting" and _steered(was, old):
+        broken.append("[behaviour 103] a question stands before a message that steers")
     return broken
+
+
+def _steered(seen: Snapshot, run: Item) -> bool:
+    queue = seen.chats[place(run)[0]].json("queue") or {}
+    return bool(queue.get("steered"))
+
+
+def _handover_problems(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[str]:
+    """A run hands over at work only to a message that steers it, and never calls that were decided."""
+    next_run = now.runs.get(new.text("next_run_id") or "")
+    if not _steered(was, old) or next_run is None or next_run.text("status") != "pending":
+        return [f"[behaviour 101] a run that was {old.text('status')} handed over to {new.text('next_run_id')}"]
+    log = was.log(old)
+    if log and log[-1].text("kind") == "asked":
+        return ["[behaviour 103] a run handed over before its decided calls ran"]
+    return []
 
 
 def _provider_problems(old: Item, new: Item) -> list[str]:
@@ -140,7 +158,8 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
     status = new.text("status")
     if status == "failed" and by != holder:
         return [f"[settle] failed by {by}, while {holder} held it"]
-    if status == "aborted" and at_work and by != holder:
+    superseded = new.text("finish_reason") == "superseded" and was.runs.get(new.text("next_run_id") or "") is None
+    if status == "aborted" and at_work and by != holder and not superseded:
         return [f"[behaviour 32] aborted by {by} under the live lease of {holder}"]
     error = new.json("error") or {}
     if error.get("code") == "unanswered" and from_iso(old.text("due_at") or "") > clock + SKEW:
@@ -148,7 +167,8 @@ def _ending_problems(was: Snapshot, old: Item, new: Item, clock: int) -> list[st
     if error.get("code") in ("stale", "never_started"):
         # The error says how long; nothing may have moved the run for as long.
         (window,) = re.findall(r"(\d+) seconds", error["message"])[:1]
-        moved = old.text("progress_at" if error["code"] == "stale" else "created_at")
+        # A queued run's time begins with its promotion.
+        moved = old.text("progress_at") or (old.text("created_at") if error["code"] == "never_started" else None)
         claimed = error["code"] == "never_started" and old.whole("claimed_step") >= 0
         if moved is None or claimed or from_iso(moved) > clock + SKEW - int(window) * 1000:
             return [f"[behaviour 40] ended as {error['code']} though it moved at {moved}"]

@@ -7,12 +7,12 @@ from proof.explorer.world import World
 from proof.scenes.ghost import Ghost, Look
 from proof.scenes.outside import TABLE
 from proof.scenes.roles import belongs_to
-from proof.scenes.snapshot import ACTIVE, HOLDING, SKEW, Item, is_held
+from proof.scenes.snapshot import ACTIVE, ENDING, SKEW, Item, is_held
 from proof.scenes.staging import Staging
 
 
 def looked(at: Staging, ghost: Ghost, before: World, actor: str, request: Request) -> Ghost:
-    """Remember what a stop can mean: by chat the run that is active as it looks, by id the one it names.
+    """Remember what a stop can mean: by chat the runs that are active or queued as it looks, by id the one it names.
 
     And what a sweep saw.
     """
@@ -29,11 +29,11 @@ def looked(at: Staging, ghost: Ghost, before: World, actor: str, request: Reques
     if role is None or role.part != "stop" or actor in dict(ghost.targets):
         return ghost
     seen = at.tables.snapshot(before.table)
-    target = role.run_id
-    if target is None:
-        active = [name for name, run in seen.runs.items() if run.text("status") in HOLDING and belongs_to(run, role)]
-        target = next((name for name in active if seen.runs[name].text("chat_id") == role.chat), None)
-    return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, target)), key=repr)))
+    targets = (role.run_id,) if role.run_id is not None else ()
+    if role.run_id is None:
+        open_runs = [name for name, run in seen.runs.items() if run.text("status") in ENDING and belongs_to(run, role)]
+        targets = tuple(name for name in open_runs if seen.runs[name].text("chat_id") == role.chat)
+    return ghost._replace(targets=tuple(sorted((*ghost.targets, (actor, targets)), key=repr)))
 
 
 def saw_the_queue(at: Staging, ghost: Ghost, before: World, actor: str) -> Ghost:

@@ -25,6 +25,11 @@ def standing(rows: Rows) -> list[str]:
             broken.append(f"[1] {len(active)} runs hold one chat: {active}")
         if active != ([] if slot is None else [slot]):
             broken.append(f"[1] the chat's slot holds {slot}, active is {active}")
+        queued = {n for n, run in seen.runs.items() if place(run)[0] == pk and run.text("status") == "queued"}
+        if queued != set(chat.queue) or len(queued) != len(chat.queue):
+            broken.append(f"[behaviour 97] the queue names {chat.queue}, queued are {sorted(queued)}")
+        if chat.queue and slot is None:
+            broken.append(f"[behaviour 97] {chat.queue} wait, and no run is before them")
     for name, run in seen.runs.items():
         broken += [f"{problem} (run {name})" for problem in _run_problems(seen, run)]
     return broken
@@ -33,6 +38,10 @@ def standing(rows: Rows) -> list[str]:
 def _run_problems(seen: Snapshot, run: Item) -> list[str]:
     broken: list[str] = []
     status = run.text("status") or ""
+    if (run.text("input") is not None) is not (status == "queued"):
+        broken.append(f"[behaviour 96] a run that is {status} has the prompt {run.text('input')}")
+    if run.never_began:
+        return broken + _queued_problems(seen, run, status)
     pk, seq = place(run)
     header, prompt = seen.messages.get((pk, seq)), seen.messages.get((pk, run.whole("user_seq")))
     if pk not in seen.chats or header is None or prompt is None:
@@ -50,10 +59,25 @@ def _run_problems(seen: Snapshot, run: Item) -> list[str]:
         broken.append(f"[4] stopped, but ended {status} with error {run.text('error')}")
     if status == "failed" and run.text("error") is None:
         broken.append("[behaviour 4] failed without an error")
-    if status == "aborted" and run.text("stop_requested_at") is None and run.text("error") is None:
+    excused = run.text("error") is not None or run.text("finish_reason") == "superseded"
+    if status == "aborted" and run.text("stop_requested_at") is None and not excused:
         broken.append("[behaviour 29] aborted without a stop and without a sweep's reason")
     broken += _log_problems(run, seen.log(run), status)
     broken += _waiting_problems(seen, run, status)
+    return broken
+
+
+def _queued_problems(seen: Snapshot, run: Item, status: str) -> list[str]:
+    """A run that has not begun is queued, or was taken back, and nothing of it is anywhere else."""
+    broken: list[str] = []
+    taken_back = status == "aborted" and run.text("stop_requested_at") is not None and run.text("finished_at")
+    if status != "queued" and not taken_back:
+        broken.append(f"[behaviour 99] a run that never began is {status}")
+    for name in ("active_shard", "due_shard", "chat_key", "lease_id", "started_at"):
+        if run.text(name) is not None:
+            broken.append(f"[behaviour 96] a run that never began has {name} {run.text(name)}")
+    if any(message.text("run_id") == run.text("id") for message in seen.messages.values()):
+        broken.append("[behaviour 99] a run that never began has messages")
     return broken
 
 

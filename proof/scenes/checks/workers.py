@@ -93,7 +93,7 @@ def send_problems(at: Staging, ghost: Ghost, actor: str, request: Request, after
     repeats = role is not None and bool(role.decisions) and due["step"] == run.whole("claimed_step")
     if run.text("status") == "waiting" and not repeats:
         return [f"[behaviour 72] {actor} sent step {due['step']} of a run that waits"]
-    if role is None or role.part != "sweep":
+    if role is None or role.part != "sweep" or _promoted_by(at.tables.snapshot(after.table), run, actor):
         return []
     if not (run.text("resent_by") or "").startswith(f"{actor}."):
         return [f"[behaviour 41] {actor} sent before it kept others from sending"]
@@ -105,6 +105,12 @@ def send_problems(at: Staging, ghost: Ghost, actor: str, request: Request, after
     if run.whole("resends") != look.resends or after_then > after.clock + MINUTE + SKEW:
         return [f"[behaviour 41] {actor} counted before it sent, so that a send that fails counts"]
     return []
+
+
+def _promoted_by(seen: Snapshot, run: Item, actor: str) -> bool:
+    """True if this sweep ended the run before: then it sends the first step of the one that it promoted."""
+    ended = [each for each in seen.runs.values() if each.text("next_run_id") == run.text("id")]
+    return any((each.text("settled_by") or "").startswith(f"{actor}.") for each in ended)
 
 
 def worker_problems(at: Staging, seen: Snapshot, ghost: Ghost, actor: str, result: Hashable, after: World) -> list[str]:

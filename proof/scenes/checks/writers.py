@@ -69,7 +69,12 @@ def _client_problems(at: Staging, before: World, actor: str, role: Role, after: 
         chat = seen.chats.get(pk)
         if chat is not None and chat.text("owner") != role.user and not role.approves:
             problems.append(f"[9] {actor} changed a chat of {chat.text('owner')}")
-    if role.part == "start" and not role.in_place:
+    if role.supersedes is not None:
+        for name, run in at.tables.snapshot(after.table).runs.items():
+            was = seen.runs.get(name)
+            if run.text("finish_reason") == "superseded" and was is not None and was.text("finish_reason") is None:
+                problems += [] if name == role.supersedes else [f"[behaviour 104] {actor} superseded {name}"]
+    if role.part == "start" and not role.in_place and role.on_busy != "steer":
         for name, run in at.tables.snapshot(after.table).runs.items():
             if run.text("finish_reason") == "handed_over" and seen.runs[name].text("status") == "waiting":
                 problems.append(f"[behaviour 72] {actor} ended {name}, which waits for answers")
@@ -89,12 +94,12 @@ def _start_problems(at: Staging, ghost: Ghost, before: World, actor: str, after:
 def _stop_problems(at: Staging, ghost: Ghost, before: World, actor: str, after: World) -> list[str]:
     """A stop acts on the run that it meant."""
     problems: list[str] = []
-    seen, target = at.tables.snapshot(before.table), dict(ghost.targets).get(actor)
+    seen, targets = at.tables.snapshot(before.table), dict(ghost.targets).get(actor, ())
     for name, run in at.tables.snapshot(after.table).runs.items():
         was = seen.runs.get(name)
         stopped_before = was is not None and was.text("stop_requested_at") is not None
-        if run.text("stop_requested_at") is not None and not stopped_before and name != target:
-            problems.append(f"[4] the stop {actor} meant {target} and hit {name}")
+        if run.text("stop_requested_at") is not None and not stopped_before and name not in targets:
+            problems.append(f"[4] the stop {actor} meant {targets} and hit {name}")
     return problems
 
 
