@@ -154,6 +154,7 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "hand_over without MY_LEASE": ("steer-overtaken none",),
     "hand_over without HANDOVER_REQUESTED": ("steer none",),
     "hand_over from any status": ("steer-overtaken none",),
+    "supersede without NO_STOP": ("supersede-stop none",),
     "supersede without OWNER": ("foreign-queue none",),
     "supersede from any status": ("supersede-settle none", "two-supersedes none"),
     "ask without HANDOVER_AS_READ": ("steer-ask none",),

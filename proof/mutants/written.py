@@ -289,7 +289,7 @@ WRITTEN = (
     Mutant("hand over decided calls", "what a person approved is not run any more",
            (Edit(CLAIMED, "ClaimedStep._decide", "A is not None and not self.history.was_asked and B", "A is not None and B"),)),
     Mutant("supersede whoever is active", "a message ends a run that its sender has not seen",
-           (Edit(BUSY_CHAT, "BusyChat._join", "A == OnBusy.SUPERSEDE and B == C", "A == OnBusy.SUPERSEDE"),)),
+           (Edit(BUSY_CHAT, "BusyChat._join", "A == OnBusy.SUPERSEDE and B != C", "False"),)),
     Mutant("supersede over a final record", "the answer was there, and the run is taken for superseded",
            (Edit(BUSY_CHAT, "BusyChat._replace", "SUCCEED if A is not None else B", "B"),)),
     # damaged rows

@@ -83,17 +83,20 @@ class BusyChat:
         on_busy = self.request.on_busy
         if active.status == Status.WAITING and (self.request.replaces_answers or on_busy == OnBusy.STEER):
             return partial(self._replace, active, HAND_OVER_WAITING)
-        if on_busy == OnBusy.SUPERSEDE and active.id == self.request.supersedes:
-            return partial(self._replace, active, SUPERSEDE)
-        if on_busy in (OnBusy.REJECT, OnBusy.SUPERSEDE):
+        if on_busy == OnBusy.REJECT or (on_busy == OnBusy.SUPERSEDE and active.id != self.request.supersedes):
             raise _busy_with(active.id)
+        if on_busy == OnBusy.SUPERSEDE and active.stop_requested_at is None:
+            return partial(self._replace, active, SUPERSEDE)
         if len(self.chat.queue.ids if self.chat.queue is not None else ()) >= QUEUE_LIMIT:
             raise QueueFull(f"{QUEUE_LIMIT} runs wait already; stop one of them, or wait", active_run_id=active.id)
         return partial(self._enqueue, active)
 
     def _enqueue(self, active: Run, new: Successor) -> int | None:
-        """Put the new run into the queue. If it steers, the active run hands over, unless it was stopped: then it ends."""
-        steers = self.request.on_busy == OnBusy.STEER
+        """Put the new run into the queue: as the next one if it steers, or supersedes a run whose worker is stopping it.
+
+        A run that is steered hands over, unless it was stopped: then it ends, and its worker keeps what was streamed.
+        """
+        steers = self.request.on_busy != OnBusy.ENQUEUE
         queue = (self.chat.queue or ChatQueue()).followed_by(new.run.id, steers=steers)
         steered = active if steers and active.stop_requested_at is None else None
         self.settler.table.enqueue(self.chat, new.run, new.prompt, queue, steered)
@@ -102,11 +105,12 @@ class BusyChat:
     def _replace(self, active: Run, move: Move, new: Successor) -> None:
         """End the active run by `move`, and have the new one take its slot in the same write."""
         log = Log.upto(self.settler.table.last_record(active))
+        streamed = self._streamed(active, log)
         end = End(
             SUCCEED if log.final is not None else move,
             Facts(self.settler.clock.now(), user=self.caller.user),
             self.settled_by,
-            partial=self._streamed(active, log),
+            partial=streamed,
             succession=Succession(self.chat, new, self.chat.queue, 0),
         )
         try:

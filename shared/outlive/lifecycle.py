@@ -229,7 +229,7 @@ HAND_OVER_WAITING = Move(
     "that message's run",
 )  # fmt: skip
 SUPERSEDE = Move(
-    "supersede", "start", HOLDING, Status.ABORTED, (Guard.OWNER,),
+    "supersede", "start", HOLDING, Status.ABORTED, (Guard.NO_STOP, Guard.OWNER),
     "settles the run with what was streamed, also under a live lease, and starts the run that replaces it",
 )  # fmt: skip
 ABORT_UNANSWERED = Move(

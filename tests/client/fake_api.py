@@ -23,6 +23,8 @@ def run_body(**other: Any) -> dict[str, Any]:
         "created_by": "ada",
         "agent": "assistant",
         "assistant_message_id": "r1-answer",
+        "queue_position": None,
+        "next_run_id": None,
         "step_count": 0,
         "asked": None,
         "error": None,
@@ -77,6 +79,7 @@ class FakeApi:
         self.requests: list[httpx.Request] = []
         self.faults: list[Fault | None] = []
         self.starts: dict[str, str] = {}
+        self.queue: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -94,7 +97,9 @@ class FakeApi:
             run = run_body(id=self.starts.setdefault(key, f"r{len(self.starts) + 1}"))
             return httpx.Response(202, json={"run": run, "more": 1}, headers=replayed)
         if path.endswith("/stop"):
-            return httpx.Response(200, json={"stopped": True, "run": run_body()})
+            return httpx.Response(200, json={"stopped": True, "run": run_body(id=path.split("/")[2])})
+        if path.endswith("/queue"):
+            return httpx.Response(200, json={"queue": self.queue, "more": 1})
         if path == "/chats/none/run":
             return httpx.Response(200, json={"run": None, "message": None})
         return httpx.Response(200, json={"run": run_body(), "message": None})

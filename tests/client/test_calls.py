@@ -365,12 +365,42 @@ def test_the_error_names_the_address_when_nothing_answers(make_client):
 def test_a_retried_stop_of_a_chat_never_stops_a_later_run(make_client):
     """[30] The client stops the run that is active now, by its id."""
     api = FakeApi()
-    api.faults = [None, network_fault(httpx.ReadError)]
+    api.faults = [None, None, network_fault(httpx.ReadError)]
     assert make_client(api)("stop_chat", "c1").stopped
-    assert [request.url.path for request in api.requests] == ["/base/chats/c1/run", *["/base/runs/r1/stop"] * 2]
+    paths = ["/base/chats/c1/queue", "/base/chats/c1/run", *["/base/runs/r1/stop"] * 2]
+    assert [request.url.path for request in api.requests] == paths
     idle = FakeApi()
     assert make_client(idle)("stop_chat", "none") == Stopped(stopped=False)
-    assert [request.method for request in idle.requests] == ["GET"]
+    assert [request.method for request in idle.requests] == ["GET"] * 2
+
+
+def test_a_stop_of_a_chat_takes_its_queue_back_from_the_end(make_client):
+    """[100] None of the runs begins because another one was stopped."""
+    api = FakeApi()
+    api.queue = [{"run": run_body(id=run_id, status="queued"), "prompt": "x"} for run_id in ("r2", "r3")]
+    assert make_client(api)("stop_chat", "c1").run.id == "r1"
+    stops = [request.url.path for request in api.requests if request.method == "POST"]
+    assert stops == [f"/base/runs/{run_id}/stop" for run_id in ("r3", "r2", "r1")]
+
+
+def test_a_queue_is_read_with_its_prompts(make_client):
+    """[96] In the order in which the runs begin."""
+    api = FakeApi()
+    api.queue = [{"run": run_body(id="r2", status="queued", queue_position=1), "prompt": "and then?", "new": 1}]
+    (queued,) = make_client(api)("queue", "c1")
+    assert (queued.run.status, queued.run.queue_position, queued.prompt) == ("queued", 1, "and then?")
+
+
+def test_a_start_says_what_becomes_of_it_in_a_busy_chat(make_client):
+    """[96] [104] And nothing, unless the caller does."""
+    api = FakeApi()
+    client = make_client(api)
+    client("start", "c1", "x", on_busy="enqueue")
+    client("start", "c1", "x", on_busy="supersede", supersedes="r1")
+    client("start", "c1", "x")
+    assert [body_of(request) for request in api.requests] == [
+        {"prompt": "x", "on_busy": "enqueue"}, {"prompt": "x", "on_busy": "supersede", "run_id": "r1"}, {"prompt": "x"},
+    ]  # fmt: skip
 
 
 def test_a_wait_of_any_number_of_seconds_is_accepted(make_client):

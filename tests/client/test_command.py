@@ -234,6 +234,7 @@ def test_stop_prints_its_result(command):
     api = FakeApi()
     api.faults = [
         None,
+        None,
         response_fault(200, json.dumps({"stopped": True, "run": run_body(status="aborted")})),
         response_fault(200, json.dumps({"stopped": False, "run": ENDED})),
     ]
@@ -558,3 +559,30 @@ def test_the_client_alone_needs_neither_click_nor_rich_and_the_command_names_the
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (8, "")
     assert done.stderr == "outlive: the command's packages are missing; install outlive-client[command]\n"
+
+
+def test_a_start_may_wait_and_says_so(command):
+    """[96] The place stands above what the run shows."""
+    api = api_with()
+    api.faults = [lambda _: httpx.Response(202, json={"run": run_body(status="queued", queue_position=2)})]
+    done = command(api, "start", "c1", "x", "--on-busy", "enqueue")
+    assert done.code == 0
+    assert json.loads(api.requests[0].content) == {"prompt": "x", "on_busy": "enqueue"}
+    assert "run r1 waits in chat c1, place 2" in done.err + done.out
+
+
+def test_a_start_may_supersede_one_run(command):
+    """[104] It names the run, and can't also say something else."""
+    api = api_with()
+    assert command(api, "start", "c1", "x", "--supersede", "r0").code == 0
+    assert json.loads(api.requests[0].content) == {"prompt": "x", "on_busy": "supersede", "run_id": "r0"}
+    assert command(api, "start", "c1", "x", "--supersede", "r0", "--on-busy", "steer").code == 2
+
+
+def test_queue_lists_who_waits(command):
+    """[96] With their prompts, as a table or as JSON."""
+    api = FakeApi()
+    assert "no run waits in chat c1" in command(api, "queue", "c1").err
+    api.queue = [{"run": run_body(id="r2", status="queued"), "prompt": "and\nthen?"}]
+    assert "r2" in command(api, "queue", "c1").out
+    assert json.loads(command(api, "queue", "c1", "--json").out)["queue"][0]["prompt"] == "and\nthen?"

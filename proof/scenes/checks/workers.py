@@ -89,8 +89,11 @@ def send_problems(at: Staging, ghost: Ghost, actor: str, request: Request, after
     if len(at.tables.snapshot(after.table).log(run)) < due["step"]:
         return [f"[6] {actor} sent step {due['step']} before the records before it were stored"]
     role = at.scene.role(actor)
-    # A repeated answer sends the step that it led to, by the run as it was read. By now that step may have asked.
-    repeats = role is not None and bool(role.decisions) and due["step"] == run.whole("claimed_step")
+    # A repeated answer sends the step that it led to, by the run as it was read, and so does a start whose write got no
+    # answer. By now that step may have asked.
+    repeats = (
+        role is not None and (bool(role.decisions) or role.part == "start") and due["step"] == run.whole("claimed_step")
+    )
     if run.text("status") == "waiting" and not repeats:
         return [f"[behaviour 72] {actor} sent step {due['step']} of a run that waits"]
     if role is None or role.part != "sweep" or _promoted_by(at.tables.snapshot(after.table), run, actor):

@@ -13,7 +13,7 @@ from outlive_client.address import Address, AsyncToken
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -58,10 +58,21 @@ class AsyncOutlive:
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         key: str | None = None,
+        on_busy: str | None = None,
+        supersedes: str | None = None,
     ) -> Started:
         """As `Outlive.start`."""
         return await self._result_of(
-            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+            calls.start(
+                chat_id,
+                prompt,
+                agent=agent,
+                max_steps=max_steps,
+                metadata=metadata,
+                key=key,
+                on_busy=on_busy,
+                supersedes=supersedes,
+            )
         )
 
     async def run(self, run_id: str) -> Snapshot:
@@ -87,6 +98,10 @@ class AsyncOutlive:
     async def stop_chat(self, chat_id: str) -> Stopped:
         """As `Outlive.stop_chat`."""
         return await self._result_of(calls.stop_chat(chat_id))
+
+    async def queue(self, chat_id: str) -> list[Queued]:
+        """As `Outlive.queue`."""
+        return await self._result_of(calls.queue(chat_id))
 
     async def answer(
         self, run_id: str, answers: Mapping[str, Mapping[str, Any]], *, step: int | None = None

@@ -11,7 +11,7 @@ import msgspec
 from outlive_client.errors import BadAnswer
 from outlive_client.events import RunEvent, SettledEvent, StepEvent, Window, read_events
 from outlive_client.plans import CALL_TRIES, Answer, Item, ItemPlan, Pause, Plan, Request, call
-from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
@@ -37,6 +37,8 @@ def start(
     max_steps: int | None,
     metadata: Mapping[str, Any] | None,
     key: str | None,
+    on_busy: str | None,
+    supersedes: str | None,
 ) -> Plan[Started]:
     """Start a run. Every try sends the same key, so a lost answer never starts a second run."""
     key = key or str(uuid.uuid4())
@@ -47,6 +49,10 @@ def start(
         body["budget"] = {"max_steps": max_steps}
     if metadata is not None:
         body["metadata"] = dict(metadata)
+    if on_busy is not None:
+        body["on_busy"] = on_busy
+    if supersedes is not None:
+        body["run_id"] = supersedes
 
     def read(answer: Answer) -> Started:
         replayed = answer.headers.get("idempotency-replayed", "").lower() == "true"
@@ -72,11 +78,25 @@ def stop_run(run_id: str) -> Plan[Stopped]:
 
 
 def stop_chat(chat_id: str) -> Plan[Stopped]:
-    """Stop the run that is active in the chat now, by its id: a retried stop of the chat could stop a later run."""
+    """Stop the run that is active in the chat now and those behind it, by their ids: a retried stop of the chat could stop
+    a later run.
+    """
+    # The last one first, as the API does: none of them begins because another one was stopped.
+    waiting = [queued.run.id for queued in (yield from queue(chat_id))]
     current_run = (yield from latest(chat_id)).run
+    stopped = Stopped(stopped=False, run=None)
+    for run_id in dict.fromkeys(reversed(waiting)):
+        taken_back = yield from stop_run(run_id)
+        stopped = taken_back if taken_back.stopped else stopped
     if current_run is None or current_run.ended:
-        return Stopped(stopped=False, run=None)
-    return (yield from stop_run(current_run.id))
+        return stopped
+    active = yield from stop_run(current_run.id)
+    return active if active.stopped or not stopped.stopped else stopped
+
+
+def queue(chat_id: str) -> Plan[list[Queued]]:
+    """Read the runs that wait in the chat."""
+    return call(Request("GET", _chat(chat_id, "queue")), lambda answer: _reader(_Queue)(answer).queue)
 
 
 def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]], step: int | None = None) -> Plan[Answered]:
@@ -220,6 +240,10 @@ class _Messages(msgspec.Struct, frozen=True):
 class _Runs(msgspec.Struct, frozen=True):
     items: list[Run] = msgspec.field(name="runs")
     cursor: str | None = None
+
+
+class _Queue(msgspec.Struct):
+    queue: list[Queued]
 
 
 class _Events(msgspec.Struct):

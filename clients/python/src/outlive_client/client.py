@@ -12,7 +12,7 @@ from outlive_client.address import Address, Token
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Answered, Latest, Message, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -60,16 +60,29 @@ class Outlive:
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         key: str | None = None,
+        on_busy: str | None = None,
+        supersedes: str | None = None,
     ) -> Started:
         """Start a run of the chat with this prompt. The run needs no connection from then on.
 
         `agent` names the agent that answers; by default it is the API's default agent. Raises UnknownAgent if there is none.
 
         `key` is the Idempotency-Key; by default this call makes a new one and sends it with each retry. Raises
-        RunAlreadyActive with the id of the run that is active in the chat.
+        RunAlreadyActive with the id of the run that is active in the chat, unless `on_busy` says what else to do:
+        `enqueue` waits for the runs before it, `steer` for the step under way, and `supersede` ends the run that
+        `supersedes` names. Raises QueueFull if too many runs wait.
         """
         return self._result_of(
-            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+            calls.start(
+                chat_id,
+                prompt,
+                agent=agent,
+                max_steps=max_steps,
+                metadata=metadata,
+                key=key,
+                on_busy=on_busy,
+                supersedes=supersedes,
+            )
         )
 
     def run(self, run_id: str) -> Snapshot:
@@ -93,8 +106,14 @@ class Outlive:
         return self._result_of(calls.stop_run(run_id))
 
     def stop_chat(self, chat_id: str) -> Stopped:
-        """Request a stop of the run that is active in the chat now. A retry never stops a later run."""
+        """Request a stop of the run that is active in the chat now and of those that wait behind it. A retry never stops a
+        later run.
+        """
         return self._result_of(calls.stop_chat(chat_id))
+
+    def queue(self, chat_id: str) -> list[Queued]:
+        """The runs that wait for the chat's active run, the next one first. `stop_run` takes one back."""
+        return self._result_of(calls.queue(chat_id))
 
     def answer(self, run_id: str, answers: Mapping[str, Mapping[str, Any]], *, step: int | None = None) -> Answered:
         """Answer calls that the run waits for: all of `answers`, or none. With the last open call the run goes on.

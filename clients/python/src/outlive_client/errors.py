@@ -168,6 +168,12 @@ class TooManyRequests(Problem):
     problem_code = "too_many_requests"
 
 
+class QueueFull(Problem):
+    """As many runs wait in the chat as may."""
+
+    problem_code = "queue_full"
+
+
 class UnknownAgent(Problem):
     """No agent of the API has this name; the message lists those there are."""
 

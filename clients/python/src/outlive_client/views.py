@@ -6,11 +6,12 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import force_setattr
 
-Status: TypeAlias = Literal["pending", "running", "waiting", "succeeded", "failed", "aborted"]
+Status: TypeAlias = Literal["queued", "pending", "running", "waiting", "succeeded", "failed", "aborted"]
 MessageStatus: TypeAlias = Literal["streaming", "completed", "error", "aborted"]
 
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "aborted"})
 MESSAGE_STATUS: dict[Status, MessageStatus] = {
+    "queued": "streaming",
     "pending": "streaming",
     "running": "streaming",
     "waiting": "streaming",
@@ -84,6 +85,10 @@ class Run(msgspec.Struct, frozen=True):
     created_by: str | None = None
     agent: str | None = None
     assistant_message_id: str = ""
+    queue_position: int | None = None
+    """The place of a queued run, from 1, in the results of `start`, `run` and `queue`."""
+    next_run_id: str | None = None
+    """The run that took the chat's place as this one ended."""
     step_count: int = 0
     asked: Asked | None = None
     error: RunError | None = None
@@ -109,6 +114,13 @@ class Run(msgspec.Struct, frozen=True):
     def waits(self) -> bool:
         """True if the run waits for answers to the calls in `asked`."""
         return self.status == "waiting"
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A run that waits for the runs before it, and its prompt. It has no messages yet."""
+
+    run: Run
+    prompt: str
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):

@@ -184,6 +184,7 @@ def summary_of(run: Run) -> str:
         "max_steps": ", the most it may take",
         "length": ", cut off at the model's limit",
         "handed_over": ", handed over to the next message",
+        "superseded": ", superseded by the next message",
     }.get(run.finish_reason or "", "")
     duration = duration_of(run)
     return (

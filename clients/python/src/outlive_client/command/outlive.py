@@ -9,7 +9,7 @@ from click.shell_completion import get_completion_class
 from outlive_client.command.answer_command import answer
 from outlive_client.command.exits import EXIT_CODES_HELP, Exit, explain
 from outlive_client.command.options import with_api_options
-from outlive_client.command.read_commands import ls, messages, show
+from outlive_client.command.read_commands import ls, messages, queue, show
 from outlive_client.command.run_commands import start, stop, watch
 from outlive_client.command.terminal import OutputClosed, Screen
 from outlive_client.errors import OutliveError
@@ -49,7 +49,7 @@ def _fail(sentence: str, code: Exit) -> Exit:
 
 
 @click.group(
-    commands=[start, watch, answer, stop, ls, show, messages],
+    commands=[start, watch, answer, stop, ls, queue, show, messages],
     epilog=f"""\b
 Examples:
   export OUTLIVE_URL=http://127.0.0.1:4566/_aws/execute-api/outlive

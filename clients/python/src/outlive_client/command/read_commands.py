@@ -5,7 +5,7 @@ import click
 from outlive_client.command.display import duration_of, show_asked, show_message, steps_of, summary_of, wanted_by
 from outlive_client.command.exits import Exit
 from outlive_client.command.options import client_of, screen_of, with_api_options
-from outlive_client.command.terminal import Screen, iso, local_time, style_of
+from outlive_client.command.terminal import Screen, iso, local_time, one_line, style_of
 from outlive_client.views import Run
 
 
@@ -40,6 +40,30 @@ def _row(run: Run, screen: Screen) -> list[str]:
     asked = ", ".join(wanted_by(call) for call in run.asked.open) if run.asked else ""
     reason = run.error.code if run.error else run.finish_reason or asked
     return [run.id, run.status, str(run.step_count), started, duration_of(run), reason]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  outlive queue my-chat
+  outlive stop $(outlive queue my-chat --json | jq -r '.queue[0].run.id')
+"""
+)
+@click.argument("chat")
+@with_api_options
+@click.pass_context
+def queue(ctx: click.Context, chat: str) -> int:
+    """List the runs that wait for the active run of CHAT, the next one first."""
+    client, screen = client_of(ctx), screen_of(ctx)
+    queued = client.queue(chat)
+    if screen.as_json:
+        screen.json({"queue": queued})
+    elif queued:
+        rows = [[str(place), each.run.id, one_line(each.prompt)] for place, each in enumerate(queued, start=1)]
+        screen.table(["PLACE", "RUN", "PROMPT"], rows)
+    else:
+        screen.note(f"no run waits in chat {chat}")
+    return Exit.DONE
 
 
 @click.command(

@@ -44,6 +44,7 @@ def with_wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
 Examples:
   outlive start my-chat "What time is it?"
   git diff | outlive start review -
+  outlive start my-chat "And then?" --on-busy enqueue
   RUN=$(outlive start my-chat "Take your time." --detach)
   outlive start my-chat "Hello" --json | jq -r 'select(.type == "text").text'
 """,
@@ -55,6 +56,12 @@ Examples:
 @click.option("--agent", metavar="NAME", help="The agent that answers. By default the only one, or assistant.")
 @click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
 @click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
+@click.option(
+    "--on-busy",
+    type=click.Choice(["reject", "enqueue", "steer"]),
+    help="In a chat with an active run: refuse the start (default), wait for it, or take its place after its step.",
+)
+@click.option("--supersede", metavar="RUN", help="End this run if it is active, and take its place at once.")
 @click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
 @with_api_options
 @click.pass_context
@@ -68,15 +75,28 @@ def start(
     agent: str | None,
     max_steps: int | None,
     metadata: dict[str, Any] | None,
+    on_busy: str | None,
+    supersede: str | None,
     key: str | None,
 ) -> int:
     """Start a run in CHAT with PROMPT, or with the text of standard input if PROMPT is a dash."""
     client, screen = client_of(ctx), screen_of(ctx)
     key = key or str(uuid.uuid4())
+    if on_busy and supersede:
+        raise click.UsageError("give either --on-busy or --supersede", ctx)
     if prompt == "-":
         prompt = _read_standard_input()
     try:
-        started = client.start(chat, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+        started = client.start(
+            chat,
+            prompt,
+            agent=agent,
+            max_steps=max_steps,
+            metadata=metadata,
+            key=key,
+            on_busy="supersede" if supersede else on_busy,
+            supersedes=supersede,
+        )
     except KeyboardInterrupt:
         screen.message(
             f"interrupted before the answer arrived; if the run was started, the same start with --key {key} shows it"
@@ -85,6 +105,8 @@ def start(
     if watch:
         if started.replayed:
             screen.note("an earlier start with this key has started this run")
+        if started.run.queue_position and not screen.as_json:
+            screen.note(f"run {started.run.id} waits in chat {chat}, place {started.run.queue_position}")
         return _follow(client, screen, started.run.id, None, wait=wait)
     if screen.as_json:
         screen.json(started)
@@ -193,7 +215,7 @@ Examples:
 """
 )
 @click.argument("run", required=False)
-@click.option("--chat", help="Stop the run that is active in this chat.")
+@click.option("--chat", help="Stop the run that is active in this chat, and those that wait behind it.")
 @with_api_options
 @click.pass_context
 def stop(ctx: click.Context, run: str | None, chat: str | None) -> int:

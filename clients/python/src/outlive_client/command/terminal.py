@@ -124,6 +124,7 @@ _STATUS_STYLE = {
     "failed": "red",
     "aborted": "yellow",
     "running": "cyan",
+    "queued": "cyan",
     "pending": "cyan",
     "waiting": "magenta",
 }
