@@ -287,7 +287,7 @@ WRITTEN = (
     Mutant("hand over to nobody", "the message that steers may have been taken back",
            (Edit(SETTLE, "_Settling._update_chat", "A is HAND_OVER and B", "False"),)),
     Mutant("hand over decided calls", "what a person approved is not run any more",
-           (Edit(CLAIMED, "ClaimedStep._decide", "A is not None and not self.history.was_asked and B", "A is not None and B"),)),
+           (Edit(CLAIMED, "ClaimedStep._decide", "A != B and not self.history.was_asked", "A != B"),)),
     Mutant("supersede whoever is active", "a message ends a run that its sender has not seen",
            (Edit(BUSY_CHAT, "BusyChat._join", "A == OnBusy.SUPERSEDE and B != C", "False"),)),
     Mutant("supersede over a final record", "the answer was there, and the run is taken for superseded",

@@ -96,8 +96,12 @@ class ClaimedStep:
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
         if self.end.stop_requested():
             return self.end.abort()
-        if self.run.handover_to is not None and not self.history.was_asked and self.end.hand_over():
-            return None
+        while self.run.handover_to != self.end.taken_back and not self.history.was_asked:
+            if self.end.hand_over():
+                return None
+            # It was taken back, or another worker has ended the run meanwhile.
+            if self.end.stop_requested():
+                return self.end.abort()
         is_last, interrupt = self.history.is_at_last_step(self.run.max_steps), Interrupt()
         call = AgentCall(self.tools, self.delivery, self.run, text_only=is_last)
         outcome = call.outcome(self.history, self.streamed, interrupt)
@@ -150,7 +154,7 @@ class ClaimedStep:
         asked = Asked(record.step, until, tuple(call.without_input for call in outcome.asked))
         try:
             persistently(partial(tools.table.keep, self.run, until), tools.clock)
-            persistently(partial(tools.table.ask, self.run, record, asked, now), tools.clock)
+            persistently(partial(tools.table.ask, self.run, record, asked, now, self.end.taken_back), tools.clock)
         except Refused as refused:
             if refused.record is not None:
                 return self._adopt(refused.record)

@@ -78,7 +78,7 @@ class Facts:
     resent_by: str | None = None
     """For the sweep: the sweep that was the last to send, as it was read."""
     handover_to: str | None = None
-    """For a step that asks: the run's `handover_to`, as its worker read it last."""
+    """For a step that asks: the message that steered the run and was taken back, None if there was none."""
     asked: Any = None
     """For answers: the run's `asked`, as it was read."""
     sent_before: int = 0

@@ -34,6 +34,8 @@ class StepEnd:
     log: Log = field(default_factory=Log)
     partial: Partial | None = None
     """The streamed part of the step, stored if the run ends with it."""
+    taken_back: str | None = None
+    """The message that steered the run last, if this worker has found that it was taken back."""
 
     def succeed(self, final: Record) -> None:
         """Settle the run by its final record."""
@@ -46,6 +48,7 @@ class StepEnd:
     def hand_over(self) -> bool:
         """Settle the run for the message that steers it. False if that was taken back; then the run goes on."""
         tools, run = self.tools, self.run
+        self.taken_back = run.handover_to
         try:
             chat = persistently(partial(tools.table.chat, run.workspace_id, run.chat_id), tools.clock)
             if chat is None or not is_steered(chat, run):
@@ -73,8 +76,8 @@ class StepEnd:
         return run is not None and run.lease_id == self.run.lease_id and run.stop_requested_at is not None
 
     def was_steered(self, run: Run) -> bool:
-        """True if `run`, as a refusal brought it back, is still this worker's and was steered since it looked."""
-        return run.lease_id == self.run.lease_id and run.handover_to != self.run.handover_to
+        """True if `run`, as a refusal brought it back, is still this worker's, and a message steers it."""
+        return run.lease_id == self.run.lease_id and run.handover_to != self.taken_back
 
     def fail_attempts(self, last_error: LastError | None) -> None:
         """Settle the run as failed because its step broke off on every attempt."""

@@ -268,6 +268,23 @@ class TestSupersede:
         assert stack.run_of(active)["finish_reason"] == "stop"
         whole(stack)
 
+    def test_of_a_run_that_is_being_stopped(self, stack: Stack) -> None:
+        """[104] Its worker ends it with what it has streamed, and the new run is the next one."""
+        runs = [stack.begin().body["run"]["id"]]
+        plain = enqueue(stack, "later")
+
+        def act(ask: Ask, say: Callable[[Words], None], interrupt: Interrupt) -> Outcome:
+            assert stop(stack, f"/runs/{runs[0]}")["stopped"] is True
+            run = supersede(stack, runs[0]).body["run"]
+            assert (run["status"], run["queue_position"]) == ("queued", 1)
+            runs.append(run["id"])
+            return STEP
+
+        stack.answer_with(act, FINAL)
+        stack.work()
+        assert statuses(stack, *runs, plain) == ["aborted", "succeeded", "succeeded"]
+        whole(stack)
+
     @pytest.mark.parametrize(
         "fields", [{"on_busy": "supersede"}, {"run_id": "r"}, {"on_busy": "supersede", "run_id": "#"}]
     )

@@ -15,8 +15,11 @@ from outlive.store.rows import Answer, Record, Run
 class Waiting(Moves):
     """Each method is one transaction. Times are milliseconds."""
 
-    def ask(self, run: Run, record: Record, asked: Asked, now: int) -> None:
-        """Put the record of the step that `run` holds, and have the run wait. Refused by `run` or `record`."""
+    def ask(self, run: Run, record: Record, asked: Asked, now: int, taken_back: str | None = None) -> None:
+        """Put the record of the step that `run` holds, and have the run wait. Refused by `run` or `record`.
+
+        `taken_back` is a message that steered the run, and no longer does.
+        """
         record.expires_at = self._expiry(asked.until, spare=SPARE_MS)
         actions: list[Action] = [
             Run.status.set(Status.WAITING),
@@ -27,7 +30,7 @@ class Waiting(Moves):
             *(gone.remove() for gone in (Run.active_shard, Run.lease_id, Run.lease_until, Run.resend_after)),
             *(gone.remove() for gone in (Run.last_error, Run.retries, Run.retrying_since)),
         ]
-        condition = condition_of(ASK, Facts(now, lease_id=run.lease_id or "", handover_to=run.handover_to))
+        condition = condition_of(ASK, Facts(now, lease_id=run.lease_id or "", handover_to=taken_back))
         self._transact({
             "run": self._updating(run, actions, condition),
             "record": self._putting(record, Row.pk.does_not_exist()),
