@@ -6,7 +6,16 @@ import * as composer from "./composer.js";
 import { byId, capitalized, isOver, isTouch, moment } from "./dom.js";
 import { announce, redraw, redrawNow, showTokenForm, titleOf } from "./draw.js";
 import { wake } from "./follow.js";
-import { loadEvents, loadLatestRun, loadNewMessages, loadRun, openChat, showFailure, watch } from "./load.js";
+import {
+  loadEvents,
+  loadLatestRun,
+  loadNewMessages,
+  loadQueue,
+  loadRun,
+  openChat,
+  showFailure,
+  watch,
+} from "./load.js";
 import { currentView, isCurrent, setRun, turnOf } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
@@ -26,10 +35,15 @@ export async function send() {
   const view = currentView();
   if (!view.chatId) beginChat(view);
   try {
-    const { run, prompt } = await composer.startRun();
+    const { run, prompt } = await composer.startRun(view.watchedRunId ? { on_busy: "enqueue" } : {});
     const title = storage.chats().find((chat) => chat.id === view.chatId)?.title;
     storage.saveChat(view.chatId, title || titleOf(prompt));
     tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
+    if (run.status === "queued") {
+      announce("The message waits for the run at work.");
+      await loadQueue(view);
+      return;
+    }
     turnOf(view, run.id, run.created_at).prompt = prompt;
     announce("The run is accepted.");
     view.scrollsToEnd = true;
@@ -67,6 +81,44 @@ function showNotSent(view, error) {
     const detail = `${reason}. Sending it again is safe: it never makes a second run.`;
     composer.showNotice("failed", "Not sent", detail, [["Send again", send]]);
   } else composer.showNotice("failed", "Refused", `${reason}.`);
+}
+
+/**
+ * Takes a waiting message back. With `onBusy` it is sent again at once: `steer` for the step under way, `supersede` in
+ * place of the run at work. Otherwise it stands in the prompt again.
+ */
+export async function changeWaiting(id, onBusy) {
+  const view = currentView();
+  const waiting = view.queue.find(({ run }) => run.id === id);
+  if (!waiting || view.changingRunId) return;
+  composer.clearNotice();
+  view.changingRunId = id;
+  redraw();
+  try {
+    const { stopped } = await api.withRetries(() => api.stop(id));
+    if (stopped && onBusy) await sendInPlace(view, waiting, onBusy);
+    else if (stopped && isCurrent(view)) {
+      composer.setText([waiting.prompt, composer.text()].filter((text) => text.trim()).join("\n\n"));
+    }
+    tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
+  } catch (error) {
+    if (isCurrent(view) && error.status !== 401) {
+      composer.showNotice("failed", "Not done", `${capitalized(error.message)}. The message: ${waiting.prompt}`);
+    }
+  }
+  view.changingRunId = null;
+  await loadQueue(view).catch(() => {});
+  wake();
+}
+
+async function sendInPlace(view, { run, prompt }, onBusy) {
+  const place = onBusy === "supersede" && view.watchedRunId ? { on_busy: onBusy, run_id: view.watchedRunId } : null;
+  const key = crypto.randomUUID();
+  const started = await api.withRetries(() =>
+    api.start(view.chatId, prompt, run.agent, key, place ?? { on_busy: "steer" }),
+  );
+  announce(started.run.status === "queued" ? "The message comes after the step under way." : "The run is accepted.");
+  if (!view.watchedRunId) await loadLatestRun(view);
 }
 
 async function watchActiveRun(view, id) {

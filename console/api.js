@@ -80,9 +80,10 @@ const query = (values) => {
   return present.length ? `?${new URLSearchParams(present)}` : "";
 };
 
-/** `agent` null leaves the choice to the API. */
-export const start = (chatId, prompt, agent, key) =>
-  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent }, headers: { "idempotency-key": key } });
+/** `agent` null leaves the choice to the API. `place` says what to do in a busy chat: `{on_busy, run_id}`. */
+export const start = (chatId, prompt, agent, key, place) =>
+  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent, ...place }, headers: { "idempotency-key": key } });
+export const queue = (chatId, signal) => call("GET", `/chats/${id(chatId)}/queue`, { signal });
 /** Answers calls that the run waits for: decisions by call id. */
 export const answer = (runId, answers, step) => call("POST", `/runs/${id(runId)}/answers`, { body: { answers, step } });
 export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });

@@ -16,6 +16,7 @@ if (agentNames.length > 1) {
 
 let chatId = "";
 let isSending = false;
+let state = { isActive: false };
 
 export const text = () => field.value;
 export const focus = () => field.focus();
@@ -39,6 +40,7 @@ export function setText(value) {
   field.value = value;
   saveText();
   grow();
+  show(state);
   focus();
 }
 
@@ -56,9 +58,9 @@ export function settleDraft(acceptedPrompt) {
 
 /**
  * Starts a run with the text of the field: `{run, prompt}`. The idempotency key stays the same until the start of this
- * text with this agent is answered. Throws api.Problem and keeps the text.
+ * text with this agent is answered. `place` says what to do in a busy chat. Throws api.Problem and keeps the text.
  */
-export async function startRun() {
+export async function startRun(place) {
   const prompt = field.value;
   const id = chatId;
   const draft = storage.draft(id);
@@ -67,9 +69,9 @@ export async function startRun() {
   const key = draft.key && isSame ? draft.key : crypto.randomUUID();
   storage.saveDraft(id, { text: prompt, key, sent: prompt, agent });
   isSending = true;
-  show({ isActive: false });
+  show(state);
   try {
-    const { run } = await api.withRetries(() => api.start(id, prompt, agent, key));
+    const { run } = await api.withRetries(() => api.start(id, prompt, agent, key, place));
     // Text that was typed while the start was under way is the next draft.
     const next = chatId === id && field.value !== prompt ? field.value : "";
     storage.saveDraft(id, { text: next });
@@ -81,16 +83,21 @@ export async function startRun() {
     throw error;
   } finally {
     isSending = false;
+    show(state);
   }
 }
 
-/** Shows Send, or Stop if a run is active. */
-export function show({ isActive, isStopping = false, canSend = true }) {
+/** Shows Send, and Stop if a run is active: then Send is there for what is written, which waits for the run. */
+export function show(next) {
+  state = next;
+  const { isActive, isStopping = false, canSend = true } = state;
   const stopButton = byId("stop");
-  const losesFocus = document.activeElement === (isActive || isSending ? sendButton : stopButton);
-  sendButton.hidden = isActive;
+  const isNothing = isActive && !field.value.trim() && !isSending;
+  const hides = isActive ? isNothing && sendButton : stopButton;
+  const losesFocus = document.activeElement === hides || (isSending && document.activeElement === sendButton);
+  sendButton.hidden = isNothing;
   sendButton.disabled = isSending || !canSend;
-  write(sendButton, isSending ? "Sending…" : "Send");
+  write(sendButton, isSending ? "Sending…" : isActive ? "Send next" : "Send");
   stopButton.hidden = !isActive;
   // Not `disabled`: that would take the focus from a reader who pressed it with the keyboard.
   stopButton.setAttribute("aria-disabled", String(isStopping));
@@ -108,6 +115,7 @@ export function grow() {
 field.addEventListener("input", () => {
   saveText();
   grow();
+  show(state);
 });
 field.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

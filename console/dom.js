@@ -64,6 +64,7 @@ export const isAtEnd = () => innerHeight + scrollY >= document.documentElement.s
 export const scrollToEnd = (behavior) => scrollTo({ top: document.documentElement.scrollHeight, behavior });
 
 export const STATUS = {
+  queued: "Waiting for its turn",
   pending: "Waiting for a worker",
   running: "Working",
   waiting: "Waiting for an answer",

@@ -4,6 +4,7 @@ import * as chats from "./chats.js";
 import * as composer from "./composer.js";
 import { arrange, button, byId, isAtEnd, isOver, make, STATUS, scrollToEnd, statusOf, write } from "./dom.js";
 import * as panel from "./panel.js";
+import { showQueue } from "./queue.js";
 import { currentView, listedRuns, turnsInOrder, watchedRun } from "./state.js";
 import * as storage from "./storage.js";
 import * as token from "./token.js";
@@ -74,6 +75,7 @@ export function redrawNow() {
   for (const run of view.runs) if (view.turns.has(run.id)) view.turns.get(run.id).run ??= run;
   drawTurns(view, turns);
   drawComposer(view);
+  showQueue(view.queue, view.changingRunId);
   drawTitle(view, turns);
   chats.showChats(view.chatId);
   chats.showIdentity();

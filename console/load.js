@@ -184,8 +184,15 @@ export async function loadLatestRun(view) {
   if (!turn.liveProgress) turn.run = run;
   if (message) addMessage(view, message);
   if (turn.prompt) composer.settleDraft(turn.prompt);
-  if (isOver(run)) await loadEvents(view, turn);
-  else watch(view, run);
+  if (isOver(run)) return loadEvents(view, turn);
+  watch(view, run);
+  await loadQueue(view);
+}
+
+/** Reads the messages that wait for the active run. */
+export async function loadQueue(view) {
+  view.queue = (await read(view, (signal) => api.queue(view.chatId, signal))).queue;
+  if (isCurrent(view)) redraw();
 }
 
 export const loadNewMessages = (view) => loadLastPages(view, view.pageCursors);
@@ -287,6 +294,9 @@ export async function watch(view, run) {
     redraw();
     announce(`The run has ended: ${STATUS[turn.run.status].toLowerCase()}.`);
     await loadRuns(view);
+    // A message that waited, or one that superseded the run, has its place now.
+    if (turn.run.next_run_id) await loadLatestRun(view);
+    else view.queue = [];
   } catch (error) {
     view.watchedRunId = null;
     showFailure(view, error, "The run can’t be watched");

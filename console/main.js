@@ -1,12 +1,12 @@
 // Connects the page's controls and the browser's events to what they do, and opens what the address names.
 
-import { answer, chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
+import { answer, changeWaiting, chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
 import * as api from "./api.js";
 import * as composer from "./composer.js";
 import { byId, scrollToEnd, write } from "./dom.js";
 import { redraw, redrawNow, showLatestButton, showLink, showTokenForm, tick } from "./draw.js";
 import { wake } from "./follow.js";
-import { loadEarlier, loadLeftChats, loadRuns, open, refresh, showFailure } from "./load.js";
+import { loadEarlier, loadLeftChats, loadQueue, loadRuns, open, refresh, showFailure } from "./load.js";
 import { currentView } from "./state.js";
 import * as token from "./token.js";
 
@@ -42,7 +42,8 @@ tabs?.addEventListener("message", ({ data }) => {
   if (data.scope !== token.scope()) return;
   if (data.chatId === currentView().chatId) {
     wake();
-    refresh();
+    if (currentView().watchedRunId) loadQueue(currentView()).catch(() => {});
+    else refresh();
   }
   redraw();
 });
@@ -63,7 +64,7 @@ byId("token-form").addEventListener("submit", (event) => {
 
 byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!currentView().watchedRunId && !byId("send").disabled) send();
+  if (!byId("send").hidden && !byId("send").disabled) send();
 });
 
 onClick("stop", stop);
@@ -85,6 +86,10 @@ onClick("older-runs", () => {
 onClickIn("messages", ".details", (button) => chooseRun(button.closest("article").dataset.run));
 byId("messages").addEventListener("answer", ({ target, detail }) => {
   answer(target.closest("article").dataset.run, detail.callId, detail.decision);
+});
+onClickIn("queue", "[data-act]", (button) => {
+  const { act } = button.dataset;
+  changeWaiting(button.closest("li").dataset.run, act === "take-back" ? null : act);
 });
 onClickIn("runs", "[data-run]", (row) => chooseRun(row.dataset.run));
 onClickIn("chat-list", "[data-chat]", (button) => forgetChat(button.dataset.chat));

@@ -19,6 +19,8 @@ function newView(chatId, runId) {
     latestRunId: null,
     watchedRunId: null,
     stoppingRunId: null,
+    queue: [], // waiting messages: {run, prompt}
+    changingRunId: null, // the waiting message that is being taken back or sent
     chosenRunId: null,
     unlistedRun: null, // {run, pastProgress} of a chosen run whose messages are not read
     isLoading: false,

@@ -42,7 +42,7 @@ const CUT_SHORT = {
   max_steps: "It ended because its budget of steps was used up.",
   length: "The model’s output limit cut the answer short.",
   content_filter: "The provider’s content filter cut the answer short.",
-  handed_over: "A message was written in place of an answer, and the next run has it.",
+  handed_over: "A newer message took its place, and the next run answers that.",
 };
 const RUN_STATUS = { streaming: "running", completed: "succeeded", error: "failed", aborted: "aborted" };
 const LONG_PROMPT_CHARACTERS = 400;
@@ -149,7 +149,8 @@ export class TurnView {
       nodes.push(notice(status, heading, failure, error));
     } else if (status === "aborted") {
       const when = run?.stop_requested_at ? ` at ${moment(run.stop_requested_at)}` : "";
-      nodes.push(notice(status, `Stopped${when}`, "The text so far is kept."));
+      const heading = reason === "superseded" ? "A newer message took its place" : `Stopped${when}`;
+      nodes.push(notice(status, heading, "The text so far is kept."));
     } else if (status === "succeeded" && CUT_SHORT[reason]) {
       nodes.push(notice("aborted", "Cut short", CUT_SHORT[reason]));
     }

@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "console"
 FILES = sorted(path.name for path in CONSOLE.iterdir())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
-MOST_SENT = 44_000
-"""Bytes of everything a first visit loads. A seventh of it are the forms in which a person answers an agent."""
+MOST_SENT = 46_000
+"""Bytes of everything a first visit loads. A seventh of it are the forms in which a person answers an agent, and a
+fortieth the messages that wait."""
 
 
 @pytest.fixture(scope="module")
