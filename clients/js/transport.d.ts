@@ -50,6 +50,26 @@ export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessa
   onRestart: OutliveChatTransportOptions["onRestart"];
   sendMessages: ChatTransport<UI_MESSAGE>["sendMessages"];
   reconnectToStream: ChatTransport<UI_MESSAGE>["reconnectToStream"];
+  /**
+   * Sends a message while an answer streams: it waits (`enqueue`), comes after the step under way (`steer`), or takes the
+   * place of the run `runId` at once (`supersede`). When the stream has ended, read the messages again and resume.
+   */
+  send(
+    chatId: string,
+    text: string,
+    options?: {
+      onBusy?: "reject" | "enqueue" | "steer" | "supersede";
+      runId?: string;
+      /** Makes the request idempotent. Default: a new id. */
+      id?: string;
+      /** More fields of a start, such as `agent`, `budget` or `metadata`. */
+      body?: Record<string, unknown>;
+    },
+  ): Promise<{ id: string; status: string }>;
+  /** The messages that wait for the active run, the next one first. */
+  queue(chatId: string): Promise<{ run: { id: string; status: string }; prompt: string }[]>;
+  /** Takes a waiting message back, or stops a run. */
+  stopRun(runId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
   /** Stops the chat's active run; `stopped` is false if no run is active. useChat's own `stop` only closes the stream. */
   stop(chatId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
   /** The chat's stored messages, for `useChat({ messages })`. */

@@ -71,14 +71,36 @@ export class OutliveChatTransport {
     }
   }
 
+  /**
+   * Sends a message while an answer streams, which `sendMessage` of useChat must not. Returns the run, which is `queued`
+   * unless the chat was idle. `id` makes the request idempotent.
+   */
+  async send(chatId, text, { onBusy = "enqueue", runId, id = crypto.randomUUID(), body } = {}) {
+    const answer = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/runs`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": id },
+      body: JSON.stringify({ ...body, prompt: text, on_busy: onBusy, run_id: runId }),
+    });
+    return (await answer.json()).run;
+  }
+
+  /** The messages that wait for the active run, `{ run, prompt }` each, the next one first. */
+  async queue(chatId) {
+    return (await (await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/queue`, {})).json()).queue;
+  }
+
+  /** Takes a waiting message back, or stops a run. Returns `{ stopped, run }`. */
+  async stopRun(runId) {
+    return (await this.#call(`${this.#base}/runs/${encodeURIComponent(runId)}/stop`, { method: "POST" })).json();
+  }
+
   /** Stops the chat's active run, and repeats the request until it is answered. Returns `{ stopped, run }`. */
   async stop(chatId) {
     // Stops the run by its id: a repeated stop by chat could stop the next run.
     const latest = await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/run`, {});
     const { run } = await latest.json();
     if (!run || !ACTIVE_STATUSES.includes(run.status)) return { stopped: false, run: null };
-    const answer = await this.#call(`${this.#base}/runs/${encodeURIComponent(run.id)}/stop`, { method: "POST" });
-    return answer.json();
+    return this.stopRun(run.id);
   }
 
   /** The chat's stored messages, for `useChat({ messages })`. */

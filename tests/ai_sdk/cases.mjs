@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 
+import { busyChat } from "./busy.mjs";
 import {
   API,
   assertSame,
@@ -364,6 +365,7 @@ const cases = {
     assert.equal((await get(`/chats/${id}/runs`)).runs.length, 1);
   },
 
+  ...busyChat,
   ...waiting,
   ...ownAgent,
 };

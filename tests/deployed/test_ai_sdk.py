@@ -37,6 +37,7 @@ CASES = (
     *("two approvals, one by one", "an approval and a question", "reload while waiting", "approved elsewhere"),
     *("a second tab decides otherwise", "a message in place of a decision", "stop while waiting"),
     "lost answer of the answers",
+    *("a message while an answer streams", "a message that steers", "a message of another tab waits for its turn"),
 )
 SECONDS = 2 * PATIENCE
 

@@ -292,3 +292,28 @@ test("messages are read page by page, in the form useChat takes", async () => {
   assert.deepEqual(messages, [stored("1"), stored("2")]);
   assert.equal(api.requests[1].url, "/chats/a/messages?cursor=x%2Fy");
 });
+
+test("a message is sent beside the stream, and says what to do in a busy chat", async () => {
+  const json = (body) => () => new Response(JSON.stringify(body), { status: 200 });
+  const queued = { id: "r2", status: "queued" };
+  const api = server(
+    lost(),
+    json({ run: queued }),
+    json({ queue: [{ run: queued, prompt: "And?" }] }),
+    json({ stopped: true, run: queued }),
+  );
+  const transport = new OutliveChatTransport({ fetch: api.fetch });
+  assert.deepEqual(
+    await transport.send("a b", "And?", { onBusy: "supersede", runId: "r1", body: { agent: "x" } }),
+    queued,
+  );
+  assert.deepEqual(await transport.queue("a b"), [{ run: queued, prompt: "And?" }]);
+  assert.equal((await transport.stopRun("r2")).stopped, true);
+  const [first, again, ...rest] = api.requests;
+  assert.deepEqual(first.body, { agent: "x", prompt: "And?", on_busy: "supersede", run_id: "r1" });
+  assert.equal(first.headers["idempotency-key"], again.headers["idempotency-key"]);
+  assert.deepEqual(
+    rest.map(({ url }) => url),
+    ["/chats/a%20b/queue", "/runs/r2/stop"],
+  );
+});
