@@ -176,6 +176,8 @@ export async function loadEarlier(view) {
 export async function loadLatestRun(view) {
   const { run, message } = await read(view, (signal) => api.latest(view.chatId, signal));
   if (!run) return;
+  // It ended while it was read, and another run has its place.
+  if (run.next_run_id) return loadLatestRun(view);
   // A reader who has chosen an earlier run stays with it.
   if (view.chosenRunId === null || view.chosenRunId === view.latestRunId) view.chosenRunId = run.id;
   view.latestRunId = run.id;

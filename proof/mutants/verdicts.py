@@ -51,7 +51,6 @@ SURVIVES: dict[str, str] = {
     "steer without OWNER": "the chat was read before and its owner looked at; a run's owner is its chat's",
     "supersede without OWNER": "the chat was read before and its owner looked at; a run's owner is its chat's",
     "promote from any status": "the queue as it was read names queued runs alone: who ends one takes it out in the same write",
-    "stop_queued from any status": "whoever promotes the run changes the queue, which is part of the condition as it was read",
     "steer from any status": "a run that ends frees the slot, which is part of the condition; and one that waits is handed over "
     "by the start itself",
     "hand_over without HANDOVER_REQUESTED": "its worker has seen `handover_to`, and nothing takes that away",
@@ -147,7 +146,6 @@ NOTICED: dict[str, tuple[str, ...]] = {
     "promote from any status": ("enqueue-stop none",),
     "stop_queued without OWNER": ("foreign-queue none",),
     "stop_queued from any status": ("enqueue-stop none",),
-    "steer without NO_STOP": ("steer-stop none",),
     "steer without OWNER": ("foreign-queue none",),
     "steer from any status": ("steer-ask none", "steer-final none"),
     "hand_over without NO_STOP": ("steer-stop none",),

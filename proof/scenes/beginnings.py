@@ -221,6 +221,12 @@ def queued_and_unanswered(director: Director) -> None:
     director.run("b")
 
 
+def steered_between_steps(director: Director) -> None:
+    """A run has its first record, and a message steers it before the second step."""
+    one_step_done(director)
+    director.run("b")
+
+
 def promoted_unsent(director: Director) -> None:
     """Whoever ended the run before died before it sent the promoted run's message; a lease has gone by."""
     queued_at_the_settle(director)

@@ -15,6 +15,7 @@ from proof.scenes.beginnings import (
     queued_at_the_settle,
     queued_behind_stale,
     resumed,
+    steered_between_steps,
     unanswered,
 )
 from proof.scenes.roles import answer, start, stop, stop_run, sweep, waits
@@ -78,8 +79,8 @@ def busy_scenes() -> list[Scene]:
               workers=1),
         Scene("steer-final", "a message steers a run that is about to answer", {"b": waits("steer")}, steps(0),
               at_the_model, a, workers=1),
-        Scene("steer-overtaken", "a steered run's worker wakes up after its lease", {"b": waits("steer")}, steps(1),
-              at_the_model, a, jumps=(LEASE_JUMP,), kinds=("lost",), commands=()),
+        Scene("steer-overtaken", "a steered run's worker wakes up after its lease", {}, steps(1), steered_between_steps,
+              steered, jumps=(LEASE_JUMP,), kinds=("lost",), commands=()),
         Scene("steer-stop", "a message steers a run, and a stop", {"b": waits("steer"), "s": stop_run("a.1")}, steps(1),
               one_step_done, a, workers=1, kinds=SAFE),
         Scene("steer-steer", "two messages steer one run", {"b": waits("steer"), "c": waits("steer")}, steps(1),

@@ -94,11 +94,11 @@ class BusyChat:
     def _enqueue(self, active: Run, new: Successor) -> int | None:
         """Put the new run into the queue: as the next one if it steers, or supersedes a run whose worker is stopping it.
 
-        A run that is steered hands over, unless it was stopped: then it ends, and its worker keeps what was streamed.
+        A run that is steered hands over, unless it was stopped: then it ends by the stop.
         """
         steers = self.request.on_busy != OnBusy.ENQUEUE
         queue = (self.chat.queue or ChatQueue()).followed_by(new.run.id, steers=steers)
-        steered = active if steers and active.stop_requested_at is None else None
+        steered = active if steers else None
         self.settler.table.enqueue(self.chat, new.run, new.prompt, queue, steered)
         return queue.position(new.run.id)
 

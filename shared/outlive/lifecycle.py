@@ -130,7 +130,7 @@ PROMOTE = Move(
     "sends step 0",
 )  # fmt: skip
 STEER = Move(
-    "steer", "start", ACTIVE, None, (Guard.NO_STOP, Guard.OWNER),
+    "steer", "start", ACTIVE, None, (Guard.OWNER,),
     "enqueues a run before those that do not steer, and sets `handover_to`: the next step that would ask the model hands "
     "over instead",
 )  # fmt: skip

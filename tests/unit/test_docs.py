@@ -144,7 +144,14 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
     }
     assert codes == {
         "start_run": everywhere
-        | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
+        | {
+            "run_already_active",
+            "idempotency_key_reused",
+            "chat_not_found",
+            "runs_disabled",
+            "model_not_configured",
+            "queue_full",
+        }
         | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long", "too_many_requests"},
         "latest_run": everywhere | {"invalid_request", "read_failed"},
         "one_run": everywhere | {"run_not_found", "read_failed"},
@@ -152,13 +159,21 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "stop_chat": everywhere | {"invalid_request", "stop_failed"},
         "stop_run": everywhere | {"stop_failed"},
         "list_messages": everywhere | {"invalid_request", "read_failed"},
+        "chat_queue": everywhere | {"invalid_request", "read_failed"},
         "list_runs": everywhere | {"invalid_request", "read_failed"},
         "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed", "too_many_requests"},
         "open_ticket": everywhere | {"run_not_found", "read_failed"},
         "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"}
         | {"too_many_requests"},
         "send_message": everywhere
-        | {"run_already_active", "idempotency_key_reused", "chat_not_found", "runs_disabled", "model_not_configured"}
+        | {
+            "run_already_active",
+            "idempotency_key_reused",
+            "chat_not_found",
+            "runs_disabled",
+            "model_not_configured",
+            "queue_full",
+        }
         | {"start_failed", "invalid_request", "unknown_agent", "prompt_too_long", "too_many_requests"}
         | ANSWERS,
         "chat_stream": everywhere | {"invalid_request", "read_failed", "too_many_requests"},

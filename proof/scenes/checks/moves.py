@@ -127,6 +127,8 @@ def _handover_problems(was: Snapshot, now: Snapshot, old: Item, new: Item) -> li
     next_run = now.runs.get(new.text("next_run_id") or "")
     if not _steered(was, old) or next_run is None or next_run.text("status") != "pending":
         return [f"[behaviour 101] a run that was {old.text('status')} handed over to {new.text('next_run_id')}"]
+    if new.text("settled_by") != old.text("lease_id"):
+        return [f"[behaviour 101] handed over by {new.text('settled_by')}, while {old.text('lease_id')} held it"]
     log = was.log(old)
     if log and log[-1].text("kind") == "asked":
         return ["[behaviour 103] a run handed over before its decided calls ran"]
