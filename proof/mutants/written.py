@@ -282,8 +282,6 @@ WRITTEN = (
            (Edit(SLOT, "Slots._promoting", "Run.active_shard.set(A)"),)),
     Mutant("promote not repeated", "a message that comes again finds the end, and leaves the promoted run to a sweep",
            (Edit(STEP, "Step._may_reclaim", "self._send_promoted(A)"),)),
-    Mutant("stop of the chat from the first on", "the runs behind the active one are promoted, and stopped then",
-           (Edit(STOP, "Stop.of_chat", "A.pop()", "A.pop(0)"),)),
     Mutant("hand over to nobody", "the message that steers may have been taken back",
            (Edit(SETTLE, "_Settling._update_chat", "A is HAND_OVER and B", "False"),)),
     Mutant("hand over decided calls", "what a person approved is not run any more",

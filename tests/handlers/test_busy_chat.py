@@ -378,6 +378,7 @@ class TestStop:
             later.append(stack.begin(prompt="later", on_busy="enqueue").body["run"]["id"])
         assert statuses(stack, active, *waiting) == ["aborted"] * 3
         assert statuses(stack, *later) == ["pending"]
+        assert len(stack.transcript()) == 4, "a run began because the one before it was stopped"
         whole(stack)
         stack.answer_with(FINAL)
         stack.work()

@@ -130,7 +130,8 @@ def _handover_problems(was: Snapshot, now: Snapshot, old: Item, new: Item) -> li
     if new.text("settled_by") != old.text("lease_id"):
         return [f"[behaviour 101] handed over by {new.text('settled_by')}, while {old.text('lease_id')} held it"]
     log = was.log(old)
-    if log and log[-1].text("kind") == "asked":
+    # A step that ran them and asked once more has used something.
+    if log and log[-1].text("kind") == "asked" and now.log(new)[-1].json("usage") == log[-1].json("usage"):
         return ["[behaviour 103] a run handed over before its decided calls ran"]
     return []
 
