@@ -186,9 +186,13 @@ export async function loadLatestRun(view) {
   if (!turn.liveProgress) turn.run = run;
   if (message) addMessage(view, message);
   if (turn.prompt) composer.settleDraft(turn.prompt);
-  if (isOver(run)) return loadEvents(view, turn);
-  watch(view, run);
-  await loadQueue(view);
+  if (isOver(run)) {
+    view.queue = [];
+    await loadEvents(view, turn);
+  } else {
+    watch(view, run);
+    await loadQueue(view);
+  }
 }
 
 /** Reads the messages that wait for the active run. */
