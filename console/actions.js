@@ -21,6 +21,7 @@ import * as storage from "./storage.js";
 import * as token from "./token.js";
 
 const UNREADABLE_RUN = "The run could not be read";
+const MAX_LEFT_CHATS = 5;
 
 /** The other tabs of this browser. Messages: `{scope, chatId}` of a chat in which a run was started or answered. */
 export const tabs = "BroadcastChannel" in window ? new BroadcastChannel("outlive") : null;
@@ -241,4 +242,14 @@ export function forgetChat(chatId) {
   storage.forgetChat(chatId);
   if (chatId === currentView().chatId) goToChat("");
   else redraw();
+}
+
+/** Reads how the runs stand that were active when their chats were left. */
+export async function loadLeftChats() {
+  const left = storage.chats().filter(({ id, status }) => status && id !== currentView().chatId);
+  for (const { id } of left.slice(0, MAX_LEFT_CHATS)) {
+    const { run } = await api.latest(id);
+    storage.saveChatStatus(id, !run || isOver(run) ? "" : run.status);
+  }
+  if (left.length) redraw();
 }

@@ -14,7 +14,6 @@ import * as token from "./token.js";
 const MESSAGES_PER_PAGE = 20;
 const RUNS_PER_PAGE = 20;
 const FEW_TURNS = 6;
-const MAX_LEFT_CHATS = 5;
 const UNREADABLE_CHAT = "The chat could not be read";
 
 /** The answer of `call(signal)`, repeated until it succeeds or the view is left. */
@@ -213,16 +212,6 @@ export async function refresh() {
   } catch (error) {
     showFailure(view, error, UNREADABLE_CHAT);
   }
-}
-
-/** Reads how the runs stand that were active when their chats were left. */
-export async function loadLeftChats() {
-  const left = storage.chats().filter(({ id, status }) => status && id !== currentView().chatId);
-  for (const { id } of left.slice(0, MAX_LEFT_CHATS)) {
-    const { run } = await api.latest(id);
-    storage.saveChatStatus(id, !run || isOver(run) ? "" : run.status);
-  }
-  if (left.length) redraw();
 }
 
 export const loadRun = (view, id) => read(view, (signal) => api.run(id, signal));

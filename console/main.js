@@ -1,12 +1,12 @@
 // Connects the page's controls and the browser's events to what they do, and opens what the address names.
 
-import { answer, changeWaiting, chooseRun, forgetChat, goToChat, send, stop, tabs } from "./actions.js";
+import { answer, changeWaiting, chooseRun, forgetChat, goToChat, loadLeftChats, send, stop, tabs } from "./actions.js";
 import * as api from "./api.js";
 import * as composer from "./composer.js";
 import { byId, scrollToEnd, write } from "./dom.js";
 import { redraw, redrawNow, showLatestButton, showLink, showTokenForm, tick } from "./draw.js";
 import { wake } from "./follow.js";
-import { loadEarlier, loadLeftChats, loadQueue, loadRuns, open, refresh, showFailure } from "./load.js";
+import { loadEarlier, loadQueue, loadRuns, open, refresh, showFailure } from "./load.js";
 import { currentView } from "./state.js";
 import * as token from "./token.js";
 

@@ -225,8 +225,9 @@ def test_every_case_is_played() -> None:
     """The cases here are those of the file."""
     if reason := missing(MAJORS[0]):
         pytest.skip(reason)
-    sources = [(ROOT / "tests" / "ai_sdk" / name).read_text() for name in ("cases.mjs", "waiting.mjs")]
+    sources = [(ROOT / "tests" / "ai_sdk" / name).read_text() for name in ("cases.mjs", "waiting.mjs", "busy.mjs")]
     methods = [*_methods(sources[0], "const cases = {"), *_methods(sources[1], "export const waiting = {")]
+    methods += _methods(sources[2], "export const busyChat = {")
     known = [name.removesuffix("() {").removeprefix("async ").strip('"') for name in methods]
     assert sorted(known) == sorted([*CASES, *WITH_PAY, "killed", "structured output"])
 
