@@ -4,13 +4,15 @@ The module needs only Python and uv. `sam build` runs it through the Makefile an
 ship the same files; only the platform of the native wheels differs.
 """
 
+import fcntl
 import hashlib
 import json
-import os
 import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -64,17 +66,27 @@ def packages(group: str, platform: Platform) -> Path:
     inputs = [*(file.read_bytes() for file in requirements), Path(__file__).read_bytes(), _python(platform).encode()]
     key = hashlib.sha256(b"\0".join(inputs))
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
-    if not folder.exists():
-        progress(f"installing the packages of {_names(requirements)}")
-        # Built under another name and renamed at the end: an interrupted or concurrent build leaves no incomplete folder.
-        staging = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
-        _install(requirements, staging, platform)
-        if group in ("light", "stream"):
-            _drop_unused_services(staging)
-        _compile(staging, platform)
-        _put_in_place(staging, folder)
+    with _only_builder(folder):
+        if not folder.exists():
+            progress(f"installing the packages of {_names(requirements)}")
+            # Built under another name and renamed at the end: an interrupted build leaves no incomplete folder.
+            staging = folder.with_name(f"{folder.name}.staging")
+            shutil.rmtree(staging, ignore_errors=True)
+            _install(requirements, staging, platform)
+            if group in ("light", "stream"):
+                _drop_unused_services(staging)
+            _compile(staging, platform)
+            staging.rename(folder)
     return folder
+
+
+@contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds this folder; the lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def function(name: str, to: Path, platform: Platform = "lambda") -> None:
@@ -200,16 +212,6 @@ def _python_313() -> str | None:
 def _copy_source(source: Path, to: Path) -> None:
     # Byte code in the source folders belongs to another Python.
     shutil.copytree(source, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    try:
-        staging.rename(folder)
-    except OSError:
-        # A concurrent build has put the same content there.
-        shutil.rmtree(staging)
-        if not folder.exists():
-            raise
 
 
 def _size(folder: Path) -> str:
