@@ -202,18 +202,21 @@ def two_steps(stack: Stack) -> dict[str, Any]:
 
 
 def work_on_it(stack: Stack, run: dict[str, Any]) -> str:
-    failed = deliver(stack) or deliver(stack)
+    failed = deliver(stack, run) or deliver(stack, run)
     return failed or ("" if status_of(stack, run) == "succeeded" else f"it is {status_of(stack, run)}")
 
 
-def deliver(stack: Stack) -> str:
-    """Hand the next message to the step function, as its mapping would."""
+def deliver(stack: Stack, run: dict[str, Any]) -> str:
+    """Hand the run's next message to the step function, as its mapping would. Those of other tests' runs are skipped."""
     sqs, queue = stack.client("sqs"), stack.outputs["QueueUrl"]
-    messages = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=300).get("Messages")
-    if not messages:
-        return "nothing was sent"
+    while True:
+        messages = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=300).get("Messages")
+        if not messages:
+            return "nothing was sent"
+        (message,) = messages
+        if run["id"] in message["Body"]:
+            break
     event = json.loads((ROOT / "events" / "step.json").read_text())
-    (message,) = messages
     event["Records"][0] |= {"receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
     got = stack.client("lambda").invoke(
         FunctionName=stack.outputs["StepFunction"], Payload=json.dumps(event).encode(), LogType="Tail"
@@ -229,7 +232,7 @@ def waiting(stack: Stack) -> dict[str, Any]:
     """A run that waits for an approval."""
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
     run = begin(stack, f"#script {json.dumps([{'text': 'one', 'tools': [['announce', {'text': 'hello'}]]}])}")
-    assert deliver(stack) == ""
+    assert deliver(stack, run) == ""
     return run
 
 
@@ -266,9 +269,9 @@ JOBS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def still(stack: Stack) -> Iterator[Stack]:
-    """The stack, with nothing in it that acts by itself: no deliveries, no schedule."""
+    """The stack, with nothing in it that acts by itself: no deliveries, no schedule, no step of a test before."""
     mappings, events = stack.client("lambda"), stack.client("events")
     (mapping,) = mappings.list_event_source_mappings()["EventSourceMappings"]
     rules = [rule["Name"] for rule in events.list_rules()["Rules"] if rule["State"] == "ENABLED"]
@@ -276,6 +279,7 @@ def still(stack: Stack) -> Iterator[Stack]:
     mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     events.disable_rule(Name=rules[0])
     until(lambda: mappings.get_event_source_mapping(UUID=mapping["UUID"])["State"], lambda state: state == "Disabled")
+    stack.kill_workers()
     yield stack
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
     mappings.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
