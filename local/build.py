@@ -4,9 +4,11 @@ The module needs only Python and uv. `sam build` runs it through the Makefile an
 ship the same files; only the platform of the native wheels differs.
 """
 
+import compileall
 import fcntl
 import hashlib
 import json
+import py_compile
 import runpy
 import shutil
 import subprocess
@@ -75,7 +77,7 @@ def packages(group: str, platform: Platform) -> Path:
             _install(requirements, staging, platform)
             if group in ("light", "stream"):
                 _drop_unused_services(staging)
-            _compile(staging, platform)
+            _compile(staging, platform, processes=2)
             staging.rename(folder)
     return folder
 
@@ -183,18 +185,21 @@ def _drop_unused_services(folder: Path) -> None:
     file.write_text(json.dumps(endpoints, separators=(",", ":")))
 
 
-def _compile(folder: Path, platform: Platform) -> None:
+def _compile(folder: Path, platform: Platform, processes: int = 1) -> None:
     """Write byte code beside the source if a Python of the right version is installed; else a cold start compiles.
 
     Byte code is `unchecked-hash` because the zip changes the files' dates and Lambda's disk is read-only.
     """
-    python = _python_313() if platform == "lambda" else sys.executable
+    if platform == "here" and processes == 1:
+        # A process of its own would take longer to start than a function's own code takes to compile.
+        compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        return
+    python = sys.executable if platform == "here" else _python_313()
     if python is None:
         return
+    mode = ["--invalidation-mode", "unchecked-hash"]
     subprocess.run(
-        [python, "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", folder],
-        capture_output=True,
-        check=False,
+        [python, "-m", "compileall", "-q", "-j", str(processes), *mode, folder], capture_output=True, check=False
     )
 
 

@@ -118,7 +118,7 @@ def test_the_packages_of_the_agents_are_part_of_the_step_functions(tmp_path, mon
     (tmp_path / "agents" / "requirements.txt").write_text("")
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "AGENTS", tmp_path / "agents")
-    monkeypatch.setattr(build, "_compile", lambda *_: None)
+    monkeypatch.setattr(build, "_compile", lambda *_, **__: None)
     monkeypatch.setattr(build, "_install", lambda files, to, _: (calls.append(files), to.mkdir(parents=True)))
     before = build.packages("step", "here")
     assert build.packages("step", "here") == before
@@ -143,7 +143,7 @@ def test_two_builds_at_once_install_the_packages_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "_install", install)
-    monkeypatch.setattr(build, "_compile", lambda *_: None)
+    monkeypatch.setattr(build, "_compile", lambda *_, **__: None)
     monkeypatch.setattr(build, "_drop_unused_services", lambda _: None)
     with ThreadPoolExecutor() as pool:
         folders = set(pool.map(lambda _: build.packages("light", "here"), range(2)))
