@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from outlive.asked import CallKind, is_open
 from outlive.clock import iso
+from outlive.file_ref import part_of
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Message, Record, Run
@@ -170,7 +171,8 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
         )
     parts = folded(part for record in records for part in record.body.parts)
     if message.role == "user":
-        parts = [{"type": "text", "text": message.text or ""}]
+        files = [part_of(file, chat_id) for file in message.files or ()]
+        parts = [{"type": "text", "text": message.text or ""}, *files]
     return MessageView(
         id=message.id,
         chat_id=chat_id,

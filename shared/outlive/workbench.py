@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from outlive.agent import Agent, AgentError
 from outlive.clock import Clock
 from outlive.settings import Settings
+from outlive.store.bucket import Bucket
 from outlive.store.queue import Queue
 from outlive.store.table import Table
 from outlive.watch import Watching
@@ -24,5 +25,7 @@ class Workbench:
     watching: Watching
     between: Callable[[float, float], float]
     """A random number between two, which spreads the pauses of many runs."""
+    bucket: Bucket | None = None
+    """The bucket with the files of chats."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Returns whether an error shows that this process is exhausted. The worker's own one also records it."""

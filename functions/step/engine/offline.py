@@ -181,12 +181,20 @@ def _unscripted(ask: Ask, prompt: str, messages: Sequence[ModelMessage], tools: 
         text=(
             "I am the offline stand-in, not a language model: nothing was asked over a network, and I can't answer you."
             f" You wrote: “{short}”."
+            + _about_files(ask)
             + (f" The clock tool says {results[0]}." if results else "")
             + f" To see long, slow or failing runs, start the prompt with {MARK};"
             " for real answers, set AGENT_MODEL to a model."
         ),
         seconds=0.5,
     )
+
+
+def _about_files(ask: Ask) -> str:
+    """A sentence about the files of the last prompt."""
+    files = next((turn.files for turn in reversed(ask.history) if turn.role == "user"), ())
+    listed = ", ".join(f"{file.name} ({file.media_type}, {file.size:,} bytes)" for file in files)
+    return f" You attached {listed}." if listed else ""
 
 
 def _last_request(messages: Sequence[ModelMessage]) -> ModelRequest:

@@ -25,6 +25,7 @@ from pynamodb.attributes import BinaryAttribute
 
 from outlive.asked import Asked, Decision
 from outlive.errors import StoreUnreadable
+from outlive.file_ref import FileRef
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
 from outlive.run_error import Closing, LastError, RunError
@@ -219,6 +220,8 @@ class Message(Row):
     role = Word(Role)
     status = Word(MessageStatus)
     text = OptionalText()
+    files = Encoded(tuple[FileRef, ...])
+    """The files of a user's message. Their content is in the bucket."""
     metadata = Json(Closing)
 
     NEEDED = ("id", "run_id", "role", "status", "created_at", "updated_at")

@@ -21,6 +21,7 @@ from pynamodb.connection.table import TableConnection
 from pynamodb.expressions.update import Action
 
 from outlive.clock import DAY
+from outlive.file_ref import FileRef
 from outlive.guards import Facts
 from outlive.lifecycle import MESSAGE_STATUS, START, STOP, TERMINAL, Move, Status
 from outlive.run_error import RunError
@@ -63,7 +64,10 @@ class Table(Waiting, Reads):
         super().__init__(connection)
         self._retention = retention_days * DAY
 
-    def start(self, chat: Chat | None, run: Run, prompt: str, now: int, holder: str | None = None) -> None:
+    def start(
+        self, chat: Chat | None, run: Run, prompt: str, now: int, holder: str | None = None,
+        files: tuple[FileRef, ...] = (),
+    ) -> None:  # fmt: skip
         """Make `run` the chat's active run: four items or none.
 
         `chat` is the chat as it was read; `holder` is the id of the run that its slot named then. The slot is taken
@@ -89,7 +93,7 @@ class Table(Waiting, Reads):
         shared: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
         question = Message(
             run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
-            text=prompt, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
+            text=prompt, files=files or None, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
         )  # fmt: skip
         answer = Message(
             run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
