@@ -26,11 +26,11 @@ export async function send() {
   const view = currentView();
   if (!view.chatId) beginChat(view);
   try {
-    const { run, prompt } = await composer.startRun();
+    const { run, prompt, parts } = await composer.startRun();
     const title = storage.chats().find((chat) => chat.id === view.chatId)?.title;
     storage.saveChat(view.chatId, title || titleOf(prompt));
     tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
-    turnOf(view, run.id, run.created_at).prompt = prompt;
+    Object.assign(turnOf(view, run.id, run.created_at), { prompt, files: parts });
     announce("The run is accepted.");
     view.scrollsToEnd = true;
     await showStarted(view, run);
