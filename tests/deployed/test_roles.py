@@ -32,6 +32,8 @@ PLATFORM = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     *("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "secretsmanager:GetSecretValue"),
 }
+UNCHECKED = {("File", "s3:PutObjectTagging")}
+"""AWS asks for it where a PUT has the header x-amz-tagging, and the emulator does not."""
 CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 """Granted only with a setting that this stack does not have."""
 
@@ -50,7 +52,7 @@ GRANTED = [
     for action in actions(statement)
     if action not in PLATFORM
     and not (function == "Step" and action in MAPPING)
-    and (function, action) not in CONDITIONAL
+    and (function, action) not in CONDITIONAL | UNCHECKED
 ]
 
 
