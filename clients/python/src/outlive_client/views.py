@@ -27,6 +27,16 @@ class RunError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class File(msgspec.Struct, frozen=True):
+    """A file of a chat. `url` is its path in the API."""
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+    url: str
+
+
 class Retrying(msgspec.Struct, frozen=True):
     """The model's provider takes no requests now; the run waits and asks again."""
 

@@ -1,9 +1,11 @@
 """The commands that start, watch and stop a run."""
 
 import json
+import mimetypes
 import sys
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +16,7 @@ from outlive_client.command.exits import Exit, exit_of, explain
 from outlive_client.command.interrupts import Interrupts
 from outlive_client.command.options import client_of, screen_of, with_api_options
 from outlive_client.command.terminal import Screen, style_of
-from outlive_client.errors import OutliveError
+from outlive_client.errors import InvalidRequest, OutliveError
 from outlive_client.events import SettledEvent, StepEvent
 from outlive_client.views import Run
 
@@ -44,6 +46,7 @@ def with_wait_option(command: Callable[..., Any]) -> Callable[..., Any]:
 Examples:
   outlive start my-chat "What time is it?"
   git diff | outlive start review -
+  outlive start my-chat "What is this?" --file map.png --file notes.txt
   RUN=$(outlive start my-chat "Take your time." --detach)
   outlive start my-chat "Hello" --json | jq -r 'select(.type == "text").text'
 """,
@@ -55,6 +58,10 @@ Examples:
 @click.option("--agent", metavar="NAME", help="The agent that answers. By default the only one, or assistant.")
 @click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
 @click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
+@click.option(
+    "--file", "paths", metavar="PATH", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
+    help="A file to send with the prompt; may be given several times.",
+)
 @click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
 @with_api_options
 @click.pass_context
@@ -68,6 +75,7 @@ def start(
     agent: str | None,
     max_steps: int | None,
     metadata: dict[str, Any] | None,
+    paths: tuple[Path, ...],
     key: str | None,
 ) -> int:
     """Start a run in CHAT with PROMPT, or with the text of standard input if PROMPT is a dash."""
@@ -76,7 +84,8 @@ def start(
     if prompt == "-":
         prompt = _read_standard_input()
     try:
-        started = client.start(chat, prompt, agent=agent, max_steps=max_steps, metadata=metadata, key=key)
+        files = [_upload(client, chat, path) for path in paths]
+        started = client.start(chat, prompt, agent=agent, max_steps=max_steps, metadata=metadata, files=files, key=key)
     except KeyboardInterrupt:
         screen.message(
             f"interrupted before the answer arrived; if the run was started, the same start with --key {key} shows it"
@@ -91,6 +100,17 @@ def start(
     else:
         screen.write(f"{started.run.id}\n")
     return Exit.DONE
+
+
+def _upload(client: Outlive, chat: str, path: Path) -> str:
+    """Upload the file to the chat; returns its id."""
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    try:
+        return client.upload(chat, path.name, path.read_bytes(), media_type).id
+    except OSError as error:
+        raise click.UsageError(f"{path} can't be read: {error.strerror}") from None
+    except InvalidRequest as error:
+        raise click.UsageError(f"{path.name}: {error}") from None
 
 
 def _read_standard_input() -> str:
