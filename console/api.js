@@ -92,7 +92,11 @@ export const file = (address) => call("GET", address);
 
 /** Uploads a file to the chat: `{id, name, media_type, size, url}`. */
 export async function upload(chatId, content) {
-  const body = { name: content.name || "file", media_type: content.type || "application/octet-stream", size: content.size };
+  const body = {
+    name: content.name || "file",
+    media_type: content.type || "application/octet-stream",
+    size: content.size,
+  };
   const made = await withRetries(() => call("POST", `/chats/${id(chatId)}/files`, { body }));
   await withRetries(() => put(made.upload, content));
   return made.file;

@@ -69,7 +69,8 @@ export async function startRun() {
   try {
     const { entries, parts } = await files.upload(id);
     const ids = parts.map((part) => part.id);
-    const isSame = draft.sent === prompt && (draft.agent ?? null) === agent && String(draft.files ?? "") === String(ids);
+    const isSame =
+      draft.sent === prompt && (draft.agent ?? null) === agent && String(draft.files ?? "") === String(ids);
     const key = draft.key && isSame ? draft.key : crypto.randomUUID();
     storage.saveDraft(id, { text: prompt, key, sent: prompt, agent, files: ids });
     const { run } = await api.withRetries(() => api.start(id, prompt, agent, ids, key));

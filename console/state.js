@@ -45,7 +45,15 @@ export function openView(chatId, runId = "") {
  */
 export function turnOf(view, id, createdAt) {
   if (!view.turns.has(id)) {
-    const unread = { prompt: null, files: [], run: null, message: null, steps: [], liveProgress: null, pastProgress: null };
+    const unread = {
+      prompt: null,
+      files: [],
+      run: null,
+      message: null,
+      steps: [],
+      liveProgress: null,
+      pastProgress: null,
+    };
     view.turns.set(id, { id, createdAt, answers: new Map(), ...unread });
   }
   return view.turns.get(id);

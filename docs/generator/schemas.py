@@ -35,7 +35,11 @@ def schemas() -> dict[str, Any]:
     bodies = [StartBody, UploadBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
     _, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     for name, schema in components.items():
-        if schema.get("type") == "object" and name not in ("StartBody", "UploadBody", "Budget") and not name.endswith("Event"):
+        if (
+            schema.get("type") == "object"
+            and name not in ("StartBody", "UploadBody", "Budget")
+            and not name.endswith("Event")
+        ):
             # What we write is always there, whether it has a default in the code or not.
             schema["required"] = [member for member in schema["properties"] if member not in SOMETIMES]
             for member in schema["properties"].values():

@@ -38,8 +38,6 @@ class Turn:
 class Files(Protocol):
     """The files of a chat, by their addresses."""
 
-    chat_id: str
-
     def read(self, address: str) -> bytes | None:
         """The content of the file at that address; None if there is none any more."""
 

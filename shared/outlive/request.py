@@ -96,7 +96,9 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     files: (
         Annotated[
             list[Annotated[str, msgspec.Meta(pattern=f"^{FILE_ID.pattern}$")]],
-            msgspec.Meta(max_length=MAX_FILES, description="The ids of uploaded files of this chat, which go with the prompt."),
+            msgspec.Meta(
+                max_length=MAX_FILES, description="The ids of uploaded files of this chat, which go with the prompt."
+            ),
         ]
         | None
     ) = None

@@ -11,7 +11,11 @@ from .fake_api import BASE, TOKEN, network_fault, problem, run_body
 
 ID = "0" * 32
 FILE = {"id": ID, "name": "map.png", "media_type": "image/png", "size": 5, "url": f"/chats/c1/files/{ID}", "more": 1}
-OFFER = {"url": "http://bucket.test/key?signed=1", "headers": {"If-None-Match": "*"}, "expires_at": "2026-11-21T09:25:00.000Z"}
+OFFER = {
+    "url": "http://bucket.test/key?signed=1",
+    "headers": {"If-None-Match": "*"},
+    "expires_at": "2026-11-21T09:25:00.000Z",
+}
 
 
 class Service:
@@ -55,7 +59,9 @@ def test_a_file_is_uploaded_and_named_by_a_start(make_client):
     assert json.loads(start.content)["files"] == [ID]
 
 
-@pytest.mark.parametrize("faults", [[network_fault(httpx.ReadTimeout), status(412)], [status(503), None], [status(412)]])
+@pytest.mark.parametrize(
+    "faults", [[network_fault(httpx.ReadTimeout), status(412)], [status(503), None], [status(412)]]
+)
 def test_an_upload_whose_answer_is_lost_is_sent_again(make_client, faults):
     """The bucket's 412 says that it was stored."""
     assert make_client(Service(*faults))("upload", "c1", "map.png", b"hello", "image/png").id == ID

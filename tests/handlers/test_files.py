@@ -66,7 +66,12 @@ def test_a_chat_client_attaches_a_file_by_its_address(stack):
     """[126] A file part of a chat client names a file of this chat; any other address is refused by its field."""
     file_id = stack.upload(PNG)
     url = f"/chats/chat-1/files/{file_id}"
-    for wrong in ("data:image/png;base64,AAAA", "https://example.com/x.png", url.replace("chat-1", "chat-2"), url + "0"):
+    for wrong in (
+        "data:image/png;base64,AAAA",
+        "https://example.com/x.png",
+        url.replace("chat-1", "chat-2"),
+        url + "0",
+    ):
         refused = stack.call("POST", "/api/chat", file_message(wrong), query={"wait": "0"})
         assert (refused.status, refused.body["field"]) == (422, "messages[0].parts[1].url")
     whole = f"https://api.example.com/v1{url}"
@@ -120,9 +125,9 @@ def test_a_start_checks_each_file_as_it_is_stored(stack):
     """[127] A file that is missing, empty, of another type or too large is refused by its field, and nothing is stored."""
     good = stack.upload(PNG)
     html = stack.upload(b"<html><script>alert(1)</script>", name="not.png")
-    missing = stack.call(
-        "POST", "/chats/chat-1/files", {"name": "a.png", "media_type": "image/png", "size": 9}
-    ).body["file"]["id"]
+    missing = stack.call("POST", "/chats/chat-1/files", {"name": "a.png", "media_type": "image/png", "size": 9}).body[
+        "file"
+    ]["id"]
     empty, large, svg = stack.upload(PNG), stack.upload(PNG), stack.upload(PNG)
     stack.bucket.objects[key_of(empty)].content = b""
     stack.bucket.objects[key_of(large)].content = PNG * 300_000

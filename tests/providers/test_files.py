@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from pydantic_ai.messages import BinaryContent
 
-
 from outlive.agent import Turn
 from outlive.file_ref import FileRef, address_of
 from tests.providers.provider_doubles import Call, Double, Wire
@@ -23,8 +22,6 @@ IDS = {"a" * 32: PNG, "b" * 32: PDF, "c" * 32: "größer".encode()}
 
 class Kept:
     """Files of a chat in memory."""
-
-    chat_id = "chat-1"
 
     def __init__(self) -> None:
         self.contents = {address_of("chat-1", file_id): content for file_id, content in IDS.items()}

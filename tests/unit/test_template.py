@@ -529,7 +529,11 @@ def test_a_function_is_built_by_its_make_target(function):
 
 def test_every_setting_of_the_functions_comes_from_a_parameter():
     given = GLOBALS["Environment"]["Variables"]
-    settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {"TABLE_NAME", "QUEUE_URL", "FILES_BUCKET"}
+    settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {
+        "TABLE_NAME",
+        "QUEUE_URL",
+        "FILES_BUCKET",
+    }
     for name in settings:
         assert given[name] == {"Ref": name.title().replace("_", "")}
     made = {"TABLE_NAME": OWN_TABLE, "QUEUE_URL": {"Ref": "Queue"}, "FILES_BUCKET": {"Ref": "Bucket"}}

@@ -69,7 +69,8 @@ class AnsweredStep(AgentStep):
         results: list[ModelRequestPart] = list(returns.values())
         if not broke_off:
             results += [part for part in self.result.next_parts if not isinstance(part, ToolReturnPart)]
-        stored = with_references([ModelRequest(parts=results)], self.result.files)[0].parts
+        request = with_references([ModelRequest(parts=results)], self.result.files)
+        stored = [part for message in request if isinstance(message, ModelRequest) for part in message.parts]
         returns |= {part.tool_call_id: part for part in stored if isinstance(part, ToolReturnPart)}
         messages = messages_json([ModelRequest(parts=stored)]) if results else None
         parts = [self._part(call, returns[call.tool_call_id]) for call in calls]

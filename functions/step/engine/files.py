@@ -153,15 +153,19 @@ def _changed_value(value: Any, change: Change, depth: int) -> Any:
 
 def _same_or(changed: Any, value: Any) -> Any:
     """`value` itself if nothing in it has changed: a tuple stays a tuple."""
-    pairs = zip(changed.values(), value.values(), strict=True) if isinstance(value, dict) else zip(changed, value, strict=True)
+    pairs = (
+        zip(changed.values(), value.values(), strict=True)
+        if isinstance(value, dict)
+        else zip(changed, value, strict=True)
+    )
     return value if all(new is old for new, old in pairs) else changed
 
 
 def shown(value: Any) -> Any:
     """A tool's result as a reader gets it: each reference in it as a UI part with the file's address."""
     match value:
-        case {"kind": "binary", "data": "", "identifier": str(address), "media_type": media_type} if (
-            ADDRESS.fullmatch(address)
+        case {"kind": "binary", "data": "", "identifier": str(address), "media_type": media_type} if ADDRESS.fullmatch(
+            address
         ):
             return {"type": "file", "mediaType": media_type, "url": address}
         case dict():

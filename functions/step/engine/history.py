@@ -20,9 +20,7 @@ from outlive.text import clean
 log = logging.getLogger(__name__)
 
 
-def messages_of(
-    history: Iterable[Turn], keep_open: Container[str] = (), chat_id: str = ""
-) -> list[ModelMessage]:
+def messages_of(history: Iterable[Turn], keep_open: Container[str] = (), chat_id: str = "") -> list[ModelMessage]:
     """The history as messages for a model: it begins with a prompt, ends with a request, and every call has its result.
 
     The calls of the last answer that are in `keep_open` have none: the library is given theirs apart. A stored step that

@@ -67,7 +67,12 @@ class Bucket:
         headers = {"ContentType": media_type, "IfNoneMatch": "*", "Tagging": UNUSED, "Metadata": {"name": quote(name)}}
         request = {"Bucket": self._name, "Key": key, "ContentLength": size, **headers}
         url = self._s3.generate_presigned_url("put_object", Params=request, ExpiresIn=UPLOAD_S)
-        sent = {"Content-Type": media_type, "If-None-Match": "*", "x-amz-tagging": UNUSED, "x-amz-meta-name": quote(name)}
+        sent = {
+            "Content-Type": media_type,
+            "If-None-Match": "*",
+            "x-amz-tagging": UNUSED,
+            "x-amz-meta-name": quote(name),
+        }
         return url, sent
 
     def download(self, key: str, stored: Stored) -> str:

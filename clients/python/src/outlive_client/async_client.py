@@ -62,9 +62,7 @@ class AsyncOutlive:
     ) -> Started:
         """As `Outlive.start`."""
         return await self._result_of(
-            calls.start(
-                chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, files=files, key=key
-            )
+            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, files=files, key=key)
         )
 
     async def upload(self, chat_id: str, name: str, content: bytes, media_type: str) -> File:

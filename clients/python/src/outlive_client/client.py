@@ -70,9 +70,7 @@ class Outlive:
         RunAlreadyActive with the id of the run that is active in the chat.
         """
         return self._result_of(
-            calls.start(
-                chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, files=files, key=key
-            )
+            calls.start(chat_id, prompt, agent=agent, max_steps=max_steps, metadata=metadata, files=files, key=key)
         )
 
     def upload(self, chat_id: str, name: str, content: bytes, media_type: str) -> File:

@@ -22,7 +22,9 @@ def upload(chat_id: str, name: str, content: bytes, media_type: str) -> Plan[Fil
     headers = {"Content-Type": "application/json"}
     made = yield from call(Request("POST", chat_path(chat_id, "files"), headers=headers, body=body), _made)
     offer = made.upload
-    put = Request("PUT", offer.url, headers=offer.headers, body=content, timeout_seconds=TRANSFER_SECONDS, is_whole=True)
+    put = Request(
+        "PUT", offer.url, headers=offer.headers, body=content, timeout_seconds=TRANSFER_SECONDS, is_whole=True
+    )
     yield from _transfer(put, {STORED_BEFORE})
     return made.file
 

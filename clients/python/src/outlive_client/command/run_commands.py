@@ -59,7 +59,11 @@ Examples:
 @click.option("--max-steps", type=click.IntRange(min=1), help="The most steps that the run may take.")
 @click.option("--metadata", metavar="JSON", callback=_json_object, help="An object to store with the run, up to 2 KB.")
 @click.option(
-    "--file", "paths", metavar="PATH", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
+    "--file",
+    "paths",
+    metavar="PATH",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
     help="A file to send with the prompt; may be given several times.",
 )
 @click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
