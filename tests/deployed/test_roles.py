@@ -41,7 +41,7 @@ CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 def kind_of(resource: Any) -> str:
     """How the deployed resource's ARN ends: `:queue`, `/index/active` or `` for the table."""
     named = json.dumps(resource)
-    kinds = ("/index/active", "/index/due", "/index/by_chat", "Queue", "Bucket")
+    kinds = ("/index/active", "/index/due", "/index/by_chat", "Queue", "s3:::")
     return next((one for one in kinds if one in named), "Table")
 
 
@@ -370,7 +370,7 @@ def arn_kind(arn: str) -> str:
 
 
 def ending(kind: str) -> str:
-    return {"Table": "/table", "Queue": ":sqs:", "Bucket": ":s3:"}.get(kind, kind)
+    return {"Table": "/table", "Queue": ":sqs:", "s3:::": ":s3:"}.get(kind, kind)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

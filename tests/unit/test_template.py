@@ -78,7 +78,8 @@ def table_arn(rest: str = "") -> dict[str, Any]:
 
 TABLE = table_arn()
 QUEUE = {"Fn::GetAtt": ["Queue", "Arn"]}
-FILES = {"Fn::Sub": "${Bucket.Arn}/*"}
+OWN_BUCKET = {"Fn::If": ["OwnsBucket", {"Ref": "Bucket"}, {"Ref": "ExistingBucketName"}]}
+FILES = {"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Name}/*", {"Name": OWN_BUCKET}]}
 
 
 def names_in(node: Any) -> set[str]:
@@ -237,6 +238,15 @@ def test_the_bucket_is_private_encrypted_and_outlives_its_stack_as_the_table_doe
     assert "VersioningConfiguration" not in bucket
     kept = {name: RESOURCES["Bucket"][name] for name in ("DeletionPolicy", "UpdateReplacePolicy")}
     assert kept == {name: RESOURCES["Table"][name] for name in kept}
+
+
+def test_a_bucket_that_was_kept_takes_the_place_of_the_stacks_own():
+    """[82] Nothing names the stack's own bucket when another one is given."""
+    assert RESOURCES["Bucket"]["Condition"] == "OwnsBucket"
+    parts = {part: TEMPLATE[part] for part in ("Globals", "Resources", "Outputs")}
+    text = json.dumps(parts).replace(json.dumps(OWN_BUCKET), "")
+    assert '{"Ref": "Bucket"}' not in text
+    assert '["Bucket", "' not in text
 
 
 def test_the_lifecycle_deletes_unused_uploads_and_what_retention_no_longer_keeps():
@@ -536,7 +546,7 @@ def test_every_setting_of_the_functions_comes_from_a_parameter():
     }
     for name in settings:
         assert given[name] == {"Ref": name.title().replace("_", "")}
-    made = {"TABLE_NAME": OWN_TABLE, "QUEUE_URL": {"Ref": "Queue"}, "FILES_BUCKET": {"Ref": "Bucket"}}
+    made = {"TABLE_NAME": OWN_TABLE, "QUEUE_URL": {"Ref": "Queue"}, "FILES_BUCKET": OWN_BUCKET}
     assert {name: given[name] for name in made} == made
 
 
