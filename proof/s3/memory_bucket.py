@@ -85,4 +85,6 @@ class MemoryBucket:
         try:
             return self.objects[request["Key"]]
         except KeyError:
-            raise client_error(operation, "AccessDenied", "Access Denied", 403) from None
+            if operation == "GetObject":
+                raise client_error(operation, "AccessDenied", "Access Denied", 403) from None
+            raise client_error(operation, "NoSuchKey", "The specified key does not exist.", 404) from None

@@ -15,6 +15,8 @@ MAX_FILES_BYTES = 20_000_000
 """Bytes of all files of one message, and of all files that one model request contains: as base64 they fit into the 32 MB
 that providers take."""
 MAX_NAME = 255
+MAX_NAME_BYTES = 500
+"""It stands with the object, percent-encoded, where S3 has room for 2 KB."""
 BEGINNING_BYTES = 1024
 FILE_ID = re.compile(r"[0-9a-f]{32}")
 ADDRESS = re.compile(r"/chats/([A-Za-z0-9._:-]{1,128})/files/([0-9a-f]{32})")

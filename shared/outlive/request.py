@@ -12,7 +12,7 @@ import msgspec
 
 from outlive.asked import Decision
 from outlive.errors import FileNotFound, InvalidRequest, PromptTooLong, RunNotFound
-from outlive.file_ref import FILE_ID, MAX_FILES, MAX_NAME
+from outlive.file_ref import FILE_ID, MAX_FILES, MAX_NAME, MAX_NAME_BYTES
 from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
@@ -184,6 +184,8 @@ def check_upload(body: bytes) -> UploadBody:
     upload = _structured(sanitized(json_object(body)), UploadBody)
     if not upload.name.strip() or CONTROL.search(upload.name):
         raise InvalidRequest("name", "must not be blank or contain control characters")
+    if len(upload.name.encode()) > MAX_NAME_BYTES:
+        raise InvalidRequest("name", f"must be at most {MAX_NAME_BYTES} bytes in UTF-8")
     return upload
 
 

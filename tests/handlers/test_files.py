@@ -102,6 +102,7 @@ def test_a_start_that_is_repeated_with_its_files_is_the_same_start(stack):
         ({"name": " "}, "name"),
         ({"name": "a\nb"}, "name"),
         ({"name": "x" * 256}, "name"),
+        ({"name": "ß" * 251}, "name"),
         ({"owner": "eve"}, "owner"),
     ],
 )

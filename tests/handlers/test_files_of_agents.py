@@ -41,12 +41,12 @@ class Model:
         return held
 
 
-def equipped(stack: Stack, drawn: Any = None) -> Model:
+def equipped(stack: Stack, drawn: Any = None, *, requires_approval: bool = False) -> Model:
     """The stack's worker with an agent whose tool returns `drawn`."""
     model = Model(calls=drawn is not None)
     agent = Agent(FunctionModel(stream_function=model.stream), deps_type=StepDeps)
 
-    @agent.tool_plain
+    @agent.tool_plain(requires_approval=requires_approval)
     def draw() -> Any:
         """Draw."""
         return drawn
@@ -96,6 +96,19 @@ def test_a_files_content_that_a_tool_shows_the_model_is_stored_too(stack):
     assert run["status"] == "succeeded"
     assert [each.data for each in model.contents() if isinstance(each, BinaryContent)] == [PNG]
     assert len(stack.bucket.objects) == 1
+
+
+def test_an_approved_tools_file_is_stored_too(stack):
+    """[130] Its step asks no model, and the next one has the content."""
+    model = equipped(stack, BinaryContent(PNG, media_type="image/png"), requires_approval=True)
+    run = stack.begin(files=[stack.upload(b"five!", "text/plain")]).body["run"]
+    stack.work()
+    stack.call("POST", f"/runs/{run['id']}/answers", {"answers": {"call-1": {"approved": True}}})
+    assert worked(stack, run)["status"] == "succeeded"
+    (call,) = [part for part in stack.transcript()[1]["parts"] if part["type"] == "tool-draw"]
+    assert stack.call("GET", call["output"]["url"], headers=JSON).status == 200
+    assert [each.data for each in model.contents() if isinstance(each, BinaryContent)] == [PNG]
+    assert "five!" in model.contents()
 
 
 @pytest.mark.parametrize("fate", FATES)
@@ -154,6 +167,17 @@ def test_a_start_whose_files_cannot_be_looked_at_leaves_nothing_behind(stack):
     refused = stack.begin(files=[file_id])
     assert (refused.status, refused.body["code"]) == (503, "start_failed")
     assert stack.items() == []
+
+
+def test_a_file_that_is_deleted_while_its_start_is_under_way_fails_no_start(stack):
+    """[131] As one that is deleted a moment later."""
+    model = equipped(stack)
+    file_id = stack.upload(PNG)
+    stack.file_faults.first("DeleteObjectTagging", stack.bucket.objects.clear)
+    answer = stack.begin(files=[file_id])
+    assert answer.status == 202
+    assert worked(stack, answer.body["run"])["status"] == "succeeded"
+    assert model.contents()[-1] == "(This file is not stored any more.)"
 
 
 def test_a_start_without_files_makes_no_client_of_the_bucket(stack):

@@ -31,7 +31,7 @@ class AnsweredStep(AgentStep):
         ask, result = self.ask, self.result
         to_run = frozenset(call.tool_name for call in ask.asked if call.kind == "approval")
         async with self.agent.iter(
-            message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
+            message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}, ask.chat_id),
             conversation_id=ask.chat_id,
             model=self.model,
             deps=self.deps,

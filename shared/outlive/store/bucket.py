@@ -23,9 +23,13 @@ DOWNLOAD_S = 300
 UNUSED = "unused=true"
 PAGE = 1000
 """Objects that are listed and deleted with one call each."""
-MISSING = frozenset({"NoSuchKey", "404", "AccessDenied", "403"})
-"""S3's answers for an object that is not there: to a role that may not list the bucket it says `AccessDenied`."""
-EMPTY = frozenset({"InvalidRange", "416"})
+GONE = {
+    "get_object": frozenset({"NoSuchKey", "404", "AccessDenied", "403", "InvalidRange", "416"}),
+    "delete_object_tagging": frozenset({"NoSuchKey", "404"}),
+}
+"""By operation, S3's answers for an object that is not there or empty. To a role that may not list the bucket it says
+`AccessDenied` for one that is not there.
+"""
 BUSY = frozenset({"SlowDown", "503", "Throttling", "RequestLimitExceeded"})
 SERVER_ERROR = 500
 
@@ -135,7 +139,7 @@ class Bucket:
             raise StoreUnanswered(f"the bucket: {type(error).__name__}") from error
         except ClientError as error:
             code = str(error.response["Error"]["Code"])
-            if code in MISSING | EMPTY and operation == "get_object":
+            if code in GONE.get(operation, ()):
                 return None
             if code in BUSY:
                 raise StoreBusy(f"the bucket: {code}") from error
