@@ -59,7 +59,10 @@ export class ToolView {
     if (state === "done") blocks.push(block("Output", part.output));
     if (state === "error") blocks.push(block("Error", part.error));
     const files = filesIn(part.output);
-    if (files.length) blocks.push(make("div", { class: "files" }, ...files.map(fileView)));
+    if (files.length) {
+      blocks.unshift(make("div", { class: "files" }, ...files.map(fileView)));
+      this.node.open = true;
+    }
     if (part.approval?.reason) blocks.push(block("Reason", part.approval.reason));
     this.inside.replaceChildren(...blocks.flat());
   }

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 from .browser import PHONE, axe, run_in, send
+from .runs import script
 
 GIVE = """([kind, name, type, content]) => {
     const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
@@ -60,6 +61,15 @@ def test_files_go_with_a_prompt_and_are_shown_again_after_a_reload(ada):
         page.reload()
         run_in(page, "succeeded")
     assert axe(page) == []
+
+
+def test_a_picture_that_a_tool_made_is_shown(ada):
+    """[130] At once, beside the call."""
+    page = ada.open()
+    send(page, script({"text": "See.", "tools": [["draw_chart", {"values": [1, 3, 2]}]]}, {"text": "There."}))
+    run_in(page, "succeeded")
+    is_shown(page, ".tool .picture img")
+    assert page.locator(".tool .picture img").is_visible()
 
 
 def test_files_are_pasted_and_dropped_and_taken_back(ada):
