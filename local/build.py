@@ -4,13 +4,17 @@ The module needs only Python and uv. `sam build` runs it through the Makefile an
 ship the same files; only the platform of the native wheels differs.
 """
 
+import compileall
+import fcntl
 import hashlib
 import json
-import os
+import py_compile
 import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -66,17 +70,27 @@ def packages(group: str, platform: Platform) -> Path:
     inputs = [*(file.read_bytes() for file in requirements), Path(__file__).read_bytes(), _python(platform).encode()]
     key = hashlib.sha256(b"\0".join(inputs))
     folder = ROOT / ".build" / platform / f"{group}-{key.hexdigest()[:16]}"
-    if not folder.exists():
-        progress(f"installing the packages of {_names(requirements)}")
-        # Built under another name and renamed at the end: an interrupted or concurrent build leaves no incomplete folder.
-        staging = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
-        _install(requirements, staging, platform)
-        if group in ("light", "stream"):
-            _drop_unused_services(staging)
-        _compile(staging, platform)
-        _put_in_place(staging, folder)
+    with _only_builder(folder):
+        if not folder.exists():
+            progress(f"installing the packages of {_names(requirements)}")
+            # Built under another name and renamed at the end: an interrupted build leaves no incomplete folder.
+            staging = folder.with_name(f"{folder.name}.staging")
+            shutil.rmtree(staging, ignore_errors=True)
+            _install(requirements, staging, platform)
+            if group in ("light", "stream"):
+                _drop_unused_services(staging)
+            _compile(staging, platform, processes=2)
+            staging.rename(folder)
     return folder
+
+
+@contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds this folder; the lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def function(name: str, to: Path, platform: Platform = "lambda") -> None:
@@ -173,18 +187,21 @@ def _drop_unused_services(folder: Path) -> None:
     file.write_text(json.dumps(endpoints, separators=(",", ":")))
 
 
-def _compile(folder: Path, platform: Platform) -> None:
+def _compile(folder: Path, platform: Platform, processes: int = 1) -> None:
     """Write byte code beside the source if a Python of the right version is installed; else a cold start compiles.
 
     Byte code is `unchecked-hash` because the zip changes the files' dates and Lambda's disk is read-only.
     """
-    python = _python_313() if platform == "lambda" else sys.executable
+    if platform == "here" and processes == 1:
+        # A process of its own would take longer to start than a function's own code takes to compile.
+        compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        return
+    python = sys.executable if platform == "here" else _python_313()
     if python is None:
         return
+    mode = ["--invalidation-mode", "unchecked-hash"]
     subprocess.run(
-        [python, "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", folder],
-        capture_output=True,
-        check=False,
+        [python, "-m", "compileall", "-q", "-j", str(processes), *mode, folder], capture_output=True, check=False
     )
 
 
@@ -202,16 +219,6 @@ def _python_313() -> str | None:
 def _copy_source(source: Path, to: Path) -> None:
     # Byte code in the source folders belongs to another Python.
     shutil.copytree(source, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    try:
-        staging.rename(folder)
-    except OSError:
-        # A concurrent build has put the same content there.
-        shutil.rmtree(staging)
-        if not folder.exists():
-            raise
 
 
 def _size(folder: Path) -> str:

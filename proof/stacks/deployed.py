@@ -43,6 +43,8 @@ class Stack:
         self.releases = state.parent / f"releases of {self.port}"
         self.releases.mkdir()
         self.settings = settings
+        self.expected_complaints = set[str]()
+        """Lines of the log in which functions complain about what a test has done to them on purpose."""
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.url, self.outputs = "", dict[str, str]()
         self._clients: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """What is done to a soak: kills, repeated messages, sweeps out of turn and restarts."""
 
+import math
 import os
 import random
 import signal
@@ -25,6 +26,8 @@ class Havoc:
     restarts: list[int]
     """After how many runs the stack is stopped and started."""
     pause: tuple[float, float]
+    most: float = math.inf
+    """After how many deeds the rest is left in peace. A slow machine would otherwise suffer more of them, and be slower for it."""
 
     def wreak(self) -> None:
         chance = random.Random(f"{self.course.seed}, havoc")
@@ -35,7 +38,8 @@ class Havoc:
                 restarts.pop(0)
                 self._restart()
             deed = chance.random()
-            if self.course.late:
+            self.most -= 1
+            if self.course.late or self.most < 0:
                 pass  # What is left may end in peace.
             elif deed < 0.35:
                 self._kill("Step", chance)

@@ -12,6 +12,7 @@ The seed decides the scripts and what is done to them; when exactly a kill lands
 """
 
 import argparse
+import math
 import sys
 import tempfile
 import threading
@@ -77,6 +78,7 @@ def soak(
     seconds: float,
     stops: float = 0.2,
     pause: tuple[float, float] = (0.5, 3.5),
+    deeds: float = math.inf,
     drain: bool = True,
 ) -> Course:
     """The soak, over and judged, on a stack of its own that is gone afterwards."""
@@ -86,7 +88,9 @@ def soak(
         try:
             course = Course(seed, seconds)
             clients = Clients(stack, course, runs // chats, stops)
-            havoc = Havoc(stack, course, [runs * (number + 1) // (restarts + 1) for number in range(restarts)], pause)
+            havoc = Havoc(
+                stack, course, [runs * (number + 1) // (restarts + 1) for number in range(restarts)], pause, deeds
+            )
             play(stack, clients, havoc, chats, drain=drain)
             judge(stack, clients, course)
         finally:

@@ -122,7 +122,7 @@ def outcome(run: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 def complaints(stack: Stack) -> list[str]:
     """The log lines that no behaviour of clients or death of workers explains: errors, stack traces, tokens."""
-    lines = [*stack.log.splitlines(), *stack.logged()]
+    lines = [line for line in (*stack.log.splitlines(), *stack.logged()) if line not in stack.expected_complaints]
     return [line for line in lines if any(mark in line for mark in WORRYING) and not any(late in line for late in LATE)]
 
 

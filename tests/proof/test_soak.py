@@ -10,7 +10,7 @@ def test_runs_end_exactly_under_kills() -> None:
     """[20] [21] Workers killed, messages repeated: every run ends as its script says, and every repeated claim has a
     reason."""
     # Every run is begun, however long that takes. The seed's first kill comes before its longest chat can be over.
-    result = soak(runs=12, chats=4, seed=5, restarts=0, seconds=3000, pause=(2.0, 5.0), drain=False)
+    result = soak(runs=12, chats=4, seed=6, restarts=0, seconds=3000, pause=(1.0, 4.0), deeds=10, drain=False)
     assert len(result.client_runs) == 12
     assert result.wrong == [], result.table
     assert result.done["kills of step workers"] > 0, result.table

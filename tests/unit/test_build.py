@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -116,13 +118,36 @@ def test_the_packages_of_the_agents_are_part_of_the_step_functions(tmp_path, mon
     (tmp_path / "agents" / "requirements.txt").write_text("")
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "AGENTS", tmp_path / "agents")
-    monkeypatch.setattr(build, "_compile", lambda *_: None)
+    monkeypatch.setattr(build, "_compile", lambda *_, **__: None)
     monkeypatch.setattr(build, "_install", lambda files, to, _: (calls.append(files), to.mkdir(parents=True)))
     before = build.packages("step", "here")
     assert build.packages("step", "here") == before
     (tmp_path / "agents" / "requirements.txt").write_text("b==2\n")
     assert build.packages("step", "here") != before
     assert calls == [[tmp_path / "requirements" / "step.txt", tmp_path / "agents" / "requirements.txt"]] * 2
+
+
+def test_two_builds_at_once_install_the_packages_once(tmp_path, monkeypatch):
+    """The second waits for the first, also where each test process builds on its own."""
+    calls = []
+    second = threading.Event()
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "light.txt").write_text("a==1\n")
+
+    def install(_files, to, _platform):
+        calls.append(to)
+        if len(calls) == 2:
+            second.set()
+        second.wait(0.5)
+        to.mkdir(parents=True)
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "_install", install)
+    monkeypatch.setattr(build, "_compile", lambda *_, **__: None)
+    monkeypatch.setattr(build, "_drop_unused_services", lambda _: None)
+    with ThreadPoolExecutor() as pool:
+        folders = set(pool.map(lambda _: build.packages("light", "here"), range(2)))
+    assert len(folders) == len(calls) == 1
 
 
 def test_a_key_is_made_once_and_is_for_its_owner_alone(tmp_path):
