@@ -18,12 +18,12 @@ It is an ordinary Pydantic AI agent, with three things to know:
 
   Then add `Tool(book_table, timeout=10)` below: after that many seconds the model reads that the call took too long.
   A call with wrong arguments is refused, and the model may try again in the next step, until the run's step limit or its
-  loop detection ends that. See `tools.py` for three examples.
+  loop detection ends that. See `tools.py` for examples.
 """
 
 from pydantic_ai import Agent, Tool
 
-from agents.tools import LONGEST_WAIT, announce, ask_user, calculate, clock, wait
+from agents.tools import LONGEST_WAIT, announce, ask_user, calculate, clock, draw_chart, wait
 from outlive.agents import StepDeps
 
 agent = Agent(
@@ -35,6 +35,7 @@ agent = Agent(
         Tool(clock, timeout=5),
         Tool(calculate, timeout=5),
         Tool(wait, timeout=LONGEST_WAIT + 5),
+        Tool(draw_chart, timeout=5),
         Tool(announce, timeout=5, requires_approval=True),
         Tool(ask_user, timeout=5),
     ],

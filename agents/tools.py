@@ -1,4 +1,4 @@
-"""Tools to start from: `clock`, `calculate`, `wait`, and two for which a person is asked: `announce`, `ask_user`.
+"""Tools to start from: `clock`, `calculate`, `wait`, `draw_chart`, and two for which a person is asked: `announce`, `ask_user`.
 
 A tool is a function with types and a docstring: both reach the model. What it raises decides what happens: `ModelRetry`
 tells the model to call again in another way, `ToolFailed` tells it that this is hopeless, any other exception is a bug
@@ -14,19 +14,23 @@ import ast
 import asyncio
 import math
 import operator
+import struct
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
-from pydantic_ai import CallDeferred, ModelRetry, ToolFailed
+from pydantic_ai import BinaryContent, CallDeferred, ModelRetry, ToolFailed
 
 LONGEST_WAIT = 120
 LONGEST_EXPRESSION = 500
 LARGEST_RESULT_BITS = 1024
 LONGEST_ANNOUNCEMENT = 2000
 LONGEST_QUESTION = 2000
+MOST_BARS = 48
+BAR, PAPER = bytes((20, 100, 85)), bytes((245, 245, 240))
 
 
 def clock(time_zone: str | None = None) -> str:
@@ -69,6 +73,26 @@ async def wait(seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT)]) -> str:
     return f"Waited {seconds:g} seconds."
 
 
+def draw_chart(
+    values: Annotated[list[Annotated[float, Field(ge=0, le=1e9)]], Field(min_length=1, max_length=MOST_BARS)],
+) -> BinaryContent:
+    """Draw a bar chart, which the user sees as a picture.
+
+    Args:
+        values: The heights of the bars, from left to right.
+    """
+    width, height, highest = 480 // len(values), 240, max(values) or 1
+    tops = [height - round(value / highest * height) for value in values]
+    rows = b"".join(
+        b"\0" + b"".join((BAR * (width - 2) if row >= top else PAPER * (width - 2)) + PAPER * 2 for top in tops)
+        for row in range(height)
+    )
+    head = struct.pack(">IIBBBBB", width * len(values), height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    picture = b"".join(struct.pack(">I", len(data)) + kind + data + _checksum(kind + data) for kind, data in chunks)
+    return BinaryContent(b"\x89PNG\r\n\x1a\n" + picture, media_type="image/png")
+
+
 def announce(text: Annotated[str, Field(max_length=LONGEST_ANNOUNCEMENT)]) -> str:
     """Announce something to everybody. A person has to approve it first.
 
@@ -87,6 +111,10 @@ def ask_user(question: Annotated[str, Field(max_length=LONGEST_QUESTION)]) -> st
         question: What to ask.
     """
     raise CallDeferred(metadata={"question": question}, kind="question")
+
+
+def _checksum(data: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(data))
 
 
 class _TooLarge(Exception):

@@ -5,6 +5,7 @@ import * as chats from "./chats.js";
 import * as composer from "./composer.js";
 import { byId, capitalized, isOver, isTouch, moment } from "./dom.js";
 import { announce, redraw, redrawNow, showTokenForm, titleOf } from "./draw.js";
+import * as files from "./files.js";
 import { wake } from "./follow.js";
 import {
   loadEvents,
@@ -36,7 +37,7 @@ export async function send() {
   const view = currentView();
   if (!view.chatId) beginChat(view);
   try {
-    const { run, prompt } = await composer.startRun(view.watchedRunId ? { on_busy: "enqueue" } : {});
+    const { run, prompt, parts } = await composer.startRun(view.watchedRunId ? { on_busy: "enqueue" } : {});
     const title = storage.chats().find((chat) => chat.id === view.chatId)?.title;
     storage.saveChat(view.chatId, title || titleOf(prompt));
     tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
@@ -45,7 +46,7 @@ export async function send() {
       await loadQueue(view);
       return;
     }
-    turnOf(view, run.id, run.created_at).prompt = prompt;
+    Object.assign(turnOf(view, run.id, run.created_at), { prompt, files: parts });
     announce("The run is accepted.");
     view.scrollsToEnd = true;
     await showStarted(view, run);
@@ -100,6 +101,7 @@ export async function changeWaiting(id, onBusy) {
     if (stopped && onBusy) await sendInPlace(view, waiting, onBusy);
     else if (stopped && isCurrent(view)) {
       composer.setText([waiting.prompt, composer.text()].filter((text) => text.trim()).join("\n\n"));
+      files.reattach(view.chatId, waiting.files);
     }
     tabs?.postMessage({ scope: token.scope(), chatId: view.chatId });
   } catch (error) {
@@ -112,11 +114,11 @@ export async function changeWaiting(id, onBusy) {
   wake();
 }
 
-async function sendInPlace(view, { run, prompt }, onBusy) {
+async function sendInPlace(view, { run, prompt, files: parts }, onBusy) {
   const place = onBusy === "supersede" && view.watchedRunId ? { on_busy: onBusy, run_id: view.watchedRunId } : null;
   const key = crypto.randomUUID();
   const started = await api.withRetries(() =>
-    api.start(view.chatId, prompt, run.agent, key, place ?? { on_busy: "steer" }),
+    api.start(view.chatId, prompt, run.agent, parts.map(files.idOf), key, place ?? { on_busy: "steer" }),
   );
   announce(started.run.status === "queued" ? "The message comes after the step under way." : "The run is accepted.");
   if (!view.watchedRunId) await loadLatestRun(view);

@@ -7,6 +7,8 @@ export const base = new URL(".", location.href).href.replace(/\/$/, "");
 
 /** The gateway itself gives up after 30 seconds. */
 const TIMEOUT_MS = 32_000;
+/** A file takes as long as the line needs. */
+const UPLOAD_TIMEOUT_MS = 600_000;
 
 /** A call that failed. `status` is 0 if no answer came; `body` is the API's problem document. */
 export class Problem extends Error {
@@ -80,10 +82,42 @@ const query = (values) => {
   return present.length ? `?${new URLSearchParams(present)}` : "";
 };
 
-/** `agent` null leaves the choice to the API. `place` says what to do in a busy chat: `{on_busy, run_id}`. */
-export const start = (chatId, prompt, agent, key, place) =>
-  call("POST", `/chats/${id(chatId)}/runs`, { body: { prompt, agent, ...place }, headers: { "idempotency-key": key } });
+/**
+ * `agent` null leaves the choice to the API; `files` are ids of uploaded files; `place` says what to do in a busy chat:
+ * `{on_busy, run_id}`.
+ */
+export const start = (chatId, prompt, agent, files, key, place) => {
+  const body = { prompt, agent, ...(files.length ? { files } : {}), ...place };
+  return call("POST", `/chats/${id(chatId)}/runs`, { body, headers: { "idempotency-key": key } });
+};
 export const queue = (chatId, signal) => call("GET", `/chats/${id(chatId)}/queue`, { signal });
+/** Where the file at this address of the API is: `{file, download}`. */
+export const file = (address) => call("GET", address);
+
+/** Uploads a file to the chat: `{id, name, media_type, size, url}`. */
+export async function upload(chatId, content) {
+  const body = {
+    name: content.name || "file",
+    media_type: content.type || "application/octet-stream",
+    size: content.size,
+  };
+  const made = await withRetries(() => call("POST", `/chats/${id(chatId)}/files`, { body }));
+  await withRetries(() => put(made.upload, content));
+  return made.file;
+}
+
+async function put({ url, headers }, content) {
+  let response;
+  try {
+    const request = { method: "PUT", headers, body: content, credentials: "omit", redirect: "error" };
+    response = await fetch(url, { ...request, signal: AbortSignal.timeout(UPLOAD_TIMEOUT_MS) });
+  } catch {
+    throw new Problem(0, { detail: `${content.name || "the file"} could not be uploaded` });
+  }
+  // 412: an attempt before, whose answer was lost, has stored it.
+  if (response.ok || response.status === 412) return;
+  throw new Problem(response.status, { detail: `${content.name || "the file"} was refused (${response.status})` });
+}
 /** Answers calls that the run waits for: decisions by call id. */
 export const answer = (runId, answers, step) => call("POST", `/runs/${id(runId)}/answers`, { body: { answers, step } });
 export const stop = (runId) => call("POST", `/runs/${id(runId)}/stop`, { body: {} });

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { button, byId, isTouch, make, write } from "./dom.js";
+import * as files from "./files.js";
 import * as storage from "./storage.js";
 
 const field = byId("prompt");
@@ -57,26 +58,31 @@ export function settleDraft(acceptedPrompt) {
 }
 
 /**
- * Starts a run with the text of the field: `{run, prompt}`. The idempotency key stays the same until the start of this
- * text with this agent is answered. `place` says what to do in a busy chat. Throws api.Problem and keeps the text.
+ * Starts a run with the text of the field and what is attached: `{run, prompt, parts}`. The idempotency key stays the same
+ * until the start of this text with this agent and these files is answered. `place` says what to do in a busy chat. Throws
+ * api.Problem and keeps the text.
  */
 export async function startRun(place) {
   const prompt = field.value;
   const id = chatId;
   const draft = storage.draft(id);
   const agent = agentSelect.hidden ? null : agentSelect.value;
-  const isSame = draft.sent === prompt && (draft.agent ?? null) === agent;
-  const key = draft.key && isSame ? draft.key : crypto.randomUUID();
-  storage.saveDraft(id, { text: prompt, key, sent: prompt, agent });
   isSending = true;
   show(state);
   try {
-    const { run } = await api.withRetries(() => api.start(id, prompt, agent, key, place));
+    const { entries, parts } = await files.upload(id);
+    const ids = parts.map((part) => part.id);
+    const isSame =
+      draft.sent === prompt && (draft.agent ?? null) === agent && String(draft.files ?? "") === String(ids);
+    const key = draft.key && isSame ? draft.key : crypto.randomUUID();
+    storage.saveDraft(id, { text: prompt, key, sent: prompt, agent, files: ids });
+    const { run } = await api.withRetries(() => api.start(id, prompt, agent, ids, key, place));
+    files.detach(entries);
     // Text that was typed while the start was under way is the next draft.
     const next = chatId === id && field.value !== prompt ? field.value : "";
     storage.saveDraft(id, { text: next });
     if (chatId === id && !next) openChat(id);
-    return { run, prompt };
+    return { run, prompt, parts };
   } catch (error) {
     // The API refused the start: nothing was started under this key, so the next attempt takes a new one.
     if (error.status && !error.isTransient && error.status !== 401) storage.saveDraft(id, { text: prompt });
@@ -123,6 +129,40 @@ field.addEventListener("keydown", (event) => {
   if (isTouch() && !event.ctrlKey && !event.metaKey) return;
   event.preventDefault();
   byId("composer").requestSubmit();
+});
+
+function attach(list) {
+  if (!list.length) return;
+  const left = files.attach(list);
+  if (left) showNotice("aborted", "Too many files", "A prompt takes 10 files; the others are left out.");
+  focus();
+}
+
+byId("attach").addEventListener("click", () => byId("files").click());
+byId("files").addEventListener("change", ({ target }) => {
+  attach([...target.files]);
+  target.value = "";
+});
+field.addEventListener("paste", (event) => {
+  const pasted = [...event.clipboardData.files];
+  if (!pasted.length) return;
+  event.preventDefault();
+  attach(pasted);
+});
+
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files") && !byId("composer").hidden;
+const markDrop = (isOver) => byId("dock").classList.toggle("drop", isOver);
+addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  markDrop(true);
+});
+addEventListener("dragleave", (event) => event.relatedTarget === null && markDrop(false));
+addEventListener("drop", (event) => {
+  markDrop(false);
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  attach([...event.dataTransfer.files]);
 });
 
 /** Replaces the notice above the prompt. `actions` are pairs of a label and a function. */

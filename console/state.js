@@ -41,13 +41,21 @@ export function openView(chatId, runId = "") {
 }
 
 /**
- * The turn of a run: `{id, prompt, run, message, steps, answers, liveProgress, pastProgress, createdAt}`.
+ * The turn of a run: `{id, prompt, files, run, message, steps, answers, liveProgress, pastProgress, createdAt}`.
  * `liveProgress` grows while the run is watched, `pastProgress` holds the events of a run that had ended. `answers`
  * are those under way, by call id: `{isSending, error}`.
  */
 export function turnOf(view, id, createdAt) {
   if (!view.turns.has(id)) {
-    const unread = { prompt: null, run: null, message: null, steps: [], liveProgress: null, pastProgress: null };
+    const unread = {
+      prompt: null,
+      files: [],
+      run: null,
+      message: null,
+      steps: [],
+      liveProgress: null,
+      pastProgress: null,
+    };
     view.turns.set(id, { id, createdAt, answers: new Map(), ...unread });
   }
   return view.turns.get(id);
@@ -61,6 +69,7 @@ export function addMessage(view, message) {
   const turn = turnOf(view, message.run_id, message.created_at);
   if (message.role === "user") {
     turn.prompt = message.content;
+    turn.files = message.parts.filter((part) => part.type === "file");
     return;
   }
   const isSame = turn.message?.updated_at === message.updated_at && turn.message?.status === message.status;

@@ -1,6 +1,7 @@
 // A tool call in the transcript: its name and arguments in a line, and what it received and returned inside.
 
 import { make, statusMark, write } from "./dom.js";
+import { filesIn, fileView } from "./files.js";
 
 const MAX_SHOWN_CHARACTERS = 20_000;
 const MAX_SUMMARY_CHARACTERS = 120;
@@ -57,6 +58,11 @@ export class ToolView {
     const blocks = [block("Input", part.input)];
     if (state === "done") blocks.push(block("Output", part.output));
     if (state === "error") blocks.push(block("Error", part.error));
+    const files = filesIn(part.output);
+    if (files.length) {
+      blocks.unshift(make("div", { class: "files" }, ...files.map(fileView)));
+      this.node.open = true;
+    }
     if (part.approval?.reason) blocks.push(block("Reason", part.approval.reason));
     this.inside.replaceChildren(...blocks.flat());
   }

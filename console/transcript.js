@@ -15,6 +15,7 @@ import {
   statusOf,
   write,
 } from "./dom.js";
+import { fileView } from "./files.js";
 import { prose } from "./prose.js";
 import { block, ToolView } from "./tool.js";
 
@@ -75,10 +76,10 @@ export class TurnView {
     this.node = make("article", attributes, this.#question, this.#answer);
   }
 
-  /** Shows `{prompt, run, message, steps}`. Of a run that was read as a message alone, `run` is null. */
+  /** Shows `{prompt, files, run, message, steps}`. Of a run that was read as a message alone, `run` is null. */
   show(turn) {
     this.#turn = turn;
-    this.#showPrompt(turn.prompt);
+    this.#showPrompt(turn.prompt, turn.files);
     const status = turn.run ? statusOf(turn.run) : (RUN_STATUS[turn.message?.status] ?? "running");
     const isActive = turn.run ? !isOver(turn.run) : turn.message?.status === "streaming";
     const asked = turn.run?.status === "waiting" ? turn.run.asked : null;
@@ -119,9 +120,10 @@ export class TurnView {
     );
   }
 
-  #showPrompt(prompt) {
-    if (prompt === this.#prompt) return;
-    this.#prompt = prompt;
+  #showPrompt(prompt, files) {
+    const shown = JSON.stringify([prompt, files.map((file) => file.url)]);
+    if (shown === this.#prompt) return;
+    this.#prompt = shown;
     const text = prompt ?? "";
     const isScript = text.trimStart().startsWith("#script");
     const isLong = text.length > LONG_PROMPT_CHARACTERS || text.split("\n").length > LONG_PROMPT_LINES;
@@ -134,6 +136,7 @@ export class TurnView {
       write(toggle, isCut ? "Show all" : "Show less");
     });
     this.#question.replaceChildren(make("h3", { class: "unseen" }, "You"), content, ...(isLong ? [toggle] : []));
+    if (files.length) this.#question.append(make("div", { class: "files" }, ...files.map(fileView)));
     this.#question.hidden = prompt === null;
   }
 
@@ -220,11 +223,15 @@ class ReasoningView {
   }
 }
 
-/** A file or a source: its name and address, never its content. */
+/** A file of the chat, or a source's name and address. */
 class OtherView {
-  node = make("p", { class: "other" });
+  node = make("div", { class: "other" });
 
   show({ part }) {
+    if (part.type === "file" && part.url?.startsWith("/chats/")) {
+      if (!this.node.childElementCount) this.node.append(fileView(part));
+      return;
+    }
     const address = part.url?.startsWith("http") ? part.url : "";
     const words = [part.type.replaceAll("-", " "), part.title ?? part.filename, part.mediaType, address];
     write(this.node, words.filter(Boolean).join(" · "));

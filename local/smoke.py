@@ -1,6 +1,6 @@
 """`make smoke BASE=… TOKEN=…`: prove that a deployment works, from outside, with a token and nothing else.
 
-It starts a run, follows it to its end, stops another one and reads the chat. It needs no AWS account, takes a few seconds,
+It stores a file, starts a run with it, follows it to its end, stops another one, and reads the chat and the file. It needs no AWS account, takes a few seconds,
 and says in one sentence what is wrong. It costs two short runs, in a chat of its own.
 """
 
@@ -22,6 +22,7 @@ LOOK_SECONDS = 0.5
 STOPS = 3
 """Runs that are started to be stopped: the first may end too soon."""
 PROMPT = "Say hello in one short sentence."
+TEXT = b"hello"
 LONG_PROMPT = (
     '#script [{"text": "A long answer, which no client waits for.", "seconds": 30}]\nWrite 2,000 words about rivers.'
 )
@@ -56,6 +57,7 @@ class Deployment:
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
         """One request; `token` in place of the deployment's. Raises `UserError` if there is no answer."""
         request = urllib.request.Request(self.base + path, method=method)
+        request.add_header("Accept", "application/json")
         request.add_header("Authorization", f"Bearer {self.token if token is None else token}")
         if body is not None:
             request.data = json.dumps(body).encode()
@@ -88,12 +90,14 @@ def check(base: str, token: str) -> None:
     deployment = Deployment(base, token)
     chat = f"smoke-{uuid.uuid4().hex[:12]}"
     _print("no token is refused", began, _refuses(deployment, chat))
-    run = _start(deployment, chat, PROMPT)
+    file_id = _upload(deployment, chat)
+    run = _start(deployment, chat, PROMPT, file_id)
     _print("a run was started", began, run["id"])
     ended = _follow(deployment, run["id"])
     _print("it was followed to its end", began, f"{ended['step_count']} steps")
     _print("another one was stopped", began, _stop(deployment, chat))
     _print("the chat was read", began, _read(deployment, chat, run["id"]))
+    _print("its file was read", began, _download(deployment, chat, file_id))
 
 
 def _refuses(deployment: Deployment, chat: str) -> str:
@@ -107,13 +111,56 @@ def _refuses(deployment: Deployment, chat: str) -> str:
     return "401"
 
 
-def _start(deployment: Deployment, chat: str, prompt: str) -> dict[str, Any]:
-    answer = deployment.call("POST", f"/chats/{chat}/runs", {"prompt": prompt})
+def _upload(deployment: Deployment, chat: str) -> str | None:
+    """Store a text in the chat; returns its id, or None if the deployment takes no texts, or nothing with this token."""
+    about = {"name": "smoke.txt", "media_type": "text/plain", "size": len(TEXT)}
+    made = deployment.call("POST", f"/chats/{chat}/files", about)
+    if made.status in {403, 422}:
+        return None
+    if made.status == 401:
+        raise _refused(made)
+    if made.status != 201:
+        raise UserError(f"no file could be uploaded: {made.reason}; the log of the file function says why")
+    offer = made.body["upload"]
+    request = urllib.request.Request(offer["url"], TEXT, offer["headers"], method="PUT")
+    _of_the_bucket(request, "stored")
+    return str(made.body["file"]["id"])
+
+
+def _download(deployment: Deployment, chat: str, file_id: str | None) -> str:
+    if file_id is None:
+        return "left out: FileTypes has no text/plain"
+    found = deployment.call("GET", f"/chats/{chat}/files/{file_id}")
+    if found.status != 200:
+        raise UserError(f"the file could not be read: {found.reason}; the log of the file function says why")
+    if _of_the_bucket(urllib.request.Request(found.body["download"]["url"]), "read") != TEXT:
+        raise UserError("the file was read, but its content is another one")
+    return f"{len(TEXT)} bytes"
+
+
+def _of_the_bucket(request: urllib.request.Request, what: str) -> bytes:
+    try:
+        with urllib.request.urlopen(request, timeout=29) as answer:
+            content: bytes = answer.read()
+            return content
+    except urllib.error.HTTPError as error:
+        raise UserError(f"the bucket refused a file that was to be {what}: status {error.code}") from error
+    except OSError as error:
+        raise UserError(f"the bucket does not answer: {getattr(error, 'reason', error)}") from error
+
+
+def _refused(answer: Answer) -> UserError:
+    return UserError(
+        f"TOKEN is refused: {answer.reason}; its iss, aud, expiry and workspace claim must be what the deployment "
+        "expects, and the access log has the reason in `refused`"
+    )
+
+
+def _start(deployment: Deployment, chat: str, prompt: str, file_id: str | None = None) -> dict[str, Any]:
+    body = {"prompt": prompt} | ({"files": [file_id]} if file_id else {})
+    answer = deployment.call("POST", f"/chats/{chat}/runs", body)
     if answer.status == 401:
-        raise UserError(
-            f"TOKEN is refused: {answer.reason}; its iss, aud, expiry and workspace claim must be what the deployment "
-            "expects, and the access log has the reason in `refused`"
-        )
+        raise _refused(answer)
     if answer.status == 403:
         raise UserError(
             f"TOKEN may not start runs: {answer.reason}; RunsEnabled is false, or a required scope is missing"

@@ -1,4 +1,4 @@
-import type { ChatTransport, UIMessage } from "ai";
+import type { ChatTransport, FileUIPart, UIMessage } from "ai";
 
 /**
  * A message of an agent with an output type: its last part is `data-output`, and `data` is the output.
@@ -72,6 +72,13 @@ export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessa
   stopRun(runId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
   /** Stops the chat's active run; `stopped` is false if no run is active. useChat's own `stop` only closes the stream. */
   stop(chatId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
+  /**
+   * Stores a file of the chat; its part goes with `sendMessage({ text, files: [part] })`. Files that are given to
+   * `sendMessage` as they are (a `FileList`, or parts with a `data:` or `blob:` address) are stored before they are sent.
+   */
+  upload(chatId: string, file: File, options?: { signal?: AbortSignal }): Promise<FileUIPart>;
+  /** Where a browser finds a file's content now, for `<img src>`: for five minutes, and without a token. */
+  fileUrl(part: { url: string }): Promise<string>;
   /** The chat's stored messages, for `useChat({ messages })`. */
   messages(chatId: string): Promise<UI_MESSAGE[]>;
 }

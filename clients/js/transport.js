@@ -1,3 +1,4 @@
+import { contentOf, isStored, withFiles } from "./files.js";
 import { MORE, OVER, readWindow, VOID } from "./windows.js";
 
 const WAIT_S = 20; // how long the server holds a window open without a new event
@@ -34,6 +35,7 @@ export class OutliveChatTransport {
   #fetch;
   #patience;
   #restarts = new Map(); // by chat: where its message begins, until the page resumes the stream
+  #uploads = new Map(); // by chat: the last message with files, `{id, parts}`; its parts as they are stored, by index
 
   constructor({ baseUrl = "", streamUrl = baseUrl, headers, fetch, onRestart, patience = DEFAULT_PATIENCE_MS } = {}) {
     this.#base = baseUrl.replace(/\/$/, "");
@@ -47,7 +49,9 @@ export class OutliveChatTransport {
   async sendMessages({ chatId, messages, trigger, messageId, abortSignal, headers, body }) {
     this.#restarts.delete(chatId);
     // The rest of the chat is stored, so only the last message is sent. Its id makes the request idempotent.
-    const request = { ...body, id: chatId, messages: messages.slice(-1), trigger, messageId };
+    const last = messages.at(-1);
+    const sent = await withFiles(last, (part, index) => this.#stored(chatId, last.id, part, index, abortSignal));
+    const request = { ...body, id: chatId, messages: [sent], trigger, messageId };
     const begin = (signal) =>
       this.#call(`${this.#streams}?wait=0`, {
         method: "POST",
@@ -114,6 +118,41 @@ export class OutliveChatTransport {
       cursor = page.cursor;
     }
     return all;
+  }
+
+  /** Stores a file of the chat. Returns its part, for `sendMessage({ text, files: [part] })`. */
+  async upload(chatId, file, { signal } = {}) {
+    const body = JSON.stringify({ name: file.name || "file", media_type: file.type, size: file.size });
+    const url = `${this.#base}/chats/${encodeURIComponent(chatId)}/files`;
+    const headers = { "content-type": "application/json" };
+    const made = await (await this.#call(url, { method: "POST", headers, body, signal })).json();
+    try {
+      const { url: address, headers: signed } = made.upload;
+      await this.#call(address, { method: "PUT", headers: signed, body: file, signal }, { isOwn: false });
+    } catch (error) {
+      // A request before, whose answer was lost, has stored it.
+      if (error.status !== 412) throw error;
+    }
+    return { type: "file", mediaType: made.file.media_type, filename: made.file.name, url: made.file.url };
+  }
+
+  /** Where a browser finds the content of a file part now: for five minutes, and without a token. */
+  async fileUrl({ url }) {
+    if (!isStored(url)) return url;
+    const answer = await this.#call(`${this.#base}${url}`, { headers: { accept: "application/json" } });
+    return (await answer.json()).download.url;
+  }
+
+  /** The part of the file as it is stored. It is uploaded once, so that a message that is sent again is the same one. */
+  async #stored(chatId, id, part, index, signal) {
+    if (this.#uploads.get(chatId)?.id !== id) this.#uploads.set(chatId, { id, parts: new Map() });
+    const { parts } = this.#uploads.get(chatId);
+    if (!parts.has(index)) {
+      const content = await contentOf(part, signal);
+      const file = new File([content], part.filename || "file", { type: content.type });
+      parts.set(index, await this.upload(chatId, file, { signal }));
+    }
+    return parts.get(index);
   }
 
   #window(chatId, cursor, wait, signal, headers) {
@@ -195,11 +234,12 @@ export class OutliveChatTransport {
   }
 
   /** Sends a request; repeats it while the network or the store fails, and once with new headers after a 401. */
-  async #call(url, { headers, ...init }) {
+  async #call(url, { headers, ...init }, { isOwn = true } = {}) {
     const deadline = Date.now() + this.#patience;
     let isRefused = false;
     for (let backoff = FIRST_BACKOFF_MS; ; backoff = Math.min(2 * backoff, MAX_BACKOFF_MS)) {
-      const ownHeaders = typeof this.#headers === "function" ? await this.#headers() : this.#headers;
+      const given = isOwn ? this.#headers : {};
+      const ownHeaders = typeof given === "function" ? await given() : given;
       let failure;
       try {
         const response = await (this.#fetch ?? globalThis.fetch)(url, {

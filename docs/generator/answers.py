@@ -7,6 +7,7 @@ import msgspec
 from docs.generator import template
 from docs.generator.calls import Call, calls_of
 from docs.generator.template import Drift
+from outlive.file import DownloadView, FileView, UploadView
 from outlive.follow.events import Event
 from outlive.views import MessageView, Moment, QueuedView, RunView
 
@@ -66,6 +67,20 @@ class TicketMade(msgspec.Struct):
     url: str
 
 
+class Upload(msgspec.Struct):
+    """The file's id and path, and the request that stores it."""
+
+    file: FileView
+    upload: UploadView
+
+
+class Download(msgspec.Struct):
+    """The file, and where its content is."""
+
+    file: FileView
+    download: DownloadView
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer of a call when it succeeds, with its description."""
@@ -107,6 +122,22 @@ ANSWERS = {
         "on: `status` is `running`. What may be sent depends on the call's `kind` in the run's `asked`: `approval` takes "
         "`approved`, with other arguments as `input` or with a `reason`; `question` and `external` take the `output` or "
         "an `error_text`. 409 `answered_otherwise` names who decided, and when.",
+    ),
+    "upload_file": Answer(
+        201,
+        Upload,
+        "Nothing is stored yet: PUT the content to `upload.url`, with exactly the headers in `upload.headers`. The address is good "
+        "for one file of this type and size. If the answer to the PUT was lost, send it again; 412 says that it was stored. A start "
+        "then names the file by its id. An upload that no start names is deleted after a day.\n\n"
+        "The chat is yours or new. Types and the largest size are the deployment's `FileTypes` and `MaxFileMb`.",
+        ("Location",),
+    ),
+    "download_file": Answer(
+        200,
+        Download,
+        "With `Accept: application/json` this answer; otherwise 302 and the same body, with the content's address as `Location`. That "
+        "address is good for five minutes and needs no token. Only PNG, JPEG, GIF and WebP are given out as what they are; every other "
+        "file is a download of unnamed bytes. A file is there for the owner of its chat alone.",
     ),
     "stop_chat": Answer(
         200,

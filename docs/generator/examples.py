@@ -7,7 +7,18 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 
-from docs.generator.answers import Accepted, Events, Messages, Queue, Runs, Shown, Stopped, TicketMade
+from docs.generator.answers import (
+    Accepted,
+    Download,
+    Events,
+    Messages,
+    Queue,
+    Runs,
+    Shown,
+    Stopped,
+    TicketMade,
+    Upload,
+)
 from docs.generator.calls import first_details
 from docs.generator.template import ROOT, Drift
 from outlive.agent import Usage
@@ -28,12 +39,15 @@ from outlive.errors import (
     Unauthorized,
     UnknownAgent,
 )
+from outlive.file import DownloadView, FileView, UploadView
+from outlive.file_ref import address_of
 from outlive.follow.events import Event
 from outlive.follow.ticket import TICKET_S, new_ticket
 from outlive.http import Api, problem_of
 from outlive.lifecycle import Status
 from outlive.request import MAX_PROMPT, check_start
 from outlive.store.body import Body, pack
+from outlive.store.bucket import DOWNLOAD_S, UNUSED, UPLOAD_S
 from outlive.store.rows import Message, Record, Run
 from outlive.tail import Tail
 from outlive.views import QueuedView, view_message, view_run
@@ -42,6 +56,8 @@ RUN_ID = "5f2b9c1e7a4d4f0f9a3c6b8d1e2f3a4b"
 CALLER = Caller("acme", "ada")
 ASKED_AT = from_iso("2026-11-21T09:10:00.000Z")
 TICKET = new_ticket("acme", RUN_ID, "0b8e1d5c6f7a4e3f9a2b4c6d8e0f1a3b")
+FILE_ID = "5d1c9e3b7a2f4860b9d4e6f8a0c2b4d6"
+UPLOAD = {"name": "map.png", "media_type": "image/png", "size": 48_211}
 FIRST_STEP: list[dict[str, Any]] = [
     {"type": "step-start"},
     {"type": "text", "text": "Let me look at the clock. ", "state": "done"},
@@ -54,6 +70,16 @@ FIRST_STEP: list[dict[str, Any]] = [
     },
 ]
 LAST_STEP = [{"type": "step-start"}, {"type": "text", "text": "It is ten past nine in Lisbon.", "state": "done"}]
+
+
+FILE = FileView(FILE_ID, "map.png", "image/png", 48_211, address_of("chat-1", FILE_ID))
+SIGNED = "https://files.s3.eu-central-1.amazonaws.com/…?X-Amz-Signature=…"
+UPLOAD_HEADERS = {
+    "Content-Type": "image/png",
+    "If-None-Match": "*",
+    "x-amz-tagging": UNUSED,
+    "x-amz-meta-name": "map.png",
+}
 
 
 def asked() -> dict[str, Any]:
@@ -97,8 +123,10 @@ def examples() -> dict[str, Any]:
         "stop_chat": stopped,
         "stop_run": stopped,
         "list_messages": Messages([view_message(prompt, [], "chat-1")], cursor_at(1, "acme", "chat-1", "messages")),
-        "chat_queue": Queue([QueuedView(view_run(_run(Status.QUEUED), None, 1), asked()["prompt"])]),
+        "chat_queue": Queue([QueuedView(view_run(_run(Status.QUEUED), None, 1), asked()["prompt"], [])]),
         "list_runs": Runs([view_run(done)], None),
+        "upload_file": Upload(FILE, UploadView(SIGNED, UPLOAD_HEADERS, iso(ASKED_AT + UPLOAD_S * SECOND))),
+        "download_file": Download(FILE, DownloadView(SIGNED, iso(ASKED_AT + DOWNLOAD_S * SECOND))),
         "run_events": Events(*events_of(done, log)),
         "open_ticket": TicketMade(TICKET, iso(ASKED_AT + TICKET_S * SECOND), f"/tickets/{TICKET}/events"),
         "ticket_events": Events(*events_of(done, log)),

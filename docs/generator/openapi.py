@@ -12,7 +12,7 @@ from typing import Any
 from docs.generator import template
 from docs.generator.answers import ANSWERS, calls
 from docs.generator.calls import Call
-from docs.generator.examples import CHAT_MESSAGE, asked, events_of, example_of, examples, finished_run
+from docs.generator.examples import CHAT_MESSAGE, UPLOAD, asked, events_of, example_of, examples, finished_run
 from docs.generator.parameters import HEADERS, parameter
 from docs.generator.schemas import SCHEMA_NAMES, schemas
 from docs.generator.template import ROOT
@@ -56,6 +56,7 @@ def document() -> dict[str, Any]:
         "security": [{"Token": []}],
         "tags": [
             {"name": "start", "description": "Starting a run"},
+            {"name": "file", "description": "Files that go with a prompt, and those that an agent made"},
             {"name": "read", "description": "Reading runs and messages"},
             {"name": "tail", "description": "Following a run while it is active"},
             {"name": "chat", "description": "The same for chat clients of the AI SDK"},
@@ -94,7 +95,7 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         ],
     }
     if call.takes_body:
-        schema, sent = ("ChatMessage", CHAT_MESSAGE) if call.function == "chat" else ("Start", asked())
+        schema, sent = BODIES.get(call.function, ("Start", asked()))
         operation["requestBody"] = {
             "required": True,
             "content": _json({"$ref": f"#/components/schemas/{schema}"}, sent),
@@ -160,6 +161,9 @@ def _problems(status: int, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
     description = " ".join(f"`{kind.code}`: {(kind.__doc__ or '').strip()}" for kind in ordered)
     return {"description": description, "content": content}
 
+
+BODIES: dict[str, tuple[str, dict[str, Any]]] = {"chat": ("ChatMessage", CHAT_MESSAGE), "file": ("Upload", UPLOAD)}
+"""The schema and an example of what the functions take, besides a start."""
 
 GATEWAYS_OWN = {401: "Unauthorized", 413: "Request Entity Too Large"}
 """The statuses with which the gateway itself refuses a request of an existing route, and its messages."""

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from docs.generator.examples import RUN_ID, TICKET
+from docs.generator.examples import FILE_ID, RUN_ID, TICKET
 from docs.generator.template import Drift
 from outlive.request import DEFAULT_LIMIT, ID, IDEMPOTENCY_KEY, MAX_LIMIT, MAX_WAIT_S
 
 HEADERS = {
     "Location": {
-        "description": "The path of the run.",
+        "description": "The path of the run, or of the file.",
         "required": True,
         "schema": {"type": "string"},
         "example": f"/runs/{RUN_ID}",
@@ -33,6 +33,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "The run, by the id its start was answered with.",
         "schema": {"type": "string"},
         "example": RUN_ID,
+    },
+    "file_id": {
+        "in": "path",
+        "required": True,
+        "description": "The file, by the id its upload was answered with.",
+        "schema": {"type": "string"},
+        "example": FILE_ID,
     },
     "Idempotency-Key": {
         "in": "header",

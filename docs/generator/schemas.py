@@ -9,7 +9,7 @@ from docs.generator import lifecycle
 from docs.generator.answers import ANSWERS, calls
 from docs.generator.examples import asked
 from outlive import lifecycle as states
-from outlive.request import ID, MAX_PROMPT, StartBody
+from outlive.request import ID, MAX_PROMPT, StartBody, UploadBody
 
 SCHEMA_NAMES = {
     "RunView": "Run",
@@ -19,6 +19,11 @@ SCHEMA_NAMES = {
     "Budget": "AskedBudget",
     "StartBody": "Start",
     "TicketMade": "Ticket",
+    "UploadBody": "Upload",
+    "Upload": "UploadMade",
+    "UploadView": "UploadAddress",
+    "DownloadView": "DownloadAddress",
+    "FileView": "File",
 }
 
 SOMETIMES = {"content_omitted"}
@@ -27,10 +32,14 @@ SOMETIMES = {"content_omitted"}
 
 def schemas() -> dict[str, Any]:
     """Every schema by its name."""
-    bodies = [StartBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
+    bodies = [StartBody, UploadBody, *dict.fromkeys(answer.body for answer in ANSWERS.values() if answer.body)]
     _, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     for name, schema in components.items():
-        if schema.get("type") == "object" and name not in ("StartBody", "Budget") and not name.endswith("Event"):
+        if (
+            schema.get("type") == "object"
+            and name not in ("StartBody", "UploadBody", "Budget")
+            and not name.endswith("Event")
+        ):
             # What we write is always there, whether it has a default in the code or not.
             schema["required"] = [member for member in schema["properties"] if member not in SOMETIMES]
             for member in schema["properties"].values():
@@ -147,8 +156,8 @@ def _chat_schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "items": {"type": "object"},
-                "description": "The last one counts, those before it are ignored. A user's message, of text parts alone, "
-                "starts a run. An assistant's message answers calls of the run it belongs to.",
+                "description": "The last one counts, those before it are ignored. A user's message, of text parts and of file "
+                "parts with the `url` of a file of this chat, starts a run. An assistant's message answers calls of the run it belongs to.",
             },
             "trigger": {"type": "string", "const": "submit-message"},
             "messageId": {"type": ["string", "null"], "description": "None, or the id of the last message."},

@@ -17,14 +17,14 @@ from outlive.limits import Limits
 from outlive.request import MAX_WAIT_S, ChatId, check_wait
 from outlive.start import START_PROBLEMS, Start
 from outlive.tail import Tail
-from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
+from outlive.wiring import bucket_of, jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
 api = Api(settings.workspace_claim, settings.deps_claims)
 clock = Clock()
 table = table_of(settings)
 queue = queue_of(settings)
-start = Start(table, queue, clock, new_id, settings, jitter)
+start = Start(table, queue, clock, new_id, settings, jitter, bucket_of(settings))
 answers = Answers(table, queue, clock, settings)
 chats = Chats(table, Tail(table, clock, new_id, Limits(table, clock, settings)), clock)
 

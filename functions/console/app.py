@@ -15,10 +15,13 @@ from outlive.agent_names import agent_names, default_agent
 PAGE = "index.html"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-# Nothing from elsewhere, nothing to elsewhere, no script or style inside the page, and no text that becomes markup.
+OWN = " ".join(filter(None, ("'self'", os.environ.get("FILES_ORIGIN"))))
+# Nothing from elsewhere, nothing to elsewhere but the bucket of files, no script or style inside the page, and no text that
+# becomes markup. A picture that is not sent yet has a blob: address.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    f"img-src {OWN} blob:; connect-src {OWN}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 HEADERS = {
     "content-security-policy": POLICY,

@@ -11,11 +11,11 @@ from outlive.http import Api, answer, run_headers
 from outlive.request import ChatId, check_start
 from outlive.start import START_PROBLEMS, Start
 from outlive.views import view_run
-from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
+from outlive.wiring import bucket_of, jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL")
 api = Api(settings.workspace_claim, settings.deps_claims)
-start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, jitter)
+start = Start(table_of(settings), queue_of(settings), Clock(), new_id, settings, jitter, bucket_of(settings))
 
 
 @api.post("/chats/<chat_id>/runs", problems=[*START_PROBLEMS, PromptTooLong])

@@ -15,7 +15,7 @@ from outlive.log import cause, logger, retired
 from outlive.request import ID
 from outlive.step import Answer, Step
 from outlive.watch import in_threads
-from outlive.wiring import between, new_id, queue_of, settings_of, table_of
+from outlive.wiring import between, bucket_of, new_id, queue_of, settings_of, table_of
 from outlive.workbench import Workbench
 from outlive.worker import Wear, gone_within
 
@@ -42,7 +42,9 @@ queue = queue_of(settings)
 spans = sent_spans()
 answerer = Agents(settings.agents, settings.default_agent, settings.agent_model, spans)
 wear = Wear()
-tools = Workbench(table_of(settings), queue, answerer, clock, settings, in_threads, between, wear.saw)
+tools = Workbench(
+    table_of(settings), queue, answerer, clock, settings, in_threads, between, bucket_of(settings), wear.saw
+)
 step = Step(tools, new_id)
 LAST_SECOND = 1.0
 """How long before its time is up, in seconds, a process ends that does not answer."""

@@ -25,7 +25,7 @@ from outlive.limits import Limits
 from outlive.request import check_chat_id, check_run_id
 from outlive.start import Start
 from outlive.tail import Tail, Window
-from outlive.wiring import jitter, new_id, queue_of, settings_of, table_of
+from outlive.wiring import bucket_of, jitter, new_id, queue_of, settings_of, table_of
 
 settings = settings_of("QUEUE_URL", "JWT_ISSUER", "JWT_AUDIENCE")
 pace = Pace(
@@ -37,7 +37,7 @@ table = table_of(settings)
 limits = Limits(table, clock, settings)
 tail = Tail(table, clock, new_id, limits)
 queue = queue_of(settings)
-start = Start(table, queue, clock, new_id, settings, jitter)
+start = Start(table, queue, clock, new_id, settings, jitter, bucket_of(settings))
 answers = Answers(table, queue, clock, settings)
 chats = Chats(table, tail, clock)
 tokens = Tokens(

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
-LIGHT = ("start", "stop", "answer", "read", "tail", "chat", "sweep")
+LIGHT = ("start", "stop", "answer", "file", "read", "tail", "chat", "sweep")
 PYTHON = ROOT / ".envs" / "dev" / "bin" / "python"
 
 LIGHT_FLOOR = """
@@ -76,6 +76,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "outlive",
     "QUEUE_URL": "http://127.0.0.1:9/queue",
     "AGENT_MODEL": "offline",
+    "FILES_BUCKET": "files",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 @dataclass
 class Faults:
-    """What happens to the next calls of the table's client, below our code and above the wire."""
+    """What happens to the next calls of a client, the table's or the bucket's, below our code and above the wire."""
 
     client: Any
     planned: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Faults:
             self.calls.append(operation)
             self.requests.append(request)
             for index, (planned, kind, detail) in enumerate(self.planned):
-                if planned in (operation, f"{operation} {request.get('Key', {}).get('sk', {}).get('S')}"):
+                if planned in (operation, f"{operation} {_sk(request)}"):
                     del self.planned[index]
                     return self._act(kind, detail, lambda: real(operation, request), operation)
             return real(operation, request)
@@ -90,6 +90,12 @@ class Faults:
     def first(self, operation: str, do: Callable[[], Any]) -> None:
         """Right before the next `operation`, `do` happens."""
         self.planned.append((operation, "first", do))
+
+
+def _sk(request: dict[str, Any]) -> str:
+    """The sort key of the item that this call names; empty if it names none."""
+    key = request.get("Key")
+    return str(key["sk"]["S"]) if isinstance(key, dict) else ""
 
 
 def is_piece(request: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The seven handlers as they are, in one process: a real event in, a real answer out, and messages moved by hand."""
+"""The handlers as they are, in one process: a real event in, a real answer out, and messages moved by hand."""
 
 import importlib.util
 import json
@@ -13,6 +13,7 @@ from outlive.errors import RouteNotFound
 from outlive.follow.passages import Words
 from proof.dynamodb.memory_table import MemoryTable
 from proof.dynamodb.values import copy_attributes
+from proof.s3.memory_bucket import MemoryBucket
 from proof.stacks.events import ROOT, Context, event, message_event
 from proof.stacks.faults import Faults, Hands
 from proof.stacks.http import Answer, Route, answer_of, http_event
@@ -24,6 +25,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "TABLE_NAME": "outlive",
     "AGENT_MODEL": "offline",
+    "FILES_BUCKET": "files",
     "POWERTOOLS_METRICS_NAMESPACE": "Outlive",
     "POWERTOOLS_SERVICE_NAME": "outlive",
 }
@@ -37,16 +39,19 @@ class Stack:
     step: ModuleType
     stop: ModuleType
     answer: ModuleType
+    file: ModuleType
     read: ModuleType
     tail: ModuleType
     chat: ModuleType
     sweep: ModuleType
     dynamodb: Any
     table: MemoryTable
+    bucket: MemoryBucket
     sqs: Any
     queue_url: str
     clock: Hands
     faults: Faults
+    file_faults: Faults
     workspace: str = "acme"
     user: str = "ada"
     context: Context = field(default_factory=Context)
@@ -79,6 +84,16 @@ class Stack:
     def script(self, chat: str = "chat-1", *entries: dict[str, Any], **fields: Any) -> Answer:
         """Start a scripted run."""
         return self.begin(chat, "#script " + json.dumps(entries), **fields)
+
+    def upload(
+        self, content: bytes, media_type: str = "image/png", name: str = "map.png", chat: str = "chat-1", **who: str
+    ) -> str:
+        """Upload a file to the chat; returns its id."""
+        body = {"name": name, "media_type": media_type, "size": len(content)}
+        made = self.call("POST", f"/chats/{chat}/files", body, **who).body
+        assert self.bucket.put(made["upload"]["url"], made["upload"]["headers"], content) == 200
+        file_id: str = made["file"]["id"]
+        return file_id
 
     def run_of(self, run_id: str, **who: str) -> dict[str, Any]:
         """The run as its owner reads it."""

@@ -42,15 +42,18 @@ class Route:
         if first == "tickets":
             identifier = unquote(identifier)  # a hostile one may hold anything
         parameter = {"runs": "run_id", "tickets": "ticket"}.get(first, "chat_id")
-        verbs = {"stop": "stop", "answers": "answer", "runs": "start", "ticket": "tail"}
+        verbs = {"stop": "stop", "answers": "answer", "runs": "start", "ticket": "tail", "files": "file"}
         verb = verbs.get(rest[-1] if rest else "", "read")
         if method == "GET":
             verb = "tail" if rest[-1:] == ["events"] else "read"
         if first == "api/chat":
             verb = "chat"
-        key = f"{method} /" + "/".join([first, *(["{" + parameter + "}"] if identifier else []), *rest])
         raw = "/" + "/".join([first, *([quote(identifier, safe="")] if identifier else []), *rest])
-        return cls(key, verb, raw, {parameter: identifier} if identifier else None, first == "tickets")
+        parameters = {parameter: identifier} if identifier else {}
+        if rest[:1] == ["files"] and rest[1:]:
+            verb, parameters["file_id"], rest = "file", rest[1], ["files", "{file_id}"]
+        key = f"{method} /" + "/".join([first, *(["{" + parameter + "}"] if identifier else []), *rest])
+        return cls(key, verb, raw, parameters or None, first == "tickets")
 
 
 def http_event(

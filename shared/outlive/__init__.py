@@ -11,6 +11,7 @@ floor 1: these import no other module of Outlive
     clauses             clauses over a row: true or false in hand, a condition in a write
     clock               time in milliseconds, as text and as a clock to hand in
     errors              the errors, named by who must act
+    file_ref            what refers to a file of a chat, and what a browser may show of it
     follow.passages     a step in the one order in which readers get it
     opaque              tokens that clients carry without reading them
     patience            how long to wait for a busy provider
@@ -24,6 +25,7 @@ floor 2
     run_error           why a run ended without an answer
     store.attributes    the form of values in an item
     store.body          the packed body of a record
+    store.bucket        the only user of S3: one object is one file, written once
 floor 3
     cursor              the cursors of lists
     lifecycle           the life of a run: statuses and moves
@@ -35,6 +37,7 @@ floor 3
     worker              whether this process can execute another step
 floor 4
     ai_sdk.request      what an AI SDK chat client may send
+    chat_files          the files of one chat: attached, read, stored, deleted
     follow.reader_state how much of a run's events a reader has received
     follow.ticket       access to one run's events without a token
     http                what the HTTP functions share
@@ -86,6 +89,7 @@ floor 15
     claimed_step        a step while its worker holds the run
 floor 16: one module per verb, named like its function
     answer              answers calls that a run waits for
+    file                where a file is uploaded to and downloaded from
     read                every GET
     start               accepts runs
     step                one step of a run

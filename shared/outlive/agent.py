@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Literal, Protocol
 
 from outlive.asked import AskedCall, Decision
+from outlive.file_ref import FileRef
 from outlive.follow.passages import Call, Words
 from outlive.usage import Usage
 
@@ -25,11 +26,23 @@ class Turn:
     role: Literal["user", "assistant"]
     text: str
     messages: str | None = None
+    files: tuple[FileRef, ...] = ()
+    """The files of a user's prompt."""
 
     @property
     def size(self) -> int:
         """Bytes of text and messages."""
         return len(self.text.encode()) + len((self.messages or "").encode())
+
+
+class Files(Protocol):
+    """The files of a chat, by their addresses."""
+
+    def read(self, address: str) -> bytes | None:
+        """The content of the file at that address; None if there is none any more."""
+
+    def store(self, content: bytes, name: str, media_type: str) -> str:
+        """Store a file that the agent made, and return its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,8 @@ class Ask:
     """The answers to these calls, by call id."""
     answered_by: dict[str, str] = field(default_factory=dict)
     """The users who gave the answers, by call id."""
+    files: Files | None = field(default=None, repr=False)
+    """The files of the chat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlive.agent import Ask, Interrupt, Outcome
+from outlive.chat_files import ChatFiles
 from outlive.delivery import Delivery
 from outlive.follow.live import LiveLog
 from outlive.follow.passages import Call, Words
@@ -56,6 +57,7 @@ class AgentCall:
             metadata=run.metadata or {},
             claims=run.claims or {},
             prompt_caching=self.tools.settings.prompt_caching,
+            files=ChatFiles(self.tools.bucket, self.tools.clock, run.workspace_id, run.chat_id, run.owner),
             **_answered(history),
         )
 

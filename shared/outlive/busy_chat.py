@@ -99,7 +99,7 @@ class BusyChat:
         steers = self.request.on_busy != OnBusy.ENQUEUE
         queue = (self.chat.queue or ChatQueue()).followed_by(new.run.id, steers=steers)
         steered = active if steers else None
-        self.settler.table.enqueue(self.chat, new.run, new.prompt, queue, steered)
+        self.settler.table.enqueue(self.chat, new, queue, steered)
         return queue.position(new.run.id)
 
     def _replace(self, active: Run, move: Move, new: Successor) -> None:

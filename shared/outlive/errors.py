@@ -11,7 +11,7 @@ OutliveError
 ├── SettingError        the operator: a setting is missing or wrong
 ├── CursorRefused       the client; the handler adds the field it came in and answers with InvalidRequest
 └── Problem             the client: an answer over HTTP
-    ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound
+    ├── Unauthorized · TicketExpired · RunsDisabled · ChatNotFound · RunNotFound · FileNotFound
     ├── InvalidRequest · UnknownAgent · PromptTooLong
     ├── RunAlreadyActive · IdempotencyKeyReused · NotWaiting · AnsweredOtherwise · TooManyRequests · QueueFull
     └── ModelNotConfigured · StartFailed · StopFailed · AnswerFailed · ReadFailed
@@ -116,6 +116,12 @@ class RunNotFound(Problem):
     """There is no run of this id, or it belongs to another user."""
 
     status, code, title = 404, "run_not_found", "There is no such run"
+
+
+class FileNotFound(Problem):
+    """There is no file of this id in the chat, or it belongs to another user."""
+
+    status, code, title = 404, "file_not_found", "There is no such file"
 
 
 class RouteNotFound(Problem):

@@ -76,7 +76,7 @@ def read_history(table: Table, run: Run) -> History:
             Turn("assistant", record.body.text, record.body.messages) for record in reversed(records) if record.counts
         ]
         if row.role == "user":
-            more.append(Turn("user", row.text or ""))
+            more.append(Turn("user", row.text or "", files=row.files or ()))
             has_prompt = has_prompt or run_id == run.id
         turns_of_run += more
         size += sum(turn.size for turn in more)

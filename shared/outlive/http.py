@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from outlive.caller import Caller
 from outlive.errors import (
     CursorRefused,
+    FileNotFound,
     InternalError,
     InvalidRequest,
     Problem,
@@ -26,7 +27,7 @@ from outlive.errors import (
     Unauthorized,
 )
 from outlive.log import cause, logger, unexpected
-from outlive.request import ChatId, RunId, check_chat_id, check_run_id
+from outlive.request import ChatId, FileId, RunId, check_chat_id, check_file_id, check_run_id
 from outlive.text import clean
 
 MAX_IDENTITY = 256
@@ -40,10 +41,15 @@ MAX_TEXT_BYTES = 6_250_000
 """Bytes a body may take as a JSON string: with status and headers below Lambda's 6,291,556 bytes of response."""
 
 
-CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_run_id, str: str}
+CHECKS: dict[Any, Callable[[str], str]] = {ChatId: check_chat_id, RunId: check_run_id, FileId: check_file_id, str: str}
 """How a path parameter becomes the value of its handler's parameter, by the annotation there."""
 
-BROUGHT_BY: dict[Any, type[Problem]] = {Caller: Unauthorized, ChatId: InvalidRequest, RunId: RunNotFound}
+BROUGHT_BY: dict[Any, type[Problem]] = {
+    Caller: Unauthorized,
+    ChatId: InvalidRequest,
+    RunId: RunNotFound,
+    FileId: FileNotFound,
+}
 """The problem that checking a handler's parameter may raise, by the parameter's annotation."""
 
 Handler = Callable[..., Response[str]]

@@ -14,7 +14,7 @@ from outlive.log import damaged
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Chat, Message, Record, Run
 from outlive.store.table import Table
-from outlive.views import MessageView, QueuedView, RunView, sized, view_asking_run, view_message, view_run
+from outlive.views import MessageView, QueuedView, RunView, sized, view_asking_run, view_message, view_queued, view_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Read:
             return []
         runs = {run.id: run for run in self.table.runs(caller.workspace_id, chat.queue.ids)}
         return [
-            QueuedView(view_run(runs[run_id], None, position), runs[run_id].input or "")
+            view_queued(runs[run_id], position)
             for position, run_id in enumerate(chat.queue.ids, start=1)
             if run_id in runs and runs[run_id].status == Status.QUEUED
         ]

@@ -5,14 +5,15 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, NewType, TypeVar
 
 import msgspec
 
 from outlive.asked import Decision
-from outlive.errors import InvalidRequest, PromptTooLong, RunNotFound
+from outlive.errors import FileNotFound, InvalidRequest, PromptTooLong, RunNotFound
+from outlive.file_ref import FILE_ID, MAX_FILES, MAX_NAME, MAX_NAME_BYTES
 from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
@@ -29,6 +30,7 @@ MAX_WAIT_S = 20
 """Seconds a request may wait for something new: with a slow store the answer still comes within the gateway's 30."""
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 Form = TypeVar("Form", bound=msgspec.Struct)
@@ -37,6 +39,8 @@ ChatId = NewType("ChatId", str)
 """A chat's id that `check_chat_id` let through."""
 RunId = NewType("RunId", str)
 """A run's id that `check_run_id` let through: it can't forge a key."""
+FileId = NewType("FileId", str)
+"""A file's id that `check_file_id` let through."""
 
 
 class OnBusy(StrEnum):
@@ -84,6 +88,9 @@ class AnswersBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ) = None
 
 
+NO_FILES: Mapping[str, str] = {}
+
+
 class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The body of a start."""
 
@@ -110,6 +117,25 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Annotated[str, msgspec.Meta(description="With `on_busy: supersede`, and only then: the run that it ends.")]
         | None
     ) = None
+    files: (
+        Annotated[
+            list[Annotated[str, msgspec.Meta(pattern=f"^{FILE_ID.pattern}$")]],
+            msgspec.Meta(
+                max_length=MAX_FILES, description="The ids of uploaded files of this chat, which go with the prompt."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class UploadBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The file that is to be uploaded."""
+
+    name: Annotated[
+        str, msgspec.Meta(min_length=1, max_length=MAX_NAME, description="Its name, as a reader of the chat sees it.")
+    ]
+    media_type: Annotated[str, msgspec.Meta(description="Its type, one of the deployment's `FileTypes`.")]
+    size: Annotated[int, msgspec.Meta(description="Its size in bytes, up to the deployment's `MaxFileMb`.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +156,8 @@ class StartRequest:
     """The validated body. Two requests with the same validated body are the same request."""
     replaces_answers: bool = False
     """True if this start ends a run of the chat that waits for answers."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the prompt's files, by the fields of the request they came in."""
 
     @property
     def fingerprint(self) -> str:
@@ -146,8 +174,14 @@ def check_start(chat_id: str, key: str | None, body: bytes, max_steps: int) -> S
     return parse_start(chat_id, key, sanitized(json_object(body)), max_steps)
 
 
-def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps: int) -> StartRequest:
-    """The start with these fields. Raises InvalidRequest or PromptTooLong."""
+def parse_start(
+    chat_id: str, key: str | None, fields: dict[str, Any], max_steps: int, files: Mapping[str, str] = NO_FILES
+) -> StartRequest:
+    """The start with these fields. Raises InvalidRequest or PromptTooLong.
+
+    `files` are the ids of its files by the names of their fields, where these are not those of `StartBody`.
+    """
+    fields = {**fields, "files": list(files.values())} if files else fields
     body = _structured(fields, StartBody)
     prompt = body.prompt
     if len(prompt) > MAX_PROMPT:
@@ -170,7 +204,24 @@ def parse_start(chat_id: str, key: str | None, fields: dict[str, Any], max_steps
         raise InvalidRequest("run_id", "goes with on_busy supersede, which has to name the run that it ends")
     if body.run_id is not None and not is_run_id(body.run_id):
         raise InvalidRequest("run_id", "must be 1 to 128 of A-Z a-z 0-9 . _ : -")
-    return StartRequest(chat_id, prompt, steps, metadata, key, body.agent, body.on_busy, body.run_id, validated)
+    if not body.files:
+        del validated["files"]
+    files = files or {f"files[{number}]": file_id for number, file_id in enumerate(body.files or [])}
+    if len(set(files.values())) < len(files):
+        raise InvalidRequest("files", "must not name a file twice")
+    return StartRequest(
+        chat_id, prompt, steps, metadata, key, body.agent, body.on_busy, body.run_id, validated, files=files
+    )
+
+
+def check_upload(body: bytes) -> UploadBody:
+    """The upload that the body asks for. Raises InvalidRequest."""
+    upload = _structured(sanitized(json_object(body)), UploadBody)
+    if not upload.name.strip() or CONTROL.search(upload.name):
+        raise InvalidRequest("name", "must not be blank or contain control characters")
+    if len(upload.name.encode()) > MAX_NAME_BYTES:
+        raise InvalidRequest("name", f"must be at most {MAX_NAME_BYTES} bytes in UTF-8")
+    return upload
 
 
 def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:
@@ -223,6 +274,13 @@ def check_run_id(run_id: str) -> RunId:
     if not is_run_id(run_id):
         raise RunNotFound("no run of yours has this id")
     return RunId(run_id)
+
+
+def check_file_id(file_id: str) -> FileId:
+    """`file_id` itself, if a file could have it. Raises FileNotFound."""
+    if not FILE_ID.fullmatch(file_id):
+        raise FileNotFound("no file of yours in this chat has this id")
+    return FileId(file_id)
 
 
 def is_run_id(run_id: str) -> bool:

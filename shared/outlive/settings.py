@@ -22,6 +22,7 @@ BOUNDS = {
     "STARTS_PER_MINUTE": (0, 60_000),
     "HELD_READS_PER_MINUTE": (0, 60_000),
     "RETENTION_DAYS": (0, 3650),
+    "MAX_FILE_MB": (1, 20),
 }
 """The least and the greatest value of each number; the template's parameters have the same bounds."""
 
@@ -63,6 +64,12 @@ class Settings:
     """How many reads of a user may wait for news in a minute; 0 is no limit."""
     retention_days: int = 0
     """Days after which DynamoDB may delete runs, messages and records; 0 keeps them."""
+    files_bucket: str = ""
+    """The bucket with the files of chats."""
+    max_file_mb: int = 10
+    """The largest file that a user may attach to a prompt, in millions of bytes."""
+    file_types: str = "image/png,image/jpeg,image/gif,image/webp,application/pdf,text/plain"
+    """The media types of files that a user may attach to a prompt, separated by commas."""
     live_text: bool = True
     """Whether a step's text is stored while it streams, for readers to follow."""
     prompt_caching: bool = True
@@ -78,6 +85,11 @@ class Settings:
     def default_agent(self) -> str | None:
         """The agent of a start that names none; None if a start has to name one."""
         return default_agent(self.agents)
+
+    @property
+    def max_file_bytes(self) -> int:
+        """The largest file that a user may attach to a prompt, in bytes."""
+        return self.max_file_mb * 1_000_000
 
     @property
     def model_usable(self) -> bool:
@@ -112,6 +124,9 @@ def read_settings(environment: Mapping[str, str], *, needs: tuple[str, ...] = ()
         starts_per_minute=_whole(environment, "STARTS_PER_MINUTE", Settings.starts_per_minute),
         held_reads_per_minute=_whole(environment, "HELD_READS_PER_MINUTE", Settings.held_reads_per_minute),
         retention_days=_whole(environment, "RETENTION_DAYS", Settings.retention_days),
+        files_bucket=environment.get("FILES_BUCKET", ""),
+        max_file_mb=_whole(environment, "MAX_FILE_MB", Settings.max_file_mb),
+        file_types=environment.get("FILE_TYPES") or Settings.file_types,
         live_text=_switch(environment, "LIVE_TEXT", default=Settings.live_text),
         prompt_caching=_switch(environment, "PROMPT_CACHING", default=Settings.prompt_caching),
         runs_enabled=_switch(environment, "RUNS_ENABLED", default=Settings.runs_enabled),

@@ -330,7 +330,9 @@ def _queued(table: Table, workspace_id: str, chat_id: str, run_id: str) -> Succe
     """The queued run; None if it is not stored, or not queued. A damaged one is promoted as well: then a sweep ends it."""
     try:
         run = table.run(workspace_id, run_id)
-        return Successor(run, run.input or "") if run is not None and run.status == Status.QUEUED else None
+        if run is None or run.status != Status.QUEUED:
+            return None
+        return Successor(run, run.input or "", run.input_files or ())
     except StoreUnreadable as damage:
         status = damage.item.get("status", {})
         if status.get("S") in HOLDING | TERMINAL:
@@ -340,7 +342,7 @@ def _queued(table: Table, workspace_id: str, chat_id: str, run_id: str) -> Succe
             status=Status.QUEUED, claimed_step=-1, attempt=0,
         )  # fmt: skip
         as_read = {} if status.get("S") == Status.QUEUED else {"status": status}
-        return Successor(run, damage.item.get("input", {}).get("S") or "", as_read)
+        return Successor(run, damage.item.get("input", {}).get("S") or "", as_read=as_read)
 
 
 def _closing(log: Log) -> Partial | None:

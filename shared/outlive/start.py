@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from outlive.access import chat_to_start_in, own_chat
 from outlive.caller import Caller
+from outlive.chat_files import ChatFiles
 from outlive.clock import SECOND, Clock
 from outlive.errors import (
     ChatNotFound,
@@ -24,11 +25,13 @@ from outlive.errors import (
     TooManyRequests,
     UnknownAgent,
 )
+from outlive.file_ref import FileRef
 from outlive.lifecycle import TERMINAL, Status, Trigger
 from outlive.limits import Limits
 from outlive.log import cause, logger
 from outlive.request import StartRequest
 from outlive.settings import Settings
+from outlive.store.bucket import Bucket
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.retry import PAUSE
@@ -81,6 +84,7 @@ class Start:
     settings: Settings
     jitter: Callable[[], float]
     """Spreads the pauses between tries: numbers around 1."""
+    bucket: Bucket | None = None
 
     def run(self, caller: Caller, request: StartRequest) -> Started:
         """Make a new run the chat's active one, or return the run that an earlier request with the same key started.
@@ -88,7 +92,7 @@ class Start:
         A new run stores the caller's claims for its tools; a run that was started before keeps its own.
 
         Raises ChatNotFound, IdempotencyKeyReused, RunAlreadyActive, RunsDisabled, ModelNotConfigured, UnknownAgent,
-        TooManyRequests or StartFailed. Then nothing was written, unless every answer of the store was lost; a start with the
+        InvalidRequest (a file), TooManyRequests or StartFailed. Then nothing was written, unless every answer of the store was lost; a start with the
         same idempotency key returns that run.
         """
         run_id = self._run_id(caller, request)
@@ -143,17 +147,27 @@ class Start:
         if refusal is not None:
             raise refusal
         join = self._join(call, chat) if chat is not None and busy else None
+        if call.files is None:
+            call.files = self._attached(call)
         if not call.admitted:
             Limits(self.table, self.clock, self.settings).admit_start(call.caller, call.run_id)
             call.admitted = True
         run = call.new_run()
-        new = Successor(run, request.prompt)
+        new = Successor(run, request.prompt, call.files)
         if join is not None:
             return Started(run, queue_position=join(new))
         chat = chat or Chat(run.chat_pk, Chat.SK, owner=run.owner)
         self.table.start(Succession(chat, new, chat.queue, 0), call.at, holder)
         self._send(run)
         return Started(run)
+
+    def _attached(self, call: "_StartCall") -> tuple[FileRef, ...]:
+        """References to the files that the request names. Raises InvalidRequest and StoreError."""
+        if not call.request.files:
+            return ()
+        who = call.caller
+        files = ChatFiles(self.bucket, self.clock, who.workspace_id, call.request.chat_id, who.user)
+        return files.attach(call.request.files, self.settings)
 
     def _run_id(self, caller: Caller, request: StartRequest) -> str:
         """Random, or made from the idempotency key: then a repeated request reads the run by its id."""
@@ -227,6 +241,8 @@ class _StartCall:
     agent: str | None
     admitted: bool = False
     """Whether it has its token."""
+    files: tuple[FileRef, ...] | None = None
+    """References to its files; None until they were checked."""
 
     def new_run(self) -> Run:
         """The new run. Taking the slot gives it its place in the chat."""

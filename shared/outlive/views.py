@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from outlive.asked import CallKind, is_open
 from outlive.clock import iso
+from outlive.file_ref import part_of
 from outlive.lifecycle import MESSAGE_STATUS, TERMINAL, MessageStatus, Status, Trigger
 from outlive.page import PAGE_BYTES
 from outlive.store.rows import Message, Record, Run
@@ -103,6 +104,8 @@ class QueuedView(msgspec.Struct, frozen=True):
 
     run: RunView
     prompt: str
+    files: list[dict[str, Any]]
+    """The parts that the message has for its files."""
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):
@@ -172,6 +175,12 @@ def view_asking_run(run: Run, last: Record | None) -> RunView:
     return replace(view_run(run, last), metadata={}, error=None, retrying=None, output=None)
 
 
+def view_queued(run: Run, position: int) -> QueuedView:
+    """A queued run as its owner sees it."""
+    files = [part_of(file, run.chat_id) for file in run.input_files or ()]
+    return QueuedView(view_run(run, None, position), run.input or "", files)
+
+
 def view_message(message: Message, records: list[Record], chat_id: str, run: Run | None = None) -> MessageView:
     """The message as a client sees it. `run` is the run as it was read before the message: the status is taken from it.
 
@@ -188,7 +197,8 @@ def view_message(message: Message, records: list[Record], chat_id: str, run: Run
         )
     parts = folded(part for record in records for part in record.body.parts)
     if message.role == "user":
-        parts = [{"type": "text", "text": message.text or ""}]
+        files = [part_of(file, chat_id) for file in message.files or ()]
+        parts = [{"type": "text", "text": message.text or ""}, *files]
     return MessageView(
         id=message.id,
         chat_id=chat_id,

@@ -10,11 +10,23 @@ from botocore.config import Config
 from outlive.agent_names import agent_names
 from outlive.settings import Settings, read_settings
 from outlive.store.answers import only_answers
+from outlive.store.bucket import S3, Bucket
 from outlive.store.queue import Queue
 from outlive.store.row import Row
 from outlive.store.table import Table
 
 QUICK = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
+
+FILES = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"total_max_attempts": 2, "mode": "standard"},
+    signature_version="s3v4",
+    # A client that uploads has no checksum of the SDK, and the address must not ask for one.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+    s3={"us_east_1_regional_endpoint": "regional"},
+)
 
 
 def settings_of(*needs: str) -> Settings:
@@ -38,6 +50,19 @@ def queue_of(settings: Settings) -> Queue:
     client = session.create_client("sqs", Row.Meta.region, config=QUICK)
     only_answers(client.meta.events)
     return Queue(client, settings.queue_url)
+
+
+def bucket_of(settings: Settings) -> Bucket | None:
+    """The bucket of files, None without one. Its client is made with the first request that has a file: no other pays for
+    it.
+    """
+    return Bucket(_s3, settings.files_bucket) if settings.files_bucket else None
+
+
+def _s3() -> S3:
+    session = Row._get_connection().connection.session  # noqa: SLF001
+    client: S3 = session.create_client("s3", Row.Meta.region, config=FILES)
+    return client
 
 
 def new_id() -> str:

@@ -7,6 +7,7 @@ from outlive.agent import Agent, AgentError
 from outlive.clock import Clock
 from outlive.settings import Settings
 from outlive.settle import Settler
+from outlive.store.bucket import Bucket
 from outlive.store.queue import Queue
 from outlive.store.table import Table
 from outlive.watch import Watching
@@ -25,6 +26,8 @@ class Workbench:
     watching: Watching
     between: Callable[[float, float], float]
     """A random number between two, which spreads the pauses of many runs."""
+    bucket: Bucket | None = None
+    """The bucket with the files of chats."""
     exhausted: Callable[[BaseException | AgentError], bool] = exhausted
     """Returns whether an error shows that this process is exhausted. The worker's own one also records it."""
 

@@ -40,6 +40,23 @@ const STEPS = script(
 );
 
 const cases = {
+  async files() {
+    const id = newChat();
+    const tab = open({ id });
+    await until("the page is there", () => tab.chat);
+    const url = `data:text/plain;base64,${btoa("five!")}`;
+    const file = { type: "file", mediaType: "text/plain", filename: "notes.txt", url };
+    await tab.chat.sendMessage({ text: "What is this?", files: [file] });
+    await ready(tab);
+    assert.deepEqual(tab.errors, []);
+    assert.match(tab.answer.parts.map((part) => part.text ?? "").join(""), /You attached notes\.txt \(5 characters\)/);
+    const [question] = await ours().messages(id);
+    const part = question.parts.find((part) => part.type === "file");
+    assert.deepEqual([part.mediaType, part.filename], ["text/plain", "notes.txt"]);
+    const content = await fetch(await ours().fileUrl(part));
+    assert.equal(await content.text(), "five!");
+  },
+
   async start() {
     const id = newChat();
     const tab = open({ id });

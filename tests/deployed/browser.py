@@ -72,12 +72,13 @@ class Visitor:
 
     def __post_init__(self) -> None:
         self.context.set_default_timeout(PATIENCE)
-        origin = urlsplit(self.stack.url).netloc
-        self.context.on(
-            "request", lambda request: urlsplit(request.url).netloc == origin or self.strays.append(request.url)
-        )
+        self.context.on("request", lambda request: self._is_own(request.url) or self.strays.append(request.url))
         self.context.on("console", self._heard)
         self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def _is_own(self, url: str) -> bool:
+        """True for an address of the console's origin, and of a file that the page itself holds."""
+        return url.startswith("blob:") or urlsplit(url).netloc == urlsplit(self.stack.url).netloc
 
     def _heard(self, message: Any) -> None:
         # The browser itself notes every answer that isn't 2xx and every lost connection; the page tells its reader.

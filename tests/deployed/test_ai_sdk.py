@@ -28,6 +28,7 @@ CASES = (
         "start",
         "start with the SDK's own transport",
         "reload",
+        "files",
         "second tab",
         "stop",
         "stop of the SDK only hangs up",

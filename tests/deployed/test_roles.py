@@ -7,6 +7,7 @@ for the step function, the model of a deployment) can't be seen in an emulator; 
 import base64
 import copy
 import json
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,8 +19,13 @@ from typing import Any
 
 import pytest
 
+from outlive.chat_files import ChatFiles
+from outlive.clock import Clock
+from outlive.file_ref import address_of
+from outlive.store.bucket import UNUSED
 from outlive.store.short_lived import Live
 from proof.stacks.deployed import PATIENCE, ROOT, Stack, until
+from tests.deployed.runs import new_chat
 from tests.unit.test_template import FUNCTIONS, actions, statements
 
 from .runs import complaints
@@ -29,6 +35,8 @@ PLATFORM = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     *("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "secretsmanager:GetSecretValue"),
 }
+UNCHECKED = {("File", "s3:PutObjectTagging")}
+"""AWS asks for it where a PUT has the header x-amz-tagging, and the emulator does not."""
 CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 """Granted only with a setting that this stack does not have."""
 
@@ -36,7 +44,8 @@ CONDITIONAL = {("Tail", "dynamodb:UpdateItem")}
 def kind_of(resource: Any) -> str:
     """How the deployed resource's ARN ends: `:queue`, `/index/active` or `` for the table."""
     named = json.dumps(resource)
-    return next((one for one in ("/index/active", "/index/due", "/index/by_chat", "Queue") if one in named), "Table")
+    kinds = ("/index/active", "/index/due", "/index/by_chat", "Queue", "s3:::")
+    return next((one for one in kinds if one in named), "Table")
 
 
 GRANTED = [
@@ -46,7 +55,7 @@ GRANTED = [
     for action in actions(statement)
     if action not in PLATFORM
     and not (function == "Step" and action in MAPPING)
-    and (function, action) not in CONDITIONAL
+    and (function, action) not in CONDITIONAL | UNCHECKED
 ]
 
 
@@ -61,8 +70,27 @@ class Job:
     do: Callable[[Stack, Any], str]
 
 
-def begin(stack: Stack, prompt: str = "hello") -> dict[str, Any]:
-    answer = stack.call("POST", f"/chats/chat-{uuid.uuid4().hex}/runs", {"prompt": prompt})
+def upload(stack: Stack, chat: str) -> str:
+    """A file of the chat that is uploaded with every right; returns its id."""
+    file_id = uuid.uuid4().hex
+    stack.client("s3").put_object(
+        Bucket=stack.outputs["BucketName"],
+        Key=ChatFiles(None, Clock(), "acme", chat, "ada").key(file_id),
+        Body=b"hello",
+        ContentType="text/plain",
+        Tagging=UNUSED,
+    )
+    return file_id
+
+
+def tags(stack: Stack, chat: str, file_id: str) -> list[Any]:
+    key = ChatFiles(None, Clock(), "acme", chat, "ada").key(file_id)
+    found = stack.client("s3").get_object_tagging(Bucket=stack.outputs["BucketName"], Key=key)
+    return list(found["TagSet"])
+
+
+def begin(stack: Stack, prompt: str = "hello", chat: str = "", **fields: Any) -> dict[str, Any]:
+    answer = stack.call("POST", f"/chats/{chat or new_chat()}/runs", {"prompt": prompt, **fields})
     assert answer.status == 202
     run: dict[str, Any] = answer.body["run"]
     return run
@@ -113,9 +141,12 @@ def start_over_it(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> 
     if answer.status != 202:
         return f"answered {answer} over the stale run"
     before = stack.queued()
-    answer = stack.call("POST", f"/chats/{left['chat_id']}/runs", {"prompt": "hello"})
+    file_id = upload(stack, left["chat_id"])
+    answer = stack.call("POST", f"/chats/{left['chat_id']}/runs", {"prompt": "hello", "files": [file_id]})
     if answer.status != 202:
         return f"answered {answer}"
+    if tags(stack, left["chat_id"], file_id):
+        return "the file is still marked as unused"
     if status_of(stack, left) != "aborted":
         return "the run that was left alone still stands"
     return "" if stack.queued() == before + 1 else "nothing was sent"
@@ -169,10 +200,14 @@ def chat_over_it(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> s
     if answer.status != 200:
         return f"answered {answer} over the stale run"
     before = stack.queued()
-    message = {"id": left["id"], "role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    file_id = upload(stack, left["chat_id"])
+    file = {"type": "file", "url": address_of(left["chat_id"], file_id), "mediaType": "text/plain"}
+    message = {"id": left["id"], "role": "user", "parts": [{"type": "text", "text": "hello"}, file]}
     answer = stack.call("POST", "/api/chat?wait=0", {"id": left["chat_id"], "messages": [message]})
     if answer.status != 200 or '"type":"start"' not in answer.body:
         return f"answered {answer}"
+    if tags(stack, left["chat_id"], file_id):
+        return "the file is still marked as unused"
     if status_of(stack, left) != "aborted":
         return "the run that was left alone still stands"
     return "" if stack.queued() == before + 1 else "nothing was sent"
@@ -198,15 +233,24 @@ def sweep_them(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> str
 
 def two_steps(stack: Stack) -> dict[str, Any]:
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["QueueUrl"])
-    script = [{"text": "one", "tools": [["clock", {}]]}, {"text": "two"}]
+    script = [{"text": "one", "tools": [["draw_chart", {"values": [1, 2]}]]}, {"text": "two"}]
     run = begin(stack, f"#script {json.dumps(script)}")
     lose(stack, run, "chat")
     return run
 
 
-def work_on_it(stack: Stack, run: dict[str, Any]) -> str:
+def work_on_them(stack: Stack, run: dict[str, Any]) -> str:
+    """A run that makes a file, and one that reads one; of two steps each."""
+    chat = new_chat()
+    file_id = upload(stack, chat)
     failed = deliver(stack, run) or deliver(stack, run)
-    return failed or ("" if status_of(stack, run) == "succeeded" else f"it is {status_of(stack, run)}")
+    if failed or status_of(stack, run) != "succeeded":
+        return failed or f"it is {status_of(stack, run)}"
+    reader = begin(stack, chat=chat, files=[file_id])
+    failed = deliver(stack, reader) or deliver(stack, reader)
+    answer = stack.call("GET", f"/runs/{reader['id']}").body
+    content = (answer["message"] or {}).get("content", "")
+    return failed or ("" if "(5 characters)" in content else f"answered {answer}")
 
 
 def deliver(stack: Stack, run: dict[str, Any]) -> str:
@@ -248,6 +292,26 @@ def approve_it(stack: Stack, run: dict[str, Any]) -> str:
     return "" if stack.queued() == before + 1 else "nothing was sent"
 
 
+def exchange_files(stack: Stack, run: dict[str, Any]) -> str:
+    """An upload to its address, and a download from its own, both under the function's role."""
+    about = {"name": "a.txt", "media_type": "text/plain", "size": 5}
+    made = stack.call("POST", f"/chats/{run['chat_id']}/files", about)
+    if made.status != 201:
+        return f"answered {made}"
+    offer = made.body["upload"]
+    put = urllib.request.Request(offer["url"], b"hello", offer["headers"], method="PUT")
+    try:
+        with urllib.request.urlopen(put, timeout=PATIENCE):
+            pass
+        found = stack.call("GET", made.body["file"]["url"], headers={"Accept": "application/json"})
+        if found.status != 200:
+            return f"answered {found}"
+        with urllib.request.urlopen(found.body["download"]["url"], timeout=PATIENCE) as got:
+            return "" if got.read() == b"hello" else "another content"
+    except urllib.error.HTTPError as refused:
+        return f"answered {refused.code}"
+
+
 def nothing(_stack: Stack) -> None:
     """The console needs no rows."""
 
@@ -262,9 +326,10 @@ def hand_out_the_page(stack: Stack, _nothing: None) -> str:
 JOBS = {
     "Console": Job(nothing, hand_out_the_page),
     "Start": Job(left_and_stale, start_over_it),
-    "Step": Job(two_steps, work_on_it),
+    "Step": Job(two_steps, work_on_them),
     "Stop": Job(left_alone, stop_it),
     "Answer": Job(waiting, approve_it),
+    "File": Job(begin, exchange_files),
     "Read": Job(begin, read_everything),
     "Tail": Job(live, follow_it),
     "Chat": Job(left_and_stale, chat_over_it),
@@ -329,7 +394,7 @@ def arn_kind(arn: str) -> str:
 
 
 def ending(kind: str) -> str:
-    return {"Table": "/table", "Queue": ":sqs:"}.get(kind, kind)
+    return {"Table": "/table", "Queue": ":sqs:", "s3:::": ":s3:"}.get(kind, kind)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -24,7 +24,7 @@ def test_a_deployment_that_works_is_proven_in_less_than_a_minute(stack):
         check=False,
     )
     assert made.returncode == 0, made.stderr
-    assert [line.split()[0] for line in made.stdout.splitlines()] == ["ok"] * 5 + [stack.url]
+    assert [line.split()[0] for line in made.stdout.splitlines()] == ["ok"] * 6 + [stack.url]
     assert made.stdout.endswith(" works\n")
 
 
@@ -64,6 +64,7 @@ FAILED = {**RUN, "status": "failed", "error": {"code": "model_rejected", "messag
         ({"start": Answer(202, {"run": RUN}, {})}, "without a valid token; take it off the network"),
         ({"POST": Answer(503, {"detail": "try again"}, {})}, "could not be started: status 503, try again; the log of the start"),
         ({"POST": Answer(403, {"message": "Forbidden"}, {})}, "a required scope is missing"),
+        ({"files": Answer(500, None, {})}, "no file could be uploaded: status 500; the log of the file function"),
         ({"events": Answer(200, {"cursor": "c", "events": [{"run": RUN}]}, {})}, "no worker began it"),
         ({"events": Answer(500, None, {})}, "could not be followed: status 500"),
         ({"ended": {"run": FAILED}}, "ended failed: model_rejected, the key was refused"),
@@ -82,6 +83,8 @@ def test_a_fault_inside_is_reported_with_where_to_look(
         asked.append(path)
         if len(asked) == 1:
             return answers.get("start", Answer(401, None, {}))
+        if path.endswith("/files"):
+            return answers.get("files", Answer(422, {}, {}))
         if path.endswith("/stop"):
             return answers.get("stop", Answer(200, {"stopped": True}, {}))
         if method == "POST":

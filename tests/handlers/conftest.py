@@ -1,4 +1,4 @@
-"""The seven handlers in one process: a table in memory, a queue of moto, and a clock that tests can turn."""
+"""The handlers in one process: a table in memory, a queue of moto, and a clock that tests can turn."""
 
 import json
 import os
@@ -12,10 +12,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from outlive import wiring
 from outlive.clock import Clock
 from outlive.store.row import Row
 from outlive.sweep import in_turn
 from proof.dynamodb.memory_table import MemoryTable
+from proof.s3.memory_bucket import MemoryBucket
 from proof.stacks.handlers import ENVIRONMENT, Faults, Hands, Stack, load
 
 
@@ -26,7 +28,7 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[tuple[Any, Any]]:
+def cloud() -> Iterator[tuple[Any, Any, Any]]:
     """moto, with clients of our own for looking. Not for longer than a file: it would answer other files' calls, too."""
     patch = pytest.MonkeyPatch()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -34,15 +36,17 @@ def cloud() -> Iterator[tuple[Any, Any]]:
     for name, value in ENVIRONMENT.items():
         patch.setenv(name, value)
     with mock_aws():
-        yield boto3.client("dynamodb"), boto3.client("sqs")
+        s3 = boto3.client("s3", config=wiring.FILES)
+        patch.setattr(wiring, "_s3", lambda: s3)
+        yield boto3.client("dynamodb"), boto3.client("sqs"), s3
     patch.undo()
 
 
-VERBS = ("start", "step", "stop", "answer", "read", "tail", "chat", "sweep")
+VERBS = ("start", "step", "stop", "answer", "file", "read", "tail", "chat", "sweep")
 
 
 @pytest.fixture(scope="module")
-def started(cloud: tuple[Any, Any]) -> Iterator[dict[str, dict[str, ModuleType]]]:
+def started(cloud: tuple[Any, Any, Any]) -> Iterator[dict[str, dict[str, ModuleType]]]:
     """The handlers by their environment, each cold-started once."""
     Row._connection = None
     yield {}
@@ -57,14 +61,14 @@ def memory() -> MemoryTable:
 
 @pytest.fixture
 def stack(
-    cloud: tuple[Any, Any],
+    cloud: tuple[Any, Any, Any],
     started: dict[str, dict[str, ModuleType]],
     memory: MemoryTable,
     monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str],
 ) -> Iterator[Stack]:
     """An empty table and queue, and the handlers on them."""
-    dynamodb, sqs = cloud
+    dynamodb, sqs, s3 = cloud
     queue_url = sqs.create_queue(QueueName="steps")["QueueUrl"]
     for name, value in {**environment, "QUEUE_URL": queue_url}.items():
         monkeypatch.setenv(name, value)
@@ -88,7 +92,10 @@ def stack(
 
     for one in (client, dynamodb):
         monkeypatch.setattr(one, "_make_api_call", call)
+    bucket = MemoryBucket()
+    monkeypatch.setattr(s3, "_make_api_call", bucket.call)
     yield Stack(
-        **modules, dynamodb=dynamodb, table=memory, sqs=sqs, queue_url=queue_url, clock=hands, faults=Faults(client)
-    )
+        **modules, bucket=bucket, dynamodb=dynamodb, table=memory, sqs=sqs, queue_url=queue_url, clock=hands,
+        faults=Faults(client), file_faults=Faults(s3),
+    )  # fmt: skip
     sqs.delete_queue(QueueUrl=queue_url)

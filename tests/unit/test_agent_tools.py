@@ -1,8 +1,9 @@
-"""The three tools the agent starts with."""
+"""The tools the agent starts with."""
 
 import asyncio
 import math
 import re
+import struct
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,20 +11,29 @@ from pydantic_ai import ModelRetry, ToolFailed
 from pydantic_ai.models.test import TestModel
 
 from agents.assistant import agent
-from agents.tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, wait
+from agents.tools import LARGEST_RESULT_BITS, LONGEST_EXPRESSION, LONGEST_WAIT, calculate, clock, draw_chart, wait
 from outlive.agents import StepDeps
 
 
-def test_the_agent_has_three_tools_and_two_for_which_a_person_is_asked() -> None:
+def test_the_agent_has_four_tools_and_two_for_which_a_person_is_asked() -> None:
     model = TestModel(call_tools=[])
     asyncio.run(agent.run("Hello", model=model, deps=StepDeps("acme", "chat-1", "run-1", 0, 1)))
     assert model.last_model_request_parameters is not None
     tools = {tool.name: tool for tool in model.last_model_request_parameters.function_tools}
-    assert set(tools) == {"clock", "calculate", "wait", "announce", "ask_user"}
+    assert set(tools) == {"clock", "calculate", "wait", "draw_chart", "announce", "ask_user"}
     assert {name for name, tool in tools.items() if tool.kind == "unapproved"} == {"announce"}
     assert tools["wait"].parameters_json_schema["properties"]["seconds"]["maximum"] == LONGEST_WAIT
     assert tools["calculate"].parameters_json_schema["properties"]["expression"]["maxLength"] == LONGEST_EXPRESSION
     assert all(tool.description and tool.timeout for tool in tools.values())
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [0.0], [0, 1e9] * 24])
+def test_a_chart_is_a_png_of_a_bounded_size(values: list[float]) -> None:
+    drawn = draw_chart(values)
+    assert drawn.media_type == "image/png"
+    assert drawn.data.startswith(b"\x89PNG")
+    assert struct.unpack(">II", drawn.data[16:24]) == (480 // len(values) * len(values), 240)
+    assert len(drawn.data) < 10_000
 
 
 def test_the_clock_tells_the_time_in_utc_or_in_a_time_zone() -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared" / "outlive"
 FUNCTIONS = ROOT / "functions"
 
-OPERATIONS = {"start", "step", "stop", "answer", "read", "tail", "sweep", "chat"}
+OPERATIONS = {"start", "step", "stop", "answer", "file", "read", "tail", "sweep", "chat"}
 LIGHT = OPERATIONS - {"step"}
 CALLED = {"chat": {"chat", "start", "answer", "tail"}}
 """What a handler calls besides the operation of its own name: an AI SDK client starts and follows in one request."""
@@ -34,6 +34,8 @@ OUTSIDE = {
     "ai_sdk.chunks": {"msgspec"},
     "asked": {"msgspec"},
     "chat": {"msgspec"},
+    "file": {"msgspec"},
+    "file_ref": {"msgspec"},
     "follow.events": {"msgspec"},
     "follow.live": {"msgspec"},
     "follow.passages": {"msgspec"},
@@ -51,6 +53,7 @@ OUTSIDE = {
     "store.answers": {"botocore", "msgspec"},
     "store.attributes": {"pynamodb", "msgspec"},
     "store.body": {"msgspec"},
+    "store.bucket": {"botocore"},
     "store.calls": {"pynamodb", "botocore"},
     "store.moves": {"pynamodb"},
     "store.queue": {"botocore"},
@@ -164,7 +167,7 @@ def test_arrows_between_agent_and_run_cross_the_seam_alone(file: Path) -> None:
     if file.stem == "app":
         assert roots(file) & {"pydantic", "pydantic_ai", "boto3"} == set()
     else:
-        assert ours(file) <= {"follow.passages", "text", "agent", "agents", "asked", "usage", "worker"}
+        assert ours(file) <= {"follow.passages", "text", "agent", "agents", "asked", "file_ref", "usage", "worker"}
 
 
 def test_arrows_from_the_agents_folder_lead_through_one_door() -> None:

@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "console"
 FILES = sorted(path.name for path in CONSOLE.iterdir())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
-MOST_SENT = 46_000
-"""Bytes of everything a first visit loads. A seventh of it are the forms in which a person answers an agent, and a
-fortieth the messages that wait."""
+MOST_SENT = 48_000
+"""Bytes of everything a first visit loads. A seventh of it are the forms in which a person answers an agent, a twentieth is
+for files, and a fortieth for the messages that wait."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def app(unpacked, monkeypatch):
     """The function as it starts: `app(NAME="value")` says what its environment holds, and returns its module."""
 
     def start(**environment):
-        for name in ("CONSOLE_ENABLED", "WORKSPACE_CLAIM"):
+        for name in ("CONSOLE_ENABLED", "WORKSPACE_CLAIM", "FILES_ORIGIN"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -79,12 +79,23 @@ def test_no_answer_lets_a_page_load_or_become_anything_else(app, name):
     assert headers["referrer-policy"] == "no-referrer"
     policy = dict(one.split(" ", 1) for one in headers["content-security-policy"].split("; "))
     assert policy.pop("default-src") == "'none'"
-    assert {name: value for name, value in policy.items() if name.endswith("-src")} == dict.fromkeys(
-        ("script-src", "style-src", "img-src", "connect-src"), "'self'"
-    )
+    assert {name: value for name, value in policy.items() if name.endswith("-src")} == {
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' blob:",
+        "connect-src": "'self'",
+    }
     rest = ("base-uri", "form-action", "frame-ancestors", "trusted-types")
     assert {policy[name] for name in rest} == {"'none'"}
     assert policy["require-trusted-types-for"] == "'script'"
+
+
+def test_a_page_gets_files_from_the_bucket_alone(app):
+    """[128] Pictures are shown from there, and files are sent there."""
+    origin = "https://files.s3.eu-central-1.amazonaws.com"
+    policy = app(FILES_ORIGIN=origin).handler(asked(), None)["headers"]["content-security-policy"]
+    assert f"img-src 'self' {origin} blob:; connect-src 'self' {origin}; " in policy
+    assert policy.count(origin) == 2
 
 
 def test_a_cached_file_is_not_sent_again(app):

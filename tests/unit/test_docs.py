@@ -161,6 +161,8 @@ def test_each_call_answers_with_the_problems_it_was_promised_to():
         "list_messages": everywhere | {"invalid_request", "read_failed"},
         "chat_queue": everywhere | {"invalid_request", "read_failed"},
         "list_runs": everywhere | {"invalid_request", "read_failed"},
+        "upload_file": everywhere | {"chat_not_found", "invalid_request", "read_failed"},
+        "download_file": everywhere | {"file_not_found", "invalid_request", "read_failed"},
         "run_events": everywhere | {"run_not_found", "invalid_request", "read_failed", "too_many_requests"},
         "open_ticket": everywhere | {"run_not_found", "read_failed"},
         "ticket_events": {"ticket_expired", "internal_error", "run_not_found", "invalid_request", "read_failed"}
@@ -265,6 +267,14 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("latest_run", "GET", "/chats/chat-1/run").body["run"]["status"] == "succeeded"
     assert call("latest_run", "GET", "/chats/none/run").body == {"run": None, "message": None}
     assert call("one_run", "GET", "/runs/none").status == 404
+    upload = {"name": "a.txt", "media_type": "text/plain", "size": 5}
+    fits(upload, {"$ref": "#/components/schemas/Upload"})
+    assert call("upload_file", "POST", "/chats/chat-1/files", upload).status == 201
+    assert call("upload_file", "POST", "/chats/chat-1/files", {**upload, "size": 0}).status == 422
+    assert call("upload_file", "POST", "/chats/chat-1/files", upload, user="eve").status == 404
+    file = f"/chats/chat-1/files/{stack.upload(b'hello', 'text/plain')}"
+    assert call("download_file", "GET", file, headers={"Accept": "application/json"}).status == 200
+    assert call("download_file", "GET", "/chats/chat-1/files/none").status == 404
     assert call("stop_run", "POST", f"/runs/{run['id']}/stop").body["stopped"] is False
     events = call("run_events", "GET", f"/runs/{run['id']}/events").body
     assert {event["type"] for event in events["events"]} >= {
@@ -311,7 +321,7 @@ def test_every_setting_of_the_code_has_a_parameter_with_the_same_default():
     """What docs/settings.md says of a setting holds for the template and for the code alike."""
     variables = {one.variable: one for one in PARAMETERS.values()}
     # What the template or the build makes, not what its user chooses.
-    made = {"table_name", "queue_url", "agents"}
+    made = {"table_name", "queue_url", "files_bucket", "agents"}
     for setting in fields(Settings):
         if setting.name in made:
             continue

@@ -218,7 +218,7 @@ def make(table: Table, move: Move, run: Run) -> None:
         new = a_run(Status.QUEUED, id="new", active_shard=None)
         new.pk = Run.key("w", "new")
         try:
-            table.enqueue(chat, new, "hello", ChatQueue(steered=("new",)), run)
+            table.enqueue(chat, Successor(new, "hello"), ChatQueue(steered=("new",)), run)
         except Refused as refused:
             # The steered run is the chat's holder.
             raise Refused({"run": refused._items["holder"]}) from None

@@ -363,7 +363,10 @@ def test_an_error_at_the_end_is_passed_over_for_the_plain_sentence() -> None:
         ('[{"tools": ["clock"]}]', "must be [name, input]"),
         ('[{"tools": [["clock", []]]}]', "must be [name, input]"),
         ('[{"tools": [["clock"]]}]', "must be [name, input]"),
-        ('[{"tools": [["rm", {}]]}]', "there is no tool 'rm', only announce, ask_user, calculate, clock, wait"),
+        (
+            '[{"tools": [["rm", {}]]}]',
+            "there is no tool 'rm', only announce, ask_user, calculate, clock, draw_chart, wait",
+        ),
         ("[{}]", "entry 1 asks for nothing"),
         ('[{"text": ""}]', "entry 1 asks for nothing"),
         ('[{"text": "a"}, {"seconds": 1}]', "entry 2 asks for nothing"),

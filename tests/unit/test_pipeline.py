@@ -21,6 +21,7 @@ SERVICE = {
     "AWS::Logs::LogGroup": "logs",
     "AWS::Logs::MetricFilter": "logs",
     "AWS::DynamoDB::Table": "dynamodb",
+    "AWS::S3::Bucket": "s3",
     "AWS::SQS::Queue": "sqs",
     "AWS::IAM::Role": "iam",
     "AWS::CloudWatch::Alarm": "cloudwatch",

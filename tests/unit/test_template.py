@@ -13,12 +13,13 @@ import yaml
 
 from local.build import GROUP
 from outlive.settings import BOUNDS, MODEL_NAME
+from outlive.store.bucket import UNUSED
 from outlive.store.rows import SHARDS
 from proof.dynamodb.schema import BASE, INDEXES
 from proof.engines.engines import declaration
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("Start", "Step", "Stop", "Answer", "Read", "Tail", "Chat", "Sweep", "Console")
+FUNCTIONS = ("Start", "Step", "Stop", "Answer", "File", "Read", "Tail", "Chat", "Sweep", "Console")
 
 
 class Loader(yaml.SafeLoader):
@@ -77,6 +78,8 @@ def table_arn(rest: str = "") -> dict[str, Any]:
 
 TABLE = table_arn()
 QUEUE = {"Fn::GetAtt": ["Queue", "Arn"]}
+OWN_BUCKET = {"Fn::If": ["OwnsBucket", {"Ref": "Bucket"}, {"Ref": "ExistingBucketName"}]}
+FILES = {"Fn::Sub": ["arn:${AWS::Partition}:s3:::${Name}/*", {"Name": OWN_BUCKET}]}
 
 
 def names_in(node: Any) -> set[str]:
@@ -221,6 +224,56 @@ def test_the_indexes_carry_keys_only():
     }
 
 
+# --- the bucket
+
+
+def test_the_bucket_is_private_encrypted_and_outlives_its_stack_as_the_table_does():
+    """[128] No object can be public, and what is deleted is gone."""
+    bucket = of("Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert "VersioningConfiguration" not in bucket
+    kept = {name: RESOURCES["Bucket"][name] for name in ("DeletionPolicy", "UpdateReplacePolicy")}
+    assert kept == {name: RESOURCES["Table"][name] for name in kept}
+
+
+def test_a_bucket_that_was_kept_takes_the_place_of_the_stacks_own():
+    """[82] Nothing names the stack's own bucket when another one is given."""
+    assert RESOURCES["Bucket"]["Condition"] == "OwnsBucket"
+    parts = {part: TEMPLATE[part] for part in ("Globals", "Resources", "Outputs")}
+    text = json.dumps(parts).replace(json.dumps(OWN_BUCKET), "")
+    assert '{"Ref": "Bucket"}' not in text
+    assert '["Bucket", "' not in text
+
+
+def test_the_lifecycle_deletes_unused_uploads_and_what_retention_no_longer_keeps():
+    """[133] An upload carries the tag of the first rule until a start names it."""
+    unused, incomplete, retention = of("Bucket")["LifecycleConfiguration"]["Rules"]
+    (tag,) = unused["TagFilters"]
+    assert f"{tag['Key']}={tag['Value']}" == UNUSED
+    assert unused["ExpirationInDays"] == 1
+    assert incomplete["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    expiring = {"Id": "retention", "Status": "Enabled", "ExpirationInDays": {"Ref": "RetentionDays"}}
+    assert retention == {"Fn::If": ["FilesExpire", expiring, {"Ref": "AWS::NoValue"}]}
+
+
+def test_each_function_may_do_with_files_what_it_does():
+    """[128] None may list them, and only the one that makes addresses and the one that runs tools may write."""
+    allowed = {name: on(name, FILES) for name in FUNCTIONS if on(name, FILES)}
+    attach = {"s3:GetObject", "s3:DeleteObjectTagging"}
+    assert allowed == {
+        "Start": attach,
+        "Chat": attach,
+        "Step": {"s3:GetObject", "s3:PutObject"},
+        "File": {"s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"},
+    }
+    (rule,) = of("Bucket")["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedMethods"] == ["GET", "PUT"]
+
+
 # --- the API
 
 
@@ -243,6 +296,8 @@ def test_every_call_of_the_contract_has_its_route_and_no_other_has_one():
         ("GET", "/tickets/{ticket}/events"): "Tail",
         ("POST", "/api/chat"): "Chat",
         ("GET", "/api/chat/{chat_id}/stream"): "Chat",
+        ("POST", "/chats/{chat_id}/files"): "File",
+        ("GET", "/chats/{chat_id}/files/{file_id}"): "File",
         ("POST", "/chats/{chat_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/stop"): "Stop",
         ("POST", "/runs/{run_id}/answers"): "Answer",
@@ -337,6 +392,8 @@ def test_a_role_names_each_action_and_each_resource(function):
         assert not [action for action in actions(statement) if "*" in action]
         if statement["Resource"] == "*":
             assert set(actions(statement)) == {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+        elif statement["Resource"] == FILES:
+            assert {action.partition(":")[0] for action in actions(statement)} == {"s3"}
         elif "*" in json.dumps(statement["Resource"]):
             # Whatever model stands behind it, but only through the one inference profile.
             assert function == "Step"
@@ -367,9 +424,8 @@ def test_nothing_of_the_streaming_function_is_deployed_by_default():
 
 def test_a_stream_may_do_what_the_same_calls_of_the_api_may():
     """It starts and follows runs as chat does, and reads tickets."""
-    assert [on("Stream", resource) for resource in (TABLE, QUEUE)] == [
-        on("Chat", resource) for resource in (TABLE, QUEUE)
-    ]
+    everything = (TABLE, QUEUE, FILES)
+    assert [on("Stream", resource) for resource in everything] == [on("Chat", resource) for resource in everything]
     assert of("Stream")["Role"] == {"Fn::GetAtt": ["StreamRole", "Arn"]}
     assert of("Stream")["LoggingConfig"] == {"LogGroup": {"Ref": "StreamLogs"}}
     assert of("StreamUrl")["InvokeMode"] == "RESPONSE_STREAM"
@@ -403,7 +459,7 @@ def test_what_readers_ask_every_second_is_not_traced():
     """A trace of each look would cost more than the run."""
     assert GLOBALS["Tracing"] == {"Ref": "Tracing"}
     untraced = {name for name in FUNCTIONS if of(name).get("Tracing") == "PassThrough"}
-    assert untraced == {"Read", "Tail", "Sweep", "Console"}
+    assert untraced == {"File", "Read", "Tail", "Sweep", "Console"}
     tracing = {name for name in FUNCTIONS if any("xray:" in one for s in statements(name) for one in actions(s))}
     assert tracing == set(FUNCTIONS) - untraced
 
@@ -484,10 +540,15 @@ def test_a_function_is_built_by_its_make_target(function):
 
 def test_every_setting_of_the_functions_comes_from_a_parameter():
     given = GLOBALS["Environment"]["Variables"]
-    settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {"TABLE_NAME", "QUEUE_URL"}
+    settings = {name for name in given if not name.startswith("POWERTOOLS_")} - {
+        "TABLE_NAME",
+        "QUEUE_URL",
+        "FILES_BUCKET",
+    }
     for name in settings:
         assert given[name] == {"Ref": name.title().replace("_", "")}
-    assert (given["TABLE_NAME"], given["QUEUE_URL"]) == (OWN_TABLE, {"Ref": "Queue"})
+    made = {"TABLE_NAME": OWN_TABLE, "QUEUE_URL": {"Ref": "Queue"}, "FILES_BUCKET": OWN_BUCKET}
+    assert {name: given[name] for name in made} == made
 
 
 def test_every_setting_the_code_reads_is_given():
@@ -553,6 +614,7 @@ def test_an_operator_learns_the_names_of_everything():
         "StreamUrl",
         "DashboardUrl",
         "TableName",
+        "BucketName",
         "QueueUrl",
         "DeadLetterQueueUrl",
         *(f"{name}Function" for name in FUNCTIONS),

@@ -34,7 +34,7 @@ class AgentStep:
 
     def __post_init__(self) -> None:
         ask = self.ask
-        self.result = StepResult(ask.text_only and not is_typed(self.agent), asked=self.asked.asked)
+        self.result = StepResult(ask.text_only and not is_typed(self.agent), asked=self.asked.asked, files=ask.files)
         self.deps = StepDeps(
             ask.workspace_id,
             ask.chat_id,

@@ -15,6 +15,7 @@ from pydantic_ai.messages import (
 from engine.agent_step import AgentStep
 from engine.deferred import RunOnce, results_of
 from engine.errors import ToolBroke, agent_error, public_message
+from engine.files import with_references
 from engine.gone_tools import GoneTools
 from engine.history import messages_of
 from engine.parts import UNSTORABLE, approval_requested, closing_return, messages_json, ui_parts
@@ -30,7 +31,7 @@ class AnsweredStep(AgentStep):
         ask, result = self.ask, self.result
         to_run = frozenset(call.tool_name for call in ask.asked if call.kind == "approval")
         async with self.agent.iter(
-            message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}),
+            message_history=messages_of(ask.history, {call.tool_call_id for call in ask.asked}, ask.chat_id),
             conversation_id=ask.chat_id,
             model=self.model,
             deps=self.deps,
@@ -68,7 +69,10 @@ class AnsweredStep(AgentStep):
         results: list[ModelRequestPart] = list(returns.values())
         if not broke_off:
             results += [part for part in self.result.next_parts if not isinstance(part, ToolReturnPart)]
-        messages = messages_json([ModelRequest(parts=results)]) if results else None
+        request = with_references([ModelRequest(parts=results)], self.result.files)
+        stored = [part for message in request if isinstance(message, ModelRequest) for part in message.parts]
+        returns |= {part.tool_call_id: part for part in stored if isinstance(part, ToolReturnPart)}
+        messages = messages_json([ModelRequest(parts=stored)]) if results else None
         parts = [self._part(call, returns[call.tool_call_id]) for call in calls]
         parts += [self._open_part(call) for call in asked.values()]
         kind = "partial" if broke_off else self.result.kind

@@ -12,6 +12,7 @@ from pydantic_ai.messages import (
     TextPart,
 )
 
+from engine.files import prompt_with
 from engine.pairing import GO_ON, Conversation
 from outlive.agent import Turn
 from outlive.text import clean
@@ -19,17 +20,18 @@ from outlive.text import clean
 log = logging.getLogger(__name__)
 
 
-def messages_of(history: Iterable[Turn], keep_open: Container[str] = ()) -> list[ModelMessage]:
+def messages_of(history: Iterable[Turn], keep_open: Container[str] = (), chat_id: str = "") -> list[ModelMessage]:
     """The history as messages for a model: it begins with a prompt, ends with a request, and every call has its result.
 
     The calls of the last answer that are in `keep_open` have none: the library is given theirs apart. A stored step that
-    cannot be read is sent as its text, and left out if it has no text. One warning in the log counts these steps.
+    cannot be read is sent as its text, and left out if it has no text. One warning in the log counts these steps. Files are
+    references to files of the chat.
     """
     conversation = Conversation()
     unreadable = 0
     for turn in history:
         if turn.role == "user":
-            conversation.add_prompt(str(clean(turn.text)))
+            conversation.add_prompt(prompt_with(str(clean(turn.text)), turn.files, chat_id))
         elif conversation.has_begun:  # providers refuse a conversation that begins with an answer
             step = None if turn.messages is None else readable_messages(turn.messages)
             unreadable += step is None and turn.messages is not None

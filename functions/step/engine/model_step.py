@@ -7,6 +7,7 @@ from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.run import AgentRun
 
 from engine.agent_step import AgentStep
+from engine.files import with_contents
 from engine.history import messages_of
 from engine.model import step_settings
 from engine.output import OutputTries, is_typed, output_json
@@ -15,7 +16,15 @@ from outlive.agents import StepDeps
 
 
 class ModelStep(AgentStep):
-    """One step of `agent` that asks `model` once and runs the tools that it calls."""
+    """One step of `agent` that asks `model` once and runs the tools that it calls.
+
+    The files of the history are read when it is made, in the caller's thread, where an error of the store is the store's.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ask = self.ask
+        self.messages = with_contents(messages_of(ask.history, chat_id=ask.chat_id), ask.files)
 
     async def take(self) -> None:
         """Ask the model once and run the tools that it calls.
@@ -24,7 +33,7 @@ class ModelStep(AgentStep):
         """
         ask, result = self.ask, self.result
         async with self.agent.iter(
-            message_history=messages_of(ask.history),
+            message_history=self.messages,
             conversation_id=ask.chat_id,
             model=self.model,
             deps=self.deps,

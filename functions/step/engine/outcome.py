@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ThinkingPart
 
 from engine.errors import ToolBroke, agent_error, public_message
+from engine.files import with_references
 from engine.parts import UNSTORABLE, both_forms, closed
 from engine.step_result import StepResult
 from outlive.agent import AgentError, ModelFinish, Outcome
@@ -73,6 +74,7 @@ def _stored(
     error: AgentError | None = None,
 ) -> Outcome:
     asked = result.asked if kind == "asked" else {}
+    messages = with_references(messages, result.files)
     parts, text = both_forms(messages, keep_reasoning=kind != "partial", asked=asked)
     output = result.output if kind == "final" else None
     return Outcome(kind, parts, text, result.usage, finish_reason, error, output=output, asked=tuple(asked.values()))

@@ -1,6 +1,6 @@
 """Calls and their results side by side, as every provider requires it, also where results come in a later step."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic_ai.messages import (
@@ -10,6 +10,7 @@ from pydantic_ai.messages import (
     ModelResponse,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 
@@ -51,10 +52,10 @@ class Conversation:
         else:
             self._add_request(message)
 
-    def add_prompt(self, text: str) -> None:
+    def add_prompt(self, content: str | Sequence[UserContent]) -> None:
         """The user's next prompt."""
         self.end()
-        self.messages.append(ModelRequest(parts=[UserPromptPart(text)]))
+        self.messages.append(ModelRequest(parts=[UserPromptPart(content)]))
 
     def end(self, keep_open: Container[str] = ()) -> None:
         """Close every open call but those in `keep_open`."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic_ai.messages import (
+    FilePart,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -19,7 +20,9 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.ui.vercel_ai import VercelAIAdapter
 
+from engine.files import shown
 from outlive.asked import INTERRUPTED, AskedCall
+from outlive.file_ref import ADDRESS
 from outlive.follow.passages import Call
 from outlive.text import clean
 
@@ -83,6 +86,13 @@ def both_forms(
 
 def ui_parts(messages: Sequence[ModelMessage], asked: Mapping[str, AskedCall] = NOTHING_ASKED) -> list[dict[str, Any]]:
     """The step's UI message parts with `step-start` first; an empty list if there is nothing to show."""
+    made = [
+        part.content.identifier
+        for message in messages
+        if isinstance(message, ModelResponse)
+        for part in message.parts
+        if isinstance(part, FilePart)
+    ]
     parts: list[dict[str, Any]] = []
     for message in VercelAIAdapter.dump_messages(messages):
         if message.role == "assistant":
@@ -90,6 +100,9 @@ def ui_parts(messages: Sequence[ModelMessage], asked: Mapping[str, AskedCall] = 
                 _ui_part(part.model_dump(by_alias=True, exclude_none=True, mode="json"), asked)
                 for part in message.parts
             ]
+    for part, address in zip((part for part in parts if part["type"] == "file"), made, strict=True):
+        if ADDRESS.fullmatch(address):
+            part["url"] = address
     parts = [clean(part) for part in parts if part.get("text") != ""]
     return [{"type": "step-start"}, *parts] if parts else []
 
@@ -99,6 +112,8 @@ def _ui_part(part: dict[str, Any], asked: Mapping[str, AskedCall]) -> dict[str, 
     part.pop("providerMetadata", None)
     if not part.get("providerExecuted"):
         part.pop("providerExecuted", None)
+    if "output" in part:
+        part["output"] = shown(part["output"])
     call = asked.get(part.get("toolCallId", ""))
     if call is not None and part["state"] == "input-available":
         return {**part, **approval_requested(call)} if call.kind == "approval" else part

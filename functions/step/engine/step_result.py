@@ -10,6 +10,7 @@ from pydantic_ai.usage import RunUsage
 
 from engine.errors import ToolBroke
 from engine.parts import UNSTORABLE, messages_json
+from outlive.agent import Files
 from outlive.agents import StepDeps
 from outlive.asked import AskedCall
 from outlive.usage import DIGITS, Usage
@@ -35,6 +36,8 @@ class StepResult:
     """Results of single tools while others still run, by call id."""
     asked: dict[str, AskedCall] = field(default_factory=dict)
     """The calls that wait for an answer, by id. Their results are placeholders."""
+    files: Files | None = None
+    """Where files of tools are stored."""
 
     @property
     def usage(self) -> Usage:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from outlive.asked import Decision
 from outlive.errors import InvalidRequest
+from outlive.file_ref import id_in
 from outlive.request import (
     ID,
     IDEMPOTENCY_KEY,
@@ -27,6 +28,7 @@ MESSAGE = {"id", "role", "parts", "metadata"}
 CLOSED_STATES = {"approval-responded", "output-available", "output-error", "output-denied"}
 """States of a call to which a client has an answer or a result."""
 PART = {"type", "text", "state", "providerMetadata"}
+FILE_PART = {"type", "url", "mediaType", "filename", "providerMetadata", "providerReference"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,13 @@ def check_chat(body: bytes, max_steps: int) -> StartRequest | ChatAnswers:
         _wrong(f"{where}.id", "must be a string that is not empty")
     if fields.get("messageId") not in (None, message["id"]):
         _wrong("messageId", "must be the last message's id: earlier messages cannot be changed")
-    prompt = "\n".join(_texts(message.get("parts"), f"{where}.parts"))
+    texts, files = _contents(message.get("parts"), f"{where}.parts", chat_id)
+    prompt = "\n".join(texts)
     added = ("budget", "agent", "metadata", "on_busy", "run_id")
     start = {"prompt": prompt, **{name: fields[name] for name in added if fields.get(name) is not None}}
     if not prompt.strip():
         _wrong(f"{where}.parts", "must hold text that is not blank")
-    request = parse_start(chat_id, _key(message["id"]), start, max_steps)
+    request = parse_start(chat_id, _key(message["id"]), start, max_steps, files)
     # A new message stands in for the decisions that the run waits for, unless it says otherwise.
     return replace(request, replaces_answers=request.on_busy == OnBusy.REJECT)
 
@@ -127,16 +130,27 @@ def _approval(approval: Any, where: str) -> dict[str, Any]:
     return {"approved": False, "reason": reason}
 
 
-def _texts(parts: Any, where: str) -> list[str]:
+def _contents(parts: Any, where: str, chat_id: str) -> tuple[list[str], dict[str, str]]:
+    """The texts of a user's message, and the ids of its files by their fields."""
     if not isinstance(parts, list):
-        _wrong(where, "must be a list of text parts")
-    texts = []
+        _wrong(where, "must be a list of text and file parts")
+    texts: list[str] = []
+    files: dict[str, str] = {}
     for index, part in enumerate(parts):
-        if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-            _wrong(f"{where}[{index}]", "must be a text part: nothing else can be asked yet")
-        _only(part, PART, f"{where}[{index}].")
-        texts.append(part["text"])
-    return texts
+        match part:
+            case {"type": "text", "text": str(text)}:
+                _only(part, PART, f"{where}[{index}].")
+                texts.append(text)
+            case {"type": "file", "url": str(url)}:
+                _only(part, FILE_PART, f"{where}[{index}].")
+                # Only the address counts: name, type and size are those of the file as it is stored.
+                file_id = id_in(url, chat_id)
+                if file_id is None:
+                    _wrong(f"{where}[{index}].url", "must be the address of a file that was uploaded to this chat")
+                files[f"{where}[{index}].url"] = file_id
+            case _:
+                _wrong(f"{where}[{index}]", "must be a text part or a file part")
+    return texts, files
 
 
 def _key(message_id: str) -> str:

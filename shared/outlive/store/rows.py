@@ -26,6 +26,7 @@ from pynamodb.attributes import BinaryAttribute
 from outlive.asked import Asked, Decision
 from outlive.chat_queue import ChatQueue
 from outlive.errors import StoreUnreadable
+from outlive.file_ref import FileRef
 from outlive.lifecycle import FinishReason, MessageStatus, Status, Trigger
 from outlive.log import damaged
 from outlive.run_error import Closing, LastError, RunError
@@ -116,7 +117,8 @@ class Run(Row):
     user_seq = Whole()
     """The number of the prompt's message; 0 while the run is queued, and for ever if it ends so. So is `assistant_seq`."""
     input = OptionalText()
-    """The prompt of a queued run. Afterwards its message has it."""
+    """The prompt of a queued run. Afterwards its message has it, and `input_files`."""
+    input_files = Encoded(tuple[FileRef, ...])
     agent = OptionalText()
     """The agent that answers; runs from before agents had names have none, and the default agent answers."""
     budget = Json(Budget)
@@ -233,6 +235,8 @@ class Message(Row):
     role = Word(Role)
     status = Word(MessageStatus)
     text = OptionalText()
+    files = Encoded(tuple[FileRef, ...])
+    """The files of a user's message. Their content is in the bucket."""
     metadata = Json(Closing)
 
     NEEDED = ("id", "run_id", "role", "status", "created_at", "updated_at")

@@ -15,6 +15,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from outlive.chat_queue import ChatQueue
+from outlive.file_ref import FileRef
 from outlive.guards import Facts
 from outlive.lifecycle import (
     ENQUEUE,
@@ -40,6 +41,8 @@ class Successor:
 
     run: Run
     prompt: str
+    files: tuple[FileRef, ...] = ()
+    """The files of the prompt."""
     as_read: Mapping[str, Any] = field(default_factory=dict)
     """The status of a queued run whose status is damaged, in DynamoDB's form."""
 
@@ -93,12 +96,13 @@ class Slots(Waiting):
         self._transact(written)
         self._taken(successor)
 
-    def enqueue(self, chat: Chat, run: Run, prompt: str, queue: ChatQueue, steered: Run | None = None) -> None:
-        """Put `run` into the chat's queue, which is `queue` with it, and have the run `steered` hand over.
+    def enqueue(self, chat: Chat, new: Successor, queue: ChatQueue, steered: Run | None = None) -> None:
+        """Put the new run into the chat's queue, which is `queue` with it, and have the run `steered` hand over.
 
         Refused by `chat`, `run`, or the steered run's `holder`.
         """
-        run.status, run.input = Status.QUEUED, prompt
+        run = new.run
+        run.status, run.input, run.input_files = Status.QUEUED, new.prompt, new.files or None
         busy = (Chat.owner == run.owner) & (Chat.active_run_id == chat.active_run_id) & queue_as_read(chat)
         written = {
             "chat": self._updating(chat, [Chat.queue.set(queue), Chat.updated_at.set(run.created_at)], busy),
@@ -127,7 +131,7 @@ class Slots(Waiting):
             "updated_at": now,
             "expires_at": self._expiry(now),
         }
-        actions: list[Action] = [Run.input.remove()]
+        actions: list[Action] = [Run.input.remove(), Run.input_files.remove()]
         for name, value in written.items():
             setattr(after, name, value)
             if value is not None:
@@ -165,7 +169,7 @@ class Slots(Waiting):
         shared: dict[str, Any] = {"run_id": run.id, "created_at": now, "updated_at": now}
         question = Message(
             run.chat_pk, Message.sort_key(run.user_seq), id=run.user_message_id, role="user", status="completed",
-            text=successor.prompt, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
+            text=successor.prompt, files=successor.files or None, expires_at=self._expiry(now, spare=SPARE_MS), **shared,
         )  # fmt: skip
         answer = Message(
             run.chat_pk, Message.sort_key(run.assistant_seq), id=run.assistant_message_id, role="assistant",
@@ -191,6 +195,7 @@ class Slots(Waiting):
             Run.resend_after.set(succession.resend_after),
             Run.updated_at.set(now),
             Run.input.remove(),
+            Run.input_files.remove(),
         ]
         return self._updating(run, actions, condition_of(PROMOTE, Facts(now, as_read=successor.as_read)))
 

@@ -35,15 +35,18 @@ class Address:
         self.url = str(url).rstrip("/")
 
     def http_request(self, client: httpx.Client | httpx.AsyncClient, request: Request, token: str) -> httpx.Request:
-        """`request` as an httpx request to this address, with the token. Raises ValueError if the token can't be a header."""
+        """`request` as an httpx request to this address, with the token, or to one outside of the API, without it.
+
+        Raises ValueError if the token can't be a header.
+        """
+        own = {"Accept": "application/json", "Authorization": f"Bearer {_header_value(token)}"}
         return client.build_request(
             request.method,
-            self.url + request.path,
-            params=dict(request.query),
+            request.path if request.is_whole else self.url + request.path,
+            params=dict(request.query) or None,
             headers={
                 **request.headers,
-                "Accept": "application/json",
-                "Authorization": f"Bearer {_header_value(token)}",
+                **({} if request.is_whole else own),
                 "User-Agent": f"outlive-client/{VERSION}",
             },
             content=request.body,

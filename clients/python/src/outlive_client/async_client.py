@@ -2,18 +2,18 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from outlive_client import calls
+from outlive_client import calls, file_calls
 from outlive_client.address import Address, AsyncToken
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Answered, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, File, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ class AsyncOutlive:
         agent: str | None = None,
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
+        files: Sequence[str] = (),
         key: str | None = None,
         on_busy: str | None = None,
         supersedes: str | None = None,
@@ -69,11 +70,20 @@ class AsyncOutlive:
                 agent=agent,
                 max_steps=max_steps,
                 metadata=metadata,
+                files=files,
                 key=key,
                 on_busy=on_busy,
                 supersedes=supersedes,
             )
         )
+
+    async def upload(self, chat_id: str, name: str, content: bytes, media_type: str) -> File:
+        """As `Outlive.upload`."""
+        return await self._result_of(file_calls.upload(chat_id, name, content, media_type))
+
+    async def download(self, chat_id: str, file_id: str) -> bytes:
+        """As `Outlive.download`."""
+        return await self._result_of(file_calls.download(chat_id, file_id))
 
     async def run(self, run_id: str) -> Snapshot:
         """As `Outlive.run`."""

@@ -36,6 +36,7 @@ def start(
     agent: str | None,
     max_steps: int | None,
     metadata: Mapping[str, Any] | None,
+    files: Sequence[str],
     key: str | None,
     on_busy: str | None,
     supersedes: str | None,
@@ -53,13 +54,15 @@ def start(
         body["on_busy"] = on_busy
     if supersedes is not None:
         body["run_id"] = supersedes
+    if files:
+        body["files"] = list(files)
 
     def read(answer: Answer) -> Started:
         replayed = answer.headers.get("idempotency-replayed", "").lower() == "true"
         return Started(run=msgspec.json.decode(answer.body, type=_Accepted).run, replayed=replayed, key=key)
 
     headers = {"Content-Type": "application/json", "Idempotency-Key": _header(key)}
-    return call(Request("POST", _chat(chat_id, "runs"), headers=headers, body=_encoded(body)), read)
+    return call(Request("POST", chat_path(chat_id, "runs"), headers=headers, body=encoded(body)), read)
 
 
 def run(run_id: str, tries: int = CALL_TRIES) -> Plan[Snapshot]:
@@ -69,7 +72,7 @@ def run(run_id: str, tries: int = CALL_TRIES) -> Plan[Snapshot]:
 
 def latest(chat_id: str) -> Plan[Latest]:
     """Read the chat's latest run and its message."""
-    return call(Request("GET", _chat(chat_id, "run")), _reader(Latest))
+    return call(Request("GET", chat_path(chat_id, "run")), _reader(Latest))
 
 
 def stop_run(run_id: str) -> Plan[Stopped]:
@@ -96,7 +99,7 @@ def stop_chat(chat_id: str) -> Plan[Stopped]:
 
 def queue(chat_id: str) -> Plan[list[Queued]]:
     """Read the runs that wait in the chat."""
-    return call(Request("GET", _chat(chat_id, "queue")), lambda answer: _reader(_Queue)(answer).queue)
+    return call(Request("GET", chat_path(chat_id, "queue")), lambda answer: _reader(_Queue)(answer).queue)
 
 
 def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]], step: int | None = None) -> Plan[Answered]:
@@ -104,7 +107,7 @@ def answer(run_id: str, answers: Mapping[str, Mapping[str, Any]], step: int | No
     body: dict[str, Any] = {"answers": {call_id: dict(decision) for call_id, decision in answers.items()}}
     body |= {} if step is None else {"step": step}
     headers = {"Content-Type": "application/json"}
-    return call(Request("POST", _run(run_id, "answers"), headers=headers, body=_encoded(body)), _reader(Answered))
+    return call(Request("POST", _run(run_id, "answers"), headers=headers, body=encoded(body)), _reader(Answered))
 
 
 def ticket(run_id: str) -> Plan[Ticket]:
@@ -114,12 +117,12 @@ def ticket(run_id: str) -> Plan[Ticket]:
 
 def messages(chat_id: str, limit: int | None) -> ItemPlan[Message]:
     """Read the chat's messages, page by page."""
-    return _pages(_chat(chat_id, "messages"), _reader(_Messages), limit)
+    return _pages(chat_path(chat_id, "messages"), _reader(_Messages), limit)
 
 
 def runs(chat_id: str, limit: int | None) -> ItemPlan[Run]:
     """Read the chat's runs, page by page."""
-    return _pages(_chat(chat_id, "runs"), _reader(_Runs), limit)
+    return _pages(chat_path(chat_id, "runs"), _reader(_Runs), limit)
 
 
 def events(run_id: str, after: str | None, wait: float) -> Plan[Window]:
@@ -168,15 +171,16 @@ def watch(run_id: str, after: str | None, *, until_waiting: bool = False) -> Ite
 # ------------------------------------------------------------------ requests
 
 
-def _chat(chat_id: str, action: str) -> str:
-    return f"/chats/{_segment(chat_id, 'chat id')}/{action}"
+def chat_path(chat_id: str, action: str) -> str:
+    """The path of this action of the chat."""
+    return f"/chats/{segment(chat_id, 'chat id')}/{action}"
 
 
 def _run(run_id: str, action: str = "") -> str:
-    return f"/runs/{_segment(run_id, 'run id')}" + (f"/{action}" if action else "")
+    return f"/runs/{segment(run_id, 'run id')}" + (f"/{action}" if action else "")
 
 
-def _segment(value: str, name: str) -> str:
+def segment(value: str, name: str) -> str:
     """`value` as exactly one segment of a path. Raises ValueError if it can't be one."""
     # Quoting leaves "." and ".." as they are, and they would lead to another call.
     if not value.strip("."):
@@ -190,7 +194,8 @@ def _header(key: str) -> str:
     return key
 
 
-def _encoded(body: object) -> bytes:
+def encoded(body: object) -> bytes:
+    """The body as JSON. Raises ValueError if it has no such form."""
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:

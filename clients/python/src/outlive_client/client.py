@@ -1,18 +1,18 @@
 """The synchronous client."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from outlive_client import calls
+from outlive_client import calls, file_calls
 from outlive_client.address import Address, Token
 from outlive_client.events import Event, Window
 from outlive_client.plans import Answer, Item, ItemPlan, NoAnswer, Pause, Plan, Reply, Request
 from outlive_client.response_body import ResponseBody
-from outlive_client.views import Answered, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
+from outlive_client.views import Answered, File, Latest, Message, Queued, Run, Snapshot, Started, Stopped, Ticket
 
 T = TypeVar("T")
 
@@ -59,13 +59,14 @@ class Outlive:
         agent: str | None = None,
         max_steps: int | None = None,
         metadata: Mapping[str, Any] | None = None,
+        files: Sequence[str] = (),
         key: str | None = None,
         on_busy: str | None = None,
         supersedes: str | None = None,
     ) -> Started:
         """Start a run of the chat with this prompt. The run needs no connection from then on.
 
-        `agent` names the agent that answers; by default it is the API's default agent. Raises UnknownAgent if there is none.
+        `files` are ids of files that were uploaded to the chat. `agent` names the agent that answers; by default it is the API's default agent. Raises UnknownAgent if there is none.
 
         `key` is the Idempotency-Key; by default this call makes a new one and sends it with each retry. Raises
         RunAlreadyActive with the id of the run that is active in the chat, unless `on_busy` says what else to do:
@@ -79,11 +80,20 @@ class Outlive:
                 agent=agent,
                 max_steps=max_steps,
                 metadata=metadata,
+                files=files,
                 key=key,
                 on_busy=on_busy,
                 supersedes=supersedes,
             )
         )
+
+    def upload(self, chat_id: str, name: str, content: bytes, media_type: str) -> File:
+        """Store a file of the chat, for a start that names its id in `files`. Raises InvalidRequest or ChatNotFound."""
+        return self._result_of(file_calls.upload(chat_id, name, content, media_type))
+
+    def download(self, chat_id: str, file_id: str) -> bytes:
+        """The content of a file of the chat. Raises FileNotFound."""
+        return self._result_of(file_calls.download(chat_id, file_id))
 
     def run(self, run_id: str) -> Snapshot:
         """The run and its assistant message as they are now. Raises RunNotFound."""

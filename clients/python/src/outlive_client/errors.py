@@ -5,7 +5,7 @@ OutliveError
 ├── BadAnswer           an answer arrived that is not the API's: check the address and proxies
 └── Problem             the API refused the call or failed (RFC 9457)
     ├── Unauthorized · TicketExpired        get a new token or ticket
-    ├── ChatNotFound · RunNotFound          it does not exist or belongs to another user
+    ├── ChatNotFound · RunNotFound · FileNotFound    it does not exist or belongs to another user
     ├── TooManyRequests                     wait: the user's limit of tokens is used up for now
     ├── RunAlreadyActive                    wait for `active_run_id`, watch it or stop it
     ├── NotWaiting · AnsweredOtherwise      read the run: it takes no answer to this call any more
@@ -160,6 +160,12 @@ class InvalidRequest(Problem):
     def field(self) -> str:
         """The name of the invalid field."""
         return str(self.fields.get("field", ""))
+
+
+class FileNotFound(Problem):
+    """No file of the chat has this id, or it belongs to another user."""
+
+    problem_code = "file_not_found"
 
 
 class TooManyRequests(Problem):

@@ -33,6 +33,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     timeout_seconds: float = CALL_TIMEOUT_SECONDS
+    is_whole: bool = False
+    """`path` is a whole address outside of the API, which gets no token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,16 @@ class RunError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class File(msgspec.Struct, frozen=True):
+    """A file of a chat. `url` is its path in the API."""
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+    url: str
+
+
 class Retrying(msgspec.Struct, frozen=True):
     """The model's provider takes no requests now; the run waits and asks again."""
 
@@ -117,10 +127,11 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """A run that waits for the runs before it, and its prompt. It has no messages yet."""
+    """A run that waits for the runs before it, its prompt and the parts of its files. It has no messages yet."""
 
     run: Run
     prompt: str
+    files: list[dict[str, Any]] = []
 
 
 class MessageMetadata(msgspec.Struct, frozen=True):

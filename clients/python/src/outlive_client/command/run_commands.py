@@ -1,9 +1,11 @@
 """The commands that start, watch and stop a run."""
 
 import json
+import mimetypes
 import sys
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +16,7 @@ from outlive_client.command.exits import Exit, exit_of, explain
 from outlive_client.command.interrupts import Interrupts
 from outlive_client.command.options import client_of, screen_of, with_api_options
 from outlive_client.command.terminal import Screen, style_of
-from outlive_client.errors import OutliveError
+from outlive_client.errors import InvalidRequest, OutliveError
 from outlive_client.events import SettledEvent, StepEvent
 from outlive_client.views import Run
 
@@ -45,6 +47,7 @@ Examples:
   outlive start my-chat "What time is it?"
   git diff | outlive start review -
   outlive start my-chat "And then?" --on-busy enqueue
+  outlive start my-chat "What is this?" --file map.png --file notes.txt
   RUN=$(outlive start my-chat "Take your time." --detach)
   outlive start my-chat "Hello" --json | jq -r 'select(.type == "text").text'
 """,
@@ -62,6 +65,14 @@ Examples:
     help="In a chat with an active run: refuse the start (default), wait for it, or take its place after its step.",
 )
 @click.option("--supersede", metavar="RUN", help="End this run if it is active, and take its place at once.")
+@click.option(
+    "--file",
+    "paths",
+    metavar="PATH",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A file to send with the prompt; may be given several times.",
+)
 @click.option("--key", help="Idempotency key: starts with the same key are the same run. By default a new key.")
 @with_api_options
 @click.pass_context
@@ -77,6 +88,7 @@ def start(
     metadata: dict[str, Any] | None,
     on_busy: str | None,
     supersede: str | None,
+    paths: tuple[Path, ...],
     key: str | None,
 ) -> int:
     """Start a run in CHAT with PROMPT, or with the text of standard input if PROMPT is a dash."""
@@ -87,12 +99,14 @@ def start(
     if prompt == "-":
         prompt = _read_standard_input()
     try:
+        files = [_upload(client, chat, path) for path in paths]
         started = client.start(
             chat,
             prompt,
             agent=agent,
             max_steps=max_steps,
             metadata=metadata,
+            files=files,
             key=key,
             on_busy="supersede" if supersede else on_busy,
             supersedes=supersede,
@@ -113,6 +127,17 @@ def start(
     else:
         screen.write(f"{started.run.id}\n")
     return Exit.DONE
+
+
+def _upload(client: Outlive, chat: str, path: Path) -> str:
+    """Upload the file to the chat; returns its id."""
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    try:
+        return client.upload(chat, path.name, path.read_bytes(), media_type).id
+    except OSError as error:
+        raise click.UsageError(f"{path} can't be read: {error.strerror}") from None
+    except InvalidRequest as error:
+        raise click.UsageError(f"{path.name}: {error}") from None
 
 
 def _read_standard_input() -> str:
