@@ -30,7 +30,7 @@ def test_waiting_costs_two_items_and_a_promotion_one_end_more(stack: Stack, memo
         return calls, writes
 
     stack.answer_with(FINAL)
-    active = stack.begin().body["run"]["id"]
+    stack.begin()
     Row._get_connection().connection.client._make_api_call = billing
     message = stack.take() or {}
     second = stack.begin(on_busy="enqueue").body["run"]["id"]
