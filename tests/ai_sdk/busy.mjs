@@ -6,8 +6,10 @@ import {
   API,
   assertSame,
   CLOCK,
+  get,
   headers,
   held,
+  latest,
   newChat,
   open,
   ours,
@@ -74,7 +76,10 @@ export const busyChat = {
       const tab = page({ id: chat });
       await until("the page is there", () => tab.chat);
       void tab.chat.sendMessage(script(held(chat, "First. ", { tools: CLOCK }), { text: "Never." }));
-      await until("a run is active", async () => (await stored(chat)).length === 2);
+      await until("the model answers", async () => {
+        const run = (await stored(chat)).length === 2 && (await latest(chat));
+        return run && (await get(`/runs/${run.id}/events`)).events.some(({ type }) => type === "text");
+      });
       await send(chat, script({ text: "Rather." }).text, "steer");
       release(chat);
       await goesOn(tab, chat, 2);

@@ -152,11 +152,26 @@ def start_over_it(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any]]) -> 
     return "" if stack.queued() == before + 1 else "nothing was sent"
 
 
-def stop_it(stack: Stack, left: dict[str, Any]) -> str:
+def left_and_busy(stack: Stack) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Besides a run that was left alone, one that another run waits for."""
+    left, active = left_alone(stack), begin(stack)
+    answer = stack.call("POST", f"/chats/{active['chat_id']}/runs", {"prompt": "and then?", "on_busy": "enqueue"})
+    assert answer.body["run"]["status"] == "queued"
+    return left, active, answer.body["run"]
+
+
+def stop_them(stack: Stack, runs: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> str:
+    left, active, queued = runs
     answer = stack.call("POST", f"/chats/{left['chat_id']}/stop")
     if answer.status != 200 or not answer.body["stopped"]:
         return f"answered {answer}"
-    return "" if status_of(stack, left) == "aborted" else "it still stands"
+    if status_of(stack, left) != "aborted":
+        return "it still stands"
+    before = stack.queued()
+    answer = stack.call("POST", f"/runs/{active['id']}/stop")
+    if answer.status != 200 or status_of(stack, queued) != "pending":
+        return f"answered {answer}, and the run behind it is {status_of(stack, queued)}"
+    return "" if stack.queued() == before + 1 else "nothing was sent"
 
 
 def read_everything(stack: Stack, run: dict[str, Any]) -> str:
@@ -327,7 +342,7 @@ JOBS = {
     "Console": Job(nothing, hand_out_the_page),
     "Start": Job(left_and_stale, start_over_it),
     "Step": Job(two_steps, work_on_them),
-    "Stop": Job(left_alone, stop_it),
+    "Stop": Job(left_and_busy, stop_them),
     "Answer": Job(waiting, approve_it),
     "File": Job(begin, exchange_files),
     "Read": Job(begin, read_everything),
