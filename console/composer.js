@@ -22,9 +22,17 @@ let state = { isActive: false };
 export const text = () => field.value;
 export const focus = () => field.focus();
 
-/** Shows the draft of the chat; the empty id stands for a chat that has not started. */
+/**
+ * Shows the draft of the chat; the empty id stands for a chat that has not started. What was attached is let go: the next
+ * chat may be another user's.
+ */
 export function openChat(id) {
+  files.detach();
   chatId = id;
+  showDraft();
+}
+
+function showDraft() {
   field.value = storage.draft(chatId).text;
   grow();
 }
@@ -54,7 +62,7 @@ export function settleDraft(acceptedPrompt) {
   const { key, sent } = storage.draft(chatId);
   if (!key || sent !== acceptedPrompt || isSending) return;
   storage.saveDraft(chatId, { text: field.value === sent ? "" : field.value });
-  openChat(chatId);
+  showDraft();
 }
 
 /**
@@ -81,7 +89,7 @@ export async function startRun(place) {
     // Text that was typed while the start was under way is the next draft.
     const next = chatId === id && field.value !== prompt ? field.value : "";
     storage.saveDraft(id, { text: next });
-    if (chatId === id && !next) openChat(id);
+    if (chatId === id && !next) showDraft();
     return { run, prompt, parts };
   } catch (error) {
     // The API refused the start: nothing was started under this key, so the next attempt takes a new one.

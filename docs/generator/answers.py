@@ -92,6 +92,8 @@ class Answer:
     headers: tuple[str, ...] = ()
     over: str = ""
     """What a 204 means; empty if there is none."""
+    elsewhere: str = ""
+    """What a 302 means; empty if there is none."""
 
 
 OVER = "The run has ended, and the reader has received all of its events."
@@ -138,6 +140,7 @@ ANSWERS = {
         "With `Accept: application/json` this answer; otherwise 302 and the same body, with the content's address as `Location`. That "
         "address is good for five minutes and needs no token. Only PNG, JPEG, GIF and WebP are given out as what they are; every other "
         "file is a download of unnamed bytes. A file is there for the owner of its chat alone.",
+        elsewhere="The content is at this address for five minutes.",
     ),
     "stop_chat": Answer(
         200,

@@ -119,6 +119,9 @@ def _operation(call: Call, example: Any) -> dict[str, Any]:
         responses[str(answer.status)]["content"] |= _stream("EventFrame", streamed(events[:3]))
     if answer.over:
         responses["204"] = {"description": answer.over}
+    if answer.elsewhere:
+        address = {"required": True, "schema": {"type": "string", "format": "uri"}}
+        responses["302"] = {"description": answer.elsewhere, "headers": {"Location": address}, "content": content}
     for status in sorted({kind.status for kind in call.problems}):
         responses[str(status)] = _problems(status, (kind for kind in call.problems if kind.status == status))
     if (call.method, call.path) in template.without_token(template.read()):

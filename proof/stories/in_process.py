@@ -175,8 +175,9 @@ class World:
                 patch.setattr(module, "processor", processor)
             patch.setattr(module, verb, replace(getattr(module, verb), **parts))
         self.http = Stack(
-            start=self.start, step=self.step, stop=self.stop, answer=self.answer, read=self.read, tail=self.tail, chat=None,
-            sweep=self.sweep, dynamodb=None, table=self.table, sqs=None, queue_url="", clock=Hands(), faults=None,
+            start=self.start, step=self.step, stop=self.stop, answer=self.answer, file=None, read=self.read, tail=self.tail,
+            chat=None, sweep=self.sweep, dynamodb=None, table=self.table, bucket=None, sqs=None, queue_url="",
+            clock=Hands(), faults=None, file_faults=None,
         )  # type: ignore[arg-type]  # fmt: skip
 
     def close(self) -> None:

@@ -97,6 +97,17 @@ def test_a_file_that_the_deployment_does_not_take_is_refused_by_name_and_all_is_
     run_in(page, "succeeded")
 
 
+def test_what_is_attached_stays_with_its_chat(ada):
+    """Another chat may be another user's."""
+    page = ada.open()
+    page.locator("#files").set_input_files([MAP])
+    send(page, "hello")
+    run_in(page, "succeeded")
+    page.locator("#files").set_input_files([NOTES])
+    page.locator("#new").click()
+    assert attached(page) == []
+
+
 def test_a_phone_has_room_for_what_is_attached(visitor):
     page = visitor(**PHONE).open()
     page.locator("#files").set_input_files([MAP, NOTES])

@@ -5,6 +5,7 @@ import pytest
 from outlive.agent import Outcome
 from outlive.chat_files import ChatFiles, delete_files, prefix_of
 from outlive.clock import Clock
+from outlive.errors import StoreError
 from outlive.store.bucket import Bucket
 from outlive.usage import Usage
 from proof.stacks.handlers import Stack
@@ -204,6 +205,22 @@ def test_deleting_a_chats_files_goes_on_after_a_failure_and_touches_no_other_cha
     assert delete_files(bucket, "acme", "chat-1")
     assert delete_files(bucket, "acme", "chat-1")
     assert list(stack.bucket.objects) == [key_of(other, "chat-2")]
+
+
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "DeleteObjects"])
+@pytest.mark.parametrize("fate", ["lose", "twice", "refuse"])
+def test_deleting_a_chats_files_can_be_repeated_whatever_became_of_a_call(stack, operation, fate):
+    """[132] An error is the store's, and the next call goes on."""
+    stack.upload(PNG)
+    bucket = Bucket(lambda: stack.file.files.bucket._s3, "files")
+    plan = getattr(stack.file_faults, fate)
+    plan(operation, "SlowDown") if fate == "refuse" else plan(operation)
+    try:
+        delete_files(bucket, "acme", "chat-1")
+    except StoreError:
+        assert fate != "twice"
+    assert delete_files(bucket, "acme", "chat-1")
+    assert stack.bucket.objects == {}
 
 
 def key_of(file_id: str, chat: str = "chat-1", user: str = "ada") -> str:

@@ -274,6 +274,7 @@ def test_openapi_says_what_the_handlers_answer(stack):
     assert call("upload_file", "POST", "/chats/chat-1/files", upload, user="eve").status == 404
     file = f"/chats/chat-1/files/{stack.upload(b'hello', 'text/plain')}"
     assert call("download_file", "GET", file, headers={"Accept": "application/json"}).status == 200
+    assert call("download_file", "GET", file, headers={"Accept": "*/*"}).status == 302
     assert call("download_file", "GET", "/chats/chat-1/files/none").status == 404
     assert call("stop_run", "POST", f"/runs/{run['id']}/stop").body["stopped"] is False
     events = call("run_events", "GET", f"/runs/{run['id']}/events").body
