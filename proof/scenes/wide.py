@@ -2,7 +2,7 @@
 
 from outlive.agent import Ask
 from proof.scenes.agents import steps
-from proof.scenes.roles import answer, read, start, stop, stop_run, sweep, typed
+from proof.scenes.roles import answer, read, start, stop, stop_run, sweep, typed, waits
 from proof.scenes.scene import Scene
 from proof.scenes.terms import BOTH, LEASE_JUMP, PATIENT, PENDING_JUMP, STALE_JUMP
 from proof.sqs.memory_queue import SECOND
@@ -62,6 +62,16 @@ def wide_scenes() -> list[Scene]:
         "n": typed(),
         "o": answer(user="eve", c1=True),
     }
+    busy = {
+        "g": waits(),
+        "h": waits(key="j"),
+        "hh": waits(key="j"),
+        "i": waits("steer"),
+        "j": waits("steer"),
+        "k": waits("supersede", run_id="a.1"),
+        "w": stop_run("g.1"),
+        "ww": stop_run("i.1"),
+    }
     rest = {"workers": 3, "jumps": times, "passing": BOTH, "ticks": 3, "commands": ("look", "beat", "deadline")}
     loose = {"succeeds": False, "troubled": True, "skewed": True}
     return [
@@ -71,6 +81,15 @@ def wide_scenes() -> list[Scene]:
             "wide-asked",
             "all actors at once in one chat whose runs ask",
             {**one_chat, **answers},
+            curious,
+            settings=PATIENT,
+            **rest,
+            **loose,
+        ),
+        Scene(
+            "wide-busy",
+            "all actors at once in one chat, with runs that wait, steer and supersede",
+            {**one_chat, **answers, **busy},
             curious,
             settings=PATIENT,
             **rest,

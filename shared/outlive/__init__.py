@@ -73,21 +73,23 @@ floor 12
     access              which rows a caller may see
     history             the history of a chat before a step
     limits              how often a user may start runs and hold reads
-    settle              ending a run: one write, made once
+    succession          which run takes a chat's slot next, and its first message
     watch               lease, stop and time, while the agent runs
     wiring              puts the parts together, once per cold start
 floor 13
+    settle              ending a run: one write, made once
+floor 14
     overdue             whether a run that no worker holds has to end, and how
     packing             packs the result of a step as a record
     unreadable          ending a run whose row is damaged
     workbench           the parts that a worker uses
-floor 14
+floor 15
     agent_call          calling the agent for one step, while its lease is extended
     busy_chat           a start in a chat whose slot another run holds
     step_end            ending a step: settle its run, or give it back
-floor 15
+floor 16
     claimed_step        a step while its worker holds the run
-floor 16: one module per verb, named like its function
+floor 17: one module per verb, named like its function
     answer              answers calls that a run waits for
     file                where a file is uploaded to and downloaded from
     read                every GET
@@ -96,6 +98,6 @@ floor 16: one module per verb, named like its function
     stop                stops runs
     sweep               settles runs that no worker will end, resends lost messages
     tail                following a run from any cursor
-floor 17
+floor 18
     chat                AI SDK clients: starts and follows in one request
 """

@@ -80,6 +80,11 @@ def own_chat(chat: Chat | None, caller: Caller) -> Chat | None:
     return chat
 
 
+def position_of(chat: Chat | None, run_id: str) -> int | None:
+    """The place of the run in the chat's queue, from 1; None if it does not wait there."""
+    return chat.queue.position(run_id) if chat is not None and chat.queue is not None else None
+
+
 def _no_run() -> RunNotFound:
     return RunNotFound("no run of yours has this id")
 

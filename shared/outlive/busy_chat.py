@@ -16,9 +16,10 @@ from outlive.lifecycle import HAND_OVER_WAITING, SUCCEED, SUPERSEDE, TERMINAL, M
 from outlive.overdue import depth_of, lost_before, overdue, settle_overdue
 from outlive.packing import partial_of, streamed_outcome
 from outlive.request import OnBusy, StartRequest
-from outlive.settle import End, Log, Partial, Settler, next_of
+from outlive.settle import End, Log, Partial, Settler
 from outlive.store.rows import Chat, Run
 from outlive.store.slot import Succession, Successor
+from outlive.succession import next_of, send_first
 from outlive.unreadable import end_unreadable
 
 Join = Callable[[Successor], int | None]
@@ -140,7 +141,7 @@ class BusyChat:
         succession = next_of(settler.table, self.chat, *ids, settler.resend_after(now))
         if succession.successor is not None:
             settler.table.start(succession, now, self.chat.active_run_id)
-            settler.send_first(succession.successor.run)
+            send_first(settler.queue, succession.successor.run)
             raise StoreBusy("the first run of the queue took the slot")
 
 

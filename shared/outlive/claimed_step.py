@@ -94,14 +94,8 @@ class ClaimedStep:
         self.end.log = Log.upto(records[-1] if records else None)
         if goes_in_circles(records):
             return self.end.fail(RunErrorCode.LOOP_DETECTED, "the same calls gave the same results again and again")
-        if self.end.stop_requested():
-            return self.end.abort()
-        while self.run.handover_to != self.end.taken_back and not self.history.was_asked:
-            if self.end.hand_over():
-                return None
-            # It was taken back, or another worker has ended the run meanwhile.
-            if self.end.stop_requested():
-                return self.end.abort()
+        if self.end.gives_way(to_messages=not self.history.was_asked):
+            return None
         is_last, interrupt = self.history.is_at_last_step(self.run.max_steps), Interrupt()
         call = AgentCall(self.tools, self.delivery, self.run, text_only=is_last)
         outcome = call.outcome(self.history, self.streamed, interrupt)

@@ -7,6 +7,7 @@ OutliveError
 │   ├── StoreUnanswered     it may have been written, or not
 │   └── StoreUnreadable     a sweep ends a run whose row can't be read; any other row an operator has to mend
 ├── StoreBroken         the operator: a permission, a name or a request is wrong
+├── NotSteered          no one: the run goes on
 ├── Overtaken           no one: another worker holds the step, or the run has ended
 ├── SettingError        the operator: a setting is missing or wrong
 ├── CursorRefused       the client; the handler adds the field it came in and answers with InvalidRequest
@@ -60,6 +61,10 @@ class StoreBroken(OutliveError):
     """The table refuses the call, and a retry will not help. The message has operation and code, and no name: a client
     may see it.
     """
+
+
+class NotSteered(OutliveError):
+    """The message that steered the run was taken back: there is nothing to hand over to."""
 
 
 class Overtaken(OutliveError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from outlive.access import chat_of, is_own, run_to_answer
+from outlive.access import chat_of, is_own, position_of, run_to_answer
 from outlive.caller import Caller
 from outlive.cursor import cursor_at, read_cursor
 from outlive.errors import StoreUnreadable
@@ -36,8 +36,7 @@ class Read:
         run = run_to_answer(self.table, caller, run_id, now_only=True)
         if is_own(run, caller):
             if run.status == Status.QUEUED:
-                chat = chat_of(self.table, caller, run.chat_id)
-                return view_run(run, None, chat.position(run.id) if chat is not None else None), None
+                return view_run(run, None, position_of(chat_of(self.table, caller, run.chat_id), run.id)), None
             return self._with_message(run)
         return view_asking_run(run, self.table.last_record(run)), None
 

@@ -1,8 +1,8 @@
 """Ending a run: one write, made once, no matter which function ends it.
 
 The transaction that ends the run also seals the log of step records, so nothing can be added to an ended run. If the slot
-of the log is taken, the settler reads the record that stands there and tries again with it. The same transaction gives
-the chat's slot to the first queued run: no chat with a queue is ever free, and no queued run waits for a second write.
+of the log is taken, the settler reads the record that stands there and tries again with it. It also gives the chat's
+slot to the first queued run: no chat with a queue is ever free.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from outlive.asked import closed, is_open
-from outlive.chat_queue import ChatQueue
 from outlive.clock import SECOND, Clock
-from outlive.errors import OutliveError, Overtaken, StoreError, StoreUnreadable
+from outlive.errors import NotSteered, Overtaken, StoreError, StoreUnreadable
 from outlive.guards import Facts, Guard
 from outlive.lifecycle import (
     ABORT_ANSWERED,
@@ -26,25 +25,24 @@ from outlive.lifecycle import (
     FAIL,
     HAND_OVER,
     HAND_OVER_WAITING,
-    HOLDING,
     SUCCEED,
     SUPERSEDE,
     TERMINAL,
     FinishReason,
     Move,
-    Status,
     refusals,
 )
-from outlive.log import cause, logger, unsettled
+from outlive.log import unsettled
 from outlive.run_error import RunError
 from outlive.settings import Settings
 from outlive.store.body import Body, pack
 from outlive.store.queue import Queue
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
-from outlive.store.rows import Chat, Record, RecordKind, Run
+from outlive.store.rows import Record, RecordKind, Run
 from outlive.store.slot import Succession, Successor
 from outlive.store.table import Ending, Table
+from outlive.succession import is_steered, next_of, send_first
 from outlive.usage import Usage
 
 STOPPED_INSTEAD = {
@@ -117,10 +115,6 @@ class End:
     """The run that takes the slot: a new one before every queued one, or the one that steers, by the chat as it was read."""
 
 
-class NotSteered(OutliveError):
-    """The message that steered the run was taken back: there is nothing to hand over to, and the run goes on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settler:
     """Ends runs."""
@@ -143,19 +137,12 @@ class Settler:
             unsettled(run.id, run.chat_id, error)
             raise
         if settled.by_me and settling.successor is not None:
-            self.send_first(settling.successor.run)
+            send_first(self.queue, settling.successor.run)
         return settled
 
     def resend_after(self, now: int) -> int:
         """From when on the sweep may send again what is sent now."""
         return now + self.settings.lease_seconds * SECOND
-
-    def send_first(self, run: Run) -> None:
-        """Send the run's first step. The run is stored: if this fails, a sweep sends the message."""
-        try:
-            self.queue.send(run, 0)
-        except Exception as error:
-            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
 @dataclass(slots=True)
@@ -258,7 +245,7 @@ class _Settling:
         elif refused.by & {"next", "question", "answer"}:
             if self._starts_a_run:
                 raise Overtaken(self.run.id)
-            # The chat's row says otherwise than what is stored: a hand has changed it. The end must not wait for that.
+            # Somebody has changed the chat by hand, and the end must not wait for that.
             self.succession, self.queue_there = None, True
         return None
 
@@ -268,19 +255,16 @@ class _Settling:
             chat = refused.chat
         except StoreUnreadable:
             chat = None
-        if self._starts_a_run:
-            assert self.end.succession is not None
+        if self.end.succession is not None and self._starts_a_run:
             if chat is None or not self.chat_there:
                 raise Overtaken(self.run.id)
             self.succession = replace(self.end.succession, chat=chat, queue=chat.queue)
             return
         if self.end.move is HAND_OVER and (chat is None or not is_steered(chat, self.run)):
             raise NotSteered
-        if not self.chat_there:
-            return
         # A chat that can't be read an operator has to mend; the next start then promotes.
         self.queue_there = chat is None
-        if chat is not None and chat.queue is not None:
+        if self.chat_there and chat is not None and chat.queue is not None:
             self.succession = next_of(self.table, chat, self.run.workspace_id, self.run.chat_id, self.resend_after)
 
     def _update_run(self, current: Run | None) -> Settled | None:
@@ -308,41 +292,6 @@ class _Settling:
 
     def _ended(self, current: Run) -> Settled:
         return Settled(current, by_me=current.settled_by == self.end.settled_by)
-
-
-def is_steered(chat: Chat, run: Run) -> bool:
-    """True if a message waits that steers `run`."""
-    return chat.active_run_id == run.id and chat.queue is not None and bool(chat.queue.steered)
-
-
-def next_of(table: Table, chat: Chat, workspace_id: str, chat_id: str, resend_after: int) -> Succession:
-    """The slot goes on to the first run of the queue of `chat`, as it was read. Runs that are gone are left out."""
-    queue: ChatQueue | None = chat.queue
-    while queue is not None:
-        run_id = queue.ids[0]
-        queue, successor = queue.without(run_id), _queued(table, workspace_id, chat_id, run_id)
-        if successor is not None:
-            return Succession(chat, successor, queue, resend_after)
-    return Succession(chat, None, None, resend_after)
-
-
-def _queued(table: Table, workspace_id: str, chat_id: str, run_id: str) -> Successor | None:
-    """The queued run; None if it is not stored, or not queued. A damaged one is promoted as well: then a sweep ends it."""
-    try:
-        run = table.run(workspace_id, run_id)
-        if run is None or run.status != Status.QUEUED:
-            return None
-        return Successor(run, run.input or "", run.input_files or ())
-    except StoreUnreadable as damage:
-        status = damage.item.get("status", {})
-        if status.get("S") in HOLDING | TERMINAL:
-            return None
-        run = Run(
-            Run.key(workspace_id, run_id), Run.SK, id=run_id, workspace_id=workspace_id, chat_id=chat_id,
-            status=Status.QUEUED, claimed_step=-1, attempt=0,
-        )  # fmt: skip
-        as_read = {} if status.get("S") == Status.QUEUED else {"status": status}
-        return Successor(run, damage.item.get("input", {}).get("S") or "", as_read=as_read)
 
 
 def _closing(log: Log) -> Partial | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outlive.access import chat_to_start_in, own_chat
+from outlive.access import chat_to_start_in, own_chat, position_of
 from outlive.caller import Caller
 from outlive.chat_files import ChatFiles
 from outlive.clock import SECOND, Clock
@@ -38,6 +38,7 @@ from outlive.store.retry import PAUSE
 from outlive.store.rows import Chat, Record, Run
 from outlive.store.slot import Succession, Successor
 from outlive.store.table import Table
+from outlive.succession import send_first
 
 if TYPE_CHECKING:
     from outlive.busy_chat import Join
@@ -158,7 +159,7 @@ class Start:
             return Started(run, queue_position=join(new))
         chat = chat or Chat(run.chat_pk, Chat.SK, owner=run.owner)
         self.table.start(Succession(chat, new, chat.queue, 0), call.at, holder)
-        self._send(run)
+        send_first(self.queue, run)
         return Started(run)
 
     def _attached(self, call: "_StartCall") -> tuple[FileRef, ...]:
@@ -213,20 +214,12 @@ class Start:
             raise IdempotencyKeyReused("it came with another request before; use a fresh key for a new one")
         if run.status == Status.PENDING:
             # The worker that stored it may have died before it sent the message; a second message changes nothing.
-            self._send(run)
+            send_first(self.queue, run)
         position = None
         if run.status == Status.QUEUED:
-            chat = self.table.chat(run.workspace_id, run.chat_id)
-            position = chat.position(run.id) if chat is not None else None
+            position = position_of(self.table.chat(run.workspace_id, run.chat_id), run.id)
         last = self.table.last_record(run) if run.status not in TERMINAL else None
         return Started(run, last, not is_own, position)
-
-    def _send(self, run: Run) -> None:
-        """Send the run's first step. The run is stored: if this fails, a sweep sends the message."""
-        try:
-            self.queue.send(run, 0)
-        except Exception as error:
-            logger.error("send_failed", run=run.id, chat=run.chat_id, step=0, cause=cause(error))
 
 
 @dataclass(slots=True)

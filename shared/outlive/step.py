@@ -33,6 +33,7 @@ from outlive.settle import End, Log
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Run
+from outlive.succession import send_first
 from outlive.workbench import Workbench
 
 CLAIM_ROUNDS = 5
@@ -169,7 +170,7 @@ class Step:
             return
         run = tools.table.run(ended.workspace_id, ended.next_run_id)
         if run is not None and run.status == Status.PENDING:
-            tools.settler.send_first(run)
+            send_first(tools.queue, run)
 
     def _end_stopped(self, run: Run, move: Move, facts: Facts) -> None:
         log = Log.upto(self.tools.table.last_record(run))

@@ -6,17 +6,18 @@ from functools import partial
 from outlive.agent import AgentError
 from outlive.clock import SECOND
 from outlive.delivery import REDELIVERY_SLACK_S, GivenBack
-from outlive.errors import Overtaken, StoreError, StoreUnreadable
+from outlive.errors import NotSteered, Overtaken, StoreError, StoreUnreadable
 from outlive.guards import Facts
 from outlive.lifecycle import ABORT_HELD, FAIL, HAND_OVER, SUCCEED, Move
 from outlive.log import logger
 from outlive.patience import pause_before
 from outlive.run_error import LastError, RunError, RunErrorCode
-from outlive.settle import End, Log, NotSteered, Partial, is_steered, next_of
+from outlive.settle import End, Log, Partial
 from outlive.store.refused import Refused
 from outlive.store.retry import persistently
 from outlive.store.rows import Record, Run
 from outlive.store.slot import Succession
+from outlive.succession import is_steered, next_of
 from outlive.workbench import Workbench
 
 NO_ANSWER = "the worker did not answer: it died, or a tool blocked it"
@@ -44,6 +45,21 @@ class StepEnd:
     def abort(self) -> None:
         """Settle the stopped run with what was streamed."""
         self._settle(ABORT_HELD, self.log)
+
+    def gives_way(self, *, to_messages: bool) -> bool:
+        """End the run if a stop was requested, or, `to_messages`, hand it over if one steers it. Returns whether it has ended.
+
+        Raises Overtaken if this worker no longer holds the run.
+        """
+        while True:
+            if self.stop_requested():
+                self.abort()
+                return True
+            if not to_messages or self.run.handover_to == self.taken_back:
+                return False
+            if self.hand_over():
+                return True
+            # The message was taken back, or another worker has ended the run meanwhile.
 
     def hand_over(self) -> bool:
         """Settle the run for the message that steers it. False if that was taken back; then the run goes on."""

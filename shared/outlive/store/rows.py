@@ -66,7 +66,7 @@ class RecordKind(StrEnum):
 
 
 class Chat(Row):
-    """A conversation: its owner, its sequence, and the slot that at most one active run holds.
+    """A conversation: its owner, its sequence, the slot that at most one active run holds, and the queue behind it.
 
     It is the one item that retention never deletes: without it, the next owner of the id would inherit old messages.
     """
@@ -76,7 +76,6 @@ class Chat(Row):
     active_run_id = OptionalText()
     latest_run_id = OptionalText()
     queue = Encoded(ChatQueue)
-    """The runs that wait for the slot; without one there is no attribute."""
 
     SK = "CHAT"
     NEEDED = ("owner", "sequence")
@@ -97,10 +96,6 @@ class Chat(Row):
         """The partition of the chat and its messages."""
         return f"{workspace_id}#{chat_id}"
 
-    def position(self, run_id: str) -> int | None:
-        """The place of the run in the queue, from 1; None if it does not wait there."""
-        return self.queue.position(run_id) if self.queue is not None else None
-
 
 class Run(Row):
     """One agent turn. docs/api.md explains its public fields; the rest serves the moves."""
@@ -116,8 +111,7 @@ class Run(Row):
     status = Word(Status)
     user_seq = Whole()
     """The number of the prompt's message; 0 while the run is queued, and for ever if it ends so. So is `assistant_seq`."""
-    input = OptionalText()
-    """The prompt of a queued run. Afterwards its message has it, and `input_files`."""
+    input = OptionalText()  # the prompt of a queued run: afterwards its message has it, and `input_files`
     input_files = Encoded(tuple[FileRef, ...])
     agent = OptionalText()
     """The agent that answers; runs from before agents had names have none, and the default agent answers."""
@@ -146,7 +140,7 @@ class Run(Row):
     asked = Encoded(Asked)
     """The calls that a waiting run asked about; no other run has it."""
     handover_to = OptionalText()
-    """The run that steered this one last. The chat's queue says whether one still does."""
+    """The message that steered the run last; the chat's queue says whether one still does."""
     step_count = Whole()
     usage = Encoded(Usage)
     error = Encoded(RunError)
@@ -159,7 +153,6 @@ class Run(Row):
     """The stop request that set it, and recognises its own write by it."""
     finished_at = OptionalTime()
     next_run_id = OptionalText()
-    """The run that took the chat's slot in the write that ended this one."""
     settled_by = OptionalText()
 
     SK = "RUN"
