@@ -63,6 +63,23 @@ def test_a_prompt_refers_to_its_files_and_the_agent_gets_their_content(stack):
     assert stack.run_of(run["id"])["status"] == "succeeded"
 
 
+def test_a_run_that_waits_keeps_the_files_of_its_prompt(stack):
+    """[96] [126] They are shown while it waits, and stand in its message once it has the slot; taken back, they leave its row."""
+    stack.begin()
+    file_id = stack.upload(PNG)
+    kept, back = (
+        stack.begin(prompt=prompt, files=[file_id], on_busy="enqueue").body["run"]["id"] for prompt in ("keep", "back")
+    )
+    queue = stack.call("GET", "/chats/chat-1/queue").body["queue"]
+    assert [[part["filename"] for part in entry["files"]] for entry in queue] == [["map.png"], ["map.png"]]
+    stack.call("POST", f"/runs/{back}/stop")
+    stack.work()
+    question = next(message for message in stack.transcript() if message["run_id"] == kept and message["role"] == "user")
+    assert question["parts"] == [{"type": "text", "text": "keep"}, *queue[0]["files"]]
+    assert stack.run_of(kept)["status"] == "succeeded"
+    assert not [item for item in stack.items() if "input_files" in item]
+
+
 def test_a_chat_client_attaches_a_file_by_its_address(stack):
     """[126] A file part of a chat client names a file of this chat; any other address is refused by its field."""
     file_id = stack.upload(PNG)
