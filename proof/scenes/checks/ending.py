@@ -14,9 +14,10 @@ from proof.scenes.terms import MINUTE, PENDING_JUMP, STALE_JUMP
 from proof.sqs import memory_queue
 from proof.sqs.memory_queue import Letter
 
-ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP) * 3
-"""Sweeps at the end of a path: how long after one another. Within them every run must have ended."""
-DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP) * 3
+ROUNDS = (MINUTE, MINUTE, MINUTE, MINUTE, STALE_JUMP, STALE_JUMP, PENDING_JUMP, PENDING_JUMP, STALE_JUMP) * 8
+"""Sweeps at the end of a path: how long after one another. Within them every run must have ended,
+one after the other where they wait for each other."""
+DEAD_ROUNDS = (MINUTE, MINUTE, MINUTE, STALE_JUMP, PENDING_JUMP, STALE_JUMP) * 8
 """The same for a queue that delivers nothing: resends do nothing then."""
 
 

@@ -112,20 +112,21 @@ def _answer_moves(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[st
         broken.append(f"[behaviour 74] an answer was kept as the run ended {after}")
     if new.text("finish_reason") == "handed_over" and before != "waiting":
         broken += _handover_problems(was, now, old, new)
-    if before == "running" and after == "waiting" and _steered(was, old):
+    if before == "running" and after == "waiting" and old.text("handover_to") in _steering(was, old):
         broken.append("[behaviour 103] a question stands before a message that steers")
     return broken
 
 
-def _steered(seen: Snapshot, run: Item) -> bool:
+def _steering(seen: Snapshot, run: Item) -> list[str]:
+    """The runs of the chat's queue that steer, whether this run or one before it."""
     queue = seen.chats[place(run)[0]].json("queue") or {}
-    return bool(queue.get("steered"))
+    return list(queue.get("steered", []))
 
 
 def _handover_problems(was: Snapshot, now: Snapshot, old: Item, new: Item) -> list[str]:
     """A run hands over at work only to a message that steers it, and never calls that were decided."""
     next_run = now.runs.get(new.text("next_run_id") or "")
-    if not _steered(was, old) or next_run is None or next_run.text("status") != "pending":
+    if not _steering(was, old) or next_run is None or next_run.text("status") != "pending":
         return [f"[behaviour 101] a run that was {old.text('status')} handed over to {new.text('next_run_id')}"]
     if new.text("settled_by") != old.text("lease_id"):
         return [f"[behaviour 101] handed over by {new.text('settled_by')}, while {old.text('lease_id')} held it"]
