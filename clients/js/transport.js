@@ -1,5 +1,8 @@
 import { contentOf, isStored, withFiles } from "./files.js";
+import { checkStream, isTransient, OutliveError, pause, plain, problemOf } from "./requests.js";
 import { MORE, OVER, readWindow, VOID } from "./windows.js";
+
+export { OutliveError };
 
 const WAIT_S = 20; // how long the server holds a window open without a new event
 const DEFAULT_PATIENCE_MS = 60_000;
@@ -7,19 +10,6 @@ const FIRST_BACKOFF_MS = 300; // doubles up to MAX_BACKOFF_MS
 const MAX_BACKOFF_MS = 5_000;
 const EMPTY_WINDOW_PAUSE_MS = 500; // before the next window, if a window was empty and ended sooner than this
 const ACTIVE_STATUSES = ["pending", "running", "waiting"];
-
-/** A request that the API refused. */
-export class OutliveError extends Error {
-  constructor(status, problem) {
-    super(problem.detail ?? problem.message ?? problem.title ?? `the API answered ${status}`);
-    this.name = "OutliveError";
-    this.status = status;
-    this.code = problem.code;
-    this.field = problem.field;
-    this.activeRunId = problem.active_run_id;
-    this.answeredBy = problem.answered_by;
-  }
-}
 
 /**
  * Connects useChat to Outlive. The chat sees one stream per answer, however many requests it takes: windows end,
@@ -295,42 +285,4 @@ class ChunkReader {
     this.#controller.enqueue({ type: "reset-step" });
     this.#skipsStartStep = true;
   }
-}
-
-function isTransient(failure) {
-  if (!(failure instanceof OutliveError)) return true;
-  return failure.status === 429 || (failure.status >= 500 && failure.code !== "model_not_configured");
-}
-
-/** Throws if the response is no event stream: another server's page would be requested again and again. */
-function checkStream(response) {
-  if ((response.headers.get("content-type") ?? "").startsWith("text/event-stream")) return;
-  throw new OutliveError(response.status, { detail: "the response is no stream; is baseUrl the API's address?" });
-}
-
-async function problemOf(response) {
-  try {
-    return await response.json();
-  } catch {
-    return {};
-  }
-}
-
-function plain(headers) {
-  return headers ? Object.fromEntries(new Headers(headers)) : {};
-}
-
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    if (signal?.aborted) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
-  });
 }

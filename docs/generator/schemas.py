@@ -9,7 +9,8 @@ from docs.generator import lifecycle
 from docs.generator.answers import ANSWERS, calls
 from docs.generator.examples import asked
 from outlive import lifecycle as states
-from outlive.request import ID, MAX_PROMPT, StartBody, UploadBody
+from outlive.file import UploadBody
+from outlive.request import ID, MAX_PROMPT, StartBody
 
 SCHEMA_NAMES = {
     "RunView": "Run",

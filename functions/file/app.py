@@ -7,9 +7,9 @@ from aws_lambda_powertools.event_handler import Response
 from outlive.caller import Caller
 from outlive.clock import Clock
 from outlive.errors import ChatNotFound, ReadFailed
-from outlive.file import Files
+from outlive.file import Files, check_upload
 from outlive.http import Api, answer
-from outlive.request import ChatId, FileId, check_upload
+from outlive.request import ChatId, FileId
 from outlive.wiring import bucket_of, new_id, settings_of, table_of
 
 settings = settings_of("FILES_BUCKET")

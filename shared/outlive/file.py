@@ -1,7 +1,9 @@
 """Uploads and downloads of a chat's files. The content passes between client and bucket, never through a function."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -9,13 +11,25 @@ from outlive.access import chat_to_start_in
 from outlive.caller import Caller
 from outlive.chat_files import ChatFiles, check_size, check_type
 from outlive.clock import SECOND, Clock, iso
-from outlive.errors import FileNotFound
-from outlive.file_ref import address_of
-from outlive.request import UploadBody
+from outlive.errors import FileNotFound, InvalidRequest
+from outlive.file_ref import MAX_NAME, MAX_NAME_BYTES, address_of
+from outlive.request import json_object, sanitized, structured
 from outlive.settings import Settings
 from outlive.store.bucket import DOWNLOAD_S, UPLOAD_S, Bucket
 from outlive.store.table import Table
 from outlive.views import Moment
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class UploadBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The file that is to be uploaded."""
+
+    name: Annotated[
+        str, msgspec.Meta(min_length=1, max_length=MAX_NAME, description="Its name, as a reader of the chat sees it.")
+    ]
+    media_type: Annotated[str, msgspec.Meta(description="Its type, one of the deployment's `FileTypes`.")]
+    size: Annotated[int, msgspec.Meta(description="Its size in bytes, up to the deployment's `MaxFileMb`.")]
 
 
 class FileView(msgspec.Struct, frozen=True):
@@ -44,6 +58,16 @@ class DownloadView(msgspec.Struct, frozen=True):
 
     url: str
     expires_at: Moment
+
+
+def check_upload(body: bytes) -> UploadBody:
+    """The upload that the body asks for. Raises InvalidRequest."""
+    upload = structured(sanitized(json_object(body)), UploadBody)
+    if not upload.name.strip() or CONTROL.search(upload.name):
+        raise InvalidRequest("name", "must not be blank or contain control characters")
+    if len(upload.name.encode()) > MAX_NAME_BYTES:
+        raise InvalidRequest("name", f"must be at most {MAX_NAME_BYTES} bytes in UTF-8")
+    return upload
 
 
 @dataclass(frozen=True, slots=True)

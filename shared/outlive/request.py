@@ -13,7 +13,7 @@ import msgspec
 
 from outlive.asked import Decision
 from outlive.errors import FileNotFound, InvalidRequest, PromptTooLong, RunNotFound
-from outlive.file_ref import FILE_ID, MAX_FILES, MAX_NAME, MAX_NAME_BYTES
+from outlive.file_ref import FILE_ID, MAX_FILES
 from outlive.text import clean, is_deeper
 
 MAX_PROMPT = 32_768
@@ -30,7 +30,6 @@ MAX_WAIT_S = 20
 """Seconds a request may wait for something new: with a slow store the answer still comes within the gateway's 30."""
 DEFAULT_LIMIT = 50
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 Form = TypeVar("Form", bound=msgspec.Struct)
@@ -128,16 +127,6 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ) = None
 
 
-class UploadBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The file that is to be uploaded."""
-
-    name: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=MAX_NAME, description="Its name, as a reader of the chat sees it.")
-    ]
-    media_type: Annotated[str, msgspec.Meta(description="Its type, one of the deployment's `FileTypes`.")]
-    size: Annotated[int, msgspec.Meta(description="Its size in bytes, up to the deployment's `MaxFileMb`.")]
-
-
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """A start whose fields were checked."""
@@ -182,7 +171,7 @@ def parse_start(
     `files` are the ids of its files by the names of their fields, where these are not those of `StartBody`.
     """
     fields = {**fields, "files": list(files.values())} if files else fields
-    body = _structured(fields, StartBody)
+    body = structured(fields, StartBody)
     prompt = body.prompt
     if len(prompt) > MAX_PROMPT:
         raise PromptTooLong(f"prompt: at most {MAX_PROMPT:,} characters, this has {len(prompt):,}")
@@ -214,25 +203,15 @@ def parse_start(
     )
 
 
-def check_upload(body: bytes) -> UploadBody:
-    """The upload that the body asks for. Raises InvalidRequest."""
-    upload = _structured(sanitized(json_object(body)), UploadBody)
-    if not upload.name.strip() or CONTROL.search(upload.name):
-        raise InvalidRequest("name", "must not be blank or contain control characters")
-    if len(upload.name.encode()) > MAX_NAME_BYTES:
-        raise InvalidRequest("name", f"must be at most {MAX_NAME_BYTES} bytes in UTF-8")
-    return upload
-
-
 def check_answers(body: bytes) -> tuple[dict[str, Decision], int | None]:
     """The decisions in the body, by call, and its `step` if it has one. Raises InvalidRequest."""
     fields = sanitized(json_object(body))
-    return parse_answers(fields), _structured(fields, AnswersBody).step
+    return parse_answers(fields), structured(fields, AnswersBody).step
 
 
 def parse_answers(fields: dict[str, Any]) -> dict[str, Decision]:
     """The decisions in these fields, each complete in itself. Raises InvalidRequest."""
-    answers = _structured(fields, AnswersBody).answers
+    answers = structured(fields, AnswersBody).answers
     total = 0
     for call_id, decision in answers.items():
         where = f"answers.{call_id}"
@@ -332,7 +311,8 @@ def _finite(number: str) -> float:
     return value
 
 
-def _structured(value: Any, form: type[Form]) -> Form:
+def structured(value: Any, form: type[Form]) -> Form:
+    """The value in this form. Raises InvalidRequest, which names the field."""
     try:
         return msgspec.convert(value, form)
     except msgspec.ValidationError as error:

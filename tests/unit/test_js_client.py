@@ -30,7 +30,12 @@ def test_the_transport_needs_nothing_built_and_nothing_installed():
     assert set(package["peerDependencies"]) == {"ai"}
     for file in package["files"]:
         sources = re.findall(r'from "(.*?)"', (CLIENT / file).read_text())
-        assert set(sources) <= {"./windows.js", "./files.js", *(["ai"] if file.endswith(".d.ts") else [])}
+        assert set(sources) <= {
+            "./windows.js",
+            "./files.js",
+            "./requests.js",
+            *(["ai"] if file.endswith(".d.ts") else []),
+        }
 
 
 def test_the_page_in_the_documentation_is_the_one_that_compiles():

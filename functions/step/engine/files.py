@@ -173,3 +173,22 @@ def shown(value: Any) -> Any:
         case list():
             return [shown(each) for each in value]
     return value
+
+
+def about_files(messages: Sequence[ModelMessage]) -> str:
+    """A sentence about the files of the last prompt, as they came: each after its name."""
+    prompts = [part for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
+    content = prompts[-1].content if prompts else ""
+    items = [] if isinstance(content, str) else list(content)[1:]
+    listed = [
+        f"{name.removeprefix('File ').removesuffix(':')} ({_size(file)})"
+        for name, file in zip(items[::2], items[1::2], strict=True)
+        if isinstance(name, str)
+    ]
+    return f" You attached {', '.join(listed)}." if listed else ""
+
+
+def _size(file: object) -> str:
+    if isinstance(file, BinaryContent):
+        return f"{file.media_type}, {len(file.data):,} bytes"
+    return f"{len(str(file)):,} characters"

@@ -40,9 +40,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic_ai.exceptions import ModelHTTPError, ModelRequestRejectedError, ModelServerError, ModelUnavailableError
-from pydantic_ai.messages import BinaryContent, ModelMessage, ModelRequest, ToolReturnPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 
+from engine.files import about_files
 from outlive.agent import Ask, Turn
 
 NAME = "offline"
@@ -181,32 +182,13 @@ def _unscripted(ask: Ask, prompt: str, messages: Sequence[ModelMessage], tools: 
         text=(
             "I am the offline stand-in, not a language model: nothing was asked over a network, and I can't answer you."
             f" You wrote: “{short}”."
-            + _about_files(messages)
+            + about_files(messages)
             + (f" The clock tool says {results[0]}." if results else "")
             + f" To see long, slow or failing runs, start the prompt with {MARK};"
             " for real answers, set AGENT_MODEL to a model."
         ),
         seconds=0.5,
     )
-
-
-def _about_files(messages: Sequence[ModelMessage]) -> str:
-    """A sentence about the files of the last prompt, as they came: each after its name."""
-    prompts = [part for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
-    content = prompts[-1].content if prompts else ""
-    items = [] if isinstance(content, str) else list(content)[1:]
-    listed = [
-        f"{name.removeprefix('File ').removesuffix(':')} ({_size(file)})"
-        for name, file in zip(items[::2], items[1::2], strict=True)
-        if isinstance(name, str)
-    ]
-    return f" You attached {', '.join(listed)}." if listed else ""
-
-
-def _size(file: object) -> str:
-    if isinstance(file, BinaryContent):
-        return f"{file.media_type}, {len(file.data):,} bytes"
-    return f"{len(str(file)):,} characters"
 
 
 def _last_request(messages: Sequence[ModelMessage]) -> ModelRequest:
