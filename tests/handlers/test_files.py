@@ -74,7 +74,9 @@ def test_a_run_that_waits_keeps_the_files_of_its_prompt(stack):
     assert [[part["filename"] for part in entry["files"]] for entry in queue] == [["map.png"], ["map.png"]]
     stack.call("POST", f"/runs/{back}/stop")
     stack.work()
-    question = next(message for message in stack.transcript() if message["run_id"] == kept and message["role"] == "user")
+    question = next(
+        message for message in stack.transcript() if message["run_id"] == kept and message["role"] == "user"
+    )
     assert question["parts"] == [{"type": "text", "text": "keep"}, *queue[0]["files"]]
     assert stack.run_of(kept)["status"] == "succeeded"
     assert not [item for item in stack.items() if "input_files" in item]
