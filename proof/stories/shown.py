@@ -17,6 +17,8 @@ def shown(run: Run) -> dict[str, Any]:
         "trigger": "user",
         "created_by": run.chat.user,
         "assistant_message_id": run.assistant_message_id,
+        "queue_position": None,
+        "next_run_id": None,
         "step_count": len(run.log),
         "asked": asked_shown(run),
         "retrying": None,
