@@ -62,12 +62,12 @@ export declare class OutliveChatTransport<UI_MESSAGE extends UIMessage = UIMessa
       runId?: string;
       /** Makes the request idempotent. Default: a new id. */
       id?: string;
-      /** More fields of a start, such as `agent`, `budget` or `metadata`. */
+      /** More fields of a start, such as `files` (ids), `agent`, `budget` or `metadata`. */
       body?: Record<string, unknown>;
     },
   ): Promise<{ id: string; status: string }>;
   /** The messages that wait for the active run, the next one first. */
-  queue(chatId: string): Promise<{ run: { id: string; status: string }; prompt: string }[]>;
+  queue(chatId: string): Promise<{ run: { id: string; status: string }; prompt: string; files: FileUIPart[] }[]>;
   /** Takes a waiting message back, or stops a run. */
   stopRun(runId: string): Promise<{ stopped: boolean; run: { id: string; status: string } | null }>;
   /** Stops the chat's active run; `stopped` is false if no run is active. useChat's own `stop` only closes the stream. */

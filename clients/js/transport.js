@@ -78,7 +78,7 @@ export class OutliveChatTransport {
     return (await answer.json()).run;
   }
 
-  /** The messages that wait for the active run, `{ run, prompt }` each, the next one first. */
+  /** The messages that wait for the active run, `{ run, prompt, files }` each, the next one first. */
   async queue(chatId) {
     return (await (await this.#call(`${this.#base}/chats/${encodeURIComponent(chatId)}/queue`, {})).json()).queue;
   }
