@@ -19,7 +19,7 @@ from outlive.follow.passages import Words
 from outlive.guards import Facts
 from outlive.lifecycle import STOP, SUCCEED
 from outlive.log import logger
-from outlive.request import StartRequest
+from outlive.request import OnBusy, StartRequest
 from outlive.settings import Settings
 from outlive.settle import End, Log, Settler
 from outlive.start import Start
@@ -86,7 +86,7 @@ class Wired:
     def start(self, chat: str) -> tuple[str | None, str]:
         """The id of the run that was started; None if the chat was busy, and with which run."""
         operation = Start(self.table, self.queue, self.clock, new_id, self.settings, lambda: 1.0)
-        request = StartRequest(chat, "hello", 3, {}, None, None, {"prompt": "hello"})
+        request = StartRequest(chat, "hello", 3, {}, None, None, OnBusy.REJECT, None, {"prompt": "hello"})
         try:
             return operation.run(Caller(WORKSPACE, USER), request).run.id, ""
         except RunAlreadyActive as busy:
